@@ -1,0 +1,1 @@
+"""Estimators and their mathematics. Pure: no files, no MLflow, no Airflow."""

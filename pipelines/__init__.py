@@ -1,0 +1,1 @@
+"""Steps of the use cases and their contact with the world outside."""

@@ -1,0 +1,36 @@
+"""The exceptions of millrace, each with the exit code of the ``millrace`` command.
+
+A message says what must hold, what was received, which rows or fields offend, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class MillraceError(Exception):
+    """Base of every error that millrace raises on purpose."""
+
+    exit_code = 1
+
+
+class ConfigError(MillraceError):
+    """A setting, parameter or environment variable is missing or wrong."""
+
+    exit_code = 2
+
+
+class DataContractError(MillraceError):
+    """Data breaks its declared contract: a column is missing, a key repeats, an audit failed."""
+
+    exit_code = 3
+
+
+class ModelGateError(MillraceError):
+    """No model may serve: the gate refused the challenger and there is no champion."""
+
+    exit_code = 4
+
+
+class SinkError(MillraceError):
+    """Rows could not be delivered; the ledger says which and why."""
+
+    exit_code = 5

@@ -1,0 +1,121 @@
+"""Deployment settings: where things are. Read once, at the start of a step.
+
+Every setting is an environment variable ``MILLRACE_<NAME>``; nested ones use two underscores
+(``MILLRACE_SALESFORCE__USERNAME``). Secrets are never printed.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.errors import ConfigError
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+class SalesforceSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
+    """How to reach a Salesforce org (or the emulator).
+
+    Attributes
+    ----------
+    username, password, security_token
+        SOAP login of an integration user.
+    instance
+        Host (and port) that answers the login, for instance ``login.salesforce.com``,
+        ``test.salesforce.com`` or ``127.0.0.1:8443``.
+    ca_bundle
+        PEM file of the certificate authority to trust instead of the system's; the emulator's.
+    """
+
+    username: str
+    password: SecretStr
+    security_token: SecretStr = SecretStr("")
+    instance: str = "login.salesforce.com"
+    ca_bundle: Path | None = None
+
+
+class Settings(BaseSettings):
+    """All deployment settings, frozen; an unknown ``MILLRACE_*`` nested key is refused."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MILLRACE_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Field(PROJECT_ROOT, description="Checkout: DAGs, dbt project, parameter files.")
+    var: Path = Field(PROJECT_ROOT / "var", description="Everything that runs write.")
+    lake: str = Field("", description="Folder or s3:// address of the Delta tables; <var>/lake if empty.")
+    mlflow_tracking_uri: str = Field("", description="MLflow back end; SQLite under <var> if empty.")
+    pseudonym_key: SecretStr | None = Field(
+        None, description="Key of the account pseudonyms; <var>/secrets/pseudonym.key if unset."
+    )
+    salesforce: SalesforceSettings | None = None
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the environment.
+
+        Raises
+        ------
+        ConfigError
+            A variable is unknown or malformed; the message names it, never its value.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = "; ".join(
+                f"MILLRACE_{'__'.join(str(part).upper() for part in e['loc'])}: {e['msg']}"
+                for e in error.errors(include_input=False, include_url=False)
+            )
+            raise ConfigError(f"the environment is not valid: {problems}") from None
+
+    @property
+    def lake_uri(self) -> str:
+        """Root of the lake."""
+        return self.lake or str(self.var / "lake")
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow tracking and registry back end."""
+        return self.mlflow_tracking_uri or f"sqlite:///{self.var / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def artifact_root(self) -> str:
+        """Where MLflow keeps artifacts when the back end is the local SQLite file."""
+        return (self.var / "mlflow" / "artifacts").as_uri()
+
+    @property
+    def report_dir(self) -> Path:
+        """Root of the HTML report site."""
+        return self.var / "report"
+
+    @property
+    def dbt_project(self) -> Path:
+        """The dbt project folder."""
+        return self.home / "dbt_project"
+
+    def load_pseudonym_key(self) -> bytes:
+        """Key for :func:`features.pseudonyms.pseudonymise`.
+
+        From ``MILLRACE_PSEUDONYM_KEY``; else from a file readable by its owner only, made on
+        first use so that a laptop needs no set-up.
+        """
+        if self.pseudonym_key is not None:
+            return self.pseudonym_key.get_secret_value().encode()
+        path = self.var / "secrets" / "pseudonym.key"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_bytes()
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+        return path.read_bytes()

@@ -1,0 +1,1 @@
+"""Where data comes from: raw layouts, adapters of public data, simulators, landing."""

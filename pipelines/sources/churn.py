@@ -1,0 +1,189 @@
+"""Raw layouts of the churn use case: what a B2B SaaS company's systems deliver.
+
+Two times run through every table. The *business* time of a row (``term_start``, ``used_on``,
+``issued_on``, ``opened_at``) says when something happened; ``known_at`` says when the source
+system had recorded it. A feature at ``as_of`` uses rows with ``known_at < as_of`` only.
+"""
+
+from __future__ import annotations
+
+from features.schemas import Column, DType, Table
+from pipelines.sources.layout import History, RawLayout
+
+PLAN_TIERS = ("starter", "growth", "business")
+BILLING_PERIODS = ("monthly", "annual")
+INVOICE_STATUSES = ("issued", "paid", "failed", "disputed", "refunded", "written_off")
+TICKET_STATUSES = ("open", "closed")
+TICKET_KINDS = ("bug", "outage", "billing", "how_to", "feature_request", "other")
+TICKET_PRIORITIES = ("low", "normal", "high", "urgent")
+
+ACCOUNT_ID = Column(
+    "account_id", DType.STRING, "Natural id of the account in the source systems and the CRM.", personal=True
+)
+KNOWN_AT = Column(
+    "known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
+)
+
+ACCOUNTS = RawLayout(
+    Table(
+        name="accounts",
+        description="Company profile as known from `known_at` on. One row per account and version.",
+        columns=(
+            ACCOUNT_ID,
+            Column("account_name", DType.STRING, "Trading name.", personal=True),
+            Column("sector", DType.STRING, "Industry of the company; null if not stated.", nullable=True),
+            Column("country", DType.STRING, "ISO 3166-1 alpha-2 code; null if not stated.", nullable=True),
+            Column(
+                "employees",
+                DType.INTEGER,
+                "Staff of the company; null if unknown.",
+                unit="people",
+                nullable=True,
+                minimum=1,
+            ),
+            Column("founded_on", DType.DATE, "Founding date of the company; null if unknown.", nullable=True),
+            Column(
+                "signed_up_on", DType.DATE, "First contact with the product (start of the trial, if any)."
+            ),
+            KNOWN_AT,
+        ),
+        key=("account_id", "known_at"),
+    ),
+    history=History.VERSIONED,
+    keeps_subject=True,
+)
+
+SUBSCRIPTIONS = RawLayout(
+    Table(
+        name="subscriptions",
+        description=(
+            "Contract terms. A renewal is a further term; a term that is not renewed has no successor. "
+            "One row per term."
+        ),
+        columns=(
+            Column("term_id", DType.STRING, "Key of the term."),
+            ACCOUNT_ID,
+            Column(
+                "subscription_id",
+                DType.STRING,
+                "Contract the term belongs to; constant over renewals, new after a reactivation.",
+            ),
+            Column("plan_tier", DType.STRING, "Plan during the term.", allowed=PLAN_TIERS),
+            Column("billing_period", DType.STRING, "Length of the commitment.", allowed=BILLING_PERIODS),
+            Column("is_trial", DType.BOOLEAN, "Whether the term is an unpaid trial."),
+            Column("seats", DType.INTEGER, "Licensed users.", unit="users", minimum=1),
+            Column(
+                "mrr_eur",
+                DType.NUMBER,
+                "Recurring revenue per month; 0 for trials.",
+                unit="EUR/month",
+                minimum=0,
+            ),
+            Column("term_start", DType.DATE, "First day of the term."),
+            Column(
+                "term_end", DType.DATE, "First day *after* the term: the day by which it must be renewed."
+            ),
+            KNOWN_AT,
+        ),
+        key=("term_id",),
+    ),
+    history=History.IMMUTABLE,
+    references=(("account_id", "accounts", "account_id"),),
+)
+
+USAGE_EVENTS = RawLayout(
+    Table(
+        name="usage_events",
+        description="Use of the product by all users of an account. One row per account and active day.",
+        columns=(
+            ACCOUNT_ID,
+            Column("used_on", DType.DATE, "Day of use (UTC)."),
+            Column("logins", DType.INTEGER, "Sessions opened that day.", unit="sessions", minimum=1),
+            Column("duration_min", DType.NUMBER, "Time in the product that day.", unit="minutes", minimum=0),
+            Column(
+                "features_used",
+                DType.STRING,
+                "Names of the product features touched that day, sorted, joined by `|`; empty if none.",
+            ),
+            KNOWN_AT,
+        ),
+        key=("account_id", "used_on"),
+    ),
+    history=History.IMMUTABLE,
+    month_of="used_on",
+    references=(("account_id", "accounts", "account_id"),),
+)
+
+INVOICES = RawLayout(
+    Table(
+        name="invoices",
+        description="Invoices as known from `known_at` on. One row per invoice and status version.",
+        columns=(
+            Column("invoice_id", DType.STRING, "Key of the invoice."),
+            ACCOUNT_ID,
+            Column("issued_on", DType.DATE, "Date of the invoice."),
+            Column("due_on", DType.DATE, "Last day to pay in time."),
+            Column("amount_eur", DType.NUMBER, "Amount due, tax excluded.", unit="EUR", minimum=0),
+            Column(
+                "status",
+                DType.STRING,
+                "State of the invoice: a failed debit is `failed`, a contested one `disputed`.",
+                allowed=INVOICE_STATUSES,
+            ),
+            Column(
+                "paid_on",
+                DType.DATE,
+                "Day of payment; null unless `status` is `paid` or `refunded`.",
+                nullable=True,
+            ),
+            KNOWN_AT,
+        ),
+        key=("invoice_id", "known_at"),
+    ),
+    history=History.VERSIONED,
+    references=(("account_id", "accounts", "account_id"),),
+)
+
+SUPPORT_TICKETS = RawLayout(
+    Table(
+        name="support_tickets",
+        description="Support tickets as known from `known_at` on. One row per ticket and version.",
+        columns=(
+            Column("ticket_id", DType.STRING, "Key of the ticket."),
+            ACCOUNT_ID,
+            Column("opened_at", DType.TIMESTAMP, "When the customer opened it (UTC).", unit="UTC"),
+            Column("kind", DType.STRING, "What it is about.", allowed=TICKET_KINDS),
+            Column("priority", DType.STRING, "Urgency set at opening.", allowed=TICKET_PRIORITIES),
+            Column("status", DType.STRING, "Whether it is still open.", allowed=TICKET_STATUSES),
+            Column(
+                "closed_at",
+                DType.TIMESTAMP,
+                "When it was closed (UTC); null while open.",
+                unit="UTC",
+                nullable=True,
+            ),
+            Column(
+                "csat",
+                DType.INTEGER,
+                "Satisfaction given after closing, 1 (bad) to 5 (good); null if not answered.",
+                unit="points",
+                nullable=True,
+                minimum=1,
+                maximum=5,
+            ),
+            KNOWN_AT,
+        ),
+        key=("ticket_id", "known_at"),
+    ),
+    history=History.VERSIONED,
+    references=(("account_id", "accounts", "account_id"),),
+)
+
+#: In landing order: referenced tables first.
+LAYOUTS: tuple[RawLayout, ...] = (ACCOUNTS, SUBSCRIPTIONS, USAGE_EVENTS, INVOICES, SUPPORT_TICKETS)
+
+#: Product features, of which the first six are the key features of the activation score.
+PRODUCT_FEATURES = (
+    "dashboards", "reports", "integrations", "automation", "collaboration", "api",
+    "exports", "alerts", "templates", "mobile", "forecasting", "audit_log",
+)  # fmt: skip

@@ -1,0 +1,48 @@
+"""What a raw table is: a declared :class:`~features.schemas.Table` plus how its rows evolve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from features.schemas import Table
+
+
+class History(StrEnum):
+    """How later knowledge about the same thing arrives."""
+
+    #: A row is a fact and never changes; the same key with other content is quarantined.
+    IMMUTABLE = "immutable"
+    #: Each change is a further row of the same entity with a later ``known_at`` (part of the key).
+    VERSIONED = "versioned"
+
+
+@dataclass(frozen=True)
+class RawLayout:
+    """Contract of the files that a source system delivers for one table.
+
+    Attributes
+    ----------
+    table
+        Columns, key and description of the *delivered* rows, by the name of the file or folder
+        (``accounts.csv``, ``usage_events/*.parquet``).
+    history
+        Whether rows are immutable facts or versions.
+    subject
+        Column holding the natural id of the person or company the row is about. It is replaced
+        by the pseudonym ``account_key`` when landing, except where ``keeps_subject``.
+    keeps_subject
+        Whether the landed table keeps the natural id next to the pseudonym. True for one table
+        per use case: the only place where the two meet.
+    month_of
+        Date or timestamp column whose month partitions the landed table; None for small tables.
+    references
+        ``{column: (table, column)}`` that must exist among landed or arriving rows.
+    """
+
+    table: Table
+    history: History
+    subject: str = "account_id"
+    keeps_subject: bool = False
+    month_of: str | None = None
+    references: tuple[tuple[str, str, str], ...] = ()
