@@ -1,0 +1,1 @@
+"""Contact with storage and services that several steps share: lake, dbt, registry, quality."""

@@ -1,0 +1,84 @@
+"""Audits of a staged table: the contract that its declaration implies, as one SQL pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from features.schemas import Column, DType, Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: An audit looks at the staged rows (a DuckDB relation) and returns problems in words; none is good.
+Audit = Callable[["duckdb.DuckDBPyRelation"], Sequence[str]]
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _rules(column: Column) -> list[tuple[str, str]]:
+    """Pairs of (what is broken, SQL condition that is true for an offending row)."""
+    name = _quoted(column.name)
+    rules = []
+    if not column.nullable:
+        rules.append(("must not be null", f"{name} is null"))
+    if column.dtype is DType.NUMBER:
+        rules.append(("must be finite", f"not isfinite({name})"))
+    if column.minimum is not None:
+        rules.append((f"must be >= {column.minimum:g}", f"{name} < {column.minimum!r}"))
+    if column.maximum is not None:
+        rules.append((f"must be <= {column.maximum:g}", f"{name} > {column.maximum!r}"))
+    if column.allowed is not None:
+        values = ", ".join("'" + value.replace("'", "''") + "'" for value in column.allowed)
+        rules.append((f"must be one of {list(column.allowed)}", f"{name} not in ({values})"))
+    return rules
+
+
+def schema_problems(table: Table, schema: pa.Schema) -> list[str]:
+    """Differences between a declared table and an Arrow schema, in words."""
+    problems = []
+    missing = [name for name in table.column_names if name not in schema.names]
+    extra = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        problems.append(f"columns are missing: {missing}")
+    if extra:
+        problems.append(f"columns are not declared: {extra}")
+    for column in table.columns:
+        if column.name in schema.names:
+            found = schema.field(column.name).type
+            if not found.equals(column.dtype.arrow):
+                problems.append(f"{column.name} must be {column.dtype.arrow}, got {found}")
+    return problems
+
+
+def contract_audit(table: Table) -> Audit:
+    """Audit that checks nulls, ranges, allowed values and the uniqueness of the key.
+
+    One aggregate query over the staged rows; every problem names the column, the rule, the number
+    of offending rows and one offending value.
+    """
+    rules = [(column, *rule) for column in table.columns for rule in _rules(column)]
+
+    def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
+        key = ", ".join(_quoted(name) for name in table.key)
+        selects = [f"count(*) - count(distinct ({key}))"]
+        for column, _, condition in rules:
+            selects += [
+                f"count(*) filter (where {condition})",
+                f"any_value({_quoted(column.name)}) filter (where {condition})",
+            ]
+        row = staged.aggregate(", ".join(f"{sql} as v{i}" for i, sql in enumerate(selects))).fetchall()[0]
+        problems = []
+        if row[0]:
+            problems.append(f"key {list(table.key)} must be unique, got {row[0]} repeated rows")
+        for index, (column, words, _) in enumerate(rules):
+            count, example = row[1 + 2 * index], row[2 + 2 * index]
+            if count:
+                problems.append(f"{column.name} {words}, got {example!r} (offending rows: {count})")
+        return problems
+
+    return audit

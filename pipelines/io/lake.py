@@ -1,0 +1,402 @@
+"""The lake: Delta tables under one root, written only as *write, audit, publish*.
+
+A write stages its rows aside, audits them (the declared contract first, then the caller's audits)
+and only then makes one Delta commit. Readers see the table before or after it, never in between;
+a failed audit or a killed process leaves the previous version in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.dataset as pa_dataset
+import pyarrow.parquet as pa_parquet
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+
+from features.schemas import Table
+from pipelines.errors import DataContractError
+from pipelines.io.audit import Audit, contract_audit, schema_problems
+from pipelines.settings import Settings
+
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader
+PartitionValue: TypeAlias = str | date
+
+#: A commit that lost a race is tried again this often; each try sees the winner's version.
+_COMMIT_ATTEMPTS = 12
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Outcome of a write: the table, its new version and the rows written."""
+
+    table: str
+    version: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """Rows set aside for audit, re-readable as often as needed."""
+
+    rows: int
+    relation: duckdb.DuckDBPyRelation
+    read: Callable[[], Any]
+
+
+class Lake:
+    """Delta tables below a root folder or object-store address.
+
+    Parameters
+    ----------
+    root
+        Folder or ``s3://`` address.
+    storage_options
+        Passed to ``deltalake`` (credentials come from the environment by default).
+    """
+
+    def __init__(self, root: str | Path, storage_options: Mapping[str, str] | None = None) -> None:
+        self.root = str(root).rstrip("/")
+        self.storage_options = dict(storage_options) if storage_options else None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Lake that the settings point to."""
+        return cls(settings.lake_uri)
+
+    # ---------------------------------------------------------------- reading
+
+    def uri(self, name: str) -> str:
+        """Address of a table."""
+        return f"{self.root}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """Whether the table has at least one version."""
+        return bool(DeltaTable.is_deltatable(self.uri(name), self.storage_options))
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable:
+        """Delta table at a version (the newest by default).
+
+        Raises
+        ------
+        DataContractError
+            There is no such table or version.
+        """
+        try:
+            return DeltaTable(self.uri(name), version=version, storage_options=self.storage_options)
+        except TableNotFoundError:
+            raise DataContractError(
+                f"the lake has no table {name!r} under {self.root}; run the step that makes it first"
+            ) from None
+
+    def version(self, name: str) -> int:
+        """Newest version number."""
+        return int(self.open(name).version())
+
+    def files(self, name: str, version: int | None = None) -> list[str]:
+        """Parquet files that make up a version."""
+        return sorted(self.open(name, version).file_uris())
+
+    def dataset(self, name: str, version: int | None = None) -> pa_dataset.Dataset:
+        """Arrow dataset of a version, for filters that prune partitions and files."""
+        return self.open(name, version).to_pyarrow_dataset()
+
+    def read(
+        self,
+        table: Table | str,
+        *,
+        columns: Sequence[str] | None = None,
+        where: pa_dataset.Expression | None = None,
+        version: int | None = None,
+        missing_ok: bool = False,
+    ) -> pa.Table:
+        """Read rows of a pinned or the newest version.
+
+        Parameters
+        ----------
+        table
+            Declaration or name. With a declaration, columns come in declared order.
+        columns, where
+            Projection and filter, pushed down to the files.
+        missing_ok
+            Return no rows instead of raising when the table was never written (needs a declaration).
+        """
+        name = table if isinstance(table, str) else table.name
+        if missing_ok and isinstance(table, Table) and not self.exists(name):
+            empty = table.arrow_schema.empty_table()
+            return empty.select(list(columns)) if columns else empty
+        if columns is None and isinstance(table, Table):
+            columns = table.column_names
+        return self.dataset(name, version).to_table(columns=columns, filter=where)
+
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """List the commits, newest first, with their metadata."""
+        return list(self.open(name).history())
+
+    # ---------------------------------------------------------------- writing
+
+    def append(
+        self,
+        table: Table,
+        data: Rows,
+        *,
+        audits: Sequence[Audit] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Add rows in one commit. The key is audited within the added rows."""
+        return self._publish(table, data, audits, metadata, overwrite=False)
+
+    def replace_partition(
+        self,
+        table: Table,
+        data: Rows,
+        partition: Mapping[str, PartitionValue],
+        *,
+        audits: Sequence[Audit] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Replace the rows of one partition in one commit; rows outside it are refused."""
+        unknown = [name for name in partition if name not in table.partition_by]
+        if unknown or not partition:
+            raise ValueError(f"{table.name} is partitioned by {table.partition_by}, got {dict(partition)}")
+        predicate = " AND ".join(f"{name} = '{value}'" for name, value in partition.items())
+        return self._publish(
+            table, data, (*audits, _inside(partition)), metadata, overwrite=True, predicate=predicate
+        )
+
+    def replace_partitions(
+        self,
+        table: Table,
+        data: Rows,
+        column: str,
+        values: Sequence[PartitionValue],
+        *,
+        audits: Sequence[Audit] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Replace several values of one partition column in one commit."""
+        if column not in table.partition_by or not values:
+            raise ValueError(f"{table.name} is partitioned by {table.partition_by}, got {column} in {values}")
+        listed = ", ".join(f"'{value}'" for value in values)
+        return self._publish(
+            table, data, audits, metadata, overwrite=True, predicate=f"{column} IN ({listed})"
+        )
+
+    def overwrite(
+        self,
+        table: Table,
+        data: Rows,
+        *,
+        audits: Sequence[Audit] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Replace the whole table in one commit."""
+        return self._publish(table, data, audits, metadata, overwrite=True)
+
+    def merge(
+        self,
+        table: Table,
+        data: pa.Table,
+        *,
+        audits: Sequence[Audit] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Commit:
+        """Update rows that have the same key and insert the others, in one commit."""
+        on = " AND ".join(f"target.{name} = source.{name}" for name in table.key)
+
+        def commit(staged: _Staged) -> None:
+            delta = self._create(table)
+            _retried(
+                lambda: (
+                    delta.merge(
+                        staged.read(),
+                        predicate=on,
+                        source_alias="source",
+                        target_alias="target",
+                        commit_properties=_properties(metadata),
+                    )
+                    .when_matched_update_all()
+                    .when_not_matched_insert_all()
+                    .execute()
+                ),
+                delta,
+            )
+
+        return self._audited(table, data, audits, commit)
+
+    def delete(self, name: str, predicate: str, *, metadata: Mapping[str, Any] | None = None) -> None:
+        """Delete the rows that match an SQL predicate, in one commit."""
+        delta = self.open(name)
+        _retried(lambda: delta.delete(predicate, commit_properties=_properties(metadata)), delta)
+
+    def vacuum(self, name: str, *, retain_days: int) -> list[str]:
+        """Remove files that no version younger than ``retain_days`` needs; returns their names.
+
+        Older versions can no longer be read afterwards: runs that pin them cannot be repeated.
+        """
+        delta = self.open(name)
+        return list(
+            delta.vacuum(retention_hours=24 * retain_days, dry_run=False, enforce_retention_duration=False)
+        )
+
+    # ---------------------------------------------------------------- inside
+
+    def _create(self, table: Table) -> DeltaTable:
+        """Open the table, making it empty if it is not there (safe when two processes do so)."""
+        if not self.exists(table.name):
+            DeltaTable.create(
+                self.uri(table.name),
+                table.arrow_schema,
+                mode="ignore",
+                partition_by=list(table.partition_by) or None,
+                description=table.description,
+                storage_options=self.storage_options,
+            )
+        return self.open(table.name)
+
+    def _publish(
+        self,
+        table: Table,
+        data: Rows,
+        audits: Sequence[Audit],
+        metadata: Mapping[str, Any] | None,
+        *,
+        overwrite: bool,
+        predicate: str | None = None,
+    ) -> Commit:
+        def commit(staged: _Staged) -> None:
+            delta = self._create(table)
+            properties = _properties(metadata)
+            if overwrite:
+                _retried(
+                    lambda: write_deltalake(
+                        delta,
+                        staged.read(),
+                        mode="overwrite",
+                        predicate=predicate,
+                        commit_properties=properties,
+                    ),
+                    delta,
+                )
+            else:
+                _retried(
+                    lambda: write_deltalake(
+                        delta, staged.read(), mode="append", commit_properties=properties
+                    ),
+                    delta,
+                )
+
+        return self._audited(table, data, audits, commit)
+
+    def _audited(
+        self, table: Table, data: Rows, audits: Sequence[Audit], commit: Callable[[_Staged], None]
+    ) -> Commit:
+        problems = schema_problems(table, data.schema)
+        if problems:
+            raise _refusal(table, problems)
+        with _staged(table, data) as staged:
+            for audit in (contract_audit(table), *audits):
+                problems += audit(staged.relation)
+            if problems:
+                raise _refusal(table, problems)
+            commit(staged)
+            return Commit(table.name, self.version(table.name), staged.rows)
+
+
+@contextmanager
+def _staged(table: Table, data: Rows) -> Iterator[_Staged]:
+    """Set rows aside: tables stay in memory, streams go to a temporary Parquet file."""
+    schema = table.arrow_schema
+    with duckdb.connect(config={"threads": 2}) as con:
+        if isinstance(data, pa.Table):
+            rows = pa.Table.from_arrays(
+                [data.column(name) for name in table.column_names], names=table.column_names
+            )
+            yield _Staged(rows.num_rows, con.from_arrow(rows), lambda: rows)
+            return
+        with tempfile.TemporaryDirectory(prefix="millrace-stage-") as folder:
+            path = Path(folder) / "stage.parquet"
+            count = 0
+            with pa_parquet.ParquetWriter(path, pa.schema([f.with_nullable(True) for f in schema])) as writer:
+                for batch in data:
+                    ordered = pa.Table.from_batches([batch]).select(table.column_names)
+                    writer.write_table(ordered.cast(writer.schema))
+                    count += batch.num_rows
+            relation = con.read_parquet(str(path))
+            yield _Staged(count, relation, lambda: pa_dataset.dataset(path).scanner().to_reader())
+
+
+def _refusal(table: Table, problems: Sequence[str]) -> DataContractError:
+    listed = "; ".join(problems)
+    return DataContractError(f"{table.name}: not published, the previous version stays. {listed}")
+
+
+def _inside(partition: Mapping[str, PartitionValue]) -> Audit:
+    def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
+        outside = " or ".join(f"{name} is distinct from '{value}'" for name, value in partition.items())
+        count = staged.filter(outside).aggregate("count(*)").fetchall()[0][0]
+        return [f"{count} rows lie outside the partition {dict(partition)}"] if count else []
+
+    return audit
+
+
+def _properties(metadata: Mapping[str, Any] | None) -> CommitProperties:
+    custom = {
+        key: value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+        for key, value in (metadata or {}).items()
+    }
+    return CommitProperties(custom_metadata=custom, max_commit_retries=_COMMIT_ATTEMPTS)
+
+
+def _retried(write: Callable[[], Any], delta: DeltaTable) -> None:
+    """Repeat a write that lost a race to another process, seeing the winner's version."""
+    for attempt in range(_COMMIT_ATTEMPTS):
+        try:
+            write()
+        except CommitFailedError:
+            if attempt == _COMMIT_ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter, not a secret
+            delta.update_incremental()
+        else:
+            return
+
+
+class _Digest:
+    """A file-like sink that only hashes, for :func:`content_hash`."""
+
+    def __init__(self) -> None:
+        self.sha = hashlib.sha256()
+        self.closed = False
+
+    def write(self, data: bytes) -> int:
+        self.sha.update(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is buffered."""
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def content_hash(data: pa.Table, *, sort_by: Sequence[str]) -> str:
+    """SHA-256 over names and values, independent of row order, chunking and file layout."""
+    ordered = data.sort_by([(name, "ascending") for name in sort_by])
+    digest = _Digest()
+    with pa.PythonFile(digest, mode="w") as sink:
+        pa_csv.write_csv(ordered, sink)
+    return digest.sha.hexdigest()
