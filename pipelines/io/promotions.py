@@ -1,0 +1,133 @@
+"""The append-only promotion log: what the gate decided about which model, when, why and on what.
+
+It answers "which version served on that day, and who let it?", and it is what a rollback reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pa_dataset
+
+from features.schemas import Column, DType, Table
+from pipelines.io.lake import Commit, Lake
+
+
+class Outcome(StrEnum):
+    """What became of a model version."""
+
+    #: The version carries the alias ``champion`` from now on.
+    PROMOTED = "promoted"
+    #: A check failed, or the version is not better than the champion: the champion stays.
+    REFUSED = "refused"
+    #: Too few labels to tell: the champion stays.
+    NOT_ENOUGH_EVIDENCE = "not_enough_evidence"
+    #: A person made this earlier version the champion again.
+    ROLLED_BACK = "rolled_back"
+
+
+PROMOTIONS = Table(
+    name="ops/promotions",
+    description="Promotion log, append only. One row per decision about a model version.",
+    columns=(
+        Column("usecase", DType.STRING, "Use case, for instance `churn`."),
+        Column("as_of", DType.DATE, "Training day of the challenger; day of the decision for a rollback."),
+        Column("model_version", DType.STRING, "Version in the MLflow registry, as `churn/<n>`."),
+        Column("outcome", DType.STRING, "What was decided.", allowed=tuple(Outcome)),
+        Column(
+            "previous_version",
+            DType.STRING,
+            "Champion before the decision; null if there was none.",
+            nullable=True,
+        ),
+        Column("words", DType.STRING, "The verdict in sentences."),
+        Column(
+            "checks_json",
+            DType.STRING,
+            "List of checks, each with at least name, value, threshold, passed; low, high, words if known.",
+        ),
+        Column("metrics_json", DType.STRING, "Metrics the verdict rests on, by name."),
+        Column("decided_at", DType.TIMESTAMP, "When it was decided (UTC).", unit="UTC"),
+        Column("who", DType.STRING, "Gate run (`gate:<run id>`) or person."),
+    ),
+    key=("usecase", "model_version", "decided_at"),
+)
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One decision, as a row of :data:`PROMOTIONS`.
+
+    Attributes
+    ----------
+    checks
+        JSON-able mappings with the keys ``name``, ``value``, ``threshold``, ``passed`` and, where
+        known, ``low`` and ``high`` (bootstrap interval) and ``words``.
+    metrics
+        JSON-able values by name.
+    decided_at
+        UTC, without a zone attached.
+    """
+
+    usecase: str
+    as_of: date
+    model_version: str
+    outcome: Outcome
+    words: str
+    decided_at: datetime
+    who: str
+    previous_version: str | None = None
+    checks: Sequence[Mapping[str, Any]] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+def append_promotion(lake: Lake, promotion: Promotion) -> Commit:
+    """Add a decision to the log."""
+    row = {
+        "usecase": promotion.usecase,
+        "as_of": promotion.as_of,
+        "model_version": promotion.model_version,
+        "outcome": promotion.outcome.value,
+        "previous_version": promotion.previous_version,
+        "words": promotion.words,
+        "checks_json": json.dumps([dict(check) for check in promotion.checks], sort_keys=True),
+        "metrics_json": json.dumps(dict(promotion.metrics), sort_keys=True),
+        "decided_at": promotion.decided_at,
+        "who": promotion.who,
+    }
+    return lake.append(PROMOTIONS, pa.Table.from_pylist([row], schema=PROMOTIONS.arrow_schema))
+
+
+def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> list[Promotion]:
+    """Decisions about a use case, oldest first; none if the log does not exist yet.
+
+    Parameters
+    ----------
+    until
+        Last ``as_of`` to return (inclusive); all by default.
+    """
+    where = pa_dataset.field("usecase") == usecase
+    if until is not None:
+        where &= pa_dataset.field("as_of") <= until
+    rows = lake.read(PROMOTIONS, where=where, missing_ok=True).sort_by("decided_at").to_pylist()
+    return [
+        Promotion(
+            usecase=row["usecase"],
+            as_of=row["as_of"],
+            model_version=row["model_version"],
+            outcome=Outcome(row["outcome"]),
+            words=row["words"],
+            decided_at=row["decided_at"],
+            who=row["who"],
+            previous_version=row["previous_version"],
+            checks=json.loads(row["checks_json"]),
+            metrics=json.loads(row["metrics_json"]),
+        )
+        for row in rows
+    ]

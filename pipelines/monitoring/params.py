@@ -1,0 +1,43 @@
+"""Thresholds of the alarms; part of the parameters of every use case that is monitored."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, Field, model_validator
+
+
+class MonitoringParams(BaseModel, frozen=True, extra="forbid"):
+    """When to raise an alarm.
+
+    A distribution alarm is raised when the shift exceeds both its limit and what sampling alone
+    reaches with the probability ``false_alarm_rate`` (see :mod:`pipelines.monitoring.drift`).
+    """
+
+    max_score_shift: float = Field(
+        0.15, gt=0, lt=1, description="Share of accounts that may sit in another score band than expected."
+    )
+    max_feature_shift: float = Field(
+        0.25, gt=0, lt=1, description="The same for the bins of a feature; a warning, not an incident."
+    )
+    false_alarm_rate: float = Field(
+        0.01, gt=0, lt=0.5, description="Chance per run that data without drift raises a distribution alarm."
+    )
+    min_segment_rows: int = Field(
+        100, ge=20, description="Segments with fewer rows, this week or in the reference, are not judged."
+    )
+    previous_weeks: int = Field(4, ge=1, description="Earlier score days that this week is compared with.")
+    min_predictions: int = Field(13_000, ge=0, description="Alarm below this number of scored accounts.")
+    max_predictions: int = Field(16_000, ge=1, description="Alarm above this number of scored accounts.")
+    min_auc_pr: float = Field(0.60, gt=0, lt=1, description="Alarm below, on accounts whose fate is known.")
+    min_labels: int = Field(1_000, ge=1, description="Labelled accounts needed to judge performance.")
+    min_churners: int = Field(50, ge=1, description="Churned accounts needed among them.")
+
+    @model_validator(mode="after")
+    def _bounds_are_ordered(self) -> Self:
+        if self.min_predictions >= self.max_predictions:
+            raise ValueError(
+                "min_predictions must be below max_predictions, "
+                f"got {self.min_predictions} and {self.max_predictions}"
+            )
+        return self
