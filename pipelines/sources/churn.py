@@ -8,7 +8,7 @@ system had recorded it. A feature at ``as_of`` uses rows with ``known_at < as_of
 from __future__ import annotations
 
 from features.schemas import Column, DType, Table
-from pipelines.sources.layout import History, RawLayout
+from pipelines.sources.layout import History, RawLayout, RowRule
 
 PLAN_TIERS = ("starter", "growth", "business")
 BILLING_PERIODS = ("monthly", "annual")
@@ -51,6 +51,10 @@ ACCOUNTS = RawLayout(
     ),
     history=History.VERSIONED,
     keeps_subject=True,
+    rules=(
+        RowRule("founded_on", "not be after signed_up_on", "founded_on <= signed_up_on"),
+        RowRule("known_at", "not be before signed_up_on", "known_at >= signed_up_on"),
+    ),
 )
 
 SUBSCRIPTIONS = RawLayout(
@@ -89,6 +93,11 @@ SUBSCRIPTIONS = RawLayout(
     ),
     history=History.IMMUTABLE,
     references=(("account_id", "accounts", "account_id"),),
+    rules=(
+        # Not "known_at >= term_start": a renewal is booked before the term that it starts.
+        RowRule("term_end", "be after term_start", "term_end > term_start"),
+        RowRule("mrr_eur", "be 0 for a trial", "mrr_eur = 0 or not is_trial"),
+    ),
 )
 
 USAGE_EVENTS = RawLayout(
@@ -112,6 +121,8 @@ USAGE_EVENTS = RawLayout(
     history=History.IMMUTABLE,
     month_of="used_on",
     references=(("account_id", "accounts", "account_id"),),
+    rules=(RowRule("known_at", "not be before used_on", "known_at >= used_on"),),
+    lists=("features_used",),
 )
 
 INVOICES = RawLayout(
@@ -142,6 +153,17 @@ INVOICES = RawLayout(
     ),
     history=History.VERSIONED,
     references=(("account_id", "accounts", "account_id"),),
+    rules=(
+        RowRule("due_on", "not be before issued_on", "due_on >= issued_on"),
+        RowRule("known_at", "not be before issued_on", "known_at >= issued_on"),
+        RowRule("known_at", "not be before paid_on", "known_at >= paid_on"),
+        RowRule("paid_on", "be given when status is paid", "paid_on is not null or status <> 'paid'"),
+        RowRule(
+            "paid_on",
+            "be null unless status is paid or refunded",
+            "paid_on is null or status in ('paid', 'refunded')",
+        ),
+    ),
 )
 
 SUPPORT_TICKETS = RawLayout(
@@ -177,6 +199,14 @@ SUPPORT_TICKETS = RawLayout(
     ),
     history=History.VERSIONED,
     references=(("account_id", "accounts", "account_id"),),
+    rules=(
+        RowRule("closed_at", "not be before opened_at", "closed_at >= opened_at"),
+        RowRule("closed_at", "be given when status is closed", "closed_at is not null or status <> 'closed'"),
+        RowRule("closed_at", "be null while status is open", "closed_at is null or status <> 'open'"),
+        RowRule("csat", "be null while status is open", "csat is null or status <> 'open'"),
+        RowRule("known_at", "not be before opened_at", "known_at >= opened_at"),
+        RowRule("known_at", "not be before closed_at", "known_at >= closed_at"),
+    ),
 )
 
 #: In landing order: referenced tables first.

@@ -18,6 +18,26 @@ class History(StrEnum):
 
 
 @dataclass(frozen=True)
+class RowRule:
+    """A rule between the columns of one row (rules of one column are in its declaration).
+
+    Attributes
+    ----------
+    column
+        Column to name as the offender.
+    words
+        The rule in words, completing "`column` must ...".
+    holds
+        SQL condition over the row's columns. A row offends where it is *false*; where a null makes
+        it unknown, the null rule of the column decides.
+    """
+
+    column: str
+    words: str
+    holds: str
+
+
+@dataclass(frozen=True)
 class RawLayout:
     """Contract of the files that a source system delivers for one table.
 
@@ -37,7 +57,12 @@ class RawLayout:
     month_of
         Date or timestamp column whose month partitions the landed table; None for small tables.
     references
-        ``{column: (table, column)}`` that must exist among landed or arriving rows.
+        Triples (column, table, its column): the value must exist among landed or arriving rows.
+    rules
+        What must hold between the columns of a row.
+    lists
+        Text columns that hold a set of names joined by ``|``. They are landed trimmed, sorted and
+        without repeats; an empty field of a CSV file is the empty set.
     """
 
     table: Table
@@ -46,3 +71,5 @@ class RawLayout:
     keeps_subject: bool = False
     month_of: str | None = None
     references: tuple[tuple[str, str, str], ...] = ()
+    rules: tuple[RowRule, ...] = ()
+    lists: tuple[str, ...] = ()
