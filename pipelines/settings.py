@@ -6,8 +6,10 @@ Every setting is an environment variable ``MILLRACE_<NAME>``; nested ones use tw
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
@@ -105,17 +107,24 @@ class Settings(BaseSettings):
     def load_pseudonym_key(self) -> bytes:
         """Key for :func:`features.pseudonyms.pseudonymise`.
 
-        From ``MILLRACE_PSEUDONYM_KEY``; else from a file readable by its owner only, made on
-        first use so that a laptop needs no set-up.
+        From ``MILLRACE_PSEUDONYM_KEY``; else a local secret, so that a laptop needs no set-up.
         """
         if self.pseudonym_key is not None:
             return self.pseudonym_key.get_secret_value().encode()
-        path = self.var / "secrets" / "pseudonym.key"
+        return self.local_secret("pseudonym.key").encode()
+
+    def local_secret(self, name: str) -> str:
+        """Read a secret of this machine, made at random on first use, from ``<var>/secrets``.
+
+        The file is readable by its owner only. Whoever comes first makes it; the others read it.
+        """
+        path = self.var / "secrets" / name
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_bytes()
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32))
-        return path.read_bytes()
+        if not path.exists():
+            handle, draft = tempfile.mkstemp(dir=path.parent)  # mode 0600
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)  # atomic: never a half-written secret, never two
+            Path(draft).unlink()
+        return path.read_text()

@@ -23,6 +23,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.dataset as pa_dataset
+import pyarrow.fs as pa_fs
 import pyarrow.parquet as pa_parquet
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
@@ -86,6 +87,13 @@ class Lake:
     def exists(self, name: str) -> bool:
         """Whether the table has at least one version."""
         return bool(DeltaTable.is_deltatable(self.uri(name), self.storage_options))
+
+    def tables(self) -> list[str]:
+        """Names of all tables, for maintenance."""
+        filesystem, path = pa_fs.FileSystem.from_uri(self.root) if "://" in self.root else _local(self.root)
+        found = filesystem.get_file_info(pa_fs.FileSelector(path, recursive=True, allow_not_found=True))
+        logs = [info.path for info in found if info.path.endswith("/_delta_log")]
+        return sorted(log.removesuffix("/_delta_log").removeprefix(path).lstrip("/") for log in logs)
 
     def open(self, name: str, version: int | None = None) -> DeltaTable:
         """Delta table at a version (the newest by default).
@@ -373,6 +381,10 @@ def _retried(write: Callable[[], Any], delta: DeltaTable) -> None:
             delta.update_incremental()
         else:
             return
+
+
+def _local(root: str) -> tuple[pa_fs.FileSystem, str]:
+    return pa_fs.LocalFileSystem(), str(Path(root).resolve())
 
 
 class _Digest:

@@ -1,0 +1,42 @@
+"""Churn features: every account's history as known on Monday morning.
+
+Runs dbt over the raw tables and publishes the day's partition of `features/churn`, together with the
+labels of past Mondays that are complete by now.
+
+- **Grain**: one row per account and `as_of`.
+- **Idempotent**: the partition of the day is replaced.
+- **When it fails**: scoring at 06:00 has no features; see `docs/churn.md`, runbook.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pendulum
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from pipelines.orchestration.assets import CHURN_FEATURES
+from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs
+
+
+@dag(
+    dag_id="churn_features",
+    schedule=CronTriggerTimetable("0 5 * * 1", timezone="Europe/Paris"),
+    start_date=pendulum.datetime(2025, 1, 1, tz="Europe/Paris"),
+    tags=[Tag.CHURN, Tag.FEATURES, Tag.TIER_1],
+    doc_md=__doc__,
+    **dag_kwargs(),
+)
+def churn_features() -> None:
+    @task(outlets=[CHURN_FEATURES], pool=Pool.DBT)
+    def prepare(as_of: str, *, outlet_events: Any = None) -> dict[str, Any]:
+        from pipelines.usecases import run_step
+
+        record = run_step("churn", "prepare", as_of)
+        outlet_events[CHURN_FEATURES].extra = {"as_of": as_of}
+        return record
+
+    prepare(as_of=AS_OF)
+
+
+churn_features()

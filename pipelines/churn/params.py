@@ -1,0 +1,88 @@
+"""Parameters of the churn use case, read from ``params.yaml`` beside this file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, model_validator
+
+from pipelines.errors import ConfigError
+from pipelines.params import Params
+
+PATH = Path(__file__).with_name("params.yaml")
+
+#: JSON or YAML mapping of dotted keys that replaces values of the file for one deployment.
+OVERRIDES_VARIABLE = "MILLRACE_CHURN_PARAMS"
+
+
+class SnapshotParams(Params):
+    """Which past days make up the training set."""
+
+    months: int = Field(ge=6, description="Monthly snapshots before the training day.")
+    holdout_months: int = Field(ge=1, description="Newest snapshots kept out of time.")
+    horizon_days: int = Field(ge=1, description="Days within which a churn counts.")
+
+
+class TuningParams(Params):
+    """Bounds of the search for hyper-parameters."""
+
+    trials: int = Field(ge=0, description="Optuna trials; 0 keeps the defaults.")
+    folds: int = Field(ge=2, description="Time-ordered folds before the hold-out.")
+    max_rows: int = Field(ge=1000, description="Rows of a deterministic subsample used while tuning.")
+    seed: int = 0
+
+
+class GateParams(Params):
+    """What a challenger must show before it may serve."""
+
+    min_auc_pr: float = Field(gt=0, lt=1)
+    min_recall_at_top20: float = Field(gt=0, lt=1)
+    max_seconds_per_15000: float = Field(gt=0, description="Scoring time per 15,000 accounts.")
+    min_positives: int = Field(ge=1, description="Churned rows out of time below which nothing is decided.")
+    bootstrap_replicates: int = Field(ge=100)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+class RiskLevelParams(Params):
+    """Lower bounds of the bands of the score; below ``medium`` the level is low."""
+
+    medium: float = Field(gt=0, lt=1)
+    high: float = Field(gt=0, lt=1)
+    critical: float = Field(gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.medium < self.high < self.critical:
+            raise ValueError(
+                f"bounds must rise: medium < high < critical, got {self.medium}, {self.high}, {self.critical}"
+            )
+        return self
+
+
+class PublishParams(Params):
+    """How scores reach Salesforce."""
+
+    on_leave: str = Field(pattern="^(delete|clear|keep)$")
+    max_leavers_share: float = Field(ge=0, le=1)
+
+
+class ChurnParams(Params):
+    """All parameters of the churn use case."""
+
+    snapshots: SnapshotParams
+    tuning: TuningParams
+    gate: GateParams
+    risk_levels: RiskLevelParams
+    publish: PublishParams
+    seed: int = 0
+
+    @classmethod
+    def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:
+        """Read ``params.yaml`` with the deployment's overrides from ``MILLRACE_CHURN_PARAMS``."""
+        given = yaml.safe_load(os.environ.get(OVERRIDES_VARIABLE, "") or "{}")
+        if not isinstance(given, dict):
+            raise ConfigError(f"{OVERRIDES_VARIABLE} must be a mapping of dotted keys, got {given!r}")
+        return cls.load(PATH, {**given, **(overrides or {})})

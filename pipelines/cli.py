@@ -1,0 +1,346 @@
+"""The ``millrace`` command: every step of every use case by hand, and the laptop deployment.
+
+Exit codes: 0 done; 1 unexpected failure; 2 configuration or arguments; 3 data broke its contract;
+4 the gate refused or no model may serve; 5 rows could not be delivered.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as RichTable
+
+from pipelines.errors import ConfigError, MillraceError
+from pipelines.settings import Settings
+from pipelines.usecases import DELIVERY, SCORING, TRAINING, Step, UseCase, parse_as_of, run_step
+
+if TYPE_CHECKING:
+    from pipelines.sources.ingest import IngestReport
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Batch MLOps pipelines: dbt features, MLflow training and gates, scoring, publishing.\n\n"
+    "Each step takes [bold]--as-of[/bold], the only clock: it computes what was knowable at the start of "
+    "that day. Running a step again for the same day changes nothing.",
+    epilog="Exit codes: 0 done, 1 unexpected, 2 configuration, 3 data contract, 4 gate, 5 delivery. "
+    "Settings: environment variables MILLRACE_*; see docs/reference.md.",
+)
+
+out = Console()
+notes = Console(stderr=True)
+
+UseCaseArgument = Annotated[UseCase, typer.Argument(help="Use case.")]
+AsOf = Annotated[str, typer.Option("--as-of", help="Day to compute for, YYYY-MM-DD.", metavar="DAY")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+
+
+class Source(StrEnum):
+    """Where delivered files come from."""
+
+    NATIVE = "native"
+    RAVENSTACK = "ravenstack"
+
+
+def main() -> None:
+    """Run the command; errors of ours become one line and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except MillraceError as error:
+        notes.print(f"[bold red]{type(error).__name__}[/bold red]", error, markup=True, highlight=False)
+        sys.exit(error.exit_code)
+
+
+def _emit(record: Mapping[str, Any], as_json: bool, title: str) -> None:
+    """Print a record as JSON or as a two-column table."""
+    if as_json:
+        typer.echo(json.dumps(record, default=str))
+        return
+    table = RichTable(title=title, show_header=False, title_justify="left")
+    for key, value in record.items():
+        shown = json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+        table.add_row(key, shown)
+    out.print(table)
+
+
+def _run_steps(
+    usecase: UseCase, steps: Sequence[tuple[Step, Mapping[str, Any]]], as_of: str, as_json: bool
+) -> None:
+    day, records = parse_as_of(as_of), {}
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=notes
+    ) as progress:
+        for step, options in steps:
+            task = progress.add_task(f"{usecase} {step} {day}", total=1)
+            records[str(step)] = run_step(usecase, step, day, **options)
+            progress.update(task, completed=1)
+    if as_json:
+        typer.echo(json.dumps(records, default=str))
+        return
+    for step_name, record in records.items():
+        _emit(record, as_json, f"{usecase} {step_name}")
+
+
+# ------------------------------------------------------------------------------------- set-up, data
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what is missing on this machine and how to mend it."""
+    from pipelines.doctor import checks
+
+    found = checks(Settings.load())
+    if as_json:
+        typer.echo(json.dumps([vars(check) for check in found], default=str))
+    else:
+        table = RichTable("", "check", "found", "how to mend it")
+        for check in found:
+            mark = "[green]ok[/green]" if check.ok else "[red]no[/red]"
+            table.add_row(mark, check.name, check.detail, "" if check.ok else check.mend)
+        out.print(table)
+    if not all(check.ok for check in found):
+        raise typer.Exit(ConfigError.exit_code)
+
+
+@app.command()
+def generate(
+    usecase: UseCaseArgument,
+    to: Annotated[Path | None, typer.Option(help="Folder to write; <var>/data/<usecase> if empty.")] = None,
+    accounts: Annotated[int, typer.Option(help="Paying accounts on the last day.", min=50)] = 15_000,
+    seed: Annotated[int, typer.Option(help="Same seed, same company.")] = 0,
+    end: Annotated[str, typer.Option(help="First day that is not simulated.", metavar="DAY")] = "2026-01-05",
+    as_json: Json = False,
+) -> None:
+    """Simulate a company: three years of source files, and the truth kept aside under truth/."""
+    from pipelines.sources.simulation.churn import generate as simulate
+
+    folder = to or Settings.load().var / "data" / usecase
+    with Progress(console=notes) as progress:
+        task = progress.add_task(f"simulating {accounts:,} accounts", total=1.0)
+        report = simulate(
+            accounts,
+            seed,
+            folder,
+            end=parse_as_of(end),
+            progress=lambda share: progress.update(task, completed=share),
+        )
+    _emit({"folder": str(folder), **report.as_record()}, as_json, "generated")
+
+
+@app.command()
+def ingest(
+    usecase: UseCaseArgument,
+    files: Annotated[Path | None, typer.Option("--from", help="Folder with the delivered files.")] = None,
+    source: Annotated[Source, typer.Option(help="Layout of the files.")] = Source.NATIVE,
+    as_json: Json = False,
+) -> None:
+    """Validate delivered files and land them; bad rows go to quarantine with the reason.
+
+    Landing the same files again changes nothing. A missing column or unreadable file lands nothing.
+    """
+    from pipelines.sources.ingest import ingest as land
+
+    settings = Settings.load()
+    folder = files or settings.var / "data" / usecase
+    # The one place where the wall clock belongs: when a row arrived is a fact of the arrival.
+    report = land(usecase, folder, source=source, settings=settings, ingested_at=_now())
+    _print_ingest(report, as_json)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _print_ingest(report: IngestReport, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report.as_record(), default=str))
+        return
+    table = RichTable("table", "read", "landed", "already there", "repeated", "quarantined")
+    for row in report.tables:
+        counts = (row.read, row.landed, row.already_landed, row.duplicates, row.quarantined)
+        table.add_row(row.table, *(f"{count:,}" for count in counts))
+    out.print(table)
+    for table_name, reason, count in report.reasons():
+        out.print(f"  {table_name}: {count:,} x {reason}", markup=False, highlight=False)
+
+
+# ------------------------------------------------------------------------------------------- steps
+
+
+@app.command()
+def train(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None:
+    """Build the training snapshots, train and register a challenger, and let the gate judge it."""
+    _run_steps(usecase, TRAINING, as_of, as_json)
+
+
+@app.command()
+def score(
+    usecase: UseCaseArgument,
+    as_of: AsOf,
+    alias: Annotated[str, typer.Option(help="Model to use: champion or challenger.")] = "champion",
+    as_json: Json = False,
+) -> None:
+    """Build the day's features, score the rows in scope and compare the day with the reference."""
+    steps = [
+        (step, {**options, "alias": alias} if step is Step.SCORE else options) for step, options in SCORING
+    ]
+    _run_steps(usecase, steps, as_of, as_json)
+
+
+@app.command()
+def publish(
+    usecase: UseCaseArgument,
+    as_of: AsOf,
+    dry_run: Annotated[bool, typer.Option(help="Count and show five rows, send nothing.")] = False,
+    force: Annotated[bool, typer.Option(help="Allow an older day or many leavers.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send the day's changed rows; run it again after a crash and it resumes."""
+    _run_steps(usecase, [(Step.PUBLISH, {"dry_run": dry_run, "force": force})], as_of, as_json)
+
+
+@app.command()
+def run(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None:
+    """Run the weekly chain without Airflow: features, score, monitor, publish, report."""
+    _run_steps(usecase, (*SCORING, *DELIVERY), as_of, as_json)
+
+
+@app.command()
+def monitor(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None:
+    """Compare the day's scores with the reference and raise alarms."""
+    _run_steps(usecase, [(Step.MONITOR, {})], as_of, as_json)
+
+
+@app.command()
+def report(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None:
+    """Write the report pages of a use case and the index."""
+    _run_steps(usecase, [(Step.REPORT, {})], as_of, as_json)
+
+
+@app.command()
+def explain(
+    usecase: UseCaseArgument,
+    key: Annotated[str, typer.Argument(help="Account id, or its pseudonym.")],
+    as_of: AsOf,
+    as_json: Json = False,
+) -> None:
+    """Explain one score: reasons in words and every theme's contribution."""
+    from importlib import import_module
+
+    step = import_module(f"pipelines.{usecase}.explain")
+    _emit(step.run(parse_as_of(as_of), key, settings=Settings.load()), as_json, f"{usecase} {key}")
+
+
+# ------------------------------------------------------------------------------------------ models
+
+
+@app.command()
+def promote(
+    usecase: UseCaseArgument,
+    version: Annotated[str, typer.Argument(help="Version number in the registry.")],
+    why: Annotated[str, typer.Option(help="Reason for the promotion log.")],
+    as_json: Json = False,
+) -> None:
+    """Let a version serve against the gate's verdict; who and why go to the promotion log."""
+    from pipelines.io.serving import promote as promote_version
+
+    record = promote_version(Settings.load(), usecase, version, why=why, at=_now())
+    _emit(record, as_json, "promoted")
+
+
+@app.command()
+def rollback(
+    usecase: UseCaseArgument,
+    why: Annotated[str, typer.Option(help="Reason for the promotion log.")],
+    as_json: Json = False,
+) -> None:
+    """Let the previous champion serve again."""
+    from pipelines.io.serving import rollback as roll_back
+
+    _emit(roll_back(Settings.load(), usecase, why=why, at=_now()), as_json, "rolled back")
+
+
+@app.command()
+def vacuum(
+    retain_days: Annotated[
+        int, typer.Option(help="Keep files that versions of these days need.", min=1)
+    ] = 30,
+    as_json: Json = False,
+) -> None:
+    """Remove old files of all lake tables; runs that pin older versions can no longer be repeated."""
+    from pipelines.io.lake import Lake
+
+    lake = Lake.of(Settings.load())
+    removed = {name: len(lake.vacuum(name, retain_days=retain_days)) for name in lake.tables()}
+    _emit(removed, as_json, "files removed")
+
+
+# ------------------------------------------------------------------------------- benches, local use
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Bench: churn or telco.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of the public data set.")] = None,
+    accounts: Annotated[int, typer.Option(help="Size of the simulated company.", min=50)] = 15_000,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure speed and accuracy; the last line printed is one JSON object."""
+    from pipelines.bench import run_bench
+
+    result = run_bench(name, data=data, accounts=accounts, seed=seed, say=lambda line: notes.print(line))
+    if as_json:
+        typer.echo(result.to_json())
+        return
+    _emit({**result.metrics, "seconds": result.seconds, "peak_rss_mb": result.peak_rss_mb}, False, name)
+    if result.peers:
+        _emit(result.peers, False, "peers")
+
+
+@app.command()
+def demo(
+    accounts: Annotated[int, typer.Option(help="Size of the simulated company.", min=500)] = 15_000,
+    keep: Annotated[
+        bool, typer.Option(help="Keep the files of an earlier demo instead of starting anew.")
+    ] = False,
+) -> None:
+    """Generate a company and run every DAG on it, offline: real Airflow, dbt and MLflow, emulated CRM."""
+    from pipelines.demo import run_demo
+
+    run_demo(Settings.load(), accounts=accounts, keep=keep, say=lambda line: out.print(line, highlight=False))
+
+
+@app.command()
+def up() -> None:
+    """Run Airflow, MLflow and the Salesforce emulator on loopback until Ctrl-C."""
+    from pipelines.demo import serve
+
+    serve(Settings.load(), say=lambda line: out.print(line, highlight=False))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def airflow(context: typer.Context) -> None:
+    """Run an airflow command in this project's environment, e.g. 'millrace airflow dags list'."""
+    import os
+
+    from pipelines.local import airflow_environment
+
+    os.execvpe("airflow", ["airflow", *context.args], airflow_environment(Settings.load()))  # noqa: S606, S607
+
+
+if __name__ == "__main__":
+    main()

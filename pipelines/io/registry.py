@@ -1,0 +1,191 @@
+"""MLflow tracking and registry: one experiment and one registered model per use case.
+
+Versions carry the aliases ``challenger`` (newest trained) and ``champion`` (serving). Models are
+stored in the skops format, which holds no executable pickle.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import skops.io
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.models import infer_signature
+
+from pipelines.errors import ModelGateError
+from pipelines.settings import Settings
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+
+#: Packages whose types may stand in a stored model; anything else is refused on load.
+TRUSTED_PACKAGES = ("models.", "lightgbm.", "sklearn.", "numpy.", "collections.", "pandas.", "scipy.")
+
+#: What a served model needs; passed explicitly because inferring it loads the model in a new process.
+_REQUIREMENTS = ("lightgbm", "scikit-learn", "numpy", "pandas", "skops")
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version in the registry.
+
+    Attributes
+    ----------
+    name, version
+        Registered model and version number; ``label`` joins them as ``churn/3``.
+    run_id
+        MLflow run that trained it.
+    tags
+        Tags of the version, among them ``as_of`` and ``fingerprint``.
+    """
+
+    name: str
+    version: str
+    run_id: str
+    tags: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """Name and number as written to prediction tables."""
+        return f"{self.name}/{self.version}"
+
+
+class Registry:
+    """Registered model of one use case.
+
+    Parameters
+    ----------
+    settings
+        Where MLflow's back end is.
+    usecase
+        Name of the experiment and of the registered model.
+    """
+
+    def __init__(self, settings: Settings, usecase: str) -> None:
+        self.settings = settings
+        self.usecase = usecase
+        uri = settings.tracking_uri
+        if uri.startswith("sqlite:///"):
+            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        for noisy in ("mlflow", "alembic"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        self.client = MlflowClient(uri, uri)
+
+    def experiment_id(self) -> str:
+        """Find or make the use case's experiment."""
+        found = self.client.get_experiment_by_name(self.usecase)
+        if found is not None:
+            return str(found.experiment_id)
+        local = self.settings.tracking_uri.startswith("sqlite:///")
+        location = f"{self.settings.artifact_root}/{self.usecase}" if local else None
+        return str(self.client.create_experiment(self.usecase, artifact_location=location))
+
+    @contextmanager
+    def run(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Open a run; yields its id. The run is marked failed if the block raises."""
+        with mlflow.start_run(experiment_id=self.experiment_id(), run_name=name, tags=dict(tags)) as active:
+            yield active.info.run_id
+
+    def log_model(self, model: Any, example: pd.DataFrame, *, tags: Mapping[str, str]) -> ModelVersion:
+        """Log a fitted classifier in the open run, register it and make it the challenger.
+
+        Parameters
+        ----------
+        model
+            Fitted estimator with ``predict_proba``; preprocessing included.
+        example
+            A few feature rows: input example and signature.
+        tags
+            Tags of the model version.
+        """
+        with warnings.catch_warnings():
+            # The signature hint about integer columns: integers here are counts, never missing.
+            warnings.filterwarnings("ignore", message=".*integer column.*", category=UserWarning)
+            signature = infer_signature(example, model.predict_proba(example)[:, 1])
+            info = mlflow.sklearn.log_model(
+                model,
+                name="model",
+                signature=signature,
+                input_example=example,
+                pip_requirements=list(_REQUIREMENTS),
+                serialization_format="skops",
+                skops_trusted_types=_trusted(skops.io.get_untrusted_types(data=skops.io.dumps(model))),
+                pyfunc_predict_fn="predict_proba",
+                registered_model_name=self.usecase,
+            )
+        version = str(info.registered_model_version)
+        for key, value in tags.items():
+            self.client.set_model_version_tag(self.usecase, version, key, value)
+        self.client.set_registered_model_alias(self.usecase, CHALLENGER, version)
+        return self.version(version)
+
+    def load(self, version: ModelVersion) -> Any:
+        """Load the estimator of a version.
+
+        Raises
+        ------
+        ModelGateError
+            The stored model holds types outside the trusted packages.
+        """
+        info = mlflow.models.get_model_info(f"models:/{version.name}/{version.version}")
+        _trusted(info.flavors["sklearn"].get("skops_trusted_types") or [])
+        return mlflow.sklearn.load_model(f"models:/{version.name}/{version.version}")
+
+    def version(self, number: str) -> ModelVersion:
+        """Look up a version by number."""
+        found = self.client.get_model_version(self.usecase, number)
+        return ModelVersion(self.usecase, str(found.version), str(found.run_id), dict(found.tags))
+
+    def aliased(self, alias: str) -> ModelVersion | None:
+        """Version that carries an alias, or None."""
+        try:
+            found = self.client.get_model_version_by_alias(self.usecase, alias)
+        except MlflowException:
+            return None
+        return self.version(str(found.version))
+
+    def with_fingerprint(self, fingerprint: str) -> ModelVersion | None:
+        """Version trained from the same data, parameters and code, or None."""
+        for found in self.client.search_model_versions(f"name = '{self.usecase}'"):
+            if dict(found.tags).get("fingerprint") == fingerprint:
+                return self.version(str(found.version))
+        return None
+
+    def promote(self, version: ModelVersion) -> None:
+        """Let a version serve."""
+        self.client.set_registered_model_alias(self.usecase, CHAMPION, version.version)
+
+
+def _trusted(types: list[str]) -> list[str]:
+    foreign = [name for name in types if not name.startswith(TRUSTED_PACKAGES)]
+    if foreign:
+        raise ModelGateError(
+            f"the model holds types from outside {list(TRUSTED_PACKAGES)}, refused: {foreign}"
+        )
+    return types
+
+
+def code_version(home: Path) -> str:
+    """First seven digits of the commit, ``+`` appended if files differ from it; ``unknown`` outside git."""
+    try:
+        sha = _git(home, "rev-parse", "--short=7", "HEAD")
+        return sha + ("+" if _git(home, "status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(home: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(home), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603

@@ -1,0 +1,210 @@
+"""The laptop deployment: Airflow, MLflow and the Salesforce emulator as processes on loopback.
+
+``millrace up`` keeps them running for clicking around; ``millrace demo`` runs the DAGs through the
+same processes. Nothing here is needed where Airflow and Salesforce already exist.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pipelines.errors import ConfigError, MillraceError
+from pipelines.settings import Settings
+
+#: Credentials of the emulator on this machine; a real org's come from the environment.
+EMULATOR_USER = "integration@millrace.example"
+
+#: Slots of the pools that the DAGs name.
+POOLS = {
+    "dbt": (1, "dbt runs: one at a time keeps memory bounded"),
+    "salesforce": (1, "Salesforce: one load at a time avoids row locks"),
+}
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Loopback ports of the local services."""
+
+    airflow: int = 8080
+    mlflow: int = 5000
+    salesforce: int = 8443
+
+    @classmethod
+    def free(cls) -> Self:
+        """Choose ports that nothing listens on."""
+        with ExitStack() as stack:
+            sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+            for each in sockets:
+                each.bind(("127.0.0.1", 0))
+            return cls(*(each.getsockname()[1] for each in sockets))
+
+
+def airflow_environment(settings: Settings, ports: Ports | None = None) -> dict[str, str]:
+    """Environment in which ``airflow`` finds this project, its own files and its secrets.
+
+    Everything Airflow writes goes below ``<var>/airflow``; a variable that is already set wins.
+    """
+    ports = ports or Ports()
+    home = settings.var / "airflow"
+    home.mkdir(parents=True, exist_ok=True)
+    own = {
+        "MILLRACE_HOME": str(settings.home),
+        "MILLRACE_VAR": str(settings.var),
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW_CONFIG": str(settings.home / "airflow.cfg"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__API_AUTH__JWT_SECRET": settings.local_secret("airflow.jwt"),
+        "AIRFLOW__API__SECRET_KEY": settings.local_secret("airflow.session"),
+        "AIRFLOW__API__HOST": "127.0.0.1",
+        "AIRFLOW__API__PORT": str(ports.airflow),
+        "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{ports.airflow}",
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{ports.airflow}/execution/",
+        # No login: the server listens on loopback only.
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
+    }
+    return {**own, **os.environ, "PATH": own["PATH"]}
+
+
+def emulator_environment(settings: Settings, ports: Ports) -> dict[str, str]:
+    """``MILLRACE_SALESFORCE__*`` for the local emulator."""
+    return {
+        "MILLRACE_SALESFORCE__USERNAME": EMULATOR_USER,
+        "MILLRACE_SALESFORCE__PASSWORD": settings.local_secret("emulator.password"),
+        "MILLRACE_SALESFORCE__SECURITY_TOKEN": settings.local_secret("emulator.token"),
+        "MILLRACE_SALESFORCE__INSTANCE": f"127.0.0.1:{ports.salesforce}",
+        "MILLRACE_SALESFORCE__CA_BUNDLE": str(settings.var / "emulator" / "ca.pem"),
+    }
+
+
+class LocalStack:
+    """Processes of the laptop deployment; use as a context manager.
+
+    Parameters
+    ----------
+    settings
+        Where everything is kept.
+    ports
+        Ports to listen on.
+    """
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self.settings = settings
+        self.ports = ports
+        self.environment = airflow_environment(settings, ports)
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._exit.close()
+
+    def start_emulator(self) -> None:
+        """Start the Salesforce emulator and point the environment at it."""
+        self.environment |= emulator_environment(self.settings, self.ports)
+        folder = self.settings.var / "emulator"
+        command = ["-m", "pipelines.sinks.emulator", "--port", str(self.ports.salesforce)]
+        self._start("salesforce-emulator", [sys.executable, *command, "--state", str(folder)])
+        _wait_for_port(self.ports.salesforce, "the Salesforce emulator", self._log("salesforce-emulator"))
+
+    def start_mlflow(self) -> None:
+        """Start MLflow's pages."""
+        uri, port = self.settings.tracking_uri, str(self.ports.mlflow)
+        command = ["-m", "mlflow", "server", "--backend-store-uri", uri, "--host", "127.0.0.1"]
+        artifacts = ["--default-artifact-root", self.settings.artifact_root, "--workers", "1"]
+        self._start("mlflow", [sys.executable, *command, *artifacts, "--port", port])
+
+    def start_airflow(self) -> None:
+        """Migrate Airflow's database, make the pools, start scheduler, DAG processor and API server."""
+        self._run("db-migrate", ["db", "migrate"])
+        for pool, (slots, why) in POOLS.items():
+            self._run(f"pool-{pool}", ["pools", "set", pool, str(slots), why])
+        for component in ("api-server", "scheduler", "dag-processor"):
+            self._start(component, ["airflow", component])
+        _wait_for_port(self.ports.airflow, "Airflow's API server", self._log("api-server"))
+
+    def _log(self, name: str) -> Path:
+        return self.settings.var / "logs" / f"{name}.log"
+
+    def _run(self, name: str, arguments: Sequence[str]) -> None:
+        self._log(name).parent.mkdir(parents=True, exist_ok=True)
+        with self._log(name).open("wb") as log:
+            done = subprocess.run(  # noqa: S603
+                ["airflow", *arguments],  # noqa: S607 - found on the PATH set above
+                env=self.environment,
+                cwd=self.settings.home,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
+        if done.returncode:
+            raise MillraceError(f"airflow {' '.join(arguments)} failed; see {self._log(name)}")
+
+    def _start(self, name: str, command: Sequence[str]) -> None:
+        self._exit.enter_context(_process(command, self.environment, self.settings.home, self._log(name)))
+
+
+@contextmanager
+def _process(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, log_path: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process in a group of its own; on exit end the whole group."""
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # workers that outlived their parent
+            process.wait()
+
+
+def _wait_for_port(port: int, what: str, log: Path, seconds: float = 120) -> None:
+    def answers() -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_until(answers, f"{what} to listen on port {port}; see {log}", seconds)
+
+
+def wait_until(reached: Callable[[], Any], what: str, seconds: float) -> None:
+    """Poll until something is true.
+
+    Raises
+    ------
+    ConfigError
+        It did not become true in time.
+    """
+    end = time.monotonic() + seconds
+    while not reached():
+        if time.monotonic() > end:
+            raise ConfigError(f"waited {seconds:.0f} s in vain for {what}")
+        time.sleep(0.3)

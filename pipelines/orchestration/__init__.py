@@ -1,0 +1,1 @@
+"""What DAG files share: assets, defaults, notifications. Light: imported at every parse."""

@@ -1,0 +1,9 @@
+"""Assets that connect the DAGs. Declared once; DAG files import the constants."""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset
+
+CHURN_FEATURES = Asset(name="churn_features", uri="millrace://lake/features/churn")
+CHURN_MODEL = Asset(name="churn_model", uri="millrace://registry/churn")
+CHURN_SCORES = Asset(name="churn_scores", uri="millrace://lake/predictions/churn_scores")

@@ -1,0 +1,81 @@
+"""Defaults, tags and the run's date, shared by all DAGs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule
+
+from pipelines.orchestration.notifications import notify_failure
+
+#: One date per run, whatever started it: the ``as_of`` parameter, the newest ``as_of`` among the
+#: asset events that triggered the run (such runs have no logical date), or the schedule's tick.
+AS_OF = (
+    "{% set events = triggering_asset_events.values() | sum(start=[]) %}"
+    "{{ params.as_of"
+    " or (events | map(attribute='extra.as_of') | max if events else none)"
+    " or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
+)
+
+#: Errors that another try cannot mend fail at once; everything else is retried.
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=[
+                "pipelines.errors.ConfigError",
+                "pipelines.errors.DataContractError",
+                "pipelines.errors.ModelGateError",
+            ],
+            action=RetryAction.FAIL,
+            reason="the same input fails the same way: mend the data, parameter or model first",
+        )
+    ]
+)
+
+
+class Tag(StrEnum):
+    """Vocabulary of the tags: use case, stage, impact."""
+
+    CHURN = "usecase:churn"
+    FEATURES = "stage:features"
+    TRAIN = "stage:train"
+    SCORE = "stage:score"
+    PUBLISH = "stage:publish"
+    TIER_1 = "impact:tier-1"
+    TIER_2 = "impact:tier-2"
+
+
+class Pool(StrEnum):
+    """Scarce things; ``millrace up`` and the deployment guide make them with these slots."""
+
+    DBT = "dbt"
+    SALESFORCE = "salesforce"
+
+
+def dag_kwargs(**overrides: Any) -> dict[str, Any]:
+    """Arguments that every DAG passes to ``@dag``; keyword arguments replace some."""
+    return {
+        "catchup": False,
+        "max_active_runs": 1,
+        "params": {
+            "as_of": Param(
+                None,
+                type=["null", "string"],
+                format="date",
+                title="as_of",
+                description="Day to compute for (YYYY-MM-DD). Empty: the day of the schedule. "
+                "A backfill is a trigger with a past day.",
+            )
+        },
+        "on_failure_callback": notify_failure,
+        "default_args": {
+            "owner": "ml-platform",
+            "retries": 2,
+            "retry_delay": timedelta(minutes=5),
+            "retry_exponential_backoff": True,
+            "retry_policy": RETRY_POLICY,
+            "execution_timeout": timedelta(hours=2),
+        },
+    } | overrides
