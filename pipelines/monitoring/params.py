@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
+
+from pipelines.params import Params
 
 
-class MonitoringParams(BaseModel, frozen=True, extra="forbid"):
+class MonitoringParams(Params):
     """When to raise an alarm.
 
     A distribution alarm is raised when the shift exceeds both its limit and what sampling alone

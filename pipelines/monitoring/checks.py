@@ -1,0 +1,303 @@
+"""The checks: each measures one thing about a day's predictions and says what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from models.evaluation.bootstrap import bootstrap_metrics
+from pipelines.monitoring.bins import Bins, make_bins
+from pipelines.monitoring.drift import Shift, measure_shift
+from pipelines.monitoring.params import MonitoringParams
+from pipelines.monitoring.performance import LabelledSample
+from pipelines.monitoring.reference import (
+    Reference,
+    Segment,
+    SegmentCounts,
+    expected_by_segment,
+    segment_counts,
+)
+from pipelines.monitoring.schemas import ALL, SCORE, Severity, State
+
+#: Families of distribution checks in a run; the false-alarm rate is shared among all comparisons.
+_FAMILIES = 3
+
+#: Bootstrap replicates behind the interval of the measured AUC-PR.
+_REPLICATES = 200
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Result of one check on one segment: a row of ``ops/monitoring``.
+
+    Attributes
+    ----------
+    excess
+        Part of ``value`` that sampling does not explain, by which segments are ranked.
+    """
+
+    metric: str
+    subject: str
+    state: State
+    message: str
+    value: float | None = None
+    threshold: float | None = None
+    severity: Severity | None = None
+    segment: Segment = (ALL, ALL)
+    psi: float | None = None
+    impact: float | None = None
+    rows: int = 0
+    excess: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.state is State.ALARM and None in (self.severity, self.value, self.threshold):
+            raise ValueError(f"an alarm needs severity, value and threshold, got {self}")
+
+    @property
+    def segment_name(self) -> str:
+        """``column=value``, or ``all``."""
+        return ALL if self.segment == (ALL, ALL) else f"{self.segment[0]}={self.segment[1]}"
+
+
+def check_volume(rows: int, params: MonitoringParams) -> Finding:
+    """Hold the number of predictions against its bounds."""
+    low, high = params.min_predictions, params.max_predictions
+    broken = rows < low or rows > high
+    return Finding(
+        metric="predictions",
+        subject="predictions",
+        state=State.ALARM if broken else State.OK,
+        severity=Severity.CRITICAL if broken else None,
+        value=float(rows),
+        threshold=float(high if rows > high else low),
+        rows=rows,
+        message=f"{rows:,} accounts scored, expected {low:,} to {high:,}",
+    )
+
+
+def check_scores(
+    scores: pa.Table, reference: Reference, segments: Sequence[str], params: MonitoringParams
+) -> list[Finding]:
+    """Compare the day's scores with the reference of the version that made them, by segment.
+
+    The message of each finding carries the metric loss to expect from the move alone.
+    """
+    expected = expected_by_segment(scores, segments)
+    stored = reference.counts[SCORE]
+    found = _compare("score_shift", scores, reference.bins[SCORE], stored, segments, params)
+    return [
+        _with_expected_loss(finding, expected[finding.segment], stored.get(finding.segment))
+        for finding in found
+    ]
+
+
+def check_scores_against(
+    scores: pa.Table,
+    previous: Sequence[pa.Table],
+    bins: Bins | None,
+    segments: Sequence[str],
+    params: MonitoringParams,
+) -> list[Finding]:
+    """Compare the day's scores with those of earlier score days of the same model version.
+
+    Against the reference a slow move adds up until it shows; against last weeks a sudden one shows
+    even if the reference itself is old.
+
+    Parameters
+    ----------
+    previous
+        Earlier days' scores, newest first; their mean distribution is the other side.
+    bins
+        Bins of the reference; made from the earlier days if None.
+    """
+    if not previous:
+        return [
+            Finding(
+                metric="score_shift_weekly",
+                subject=SCORE,
+                state=State.NOT_ENOUGH_DATA,
+                rows=scores.num_rows,
+                message="first score day of this model version: there are no earlier weeks to compare with",
+            )
+        ]
+    pooled = pa.concat_tables(previous)
+    bins = bins or make_bins(SCORE, pooled[SCORE])
+    # The weeks hold nearly the same accounts: their number is a week's, not the sum.
+    weeks = len(previous)
+    stored = {
+        segment: SegmentCounts(counts, max(1, int(counts.sum()) // weeks))
+        for segment, counts in segment_counts(pooled, bins, segments).items()
+    }
+    return _compare("score_shift_weekly", scores, bins, stored, segments, params)
+
+
+def check_features(
+    features: pa.Table,
+    reference: Reference,
+    segments: Sequence[str],
+    params: MonitoringParams,
+    importance: Mapping[str, float],
+) -> list[Finding]:
+    """Compare every feature with the reference; most important moves first.
+
+    Parameters
+    ----------
+    importance
+        Mean absolute contribution by feature, any scale; may be empty.
+    """
+    names = [name for name in reference.features if name in features.column_names]
+    rate = params.false_alarm_rate / _FAMILIES / max(1, len(names))
+    total = sum(importance.values())
+    found = []
+    for name in names:
+        bins, stored = reference.bins[name], reference.counts[name]
+        counted = segment_counts(features, bins, segments)
+        shifts = {
+            segment: measure_shift(
+                counts,
+                stored[segment].counts,
+                reference_subjects=stored[segment].subjects,
+                max_shift=params.max_feature_shift,
+                false_alarm_rate=rate,
+            )
+            for segment, counts in counted.items()
+            if segment in stored and _is_large_enough(int(counts.sum()), stored[segment], params)
+        }
+        overall = shifts.pop((ALL, ALL), None)
+        if overall is None:
+            continue
+        where = ""
+        if shifts:
+            worst = max(shifts, key=lambda segment: shifts[segment].excess)
+            where = f"; most in {worst[0]}={worst[1]} ({shifts[worst].value:.0%})"
+        share = importance.get(name, 0.0) / total if total else None
+        found.append(
+            Finding(
+                metric="feature_shift",
+                subject=name,
+                state=State.ALARM if overall.is_alarm else State.OK,
+                severity=Severity.WARNING if overall.is_alarm else None,
+                value=overall.value,
+                threshold=overall.threshold,
+                psi=overall.psi,
+                impact=None if share is None else overall.value * share,
+                rows=overall.rows,
+                excess=overall.excess,
+                message=f"{name}: {overall.value:.0%} of accounts in another bin than in training{where}",
+            )
+        )
+    return sorted(found, key=lambda f: (-(f.impact or 0.0), -f.excess, f.subject))
+
+
+def check_performance(sample: LabelledSample | None, params: MonitoringParams) -> Finding:
+    """Hold the measured AUC-PR of the newest matured score day against its limit.
+
+    Too few labels are an honest state of their own: with 20 churners the AUC-PR is anything.
+    """
+    if sample is None or len(sample.scores) < params.min_labels or sample.positives < params.min_churners:
+        have = (
+            "no score day has matured labels yet"
+            if sample is None
+            else f"{len(sample.scores):,} labels with {sample.positives:,} churned on {sample.scored_on}"
+        )
+        return Finding(
+            metric="auc_pr",
+            subject="labelled sample",
+            state=State.NOT_ENOUGH_DATA,
+            rows=0 if sample is None else len(sample.scores),
+            message=f"not enough labels: {have}; {params.min_labels:,} with "
+            f"{params.min_churners:,} churned are needed",
+        )
+    measured = bootstrap_metrics(
+        sample.outcomes, sample.scores, sample.subjects, n_replicates=_REPLICATES, probability=False
+    )["auc_pr"]
+    broken = measured.value < params.min_auc_pr
+    # Beyond doubt if even the upper end of the interval is too low.
+    certain = measured.high < params.min_auc_pr
+    return Finding(
+        metric="auc_pr",
+        subject="labelled sample",
+        state=State.ALARM if broken else State.OK,
+        severity=(Severity.CRITICAL if certain else Severity.WARNING) if broken else None,
+        value=measured.value,
+        threshold=params.min_auc_pr,
+        rows=len(sample.scores),
+        message=f"AUC-PR {measured.value:.2f} (90 % interval {measured.low:.2f} to {measured.high:.2f}) on "
+        f"{len(sample.scores):,} accounts scored {sample.scored_on} by {sample.model_version}, "
+        f"limit {params.min_auc_pr:.2f}",
+    )
+
+
+def _compare(
+    metric: str,
+    scores: pa.Table,
+    bins: Bins,
+    stored: Mapping[Segment, SegmentCounts],
+    segments: Sequence[str],
+    params: MonitoringParams,
+) -> list[Finding]:
+    counted = segment_counts(scores, bins, segments)
+    rate = params.false_alarm_rate / _FAMILIES / len(counted)
+    found = []
+    for segment, counts in counted.items():
+        rows = int(counts.sum())
+        if segment not in stored or not _is_large_enough(rows, stored[segment], params):
+            reason = (
+                "is new since training" if segment not in stored else f"has too few rows to judge ({rows:,})"
+            )
+            name = "the portfolio" if segment == (ALL, ALL) else f"{segment[0]}={segment[1]}"
+            found.append(
+                Finding(metric, SCORE, State.NOT_ENOUGH_DATA, f"{name} {reason}", segment=segment, rows=rows)
+            )
+            continue
+        shift = measure_shift(
+            counts,
+            stored[segment].counts,
+            reference_subjects=stored[segment].subjects,
+            max_shift=params.max_score_shift,
+            false_alarm_rate=rate,
+        )
+        found.append(_score_finding(metric, segment, shift, counts, stored[segment]))
+    return found
+
+
+def _score_finding(
+    metric: str, segment: Segment, shift: Shift, counts: np.ndarray, reference: SegmentCounts
+) -> Finding:
+    severity = None
+    if shift.is_alarm:
+        severity = Severity.CRITICAL if segment == (ALL, ALL) else Severity.WARNING
+    mean_move = _mean_rank(counts) - _mean_rank(reference.counts)
+    direction = "up" if mean_move > 0 else "down"
+    against = "the model was validated on" if metric == "score_shift" else "in the weeks before"
+    return Finding(
+        metric=metric,
+        subject=SCORE,
+        segment=segment,
+        state=State.ALARM if shift.is_alarm else State.OK,
+        severity=severity,
+        value=shift.value,
+        threshold=shift.threshold,
+        psi=shift.psi,
+        rows=shift.rows,
+        excess=shift.excess,
+        message=f"{shift.value:.0%} of accounts in another score band than {against}, on balance {direction}",
+    )
+
+
+def _mean_rank(counts: np.ndarray) -> float:
+    return float((counts * np.arange(counts.size)).sum() / counts.sum())
+
+
+def _with_expected_loss(finding: Finding, now: float, stored: SegmentCounts | None) -> Finding:
+    if finding.value is None or stored is None or stored.expected_auc_pr is None:
+        return finding
+    words = f"; expected AUC-PR {now:.2f} against {stored.expected_auc_pr:.2f} before"
+    return Finding(**{**finding.__dict__, "message": finding.message + words})
+
+
+def _is_large_enough(rows: int, stored: SegmentCounts, params: MonitoringParams) -> bool:
+    return min(rows, stored.subjects) >= params.min_segment_rows

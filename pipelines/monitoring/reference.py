@@ -1,0 +1,221 @@
+"""Reference bins of a model version: written by the train step, read by every monitoring run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
+
+from pipelines.errors import DataContractError
+from pipelines.io.lake import Commit, Lake
+from pipelines.monitoring.bins import Bins, count, make_bins
+from pipelines.monitoring.performance import expected_auc_pr
+from pipelines.monitoring.schemas import ALL, REFERENCE, SCORE
+
+Counts = npt.NDArray[np.int64]
+Segment = tuple[str, str]
+
+#: Columns of a feature table that identify a row or say whether it is in scope.
+NOT_MONITORED = ("as_of", "snapshot", "account_key", "in_scope", "scope_reason", "churned", "label_known_on")
+
+
+@dataclass(frozen=True)
+class SegmentCounts:
+    """Bin counts of one variable in one segment.
+
+    Attributes
+    ----------
+    counts
+        Rows per bin, shape (bins.size,).
+    subjects
+        Distinct accounts behind them.
+    expected_auc_pr
+        AUC-PR to expect of the segment's scores; None for features.
+    """
+
+    counts: Counts
+    subjects: int
+    expected_auc_pr: float | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """All reference bins of a model version.
+
+    Attributes
+    ----------
+    bins
+        By variable.
+    counts
+        By variable, then by (segment column, segment).
+    """
+
+    model_version: str
+    as_of: date
+    bins: dict[str, Bins]
+    counts: dict[str, dict[Segment, SegmentCounts]]
+
+    @property
+    def features(self) -> list[str]:
+        """Monitored variables other than the score."""
+        return [name for name in self.bins if name != SCORE]
+
+
+def store_reference(
+    lake: Lake,
+    model_version: str,
+    scores: Any,
+    features: Any,
+    *,
+    usecase: str,
+    as_of: date,
+    segments: Sequence[str],
+    subject: str = "account_key",
+) -> Commit:
+    """Keep the bin counts of a version's out-of-time scores and features.
+
+    Storing the same version again replaces it.
+
+    Parameters
+    ----------
+    scores
+        Out-of-time predictions of the version on data it was not fitted on: ``score``, the subject
+        and the segment columns, one row per account and snapshot. Anything Arrow can read
+        (``pyarrow.Table``, pandas or Polars frame).
+    features
+        The same rows' features with the subject and the segment columns; dates and the columns
+        :data:`NOT_MONITORED` are left out.
+    usecase
+        For instance ``churn``.
+    as_of
+        Training day of the version.
+    segments
+        Columns whose values are compared separately.
+    subject
+        Column that identifies the account behind a row.
+
+    Raises
+    ------
+    DataContractError
+        A column is missing or there are no rows.
+    """
+    rows: list[dict[str, Any]] = []
+    for source, table in (("scores", pa.table(scores)), ("features", pa.table(features))):
+        wanted = [subject, *segments, *([SCORE] if source == "scores" else [])]
+        missing = [name for name in wanted if name not in table.column_names]
+        if missing or not table.num_rows:
+            raise DataContractError(
+                f"the monitoring reference of {model_version} needs {source} with rows and the columns "
+                f"{wanted}, missing {missing}, rows {table.num_rows}"
+            )
+        names = [SCORE] if source == "scores" else monitored_columns(table.schema)
+        subjects = _distinct_subjects(table, segments, subject)
+        expected = expected_by_segment(table, segments) if source == "scores" else {}
+        for name in names:
+            bins = make_bins(name, table[name])
+            for segment, counts in segment_counts(table, bins, segments).items():
+                found = SegmentCounts(counts, subjects[segment], expected.get(segment))
+                rows += _rows(bins, segment, found)
+    fixed = {"usecase": usecase, "model_version": model_version, "as_of": as_of}
+    data = pa.Table.from_pylist([fixed | row for row in rows], schema=REFERENCE.arrow_schema)
+    partition = {"usecase": usecase, "model_version": model_version}
+    return lake.replace_partition(REFERENCE, data, partition)
+
+
+def load_reference(lake: Lake, usecase: str, model_version: str) -> Reference | None:
+    """Read the reference bins of a version; None if the train step never stored any."""
+    field = pa_dataset.field
+    where = (field("usecase") == usecase) & (field("model_version") == model_version)
+    table = lake.read(REFERENCE, where=where, missing_ok=True).sort_by("bin")
+    if not table.num_rows:
+        return None
+    bins: dict[str, Bins] = {}
+    counts: dict[str, dict[Segment, SegmentCounts]] = {}
+    grouped: dict[tuple[str, Segment], list[dict[str, Any]]] = {}
+    for row in table.to_pylist():
+        grouped.setdefault((row["variable"], (row["segment_column"], row["segment"])), []).append(row)
+    for (variable, segment), group in grouped.items():
+        bins[variable] = _bins_of(variable, group)
+        counts.setdefault(variable, {})[segment] = SegmentCounts(
+            counts=np.array([row["rows"] for row in group], dtype=np.int64),
+            subjects=group[0]["subjects"],
+            expected_auc_pr=group[0]["expected_auc_pr"],
+        )
+    return Reference(model_version, table["as_of"][0].as_py(), bins, counts)
+
+
+def monitored_columns(schema: pa.Schema) -> list[str]:
+    """Feature columns of a schema that are worth watching: no keys, no dates."""
+    return [
+        field.name
+        for field in schema
+        if field.name not in NOT_MONITORED and not pa.types.is_temporal(field.type)
+    ]
+
+
+def segment_counts(table: pa.Table, bins: Bins, segments: Sequence[str]) -> dict[Segment, Counts]:
+    """Bin counts of one variable for all rows and for every value of the segment columns."""
+    codes = bins.codes(table[bins.variable])
+    found: dict[Segment, Counts] = {(ALL, ALL): count(codes, bins.size)[0]}
+    for column in segments:
+        names, groups = _groups(table[column])
+        counted = count(codes, bins.size, groups, len(names))
+        found |= {(column, name): counted[index] for index, name in enumerate(names)}
+    return found
+
+
+def expected_by_segment(table: pa.Table, segments: Sequence[str]) -> dict[Segment, float]:
+    """AUC-PR to expect of the scores of all rows and of every segment (see :func:`expected_auc_pr`)."""
+    scores = pc.cast(table[SCORE], pa.float64()).to_numpy()
+    found: dict[Segment, float] = {(ALL, ALL): expected_auc_pr(scores)}
+    for column in segments:
+        names, groups = _groups(table[column])
+        found |= {(column, name): expected_auc_pr(scores[groups == i]) for i, name in enumerate(names)}
+    return found
+
+
+def _groups(values: pa.ChunkedArray) -> tuple[list[str], npt.NDArray[np.int64]]:
+    encoded = pc.fill_null(pc.cast(values, pa.string()), "unknown").combine_chunks().dictionary_encode()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _distinct_subjects(table: pa.Table, segments: Sequence[str], subject: str) -> dict[Segment, int]:
+    found: dict[Segment, int] = {(ALL, ALL): pc.count_distinct(table[subject]).as_py()}
+    for column in segments:
+        frame = pa.table({"segment": pc.fill_null(table[column], "unknown"), "subject": table[subject]})
+        counted = frame.group_by("segment").aggregate([("subject", "count_distinct")])
+        for row in counted.to_pylist():
+            found[(column, row["segment"])] = row["subject_count_distinct"]
+    return found
+
+
+def _rows(bins: Bins, segment: Segment, found: SegmentCounts) -> Iterator[dict[str, Any]]:
+    for index, rows in enumerate(found.counts.tolist()):
+        yield {
+            "variable": bins.variable,
+            "kind": bins.kind,
+            "segment_column": segment[0],
+            "segment": segment[1],
+            "bin": index,
+            "upper": bins.edges[index] if index < len(bins.edges) else None,
+            "category": bins.categories[index] if index < len(bins.categories) else None,
+            "rows": rows,
+            "subjects": found.subjects,
+            "expected_auc_pr": found.expected_auc_pr,
+        }
+
+
+def _bins_of(variable: str, group: list[dict[str, Any]]) -> Bins:
+    return Bins(
+        variable,
+        group[0]["kind"],
+        edges=tuple(row["upper"] for row in group if row["upper"] is not None),
+        categories=tuple(row["category"] for row in group if row["category"] is not None),
+    )

@@ -1,0 +1,242 @@
+"""Messages about failed DAG runs and alarms: what failed, what it means for whom, what to do first.
+
+A message always goes to the log; to e-mail if the Airflow connection ``millrace_smtp`` exists, and
+to a webhook if ``millrace_webhook`` does. The DAG's ``on_failure_callback`` sends one message per
+failed run, however many of its tasks failed. This module is imported at every parse: everything
+heavy is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+#: Type ``smtp``; extra: ``from_email``, ``to`` (addresses separated by commas), ``disable_tls``, ...
+SMTP_CONNECTION = "millrace_smtp"
+
+#: Type ``http``; host with path of the hook; the message is posted as JSON.
+WEBHOOK_CONNECTION = "millrace_webhook"
+
+#: What a failed step means for whom, and what to do first. The step is the last part of a task id.
+_STEPS: Mapping[str, tuple[str, str]] = {
+    "ingest": (
+        "New source data did not land: everything computed from now on works with older data.",
+        "The error names the file, column or rule; mend the delivery and run `millrace ingest` again.",
+    ),
+    "prepare": (
+        "There are no features for this day, so training or scoring of the day did not start. Users keep "
+        "what was published last.",
+        "Read which dbt model or test failed in the task log; `millrace doctor` checks the set-up.",
+    ),
+    "train": (
+        "There is no new challenger. Users are not affected: the champion goes on serving.",
+        "Read the error in the task log, then trigger the DAG again with the same as_of.",
+    ),
+    "gate": (
+        "The challenger was not judged, so the champion goes on serving.",
+        "Read the verdict or error in the task log; the report page shows every check.",
+    ),
+    "score": (
+        "There are no new scores: users keep last week's list, which is a week out of date.",
+        "If an audit refused the scores, the error says which rule; otherwise trigger the DAG again "
+        "with the same as_of.",
+    ),
+    "publish": (
+        "Not every row reached the users' system; what arrived is right, the rest is last week's.",
+        "Trigger the DAG again with the same as_of: it resumes and sends only what is missing. The report "
+        "page lists the rows that were refused, with the reason.",
+    ),
+    "monitor": (
+        "The scores were written but not checked: nobody has looked whether they shifted.",
+        "Trigger the DAG again with the same as_of before the list is acted on.",
+    ),
+    "report": (
+        "The pages show the previous state; what was published is not affected.",
+        "Run `millrace report` by hand and read the error.",
+    ),
+}
+_ANY_STEP = (
+    "The run did not finish; what was published before stays in place.",
+    "Open the log of the failed task and read the last error.",
+)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message, ready for every channel.
+
+    Attributes
+    ----------
+    subject
+        One line.
+    lines
+        Pairs of a label and a text, in reading order.
+    link
+        Where to look; empty if unknown.
+    facts
+        JSON-able details for machines (the webhook).
+    """
+
+    subject: str
+    lines: tuple[tuple[str, str], ...]
+    link: str
+    facts: Mapping[str, Any]
+
+    @property
+    def text(self) -> str:
+        """Plain text."""
+        body = "\n".join(f"{label}: {text}" for label, text in self.lines)
+        return "\n".join(part for part in (self.subject, body, self.link) if part)
+
+    @property
+    def html(self) -> str:
+        """Body of an e-mail, everything escaped."""
+        rows = "".join(
+            f"<p><strong>{html.escape(label)}</strong><br>{html.escape(text)}</p>"
+            for label, text in self.lines
+        )
+        address = html.escape(self.link, quote=True)
+        link = f'<p><a href="{address}">{address}</a></p>' if self.link else ""
+        return f"<h3>{html.escape(self.subject)}</h3>{rows}{link}"
+
+
+def notify_failure(context: Mapping[str, Any]) -> None:
+    """``on_failure_callback`` of every DAG.
+
+    Parameters
+    ----------
+    context
+        What Airflow hands to a DAG's failure callback. Parts may be missing: only ``dag`` and
+        ``run_id`` are certain.
+    """
+    send(failure_message(context))
+
+
+def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Send one message about all alarms of a monitoring run; none if there are none.
+
+    Parameters
+    ----------
+    alarms
+        As in the record of a ``monitor`` step (:meth:`pipelines.monitoring.alarms.Alarm.as_dict`).
+
+    Returns
+    -------
+    Channels that took the message.
+    """
+    return send(alarm_message(alarms)) if alarms else []
+
+
+def failure_message(context: Mapping[str, Any]) -> Message:
+    """Word the failure of a DAG run."""
+    task = context.get("ti") or context.get("task_instance")
+    task_id = getattr(task, "task_id", None)
+    dag_id = context["dag"].dag_id
+    run_id = str(context.get("run_id", ""))
+    as_of = _as_of(context)
+    meaning, first_step = _STEPS.get(str(task_id).rsplit(".", 1)[-1], _ANY_STEP)
+    what = f"task {task_id} failed" if task_id else "the run failed"
+    if task_id and getattr(task, "try_number", None):
+        what += f" in try {task.try_number}"
+    return Message(
+        subject=f"[millrace] {dag_id} failed{f' at {task_id}' if task_id else ''}, as_of {as_of}",
+        lines=(
+            ("What failed", f"{what} ({context.get('reason') or 'no reason given'})"),
+            ("What it means", meaning),
+            ("First step", first_step),
+            ("Run", f"DAG {dag_id}, run {run_id}, as_of {as_of}"),
+        ),
+        link=str(getattr(task, "log_url", None) or ""),
+        facts={"kind": "failure", "dag_id": dag_id, "run_id": run_id, "as_of": as_of, "task_id": task_id},
+    )
+
+
+def alarm_message(alarms: Sequence[Mapping[str, Any]]) -> Message:
+    """Word the alarms of one monitoring run, at least one."""
+    first = alarms[0]
+    lines: list[tuple[str, str]] = []
+    for alarm in alarms:
+        lines += [
+            (f"{alarm['severity'].capitalize()}: {alarm['name']}", alarm["finding"]),
+            ("What it means", alarm["meaning"]),
+            ("First step", alarm["first_step"]),
+        ]
+    count = f"{len(alarms)} alarm{'s' if len(alarms) > 1 else ''}"
+    return Message(
+        subject=f"[millrace] {first['usecase']}: {count} for {first['as_of']}: "
+        + ", ".join(alarm["name"] for alarm in alarms),
+        lines=tuple(lines),
+        link="",
+        facts={"kind": "alarms", "alarms": [dict(alarm) for alarm in alarms]},
+    )
+
+
+def send(message: Message) -> list[str]:
+    """Deliver to the log and to every channel that has a connection.
+
+    A channel that fails is logged and does not keep the others from being served: a message about
+    a failure must not fail because a mail server does.
+    """
+    from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
+
+    log.error("%s", message.text)
+    delivered = ["log"]
+    channels: tuple[tuple[str, str, Callable[[Message, Any], None]], ...] = (
+        ("smtp", SMTP_CONNECTION, _send_mail),
+        ("webhook", WEBHOOK_CONNECTION, _post),
+    )
+    for channel, connection_id, deliver in channels:
+        try:
+            deliver(message, _connection(connection_id))
+        except AirflowNotFoundException:
+            log.debug("no connection %s: nothing sent by %s", connection_id, channel)
+        except (AirflowException, OSError, ValueError) as error:  # smtplib and requests raise OSErrors
+            # The text of the error may hold the address with its credentials: name its kind only.
+            log.error(  # noqa: TRY400
+                "not delivered by %s (%s): check the Airflow connection %s",
+                channel,
+                type(error).__name__,
+                connection_id,
+            )
+        else:
+            delivered.append(channel)
+    return delivered
+
+
+def _connection(connection_id: str) -> Any:
+    from airflow.sdk import BaseHook
+
+    return BaseHook.get_connection(connection_id)
+
+
+def _send_mail(message: Message, connection: Any) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    recipients = [part.strip() for part in str(connection.extra_dejson.get("to", "")).split(",")]
+    if not any(recipients):
+        raise ValueError(f"connection {SMTP_CONNECTION} needs addresses in its extra field `to`")
+    with SmtpHook(smtp_conn_id=SMTP_CONNECTION) as hook:
+        hook.send_email_smtp(to=recipients, subject=message.subject, html_content=message.html)
+
+
+def _post(message: Message, connection: Any) -> None:
+    from airflow.providers.http.hooks.http import HttpHook
+
+    # `text` is what chat services show; the facts are for machines.
+    HttpHook(method="POST", http_conn_id=WEBHOOK_CONNECTION).run(
+        json={"text": message.text, "link": message.link, **message.facts},
+        extra_options={"timeout": 10},
+    )
+
+
+def _as_of(context: Mapping[str, Any]) -> str:
+    """Day of the run: its parameter, else the day of its schedule."""
+    given = (context.get("params") or {}).get("as_of")
+    run = context.get("dag_run")
+    scheduled = getattr(run, "logical_date", None) or getattr(run, "run_after", None)
+    return str(given or (scheduled.date().isoformat() if scheduled else "unknown"))
