@@ -134,7 +134,7 @@ def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def failure_message(context: Mapping[str, Any]) -> Message:
     """Word the failure of a DAG run."""
-    task = context.get("ti") or context.get("task_instance")
+    task: Any = context.get("ti") or context.get("task_instance")
     task_id = getattr(task, "task_id", None)
     dag_id = context["dag"].dag_id
     run_id = str(context.get("run_id", ""))
@@ -197,7 +197,7 @@ def send(message: Message) -> list[str]:
             log.debug("no connection %s: nothing sent by %s", connection_id, channel)
         except (AirflowException, OSError, ValueError) as error:  # smtplib and requests raise OSErrors
             # The text of the error may hold the address with its credentials: name its kind only.
-            log.error(  # noqa: TRY400
+            log.error(
                 "not delivered by %s (%s): check the Airflow connection %s",
                 channel,
                 type(error).__name__,
