@@ -1,0 +1,82 @@
+"""Imports point one way: dags -> pipelines -> features, models. Nothing points back."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FORBIDDEN = {
+    "dags": {"dags", "features", "models", "tests"},
+    "features": {"dags", "pipelines", "models", "airflow", "mlflow", "tests"},
+    "models": {"dags", "pipelines", "features", "airflow", "mlflow", "tests"},
+    "pipelines": {"dags", "tests"},
+}
+FILES = [(layer, path) for layer in FORBIDDEN for path in sorted((ROOT / layer).rglob("*.py"))]
+
+
+def imported_roots(path: Path) -> set[str]:
+    roots: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            roots.add(node.module.split(".")[0])
+    return roots
+
+
+def test_there_is_something_to_check() -> None:
+    assert {layer for layer, _ in FILES} == set(FORBIDDEN)
+
+
+@pytest.mark.parametrize(("layer", "path"), FILES, ids=[str(p.relative_to(ROOT)) for _, p in FILES])
+def test_layer_imports(layer: str, path: Path) -> None:
+    assert not (bad := imported_roots(path) & FORBIDDEN[layer]), f"{layer}/ must not import {sorted(bad)}"
+
+
+def test_use_cases_do_not_import_one_another() -> None:
+    from pipelines.usecases import UseCase
+
+    for usecase in UseCase:
+        for path in (ROOT / "pipelines" / usecase).rglob("*.py"):
+            text = path.read_text()
+            others = [other for other in UseCase if other != usecase and f"pipelines.{other}" in text]
+            assert not others, f"{path.relative_to(ROOT)} imports the use cases {others}"
+
+
+def test_every_use_case_has_every_step() -> None:
+    from pipelines.usecases import Step, UseCase
+
+    for usecase in UseCase:
+        for step in Step:
+            assert (ROOT / "pipelines" / usecase / f"{step}.py").is_file(), f"{usecase} has no step {step}"
+
+
+def test_nothing_shadows_a_library() -> None:
+    # dbt imports every top-level module called dbt_* as a plugin; `import docker` must find the library.
+    assert not list((ROOT / "dags").glob("dbt_*.py")) + list(ROOT.glob("dbt_*.py"))
+    assert not (ROOT / "dbt_project" / "__init__.py").exists()
+    assert not (ROOT / "docker" / "__init__.py").exists()
+    # Airflow puts every .py below the plugins folder into sys.modules by its stem.
+    assert not list((ROOT / "docker" / "empty_plugins").rglob("*.py"))
+
+
+def test_wall_clocks_are_read_only_where_a_fact_is_logged() -> None:
+    """``as_of`` is the only clock of a computation; arrival and audit times are facts of the world."""
+    allowed = {
+        "pipelines/cli.py": "arrival of a delivery, time of a manual promotion",
+        "pipelines/io/runs.py": "start of a step in the log of runs",
+        "pipelines/churn/gate.py": "time of a decision in the promotion log",
+        "pipelines/demo.py": "arrival of the demo's delivery",
+    }
+    clocks = {"now", "today", "utcnow"}
+    found = {
+        str(path.relative_to(ROOT))
+        for layer, path in FILES
+        if layer != "dags" and "emulator" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in clocks
+    }
+    assert found <= set(allowed), f"clock read in {sorted(found - set(allowed))}: take as_of instead"

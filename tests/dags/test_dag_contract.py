@@ -1,0 +1,130 @@
+"""What every DAG must satisfy. Parametrised over the DAG files, so that a failure names the DAG."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
+EXPECTED = {"churn_features", "churn_train", "churn_score", "churn_publish"}
+SCHEDULES = {
+    "churn_features": ("0 5 * * 1", "Europe/Paris"),
+    "churn_train": ("0 2 * * MON#1", "Europe/Paris"),
+    "churn_score": ("0 6 * * 1", "Europe/Paris"),
+}
+MAX_LINES = 60
+HEAVY = (
+    "pandas",
+    "numpy",
+    "sklearn",
+    "lightgbm",
+    "mlflow",
+    "dbt",
+    "duckdb",
+    "pyarrow",
+    "deltalake",
+    "polars",
+)
+
+
+@pytest.fixture(scope="module")
+def bag(airflow_home: Path) -> object:
+    from airflow.dag_processing.dagbag import DagBag
+
+    return DagBag(dag_folder=ROOT / "dags")
+
+
+def test_bag_is_the_one_we_ship(bag) -> None:
+    assert bag.import_errors == {}
+    assert set(bag.dags) == EXPECTED  # an empty or mis-pointed bag must fail here
+
+
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED))
+def test_dag_policy(bag, dag_id: str) -> None:
+    dag = bag.dags[dag_id]
+    assert dag.doc_md, f"{dag_id}: doc_md is required"
+    assert "docs/churn.md" in dag.doc_md, f"{dag_id}: the documentation names its runbook"
+    assert not dag.catchup, f"{dag_id}: catchup must be False"
+    assert dag.max_active_runs == 1, f"{dag_id}: max_active_runs must be 1"
+    assert dag.has_on_failure_callback, f"{dag_id}: a failure must be told to someone"
+    assert dag.params.get_param("as_of").schema["format"] == "date"
+    for prefix in ("usecase:", "stage:", "impact:"):
+        assert [t for t in dag.tags if t.startswith(prefix)], f"{dag_id}: missing a {prefix}* tag"
+    for task in dag.tasks:
+        assert task.retries >= 1, f"{dag_id}.{task.task_id}: retries must be >= 1"
+        assert task.execution_timeout is not None, f"{dag_id}.{task.task_id}: execution_timeout is required"
+
+
+@pytest.mark.parametrize("dag_id", sorted(SCHEDULES))
+def test_schedules_have_a_time_zone(bag, dag_id: str) -> None:
+    timetable = bag.dags[dag_id].timetable
+    assert (timetable.expression, str(timetable.timezone)) == SCHEDULES[dag_id]
+
+
+def test_training_runs_on_first_mondays_only(bag) -> None:
+    import pendulum
+    from airflow.timetables.base import TimeRestriction
+    from airflow.timetables.trigger import CronTriggerTimetable
+
+    expression, timezone = SCHEDULES["churn_train"]
+    timetable = CronTriggerTimetable(expression, timezone=timezone)
+    start = pendulum.datetime(2026, 1, 1, tz=timezone)
+    runs, last = [], None
+    for _ in range(12):
+        info = timetable.next_dagrun_info(
+            last_automated_data_interval=last, restriction=TimeRestriction(start, None, catchup=True)
+        )
+        runs.append(info.run_after.in_timezone(timezone))
+        last = info.data_interval
+    assert [(run.month, run.weekday(), run.day <= 7) for run in runs] == [(m, 0, True) for m in range(1, 13)]
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda p: p.name)
+def test_dag_file_is_thin(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES, f"{path.name}: move logic to pipelines/"
+    assert path.stem in EXPECTED, "file name == dag_id"
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda p: p.name)
+def test_dag_parse_imports_nothing_heavy(path: Path, airflow_home: Path) -> None:
+    code = (
+        f"import runpy, sys; runpy.run_path({str(path)!r}); print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert out.stdout.strip().splitlines()[-1] == "[]", (
+        f"{path.name} imports {out.stdout.strip()} while parsing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "extras", "logical_date", "expected"),
+    [
+        ({"as_of": "2025-02-03"}, ["2025-03-03"], "2025-04-07", "2025-02-03"),
+        ({"as_of": None}, ["2025-03-03", "2025-03-10"], None, "2025-03-10"),
+        ({"as_of": None}, [], "2025-04-07", "2025-04-07"),
+        ({"as_of": None}, [], None, "2025-05-05"),
+    ],
+    ids=["parameter wins", "newest asset event", "schedule", "run_after"],
+)
+def test_as_of_of_a_run(params, extras, logical_date, expected: str, airflow_home: Path) -> None:
+    import pendulum
+    from airflow.sdk.definitions._internal.templater import SandboxedEnvironment
+
+    from pipelines.orchestration.defaults import AS_OF
+
+    class Run:
+        pass
+
+    run, events = Run(), {}
+    run.logical_date = pendulum.parse(logical_date) if logical_date else None
+    run.run_after = pendulum.datetime(2025, 5, 5)
+    if extras:
+        events = {"asset": [type("Event", (), {"extra": {"as_of": extra}})() for extra in extras]}
+    template = SandboxedEnvironment().from_string(AS_OF)
+    assert template.render(params=params, triggering_asset_events=events, dag_run=run) == expected
