@@ -1,0 +1,4 @@
+{#- Schemas are named by layer (staging, intermediate, ml, exports): a scratch database has one user. -#}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ (custom_schema_name or target.schema) | trim }}
+{%- endmacro %}
