@@ -1,0 +1,1 @@
+"""Classifiers of binary events on mixed tables, their baselines and their tuning."""
