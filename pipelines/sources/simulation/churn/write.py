@@ -1,0 +1,54 @@
+"""Files of a delivery: one Parquet file per table, a folder of months for usage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from features.schemas import Table
+
+
+def delivered_schema(table: Table, *, dirty: bool) -> pa.Schema:
+    """Schema of the delivered files; a source that may send bad rows promises no ``not null``."""
+    schema = table.arrow_schema
+    return pa.schema([field.with_nullable(True) for field in schema]) if dirty else schema
+
+
+class TableFile:
+    """A Parquet file that grows block by block, and counts its rows."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.rows = 0
+        self._schema = schema
+        self._writer = pq.ParquetWriter(path, schema, compression="zstd", store_schema=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.close()
+
+    def append(self, rows: pa.Table) -> None:
+        """Write rows, cast to the schema of the file."""
+        self._writer.write_table(rows.cast(self._schema))
+        self.rows += len(rows)
+
+
+def write_encoded(path: Path, rows: pa.Table, schema: pa.Schema) -> None:
+    """Write rows whose strings may be dictionary-encoded; readers see plain strings.
+
+    Decoding eight million ids only for the writer to encode them again would take most of the time.
+    """
+    fields = [
+        field.with_type(rows.schema.field(field.name).type)
+        if pa.types.is_dictionary(rows.schema.field(field.name).type)
+        else field
+        for field in schema
+    ]
+    pq.write_table(rows.cast(pa.schema(fields)), path, compression="zstd", store_schema=False)
