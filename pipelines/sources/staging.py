@@ -1,0 +1,252 @@
+"""First half of an ingest: validate every delivered row and set the good ones aside.
+
+Nothing here writes to the lake. Files are worked on one after the other in a scratch DuckDB with
+bounded memory that spills to disk, so a delivery of any size needs the memory of its largest file
+at most, and usually less.
+"""
+
+# SQL is put together from declared names, quoted; values are parameters or quoted literals.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from features.pseudonyms import pseudonymise
+from features.schemas import Table
+from pipelines.errors import DataContractError
+from pipelines.io.lake import Lake
+from pipelines.sources import fates
+from pipelines.sources.delivery import DeliveredFile
+from pipelines.sources.landed import QUARANTINE, SUBJECT_KEY, landed_table
+from pipelines.sources.layout import RawLayout
+from pipelines.sources.validation import check, explain, literal, load, quoted, reference_rule
+
+#: Scratch memory; with Arrow copies and Python a process stays below 3 GB.
+_MEMORY = "1500MB"
+#: Rows of one staged file, which lands as one commit held in memory.
+_ROWS_PER_COMMIT = 2_000_000
+
+
+@dataclass
+class FileOutcome:
+    """Fate of the rows of one file; ``staged`` are the Parquet files that wait to be landed."""
+
+    file: DeliveredFile
+    read: int = 0
+    landed: int = 0
+    already_landed: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    unresolved: int = 0
+    new_quarantined: int = 0
+    skipped: bool = False
+    rules: dict[str, int] = field(default_factory=dict)
+    staged: list[Path] = field(default_factory=list)
+
+    def balance(self) -> None:
+        """Check that every row that was read has exactly one fate.
+
+        Raises
+        ------
+        DataContractError
+            It does not: a defect of the ingest itself, and nothing may be landed.
+        """
+        fates_sum = self.landed + self.already_landed + self.duplicates + self.quarantined
+        if self.read != fates_sum:
+            raise DataContractError(
+                f"{self.file.name}: rows read must equal landed + already landed + duplicates + quarantined,"
+                f" got {self.read} and {self.landed} + {self.already_landed} + {self.duplicates}"
+                f" + {self.quarantined}; nothing was landed"
+            )
+
+
+class Staging:
+    """Scratch space of one ingest: a DuckDB connection and a folder of staged Parquet files.
+
+    Parameters
+    ----------
+    folder
+        Empty folder of this ingest; the caller removes it.
+    lake
+        Read only, for rows and accounts that are landed already.
+    key
+        Key of the pseudonyms.
+    """
+
+    def __init__(
+        self, folder: Path, lake: Lake, *, usecase: str, ingest_id: str, key: bytes, ingested_at: datetime
+    ) -> None:
+        self.folder, self.lake, self.usecase = folder, lake, usecase
+        self.ingest_id, self.key, self.ingested_at = ingest_id, key, ingested_at
+        self.con = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(folder / "spill")})
+        self.con.execute("set TimeZone = 'UTC'")
+        self.con.execute("create temp table pseudonyms (natural_id varchar, pseudonym varchar)")
+        columns = ", ".join(f"{quoted(c.name)} {c.dtype.value}" for c in QUARANTINE.columns)
+        columns = columns.replace(" string", " varchar").replace(" integer", " bigint")
+        self.con.execute(f"create temp table quarantine ({columns})")
+        self._staged: dict[str, list[str]] = {}
+
+    def close(self) -> None:
+        """Release the connection."""
+        self.con.close()
+
+    def know(self, layouts: Iterable[RawLayout]) -> None:
+        """Load the values that rows may refer to from the tables landed already."""
+        for layout in layouts:
+            for _, table, column in layout.references:
+                name = f"raw/{self.usecase}_{table}"
+                self.con.execute(
+                    f"create temp table if not exists {quoted(f'known_{table}')} (value varchar)"
+                )
+                if self.lake.exists(name):
+                    self.con.register("known_rows", self.lake.dataset(name))
+                    self._add_known(table, column, "known_rows")
+                    self.con.unregister("known_rows")
+
+    def stage(self, file: DeliveredFile) -> FileOutcome:
+        """Validate one file and set its new rows aside.
+
+        Raises
+        ------
+        DataContractError
+            The file cannot be read to its end, or the rows do not add up.
+        """
+        layout, con = file.layout, self.con
+        table = landed_table(self.usecase, layout)
+        load(con, file)
+        self._pseudonymise(layout)
+        rules = check(con, layout)
+        explain(con, rules)
+        fates.prepare(con, layout, table)
+        landed = self.lake.dataset(table.name) if self.lake.exists(table.name) else None
+        fates.decide(con, table, landed=landed, staged=self._staged.get(table.name, []))
+        outcome = self._count(file, [reference_rule(*r).words for r in layout.references])
+        self._quarantine(file)
+        self._set_aside(file, table, outcome)
+        outcome.balance()
+        return outcome
+
+    # ---------------------------------------------------------------- inside
+
+    def _pseudonymise(self, layout: RawLayout) -> None:
+        """Hash the subjects that no earlier file of this ingest named."""
+        subject = quoted(layout.subject)
+        new: pa.Table = self.con.sql(
+            f"select distinct {subject}::varchar as natural_id from delivered where {subject} is not null"
+            f" and {subject}::varchar <> '' and {subject}::varchar not in (select natural_id from pseudonyms)"
+        ).to_arrow_table()
+        names = new.column("natural_id")
+        hashed = pa.table({"natural_id": names, "pseudonym": pseudonymise(names, key=self.key)})
+        self.con.register("hashed", hashed)
+        self.con.execute("insert into pseudonyms from hashed")
+        self.con.unregister("hashed")
+
+    def _count(self, file: DeliveredFile, references: list[str]) -> FileOutcome:
+        """Count rows and reasons; rows that fail nothing but a reference may be cured later."""
+        outcome = FileOutcome(file)
+        (
+            outcome.read,
+            bad,
+            outcome.unresolved,
+        ) = self.con.execute(
+            "select (select count(*) from delivered) + (select count(*) from unparsed),"
+            " (select count(*) from verdicts) + (select count(*) from unparsed)"
+            " + (select count(*) from fates where fate = 'conflict'),"
+            " (select count(*) from verdicts where list_has_all($references, rules))",
+            {"references": references},
+        ).fetchall()[0]
+        outcome.quarantined = bad
+        counted = self.con.execute("select fate, count(*) from fates group by fate").fetchall()
+        by_fate = dict(counted)
+        outcome.already_landed = by_fate.get("already_landed", 0)
+        outcome.duplicates = by_fate.get("duplicate", 0)
+        outcome.rules = dict(
+            self.con.execute(
+                "select rule, count(*) from (select unnest(rules) as rule from verdicts union all"
+                f" select {literal(fates.CONFLICT)} from fates where fate = 'conflict' union all"
+                f" select {literal(_UNPARSED)} from unparsed) group by rule order by rule"
+            ).fetchall()
+        )
+        return outcome
+
+    def _quarantine(self, file: DeliveredFile) -> None:
+        """Add the bad rows to the scratch table ``quarantine``."""
+        layout = file.layout
+        shown = [c.name for c in layout.table.columns if not c.personal and c.name != layout.subject]
+        payload = ", ".join(f"{literal(n)}: d.{quoted(n)}" for n in shown)
+        key = ", ".join(
+            f"{literal(SUBJECT_KEY)}: p.pseudonym" if n == layout.subject else f"{literal(n)}: d.{quoted(n)}"
+            for n in layout.table.key
+        )
+        fixed = (
+            "$ingest_id, $usecase, $table, $file, $sha256, v.row_number, {subject}, {key},"
+            " to_json(v.rules)::varchar, array_to_string(v.reasons, '; '), {payload}, $ingested_at"
+        )
+        values = {
+            "ingest_id": self.ingest_id,
+            "usecase": self.usecase,
+            "table": layout.table.name,
+            "file": file.name,
+            "sha256": file.sha256,
+            "ingested_at": self.ingested_at,
+        }
+        row = fixed.format(
+            subject="p.pseudonym",
+            key=f"to_json({{{key}}})::varchar",
+            payload=f"to_json({{{literal(SUBJECT_KEY)}: p.pseudonym, {payload}}})::varchar",
+        )
+        self.con.execute(
+            f"insert into quarantine select {row} from (from verdicts union all select row_number,"
+            f" [{literal(fates.CONFLICT)}], [reason] from fates where fate = 'conflict') v"
+            " join delivered d using (row_number)"
+            f" left join pseudonyms p on p.natural_id = d.{quoted(layout.subject)}::varchar",
+            values,
+        )
+        line = fixed.format(subject="null", key="'{}'", payload="'{}'")
+        self.con.execute(
+            f"insert into quarantine select {line} from"
+            f" (select row_number, [{literal(_UNPARSED)}] as rules, [reason] as reasons from unparsed) v",
+            values,
+        )
+
+    def _set_aside(self, file: DeliveredFile, table: Table, outcome: FileOutcome) -> None:
+        """Write the rows that are new to Parquet, in parts that land as one commit each."""
+        con, ingested_at = self.con, f"timestamp {literal(self.ingested_at.isoformat(sep=' '))}"
+        con.execute(
+            "create or replace temp table fresh as select * from good anti join fates using (row_number)"
+        )
+        outcome.landed = con.execute("select count(*) from fresh").fetchall()[0][0]
+        folder = self.folder / file.layout.table.name
+        folder.mkdir(exist_ok=True)
+        known = self._staged.setdefault(table.name, [])
+        for start in range(0, outcome.landed, _ROWS_PER_COMMIT):
+            path = folder / f"{len(known):06d}.parquet"
+            con.execute(
+                f"copy (select * exclude (row_number), {ingested_at} as ingested_at from fresh"
+                f" order by {', '.join(quoted(name) for name in table.key)}"
+                f" limit {_ROWS_PER_COMMIT} offset {start}) to {literal(str(path))} (format parquet)"
+            )
+            known.append(str(path))
+            outcome.staged.append(path)
+        name = file.layout.table.name
+        if con.execute(
+            "select count(*) from duckdb_tables() where table_name = $name", {"name": f"known_{name}"}
+        ).fetchall()[0][0]:
+            self._add_known(name, file.layout.table.key[0], "fresh")
+
+    def _add_known(self, table: str, column: str, rows: str) -> None:
+        known = quoted(f"known_{table}")
+        self.con.execute(
+            f"insert into {known} select distinct {quoted(column)} from {rows}"
+            f" where {quoted(column)} not in (select value from {known})"
+        )
+
+
+_UNPARSED = "the line must split into the fields of the header"
