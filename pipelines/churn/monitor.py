@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
+from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import CONTRIBUTIONS, SCORES
 from pipelines.io.lake import Lake
 from pipelines.monitoring.alarms import Alarm
@@ -69,7 +70,7 @@ _WORDS = {
 
 
 def run(
-    as_of: date, *, settings: Settings | None = None, params: MonitoringParams | None = None
+    as_of: date, *, settings: Settings | None = None, params: ChurnParams | None = None
 ) -> dict[str, Any]:
     """Check the predictions of ``as_of`` and write ``ops/monitoring``.
 
@@ -81,20 +82,21 @@ def run(
     ``as_of``, ``model_version``, ``alarms`` (see :meth:`Alarm.as_dict`) and the number of findings
     per state; small enough for XCom.
     """
-    settings, params = settings or Settings.load(), params or MonitoringParams()
+    settings = settings or Settings.load()
+    limits = (params or ChurnParams.load_default()).monitoring
     lake = Lake.of(settings)
     columns = ["account_key", "score", *SEGMENTS, "model_version"]
     field = pa_dataset.field
     scores = lake.read(SCORES, columns=columns, where=field("as_of") == as_of, missing_ok=True)
     version = scores["model_version"][0].as_py() if scores.num_rows else None
 
-    findings = [check_volume(scores.num_rows, params)]
+    findings = [check_volume(scores.num_rows, limits)]
     if version is not None:
         reference = load_reference(lake, USECASE, version)
-        previous = _previous_weeks(lake, as_of, version, params.previous_weeks)
-        findings += _distribution(lake, as_of, scores, previous, reference, params)
+        previous = _previous_weeks(lake, as_of, version, limits.previous_weeks)
+        findings += _distribution(lake, as_of, scores, previous, reference, limits)
     sample = matured_sample(lake, SCORES, LABELS, as_of, outcome="churned")
-    findings.append(check_performance(sample, params))
+    findings.append(check_performance(sample, limits))
 
     alarms = _alarms(as_of, findings)
     lake.replace_partition(

@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from pipelines.errors import ConfigError
+from pipelines.monitoring.params import MonitoringParams
 from pipelines.params import Params
 
 PATH = Path(__file__).with_name("params.yaml")
@@ -77,6 +78,7 @@ class ChurnParams(Params):
     gate: GateParams
     risk_levels: RiskLevelParams
     publish: PublishParams
+    monitoring: MonitoringParams
     seed: int = 0
 
     @classmethod

@@ -18,6 +18,7 @@ shown and never judged, so two numbers can not disagree about whether there is a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +109,7 @@ def noise_quantile(shares: FloatArray, rows: int, reference_rows: int, false_ala
     same verdict.
     """
     root = np.sqrt(shares)
-    normal = np.random.default_rng(20_130_613).standard_normal((_DRAWS, shares.size))
+    normal = _normal_draws(shares.size)
     centred = (normal - np.outer(normal @ root, root)) * root
     distance = np.abs(centred).sum(axis=1) / 2 * np.sqrt(1 / rows + 1 / reference_rows)
     return float(np.quantile(distance, 1 - max(false_alarm_rate, 1e-4)))
@@ -152,6 +153,11 @@ def measure_shift(
         psi=population_stability(current, reference),
         rows=rows,
     )
+
+
+@lru_cache(maxsize=4)
+def _normal_draws(bins: int) -> FloatArray:
+    return np.random.default_rng(20_130_613).standard_normal((_DRAWS, bins))
 
 
 def _shares(counts: npt.NDArray[np.generic]) -> FloatArray:

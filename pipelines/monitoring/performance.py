@@ -52,7 +52,7 @@ def matured_sample(
     subject: str = "account_key",
     known_on: str = "label_known_on",
 ) -> LabelledSample | None:
-    """Predictions of the latest score day all of whose usable labels were known before ``as_of``.
+    """Join the latest score day whose outcomes could be known at the start of ``as_of`` with them.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def matured_sample(
     labels
         Name of the table with ``as_of``, the subject, the outcome and the day it became known.
     outcome, known_on
-        Columns of the labels.
+        Columns of the labels; ``known_on`` holds the first day on which the outcome could be known.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def matured_sample(
     known = lake.read(
         labels,
         columns=["as_of", subject, outcome],
-        where=(field("as_of") < as_of) & (field(known_on) < as_of) & field(outcome).is_valid(),
+        where=(field("as_of") < as_of) & (field(known_on) <= as_of) & field(outcome).is_valid(),
     )
     days = set(pc.unique(known["as_of"]).to_pylist())
     if not days:
