@@ -7,10 +7,10 @@ as_of_dates as (
     -- Day as_of + 30 must be over: a renewal booked on that very day still counts.
     select
         as_of,
-        as_of + 31 as label_known_on
+        as_of + 30 as label_known_on
 
     from {{ ref('stg_run__as_of_dates') }}
-    where as_of + 31 <= known_before
+    where as_of + 30 < known_before
 
 ),
 
@@ -43,7 +43,7 @@ coverage as (
         max(terms.term_end) as covered_until
 
     from as_of_dates
-    inner join terms on terms.known_at < as_of_dates.label_known_on
+    inner join terms on terms.known_at < as_of_dates.label_known_on + 1
     group by 1, 2, 3
 
 )

@@ -1,0 +1,32 @@
+"""Contracts of the churn marts, read from the dbt project."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from features.contracts import Contract, read_contract, read_docs
+from pipelines.settings import Settings
+from pipelines.sources.churn import LAYOUTS
+from pipelines.sources.landed import landed_table
+
+USECASE = "churn"
+
+#: Raw tables that the feature models read.
+RAW_TABLES = tuple(landed_table(USECASE, layout) for layout in LAYOUTS)
+
+
+def features_contract(settings: Settings) -> Contract:
+    """Contract of ``ml_churn_features``, the lake table ``features/churn``."""
+    return _contract(settings.dbt_project, "ml_churn_features")
+
+
+def labels_contract(settings: Settings) -> Contract:
+    """Contract of ``ml_churn_labels``, the lake table ``features/churn_labels``."""
+    return _contract(settings.dbt_project, "ml_churn_labels")
+
+
+@cache
+def _contract(project: Path, model: str) -> Contract:
+    models = project / "models"
+    return read_contract(models / "marts" / "ml" / "_ml__models.yml", model, docs=read_docs(models))

@@ -1,0 +1,152 @@
+"""Churn, features: dbt over the raw tables, audited and published as partitions of the lake."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pa_dataset
+
+from features.contracts import Contract
+from features.spine import matured_mondays, monthly_snapshots
+from pipelines.churn.contracts import RAW_TABLES, features_contract, labels_contract
+from pipelines.churn.params import ChurnParams
+from pipelines.io.dbt import DbtRun, run_dbt
+from pipelines.io.lake import Lake, content_hash
+from pipelines.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Past score days whose labels are (re)built with every run; several, so that a missed week heals.
+MATURED_WEEKS = 4
+
+#: Slowest nodes named in the record.
+_SLOWEST = 5
+
+
+def run(
+    as_of: date,
+    *,
+    settings: Settings | None = None,
+    params: ChurnParams | None = None,
+    training: bool = False,
+    only_if_missing: bool = False,
+    pins: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """Build the features of ``as_of`` and the labels that are complete by then.
+
+    One dbt process computes every day that is needed. ``features/churn`` gets the partition of
+    ``as_of``, for training also those of the monthly snapshots; ``features/churn_labels`` those of the
+    newest complete Mondays, for training also of the snapshots. Earlier versions stay readable.
+
+    Parameters
+    ----------
+    training
+        Also build the stack of snapshots that the parameters ask for.
+    only_if_missing
+        Do nothing if ``as_of`` is published already.
+    pins
+        Versions of raw tables to read instead of the newest: the same pins give the same bytes.
+
+    Returns
+    -------
+    dict
+        ``rows``, ``in_scope``, ``labels``, ``snapshots``, ``features_version``, ``labels_version``,
+        ``source_versions``, ``features_hash`` (content of the partition of ``as_of``), ``code_hash``,
+        ``seconds_dbt``, ``slowest``; ``published`` is False if nothing was to be done.
+
+    Raises
+    ------
+    DataContractError
+        A raw table is missing, a dbt test or an audit failed: nothing was published.
+    """
+    settings = settings or Settings.load()
+    params = params or ChurnParams.load_default()
+    lake = Lake.of(settings)
+    features, labels = features_contract(settings), labels_contract(settings)
+    if only_if_missing and _is_published(lake, features, as_of):
+        log.info("features of %s are published already", as_of)
+        return {"as_of": as_of.isoformat(), "published": False}
+
+    horizon = params.snapshots.horizon_days
+    matured = matured_mondays(as_of, weeks=MATURED_WEEKS, horizon_days=horizon)
+    snapshots = (
+        monthly_snapshots(as_of, months=params.snapshots.months, horizon_days=horizon) if training else []
+    )
+    feature_days = sorted({as_of, *snapshots})
+    label_days = sorted({*matured, *snapshots})
+    built = run_dbt(
+        settings,
+        run_id=f"churn-prepare-{as_of}-{uuid.uuid4().hex[:8]}",
+        select=["+ml_churn_features", "+ml_churn_labels"],
+        tables=RAW_TABLES,
+        as_of_dates=[*feature_days, *label_days],
+        known_before=as_of,
+        pins=pins,
+    )
+    code = code_hash(settings.dbt_project)
+    metadata = {"source_versions": dict(built.versions), "code_hash": code}
+    published = lake.replace_partitions(
+        features.table,
+        _rows(built, features, "ml.ml_churn_features", feature_days),
+        "as_of",
+        feature_days,
+        metadata=metadata,
+    )
+    labelled = lake.replace_partitions(
+        labels.table,
+        _rows(built, labels, "ml.ml_churn_labels", label_days),
+        "as_of",
+        label_days,
+        metadata=metadata,
+    )
+    built.discard()
+    today = lake.read(features.table, where=pa_dataset.field("as_of") == as_of, version=published.version)
+    return {
+        "as_of": as_of.isoformat(),
+        "published": True,
+        "rows": today.num_rows,
+        "in_scope": int(pa.compute.sum(today["in_scope"]).as_py() or 0),
+        "labels": labelled.rows,
+        "snapshots": len(snapshots),
+        "features_version": published.version,
+        "labels_version": labelled.version,
+        "source_versions": dict(built.versions),
+        "features_hash": content_hash(today, sort_by=features.table.key),
+        "code_hash": code,
+        "seconds_dbt": round(built.seconds, 2),
+        "slowest": _slowest(built),
+    }
+
+
+def code_hash(project: Path) -> str:
+    """Short hash of every file of the dbt project that can change a result."""
+    digest = hashlib.sha256()
+    for file in sorted(project.rglob("*")):
+        if file.suffix in {".sql", ".yml", ".csv"}:
+            digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def _is_published(lake: Lake, contract: Contract, as_of: date) -> bool:
+    name = contract.table.name
+    return lake.exists(name) and lake.dataset(name).count_rows(filter=pa_dataset.field("as_of") == as_of) > 0
+
+
+def _rows(built: DbtRun, contract: Contract, relation: str, days: Sequence[date]) -> pa.RecordBatchReader:
+    """Rows of some days in the order of the key, so that equal contents make equal files."""
+    listed = ", ".join(f"date '{day}'" for day in days)
+    columns = ", ".join(contract.table.column_names)
+    order = ", ".join(contract.table.key)
+    return built.stream(f"select {columns} from {relation} where as_of in ({listed}) order by {order}")
+
+
+def _slowest(built: DbtRun) -> dict[str, float]:
+    nodes: Iterator[Any] = iter(sorted(built.nodes, key=lambda node: -node.seconds)[:_SLOWEST])
+    return {node.name.rpartition(".")[2]: round(node.seconds, 2) for node in nodes}

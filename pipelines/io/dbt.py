@@ -1,0 +1,330 @@
+"""Runs of dbt: one subprocess over a scratch DuckDB whose sources are views on pinned Delta files.
+
+Every run has a folder of its own under ``<var>/runs``, so two runs never share a database, a target
+folder or a log. Models read ``raw.*`` and the like as views over the Parquet files that made up the
+pinned versions, and the days to compute from ``run.as_of_dates``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from features.schemas import Table
+from pipelines.errors import ConfigError, DataContractError
+from pipelines.io.lake import Lake
+from pipelines.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DATABASE = "millrace.duckdb"
+PARSE_CACHE = "partial_parse.msgpack"
+
+#: Rows handed over at once when marts are read as a stream.
+BATCH_ROWS = 100_000
+
+_FAILED = ("error", "fail", "runtime error")
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one model, test or seed."""
+
+    name: str
+    status: str
+    seconds: float
+    message: str
+
+
+@dataclass(frozen=True)
+class DbtRun:
+    """A finished run, whose marts can be read until :meth:`discard`.
+
+    Attributes
+    ----------
+    folder
+        ``<var>/runs/<run_id>``: database, ``target/``, ``logs/``.
+    versions
+        Version of every lake table the run read.
+    nodes
+        Outcome per node, in order of completion.
+    seconds
+        Wall time of the dbt process.
+    """
+
+    folder: Path
+    versions: Mapping[str, int]
+    nodes: tuple[NodeResult, ...]
+    seconds: float
+
+    @property
+    def database(self) -> Path:
+        """Scratch database of the run."""
+        return self.folder / DATABASE
+
+    def read(self, query: str) -> pa.Table:
+        """Result of a query over the run's models, as a whole."""
+        with duckdb.connect(str(self.database), read_only=True) as con:
+            return con.sql(query).to_arrow_table()
+
+    def stream(self, query: str) -> pa.RecordBatchReader:
+        """Result of a query over the run's models, in batches; the reader keeps the database open."""
+        con = duckdb.connect(str(self.database), read_only=True)
+        schema = con.sql(query).limit(0).to_arrow_table().schema
+        reader = con.sql(query).to_arrow_reader(BATCH_ROWS)
+
+        def batches() -> Any:
+            with con:
+                yield from reader
+
+        return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def discard(self) -> None:
+        """Remove what is large; logs, timings and the manifest stay."""
+        self.database.unlink(missing_ok=True)
+        for leftover in (self.folder / "target").glob("*"):
+            if leftover.name not in {"run_results.json", "manifest.json"}:
+                shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+
+def run_dbt(
+    settings: Settings,
+    *,
+    run_id: str,
+    select: Sequence[str],
+    tables: Sequence[Table],
+    as_of_dates: Sequence[date],
+    known_before: date | None = None,
+    pins: Mapping[str, int] | None = None,
+    threads: int = 2,
+) -> DbtRun:
+    """Build and test a selection of models for the given days.
+
+    Parameters
+    ----------
+    run_id
+        Name of the run's folder; must be new.
+    select
+        dbt selectors, for instance ``["+ml_churn_features"]``. Only they are built.
+    tables
+        Lake tables that the selection reads; ``raw/churn_accounts`` becomes ``raw.churn_accounts``.
+    as_of_dates
+        Days to compute, all in one pass.
+    known_before
+        Labels use only what was known before this day; the newest of ``as_of_dates`` by default.
+    pins
+        Versions to read, by table; the newest of the others.
+
+    Raises
+    ------
+    DataContractError
+        A table is missing, or a model or test failed; the message names the nodes, the log and the
+        command that repeats the run by hand. The previous contents of the lake are untouched.
+    """
+    if not as_of_dates:
+        raise ConfigError("as_of_dates must hold at least one day, got none")
+    folder = settings.var / "runs" / run_id
+    folder.mkdir(parents=True)
+    versions = _sources(
+        folder / DATABASE,
+        Lake.of(settings),
+        tables,
+        as_of_dates,
+        known_before or max(as_of_dates),
+        pins or {},
+    )
+    command = [
+        "build",
+        "--select",
+        *select,
+        "--threads",
+        str(threads),
+        # Unit tests guard the SQL against its authors, in CI; a run guards the data.
+        "--exclude-resource-type",
+        "unit_test",
+    ]
+    started = time.monotonic()
+    done = _dbt(settings, command, folder)
+    seconds = time.monotonic() - started
+    nodes = _results(folder / "target" / "run_results.json")
+    if done.returncode:
+        raise DataContractError(_failure(settings, folder, command, nodes, done.stdout))
+    log.info("dbt built %d nodes in %.1f s (%s)", len(nodes), seconds, folder)
+    return DbtRun(folder, versions, nodes, seconds)
+
+
+def call_dbt(settings: Settings, arguments: Sequence[str], folder: Path | None = None) -> int:
+    """Run any dbt command on the project, its output to the terminal; returns the exit code.
+
+    Without a ``folder`` (of an earlier run), the database is an empty one in ``<var>/dbt``.
+    """
+    folder = folder or settings.var / "dbt"
+    folder.mkdir(parents=True, exist_ok=True)
+    return _dbt(settings, arguments, folder, capture=False).returncode
+
+
+def write_docs(settings: Settings, to: Path) -> Path:
+    """Write dbt's documentation site (models, columns, lineage) as one page that needs no server.
+
+    Returns
+    -------
+    Path
+        ``<to>/index.html``.
+
+    Raises
+    ------
+    ConfigError
+        The project does not parse.
+    """
+    with tempfile.TemporaryDirectory(prefix="millrace-dbt-docs-") as name:
+        folder = Path(name)
+        done = _dbt(settings, ["docs", "generate", "--static", "--no-compile", "--empty-catalog"], folder)
+        if done.returncode:
+            raise ConfigError(f"dbt docs were not written: {_tail(done.stdout)}")
+        to.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.copy(folder / "target" / "static_index.html", to / "index.html"))
+
+
+def _sources(
+    database: Path,
+    lake: Lake,
+    tables: Sequence[Table],
+    as_of_dates: Sequence[date],
+    known_before: date,
+    pins: Mapping[str, int],
+) -> dict[str, int]:
+    unknown = sorted(set(pins) - {table.name for table in tables})
+    if unknown:
+        raise ConfigError(f"pins must name tables that are read, got {unknown}")
+    versions = {table.name: pins.get(table.name, lake.version(table.name)) for table in tables}
+    with duckdb.connect(str(database)) as con:
+        for table in tables:
+            schema, _, name = table.name.partition("/")
+            con.execute(f'create schema if not exists "{schema}"')
+            con.execute(f'create view "{schema}"."{name}" as {_scan(lake, table, versions[table.name])}')
+        con.execute("create schema run")
+        con.execute("create table run.as_of_dates (as_of date, known_before date)")
+        con.executemany(
+            "insert into run.as_of_dates values (?, ?)",
+            [(day, known_before) for day in sorted(set(as_of_dates))],
+        )
+    return versions
+
+
+def _scan(lake: Lake, table: Table, version: int) -> str:
+    """Query over the files of a version; partition columns are read from the folder names."""
+    files = lake.files(table.name, version)
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    if not files:
+        nothing = ", ".join(f'cast(null as {_SQL_TYPES[c.dtype]}) as "{c.name}"' for c in table.columns)
+        return f"select {nothing} where false"
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    options = ""
+    if table.partition_by:
+        types = ", ".join(f"'{name}': {_SQL_TYPES[table.column(name).dtype]}" for name in table.partition_by)
+        options = f", hive_partitioning = true, hive_types = {{{types}}}"
+    return f"select {columns} from read_parquet([{listed}]{options})"
+
+
+_SQL_TYPES = {
+    "string": "varchar",
+    "integer": "bigint",
+    "number": "double",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+}
+
+
+def _dbt(
+    settings: Settings, arguments: Sequence[str], folder: Path, *, capture: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """One dbt process in the run's folder, with the parse of the last run as a start."""
+    cache = settings.var / "dbt_cache" / PARSE_CACHE
+    target = folder / "target"
+    environment = {
+        **os.environ,
+        "DO_NOT_TRACK": "1",
+        "DBT_PROJECT_DIR": str(settings.dbt_project),
+        "DBT_PROFILES_DIR": str(settings.dbt_project),
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(folder / "logs"),
+        "DBT_VERSION_CHECK": "false",
+        "DBT_USE_COLORS": "false",
+    }
+    if cache.exists():
+        environment["DBT_PARTIAL_PARSE_FILE_PATH"] = str(cache)
+    done = subprocess.run(  # noqa: S603 - our own environment, arguments as a list
+        [_executable(), *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE if capture else None,
+        stderr=subprocess.STDOUT if capture else None,
+        text=True,
+        check=False,
+    )
+    _keep_parse(target / PARSE_CACHE, cache)
+    return done
+
+
+def _executable() -> str:
+    return str(Path(sysconfig.get_path("scripts")) / "dbt")
+
+
+def _keep_parse(parsed: Path, cache: Path) -> None:
+    """Leave the parse for the next run; the rename is atomic, so readers see the old one or the new."""
+    if not parsed.exists():
+        return
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=cache.parent, prefix=PARSE_CACHE, delete=False) as aside:
+        aside.write(parsed.read_bytes())
+    Path(aside.name).replace(cache)
+
+
+def _results(path: Path) -> tuple[NodeResult, ...]:
+    if not path.exists():  # dbt stopped before it ran anything
+        return ()
+    return tuple(
+        NodeResult(
+            name=result["unique_id"],
+            status=result["status"],
+            seconds=result["execution_time"],
+            message=result["message"] or "",
+        )
+        for result in json.loads(path.read_text())["results"]
+    )
+
+
+def _failure(
+    settings: Settings, folder: Path, command: Sequence[str], nodes: Sequence[NodeResult], output: str
+) -> str:
+    failed = [node for node in nodes if node.status in _FAILED]
+    said = "; ".join(f"{node.name}: {' '.join(node.message.split())}" for node in failed[:5]) or _tail(output)
+    more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+    project = str(settings.dbt_project)
+    repeat = [_executable(), *command, "--project-dir", project, "--profiles-dir", project]
+    by_hand = f"cd {shlex.quote(str(folder))} && {shlex.join([*repeat, '--target-path', 'target'])}"
+    count = f"{len(failed)} of {len(nodes)} nodes" if failed else "before any node ran"
+    return (
+        f"dbt build failed ({count}), nothing was published. {said}{more}. "
+        f"Log: {folder / 'logs' / 'dbt.log'}. Repeat by hand: {by_hand}"
+    )
+
+
+def _tail(output: str, lines: int = 12) -> str:
+    return " ".join(output.strip().splitlines()[-lines:])
