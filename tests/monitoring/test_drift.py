@@ -77,3 +77,23 @@ def test_empty_side_is_refused() -> None:
             max_shift=0.1,
             false_alarm_rate=0.01,
         )
+
+
+def test_a_large_segment_that_moved_outranks_a_small_noisy_one() -> None:
+    """40 rows drawn without drift lie further away than 4,000 rows that did move, by noise alone."""
+    rng = np.random.default_rng(2)
+
+    def against(rows: int, shares: np.ndarray) -> tuple[float, float]:
+        shift = measure_shift(
+            rng.multinomial(rows, shares),
+            np.full(10, 1500),
+            reference_subjects=15_000,
+            max_shift=0.15,
+            false_alarm_rate=0.01,
+        )
+        return shift.value, shift.excess
+
+    small = against(40, TENTHS)
+    large = against(4_000, np.array([0.18] + [0.82 / 9] * 9))
+    assert small[0] > large[0]
+    assert small[1] < large[1]
