@@ -1,9 +1,9 @@
 """Intervals of metrics by resampling accounts.
 
 An account occurs in several snapshots, and its rows resemble each other; rows drawn one by one would
-pretend to more evidence than there is. So whole accounts are drawn: a replicate gives each account the
-number of times it was drawn as the weight of all its rows, and the metric is computed from rows that
-were sorted once.
+pretend to more evidence than there is. So whole accounts are drawn: a replicate gives all rows of an
+account the number of times it was drawn as their weight. The weights of a segment of the ranking are then
+a sparse product (segments x accounts) x (accounts x replicates): no replicate sorts, or even visits, rows.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from models.evaluation.metrics import Ranking
+from models.evaluation.metrics import Ranking, probability_metrics, ranking_metrics
 
-#: Default share of replicates inside an interval. Its lower end is a one-sided 95 % bound.
+Floats = NDArray[np.float64]
+
+#: Share of replicates inside an interval by default. Its lower end is a one-sided 95 % bound.
 LEVEL = 0.9
+#: Replicates computed at once: bounds the memory at about 64 x (accounts + segments) floats.
+CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -44,27 +49,65 @@ class Interval:
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
-def replicate_counts(
-    clusters: Any, n_replicates: int, seed: int
-) -> tuple[NDArray[np.intp], Iterator[NDArray[np.float64]]]:
-    """Cluster of each row as a position, and how often each cluster is drawn in each replicate.
+class ClusteredRanking:
+    """A ranking whose rows belong to accounts, ready for replicates.
 
     Parameters
     ----------
-    clusters : array-like of shape (n,)
-        What is resampled as a whole, for instance account keys.
-    n_replicates, seed : int
-        The same seed and the same set of clusters give the same draws.
+    ranking : Ranking
+    position : ndarray of shape (n,)
+        Account of each row (0 .. n_accounts - 1), in the order the rows were given to ``ranking``.
+    n_accounts : int
     """
+
+    def __init__(self, ranking: Ranking, position: NDArray[np.intp], n_accounts: int) -> None:
+        account = position[ranking.order]
+
+        def by_account(values: Floats, place: NDArray[np.intp], n_places: int) -> Any:
+            return sparse.csr_matrix((values, (place, account)), shape=(n_places, n_accounts))
+
+        self._rows = by_account(np.ones(len(ranking)), ranking.segment, ranking.n_segments)
+        self._events = by_account(ranking.y, ranking.segment, ranking.n_segments)
+        self._events.eliminate_zeros()
+        self._gap = by_account(ranking.y - ranking.score, ranking.bin, ranking.n_bins)
+        self._squared = np.bincount(account, weights=ranking.squared_error, minlength=n_accounts)
+
+    def metrics(self, counts: Floats, *, probability: bool = True) -> dict[str, Floats]:
+        """Metrics of replicates.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (n_accounts, n_replicates)
+            How often each account was drawn.
+        probability : bool
+            Whether the score is a probability (adds ``brier`` and ``ece``).
+
+        Returns
+        -------
+        dict of ndarray of shape (n_replicates,)
+        """
+        rows = np.cumsum(self._rows @ counts, axis=0)
+        out: dict[str, Floats] = ranking_metrics(rows, np.cumsum(self._events @ counts, axis=0))
+        if probability and len(rows):
+            out |= probability_metrics(self._squared @ counts, self._gap @ counts, rows[-1])
+        return out
+
+
+def cluster_positions(clusters: Any) -> tuple[NDArray[np.intp], int]:
+    """Position of each row's cluster among the sorted distinct ones, and how many there are."""
     names, position = np.unique(np.asarray(clusters), return_inverse=True)
-    size = len(names)
+    return position.reshape(-1), len(names)
 
-    def draw() -> Iterator[NDArray[np.float64]]:
-        rng = np.random.default_rng(seed)
-        for _ in range(n_replicates):
-            yield np.bincount(rng.integers(0, size, size), minlength=size).astype(np.float64)
 
-    return position.reshape(-1), draw()
+def draw_counts(n_accounts: int, n_replicates: int, seed: int) -> Iterator[Floats]:
+    """How often each account is drawn, in chunks of shape (n_accounts, up to ``CHUNK``)."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, n_replicates, CHUNK):
+        size = min(CHUNK, n_replicates - start)
+        drawn = [
+            np.bincount(rng.integers(0, n_accounts, n_accounts), minlength=n_accounts) for _ in range(size)
+        ]
+        yield np.ascontiguousarray(np.array(drawn, dtype=np.float64).T)
 
 
 def bootstrap_metrics(
@@ -73,7 +116,7 @@ def bootstrap_metrics(
     clusters: Any,
     *,
     probability: bool = True,
-    n_replicates: int = 500,
+    n_replicates: int = 1000,
     level: float = LEVEL,
     seed: int = 0,
 ) -> dict[str, Interval]:
@@ -88,23 +131,19 @@ def bootstrap_metrics(
     n_replicates, level, seed
         Number of replicates, share of them inside the interval, seed of the draws.
 
-    Returns
-    -------
-    dict[str, Interval]
-
     Notes
     -----
-    O(n log n + n_replicates x n): about 4 s for 60,000 rows and 1,000 replicates.
+    The calibration bins stay those of the whole data in every replicate.
     """
     ranking = Ranking(y, score)
     value = ranking.metrics(probability=probability)
-    position, draws = replicate_counts(clusters, n_replicates, seed)
-    position = position[ranking.order]
-    replicates: dict[str, list[float]] = {name: [] for name in value}
-    for counts in draws:
-        for name, replicate in ranking.metrics(counts[position], probability=probability).items():
-            replicates[name].append(replicate)
-    return {name: interval(value[name], replicates[name], level) for name in value}
+    position, n_accounts = cluster_positions(clusters)
+    clustered = ClusteredRanking(ranking, position, n_accounts)
+    chunks = [
+        clustered.metrics(counts, probability=probability)
+        for counts in draw_counts(n_accounts, n_replicates, seed)
+    ]
+    return _intervals(value, chunks, level)
 
 
 def paired_difference(
@@ -113,45 +152,35 @@ def paired_difference(
     other: Any,
     clusters: Any,
     *,
-    n_replicates: int = 500,
+    n_replicates: int = 1000,
     level: float = LEVEL,
     seed: int = 0,
 ) -> dict[str, Interval]:
     """Ranking metrics of ``score`` minus those of ``other``, both judged on the same draws.
 
     What the two have in common (easy and hard accounts) cancels, so that much smaller differences are
-    seen than by comparing two intervals.
-
-    Returns
-    -------
-    dict[str, Interval]
-        By metric; positive means ``score`` is better.
+    seen than by comparing two intervals. Positive means that ``score`` is better.
     """
-    ours, theirs = Ranking(y, score), Ranking(y, other)
-    position, draws = replicate_counts(clusters, n_replicates, seed)
-    our_position, their_position = position[ours.order], position[theirs.order]
-
-    def difference(a: dict[str, float], b: dict[str, float]) -> dict[str, float]:
-        return {name: a[name] - b[name] for name in a}
-
-    value = difference(ours.metrics(probability=False), theirs.metrics(probability=False))
-    replicates: dict[str, list[float]] = {name: [] for name in value}
-    for counts in draws:
-        found = difference(
-            ours.metrics(counts[our_position], probability=False),
-            theirs.metrics(counts[their_position], probability=False),
-        )
-        for name, replicate in found.items():
-            replicates[name].append(replicate)
-    return {name: interval(value[name], replicates[name], level) for name in value}
+    rankings = Ranking(y, score), Ranking(y, other)
+    ours, theirs = (ranking.metrics(probability=False) for ranking in rankings)
+    position, n_accounts = cluster_positions(clusters)
+    left, right = (ClusteredRanking(ranking, position, n_accounts) for ranking in rankings)
+    chunks = []
+    for counts in draw_counts(n_accounts, n_replicates, seed):
+        a, b = (side.metrics(counts, probability=False) for side in (left, right))
+        chunks.append({name: a[name] - b[name] for name in a})
+    return _intervals({name: ours[name] - theirs[name] for name in ours}, chunks, level)
 
 
-def interval(value: float, replicates: list[float], level: float) -> Interval:
-    """Percentile interval of ``replicates``; NaN ends if more than half of them are undefined."""
+def _intervals(value: dict[str, float], chunks: list[dict[str, Floats]], level: float) -> dict[str, Interval]:
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), got {level!r}")
-    defined = np.asarray(replicates)[~np.isnan(replicates)]
-    if len(defined) * 2 <= len(replicates):
-        return Interval(value, float("nan"), float("nan"), level)
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value, float(low), float(high), level)
+    out = {}
+    for name, estimate in value.items():
+        replicates = np.concatenate([chunk[name] for chunk in chunks])
+        defined = replicates[~np.isnan(replicates)]
+        low = high = float("nan")
+        if len(defined) * 2 > len(replicates):
+            low, high = (float(q) for q in np.quantile(defined, [(1 - level) / 2, (1 + level) / 2]))
+        out[name] = Interval(estimate, low, high, level)
+    return out
