@@ -79,6 +79,9 @@ class ChurnParams(Params):
     risk_levels: RiskLevelParams
     publish: PublishParams
     monitoring: MonitoringParams
+    max_volume_change: float = Field(
+        gt=0, description="Share by which the number of scored accounts may differ from the last day's."
+    )
     seed: int = 0
 
     @classmethod

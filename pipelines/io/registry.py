@@ -163,6 +163,10 @@ class Registry:
                 return self.version(str(found.version))
         return None
 
+    def mark_complete(self, version: ModelVersion, fingerprint: str) -> None:
+        """Note what a version was made from, once everything that belongs to it is stored."""
+        self.client.set_model_version_tag(version.name, version.version, "fingerprint", fingerprint)
+
     def promote(self, version: ModelVersion) -> None:
         """Let a version serve."""
         self.client.set_registered_model_alias(self.usecase, CHAMPION, version.version)

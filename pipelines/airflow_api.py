@@ -1,0 +1,103 @@
+"""Thin client of Airflow's public REST API, for the local deployment: trigger a DAG, wait for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import requests
+
+from pipelines.errors import MillraceError
+
+_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """A finished run: state and wall time from start to end."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    seconds: float
+
+
+class AirflowApi:
+    """Client of a local API server.
+
+    Parameters
+    ----------
+    base_url
+        For instance ``http://127.0.0.1:8080``.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+        self.session = requests.Session()
+        self.session.trust_env = False  # loopback never goes through a proxy
+        answer = self.session.get(f"{base_url}/auth/token", timeout=_TIMEOUT)
+        answer.raise_for_status()
+        self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Call an endpoint below ``/api/v2``; returns the decoded answer."""
+        url = f"{self.base_url}/api/v2{path}"
+        answer = self.session.request(method, url, json=body, timeout=_TIMEOUT)
+        if not answer.ok:
+            raise MillraceError(
+                f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}"
+            )
+        return answer.json()
+
+    def has_dags(self, dag_ids: set[str]) -> bool:
+        """Whether the DAG processor has parsed all of these."""
+        found = self.call("GET", "/dags?limit=100")["dags"]
+        return dag_ids <= {dag["dag_id"] for dag in found}
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the scheduler run a DAG."""
+        self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})
+
+    def trigger(self, dag_id: str, as_of: str) -> str:
+        """Trigger a run for a day; returns the run id."""
+        body = {"logical_date": None, "conf": {"as_of": as_of}}
+        return str(self.call("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def runs(self, dag_id: str) -> list[str]:
+        """Ids of the runs of a DAG."""
+        return [
+            run["dag_run_id"] for run in self.call("GET", f"/dags/{dag_id}/dagRuns?limit=100")["dag_runs"]
+        ]
+
+    def wait(
+        self, dag_id: str, run_id: str, *, seconds: float, tick: Callable[[str], None] = lambda state: None
+    ) -> DagRun:
+        """Wait until a run ends.
+
+        Raises
+        ------
+        MillraceError
+            It failed (the message names the failed tasks) or did not end in time.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            run = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")
+            tick(run["state"])
+            if run["state"] == "success":
+                return DagRun(dag_id, run_id, run["state"], _span(run["start_date"], run["end_date"]))
+            if run["state"] == "failed":
+                tasks = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
+                failed = [task["task_id"] for task in tasks if task["state"] == "failed"]
+                raise MillraceError(
+                    f"{dag_id} run {run_id} failed in {failed}; see its log below var/airflow/logs"
+                )
+            if time.monotonic() > end:
+                raise MillraceError(f"{dag_id} run {run_id} is still {run['state']} after {seconds:.0f} s")
+            time.sleep(0.5)
+
+
+def _span(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

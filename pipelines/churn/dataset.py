@@ -1,0 +1,115 @@
+"""Frames that training and scoring read: the same columns, from the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
+from numpy.typing import NDArray
+
+from pipelines.churn.contracts import features_contract
+from pipelines.errors import DataContractError
+from pipelines.io.lake import Lake, content_hash
+from pipelines.settings import Settings
+
+FEATURES = "features/churn"
+LABELS = "features/churn_labels"
+SEGMENTS = ("plan_tier", "size_band", "sector")
+KEY = ("as_of", "account_key")
+
+
+@dataclass(frozen=True)
+class Training:
+    """Stack of past snapshots of the accounts in scope, ordered by snapshot and pseudonym.
+
+    Attributes
+    ----------
+    X
+        Features, one column per feature of the contract.
+    churned
+        Label, shape (n,).
+    keys
+        ``as_of`` (the snapshot), ``account_key`` and the segment columns.
+    versions
+        Lake version read of each table.
+    fingerprint
+        Hash of all features and labels.
+    """
+
+    X: pd.DataFrame
+    churned: NDArray[np.bool_]
+    keys: pd.DataFrame
+    versions: dict[str, int]
+    fingerprint: str
+
+
+def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
+    """Feature frame as the estimators take it: numbers as floats, words as strings, null as NaN."""
+    columns = {}
+    for name in features:
+        column = rows.column(name)
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            columns[name] = column.to_pandas().astype(object)
+        else:
+            columns[name] = column.cast(pa.float64()).to_pandas()
+    return pd.DataFrame(columns)
+
+
+def read_training(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Training:
+    """Join features and labels of the snapshots.
+
+    Raises
+    ------
+    DataContractError
+        A snapshot has no features or no labels; the message names the days and the command.
+    """
+    versions = {name: lake.version(name) for name in (FEATURES, LABELS)}
+    wanted = pa_dataset.field("as_of").isin(list(snapshots))
+    rows = lake.read(FEATURES, where=wanted & pa_dataset.field("in_scope"), version=versions[FEATURES])
+    labels = lake.read(LABELS, columns=[*KEY, "churned"], where=wanted, version=versions[LABELS])
+    for name, table in ((FEATURES, rows), (LABELS, labels)):
+        missing = sorted(set(snapshots) - set(table["as_of"].unique().to_pylist()))
+        if missing:
+            days = ", ".join(map(str, missing[:5]))
+            raise DataContractError(
+                f"{name} lacks {len(missing)} of {len(snapshots)} snapshots ({days} ...): the history may be "
+                "too short for snapshots.months in params.yaml, or `millrace train churn` must prepare them"
+            )
+    joined = rows.join(labels, keys=list(KEY), join_type="inner").sort_by([(k, "ascending") for k in KEY])
+    if joined.num_rows != rows.num_rows:
+        raise DataContractError(
+            f"every account in scope must have a label, got {rows.num_rows} rows in scope and "
+            f"{joined.num_rows} labelled ones"
+        )
+    return Training(
+        X=model_frame(joined, list(features_contract(settings).themes)),
+        churned=joined["churned"].to_numpy().astype(np.bool_),
+        keys=joined.select([*KEY, *SEGMENTS]).to_pandas(),
+        versions=versions,
+        fingerprint=content_hash(joined, sort_by=KEY),
+    )
+
+
+def read_scope(lake: Lake, as_of: date) -> tuple[pa.Table, pa.Table]:
+    """Feature rows of a day in scope, and the keys and reasons of those out of scope; both sorted.
+
+    Raises
+    ------
+    DataContractError
+        The day was not prepared.
+    """
+    rows = lake.read(FEATURES, where=pa_dataset.field("as_of") == as_of)
+    if rows.num_rows == 0:
+        raise DataContractError(
+            f"{FEATURES} has no rows for {as_of}: trigger churn_features with as_of={as_of} or run "
+            f"`millrace score churn --as-of {as_of}`, which prepares them"
+        )
+    rows = rows.sort_by([(name, "ascending") for name in KEY])
+    inside = rows["in_scope"]
+    return rows.filter(inside), rows.filter(pc.invert(inside)).select([*KEY, "scope_reason"])
