@@ -1,0 +1,161 @@
+"""Folds of ledger events into present states, counts and what the sink holds (pure, columnar)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipelines.errors import SinkError
+from pipelines.sinks.ledger_tables import JOB_GONE, UNKNOWN_HASH, JobState, Operation, RowState
+
+#: A chunk in one of these states may have reached the sink.
+_REACHED = (JobState.CREATED, JobState.UNKNOWN, JobState.GONE, JobState.COMPLETE)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of a run by fate.
+
+    ``planned`` rows are to be sent; ``sent`` were part of a job that reached the sink;
+    ``dead`` is part of ``failed`` and ``deleted`` part of ``ok``.
+    """
+
+    planned: int
+    sent: int
+    ok: int
+    failed: int
+    unknown: int
+    skipped: int
+    deleted: int
+    dead: int
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every row that was sent has exactly one fate."""
+        return self.sent == self.ok + self.failed + self.unknown
+
+
+def latest_jobs(events: pl.DataFrame) -> pl.DataFrame:
+    """Newest event of each chunk, ordered by chunk."""
+    return events.sort("seq").unique("chunk", keep="last", maintain_order=True).sort("chunk")
+
+
+def latest_rows(events: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
+    """Newest event of each row, with ``state`` as seen through the job that carries it.
+
+    Parameters
+    ----------
+    events
+        Events of one run in the columns of :data:`~pipelines.sinks.ledger_tables.ROWS`.
+    jobs
+        Events of the same run's jobs, folded or not.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per external id, with an additional column ``settled``: false for a row whose job is
+        complete although it has no outcome, which must never happen.
+    """
+    chunks = latest_jobs(jobs).select("chunk", pl.col("state").alias("job_state"))
+    planned = pl.col("state") == RowState.PLANNED
+    carried = (
+        pl.when(~planned)
+        .then(pl.col("state"))
+        .when(pl.col("job_state") == JobState.CREATED)
+        .then(pl.lit(RowState.SENT.value))
+        .when(pl.col("job_state") == JobState.UNKNOWN)
+        .then(pl.lit(RowState.UNKNOWN.value))
+        .otherwise(pl.col("state"))
+    )
+    lost = planned & pl.col("job_state").is_in([JobState.COMPLETE.value, JobState.GONE.value])
+    return (
+        events.sort("seq")
+        .unique("external_id", keep="last", maintain_order=True)
+        .join(chunks, on="chunk", how="left")
+        .with_columns(state=carried, settled=~lost.fill_null(value=False))
+        .drop("job_state")
+        .sort("external_id")
+    )
+
+
+def count(events: pl.DataFrame, jobs: pl.DataFrame) -> Counts:
+    """Count the rows of a run by fate.
+
+    ``sent`` is counted from plans and jobs, the outcomes from the rows' own events: the two sides
+    of ``sent = ok + failed + unknown`` come from different facts.
+    """
+    rows = latest_rows(events, jobs)
+    reached = latest_jobs(jobs).filter(pl.col("state").is_in([s.value for s in _REACHED])).select("chunk")
+    sent = events.filter(pl.col("state") == RowState.PLANNED).join(reached, on="chunk", how="semi")
+    state = pl.col("state")
+    waiting_again = (state == RowState.PLANNED) & (pl.col("attempt") > 1) & pl.col("settled")
+    ok = state == RowState.OK
+    found = rows.select(
+        planned=(state != RowState.SKIPPED).sum(),
+        ok=ok.sum(),
+        failed=(state.is_in([RowState.FAILED.value, RowState.DEAD.value]) | waiting_again).sum(),
+        unknown=state.is_in([RowState.SENT.value, RowState.UNKNOWN.value]).sum(),
+        skipped=(state == RowState.SKIPPED).sum(),
+        deleted=(ok & (pl.col("operation") == Operation.DELETE)).sum(),
+        dead=(state == RowState.DEAD).sum(),
+    ).row(0, named=True)
+    return Counts(sent=sent["external_id"].n_unique(), **found)
+
+
+def check_balance(counts: Counts, jobs: pl.DataFrame, rows: pl.DataFrame, run_id: str) -> None:
+    """Check the run as a whole and each answered job by itself.
+
+    Raises
+    ------
+    SinkError
+        A row is lost or counted twice; the message shows the sums.
+    """
+    problems = []
+    if not counts.balanced:
+        problems.append(
+            f"sent must be ok + failed + unknown, got {counts.sent} != "
+            f"{counts.ok} + {counts.failed} + {counts.unknown}"
+        )
+    answered = latest_jobs(jobs).filter(pl.col("state") == JobState.COMPLETE)
+    off = answered.filter(pl.col("rows") != pl.col("ok") + pl.col("failed") + pl.col("unprocessed"))
+    problems += [
+        f"job {job['job_id']}: rows must be ok + failed + unprocessed, got {job['rows']} != "
+        f"{job['ok']} + {job['failed']} + {job['unprocessed']}"
+        for job in off.head(5).iter_rows(named=True)
+    ]
+    lost = rows.filter(~pl.col("settled"))
+    if lost.height:
+        ids = lost["external_id"].head(5).to_list()
+        problems.append(f"{lost.height} rows of answered jobs have no outcome, for instance {ids}")
+    if problems:
+        raise SinkError(f"the ledger of run {run_id} does not balance: {'; '.join(problems)}")
+
+
+def published(rows: pl.DataFrame) -> pl.DataFrame:
+    """Tell which records the sink holds after a run, as far as the ledger knows.
+
+    Parameters
+    ----------
+    rows
+        Folded rows of the newest run, see :func:`latest_rows`.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``external_id``, ``hash``, ``remote_id``; one row per record, ordered by external id.
+    """
+    state, operation = pl.col("state"), pl.col("operation")
+    in_doubt = state.is_in([RowState.SENT.value, RowState.UNKNOWN.value]) | pl.col("code").eq_missing(
+        JOB_GONE
+    )
+    held = (
+        pl.when(in_doubt)
+        .then(pl.lit(UNKNOWN_HASH))
+        .when((state == RowState.OK) & (operation == Operation.DELETE))
+        .then(None)
+        .when(state == RowState.OK)
+        .then(pl.col("payload_hash"))
+        .otherwise(pl.col("base_hash"))
+    )
+    return rows.select("external_id", "remote_id", hash=held).drop_nulls("hash").sort("external_id")

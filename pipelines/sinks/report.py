@@ -1,0 +1,73 @@
+"""What a publish did, in numbers that balance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from pipelines.sinks.fold import Counts
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    """Outcome of a publish.
+
+    Attributes
+    ----------
+    sink, object, as_of
+        What was published, where.
+    run_id
+        Run in the ledger; None for a dry run.
+    planned, sent, ok, failed, unknown, skipped, deleted, dead
+        Rows by fate, see :class:`pipelines.sinks.fold.Counts`. For a dry run only ``planned``,
+        ``skipped`` and ``deleted`` (records that would be) are set.
+    jobs
+        Jobs made in the sink, all tries counted.
+    balanced
+        ``sent == ok + failed + unknown``; always true, since the run stops otherwise.
+    complete
+        Nothing is left to do for this run; false if rows are unknown: run it again later.
+    resumed, noop
+        Whether an earlier try was taken up, or had been finished before.
+    checked
+        Records read back and compared.
+    warnings
+        What a person should know, in words.
+    sample
+        First rows to be sent, for a dry run.
+    """
+
+    sink: str
+    object: str
+    as_of: date
+    run_id: str | None
+    planned: int
+    sent: int
+    ok: int
+    failed: int
+    unknown: int
+    skipped: int
+    deleted: int
+    dead: int
+    jobs: int
+    balanced: bool
+    complete: bool
+    dry_run: bool = False
+    resumed: bool = False
+    noop: bool = False
+    checked: int = 0
+    warnings: Sequence[str] = ()
+    sample: Sequence[Mapping[str, Any]] = ()
+
+    @classmethod
+    def of(cls, counts: Counts, **more: Any) -> PublishReport:
+        """Report with the counts of a run."""
+        return cls(**asdict(counts), balanced=counts.balanced, **more)
+
+    def record(self) -> dict[str, Any]:
+        """JSON-able record of the report, without the sample rows."""
+        values = asdict(self) | {"as_of": self.as_of.isoformat(), "warnings": list(self.warnings)}
+        del values["sample"]
+        return values

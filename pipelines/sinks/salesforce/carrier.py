@@ -1,0 +1,228 @@
+"""Carrying one chunk: a job that can be killed at any point and found again.
+
+The order of the steps is the whole point. A job's id is in the ledger before its rows leave, so a
+crash leaves either nothing, a stray empty job, or a job that the next run can ask about.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from pipelines.errors import SinkError
+from pipelines.sinks.errors import AmbiguousRequestError
+from pipelines.sinks.ledger import RunLedger
+from pipelines.sinks.ledger_tables import JobState
+from pipelines.sinks.salesforce.bulk2 import ENDED, BulkIngest, RemoteState
+from pipelines.sinks.salesforce.results import KINDS, fates, forgotten, read_results, reconcile
+from pipelines.sinks.salesforce.target import PublishOptions
+
+_LOG = logging.getLogger(__name__)
+
+_RESULT_TRIES = 3
+_CLOCK_SKEW = timedelta(minutes=10)
+
+
+class Carrier:
+    """Takes the chunks of a run to Salesforce and their answers back to the ledger.
+
+    Parameters
+    ----------
+    bulk
+        Ingest jobs of the object.
+    run
+        Ledger of the run.
+    external_id_field
+        Column of the result files that identifies an upserted row.
+    options
+        Waits and limits.
+    known_jobs
+        Ids of all jobs in the ledger.
+    since
+        When the run began, by Salesforce's clock give or take: no stray job of ours is older.
+    sweep
+        Whether an earlier process may have left a stray job; those of this process are noticed.
+    """
+
+    def __init__(
+        self,
+        bulk: BulkIngest,
+        run: RunLedger,
+        external_id_field: str,
+        options: PublishOptions,
+        *,
+        known_jobs: set[str],
+        since: datetime,
+        sweep: bool,
+    ) -> None:
+        self._bulk = bulk
+        self._run = run
+        self._external_id_field = external_id_field
+        self._options = options
+        self._known_jobs = known_jobs
+        self._since = since
+        self._sweep = sweep
+
+    def submit(self, chunk: int, rows: pl.DataFrame, data: bytes) -> JobState:
+        """Send a chunk in a new job and wait for its answer.
+
+        Parameters
+        ----------
+        rows
+            Folded ledger rows of the chunk.
+        data
+            Its encoded file.
+
+        Returns
+        -------
+        JobState
+            ``complete``, ``unknown`` or ``gone``.
+
+        Raises
+        ------
+        SinkError
+            Uploads broke in every job that was tried.
+        """
+        operation = "delete" if rows["operation"][0] == "delete" else "upsert"
+        for attempt in range(self._options.max_jobs_per_chunk):
+            if attempt:
+                self._options.http.wait(attempt)
+            job_id = self._create(operation)
+            if job_id is None:
+                continue
+            self._record(chunk, rows, JobState.CREATED, job_id)
+            try:
+                self._bulk.upload(job_id, data)
+            except AmbiguousRequestError as error:
+                _LOG.warning("upload to job %s broke, using a new one: %s", job_id, error)
+                state = self._abort(chunk, rows, job_id)
+            else:
+                self._bulk.close(job_id)
+                state = self.settle(chunk, rows, job_id)
+            if state is not JobState.ABORTED:
+                return state
+        raise SinkError(
+            f"chunk {chunk} could not be handed to Salesforce in {self._options.max_jobs_per_chunk} jobs; "
+            "run the publish again: it resumes with this chunk"
+        )
+
+    def settle(self, chunk: int, rows: pl.DataFrame, job_id: str) -> JobState:
+        """Find out what became of a job, waiting if it runs, and write the rows' outcomes down.
+
+        Returns
+        -------
+        JobState
+            ``complete``; ``aborted`` if the job had not been closed (its rows go into a new one);
+            ``unknown`` if it runs longer than we wait; ``gone`` if Salesforce forgot it.
+        """
+        info = self._wait(job_id)
+        if info is None:
+            self._run.record_rows(fates(rows, forgotten(rows), job_id, self._options.max_attempts))
+            return self._record(chunk, rows, JobState.GONE, job_id)
+        state = RemoteState(info["state"])
+        if state is RemoteState.OPEN:
+            return self._abort(chunk, rows, job_id)
+        if state not in ENDED:
+            return self._record(
+                chunk, rows, JobState.UNKNOWN, job_id, message=f"still {state} after the wait"
+            )
+        message = str(info.get("errorMessage") or "") or None
+        results = self._results(rows, job_id, state)
+        self._run.record_rows(fates(rows, results, job_id, self._options.max_attempts, message))
+        tally = {str(kind): int(count) for kind, count in results["kind"].value_counts().iter_rows()}
+        return self._record(chunk, rows, JobState.COMPLETE, job_id, message=message, **tally)
+
+    # ---------------------------------------------------------------- steps
+
+    def _create(self, operation: str) -> str | None:
+        """Make a job; None if it is not known whether one was made."""
+        try:
+            job = self._bulk.create(operation)
+        except AmbiguousRequestError as error:
+            _LOG.warning("creating a job broke, a stray one may exist: %s", error)
+            self._sweep = True
+            return None
+        job_id = str(job["id"])
+        self._known_jobs.add(job_id)
+        if self._sweep:
+            self._abort_strays(str(job["createdById"]))
+        return job_id
+
+    def _abort_strays(self, created_by: str) -> None:
+        # The new job told us who we are, which is what the search needs.
+        after = (self._since - _CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%S")
+        found = self._bulk.strays(created_by=created_by, created_after=after, known=self._known_jobs)
+        for stray in list(found):
+            _LOG.warning("aborting job %s: ours, open, and in no ledger", stray)
+            self._bulk.abort(stray)
+        self._sweep = False
+
+    def _abort(self, chunk: int, rows: pl.DataFrame, job_id: str) -> JobState:
+        state = self._bulk.abort(job_id)
+        if state is not RemoteState.ABORTED:
+            # Someone closed it meanwhile: it will run, so its answer counts.
+            return self.settle(chunk, rows, job_id)
+        return self._record(chunk, rows, JobState.ABORTED, job_id)
+
+    def _wait(self, job_id: str) -> dict[str, Any] | None:
+        """Poll until the job has ended, is open, is gone, or the time is up."""
+        deadline = time.monotonic() + self._options.poll_timeout_s
+        attempt = 0
+        while True:
+            info = self._bulk.info(job_id)
+            if info is None or info["state"] in (*ENDED, RemoteState.OPEN) or time.monotonic() >= deadline:
+                return info
+            self._options.poll.wait(attempt)
+            attempt += 1
+
+    def _results(self, rows: pl.DataFrame, job_id: str, state: RemoteState) -> pl.DataFrame:
+        """Read the results until they account for every row.
+
+        Raises
+        ------
+        SinkError
+            They do not name every row of the chunk exactly once, however often they are read.
+        """
+        problem = ""
+        for attempt in range(_RESULT_TRIES):
+            if attempt:
+                self._options.http.wait(attempt)
+            found = read_results(self._bulk, job_id, rows, self._external_id_field)
+            results, problem = reconcile(rows, found, whole=state is RemoteState.JOB_COMPLETE)
+            if not problem:
+                return results
+            _LOG.warning("results of job %s: %s", job_id, problem)
+        raise SinkError(
+            f"job {job_id} does not account for its rows: {problem}. Nothing of it was written down; look at "
+            "the job in Salesforce (Setup, Bulk Data Load Jobs), then run the publish again to ask anew"
+        )
+
+    # ---------------------------------------------------------------- writing down
+
+    def _record(
+        self,
+        chunk: int,
+        rows: pl.DataFrame,
+        state: JobState,
+        job_id: str,
+        *,
+        message: str | None = None,
+        **tally: int,
+    ) -> JobState:
+        event = {
+            "chunk": chunk,
+            "attempt": rows["attempt"][0],
+            "operation": "delete" if rows["operation"][0] == "delete" else "upsert",
+            "state": state.value,
+            "rows": rows.height,
+            "job_id": job_id,
+            "message": message,
+        }
+        if state is JobState.COMPLETE:
+            event |= {kind: tally.get(kind, 0) for kind in KINDS}
+        self._run.record_jobs(pl.DataFrame([event]))
+        return state

@@ -1,0 +1,199 @@
+"""Rows as the CSV that Bulk API 2.0 reads, encoded and cut into chunks column-wise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipelines.errors import DataContractError
+from pipelines.sinks.salesforce.target import Null, SalesforceTarget
+
+#: What Bulk API 2.0 reads as "set this field to null"; an empty cell means "leave it".
+CLEARED = "#N/A"
+NEWLINE = "\r\n"
+
+
+def quoted(column: pl.Expr) -> pl.Expr:
+    """RFC 4180 cell: quoted if it holds a quote, a comma or a line end, quotes doubled."""
+    special = column.str.contains(r'[",\r\n]')
+    return (
+        pl.when(special)
+        .then(pl.concat_str(pl.lit('"'), column.str.replace_all('"', '""', literal=True), pl.lit('"')))
+        .otherwise(column)
+    )
+
+
+def as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
+    """Values of a column in the notation that Salesforce reads; null stays null.
+
+    Raises
+    ------
+    DataContractError
+        The type has no notation, a number is not finite, or a text is the very word that clears.
+    """
+    column, dtype = pl.col(name), frame.schema[name]
+    if dtype == pl.String:
+        if frame[name].eq(CLEARED).any():
+            raise DataContractError(
+                f"{name} must not be the text {CLEARED!r}, which Salesforce reads as null; use null instead"
+            )
+        return column
+    if dtype.is_float():
+        bad = frame.filter(column.is_not_null() & ~column.is_finite())
+        if bad.height:
+            raise DataContractError(f"{name} must be finite, got {bad[name][0]} (offending: {bad.height})")
+        return column.cast(pl.String)
+    if dtype.is_integer() or dtype.is_decimal():
+        return column.cast(pl.String)
+    if dtype == pl.Boolean:
+        return pl.when(column).then(pl.lit("true")).when(~column).then(pl.lit("false"))
+    if dtype == pl.Date:
+        return column.dt.strftime("%Y-%m-%d")
+    if isinstance(dtype, pl.Datetime):
+        utc = column.dt.convert_time_zone("UTC") if dtype.time_zone else column
+        return utc.dt.strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+    raise DataContractError(f"{name} has the type {dtype}, which has no notation in Salesforce: cast it")
+
+
+def header(columns: Sequence[str]) -> str:
+    """First line of the file."""
+    return ",".join(columns) + NEWLINE
+
+
+def encode(rows: pa.Table, target: SalesforceTarget) -> pl.DataFrame:
+    """Encode the wanted rows.
+
+    Parameters
+    ----------
+    rows
+        Exactly the columns ``target.columns``, in any order.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``external_id``, ``sort_key``, ``line`` (with its line end), ``payload_hash``; ordered by the
+        sort key and external id, so that equal rows give equal files.
+
+    Raises
+    ------
+    DataContractError
+        Columns are missing or not declared, an external id is null, empty or repeated, or a value
+        cannot be written.
+    """
+    missing = [name for name in target.columns if name not in rows.column_names]
+    extra = [name for name in rows.column_names if name not in target.columns]
+    if missing or extra:
+        raise DataContractError(
+            f"{target.object}: columns must be {target.columns}, missing {missing}, not declared {extra}"
+        )
+    frame = pl.DataFrame(rows.select(target.columns))
+    key = target.external_id_field
+    text = frame.select(
+        external_id=as_text(frame, key),
+        **{f"f{i}": as_text(frame, name) for i, name in enumerate(target.fields)},
+    )
+    sort_key = "external_id" if target.sort_by == key else f"f{list(target.fields).index(target.sort_by)}"
+    _check_ids(text["external_id"], target)
+    cells = [quoted(pl.col("external_id"))]
+    for i, policy in enumerate(target.fields.values()):
+        cell = pl.col(f"f{i}")
+        # Salesforce has no empty text: "" asks for an empty field, whatever null asks for.
+        emptied = pl.when(cell == "").then(pl.lit(CLEARED)).otherwise(quoted(cell))
+        cells.append(emptied.fill_null(CLEARED if policy is Null.CLEAR else ""))
+    return _finished(text.select("external_id", line=_line(cells), sort_key=pl.col(sort_key)), target)
+
+
+def encode_cleared(external_ids: pl.Series, target: SalesforceTarget) -> pl.DataFrame:
+    """Rows that null every field but the external id and the lookups, in the shape of :func:`encode`."""
+    cells = [quoted(pl.col("external_id"))]
+    cells += [pl.lit("" if "." in name else CLEARED) for name in target.fields]
+    text = pl.DataFrame({"external_id": external_ids.cast(pl.String)})
+    return _finished(text.select("external_id", line=_line(cells), sort_key=pl.lit("")), target)
+
+
+def encode_deletes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Lines of a delete file: the ids that Salesforce gave, in ``remote_id``."""
+    return rows.select("external_id", sort_key=pl.lit(""), line=pl.col("remote_id") + NEWLINE)
+
+
+def chunk_numbers(
+    lines: pl.Series, columns: Sequence[str], *, max_bytes: int, max_rows: int, first: int = 0
+) -> NDArray[np.int64]:
+    """Cut lines into chunks, in order, none above the limits once encoded with its header.
+
+    Parameters
+    ----------
+    lines
+        Lines with their line ends.
+    columns
+        Of the header.
+    max_bytes, max_rows
+        Inclusive limits of a chunk.
+    first
+        Number of the first chunk.
+
+    Returns
+    -------
+    ndarray of shape (n_lines,)
+        Chunk of each line.
+
+    Raises
+    ------
+    DataContractError
+        One line alone is too large.
+    """
+    sizes = lines.str.len_bytes().to_numpy().astype(np.int64)
+    room = max_bytes - len(header(columns).encode())
+    if len(sizes) and sizes.max() > room:
+        at = int(sizes.argmax())
+        raise DataContractError(
+            f"a row must fit into a file of {max_bytes} bytes with its header, got {sizes[at]} bytes "
+            f"where {room} are left; offending: {lines[at][:60]!r}"
+        )
+    ends = np.cumsum(sizes)
+    numbers = np.empty(len(sizes), dtype=np.int64)
+    start, number = 0, first
+    while start < len(sizes):
+        done = ends[start - 1] if start else 0
+        stop = min(int(np.searchsorted(ends, done + room, side="right")), start + max_rows)
+        numbers[start:stop] = number
+        start, number = stop, number + 1
+    return numbers
+
+
+def file_bytes(lines: pl.Series, columns: Sequence[str]) -> bytes:
+    """Encode a file."""
+    return (header(columns) + str(lines.str.join("").item())).encode()
+
+
+def _line(cells: list[pl.Expr]) -> pl.Expr:
+    return pl.concat_str(cells, separator=",") + NEWLINE
+
+
+def _finished(rows: pl.DataFrame, target: SalesforceTarget) -> pl.DataFrame:
+    """Add the hash of the header and the line, so that another mapping is another payload."""
+    text = rows.select(line=pl.lit(header(target.columns)) + pl.col("line")).to_arrow()
+    with duckdb.connect(config={"threads": 2}) as con:
+        hashes = con.from_arrow(text).project("left(sha256(line), 32) as payload_hash").to_arrow_table()
+    hashed = rows.with_columns(pl.Series("payload_hash", hashes["payload_hash"], dtype=pl.String))
+    return hashed.sort("sort_key", "external_id", nulls_last=True)
+
+
+def _check_ids(ids: pl.Series, target: SalesforceTarget) -> None:
+    name = f"{target.object}.{target.external_id_field}"
+    empty = int(ids.is_null().sum()) + int((ids == "").sum())
+    if empty:
+        raise DataContractError(f"{name} must not be empty, got {empty} rows without an external id")
+    # External id fields ignore case unless declared otherwise: such twins would overwrite each other.
+    folded = ids.str.to_lowercase()
+    repeated = ids.filter(folded.is_duplicated())
+    if len(repeated):
+        raise DataContractError(
+            f"{name} must be unique (case apart), got {len(repeated)} rows that share one; "
+            f"offending: {repeated.sort().head(5).to_list()}"
+        )

@@ -1,0 +1,151 @@
+"""The outbound rows of one publish: encoded once, planned against what Salesforce holds, cut into files."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+import pyarrow as pa
+
+from pipelines.sinks.diff import OnLeave, check_leavers, leavers, plan
+from pipelines.sinks.ledger import run_key
+from pipelines.sinks.ledger_tables import Operation, RowState
+from pipelines.sinks.salesforce.encoding import (
+    chunk_numbers,
+    encode,
+    encode_cleared,
+    encode_deletes,
+    file_bytes,
+)
+from pipelines.sinks.salesforce.target import PublishOptions, SalesforceTarget
+
+SINK = "salesforce"
+_NO_IDS = pl.Series([], dtype=pl.String)
+
+
+class Outbound:
+    """Wanted rows in every form that a publish needs.
+
+    Parameters
+    ----------
+    rows
+        Wanted records, exactly the columns ``target.columns``.
+    target, options
+        What is published, how.
+
+    Attributes
+    ----------
+    wanted
+        Encoded rows, see :func:`pipelines.sinks.salesforce.encoding.encode`.
+
+    Raises
+    ------
+    DataContractError
+        The rows cannot be written.
+    """
+
+    def __init__(self, rows: pa.Table, target: SalesforceTarget, options: PublishOptions) -> None:
+        self._rows = rows
+        self._target = target
+        self._options = options
+        self.wanted = encode(rows, target)
+
+    def key(self, as_of: date) -> str:
+        """Key of the run that publishes these rows for a day."""
+        return run_key(SINK, self._target.object, as_of, self.wanted, self._options.on_leave.value)
+
+    def plan(self, base: pl.DataFrame) -> pl.DataFrame:
+        """Decide what happens to every row and every published record.
+
+        Parameters
+        ----------
+        base
+            What Salesforce holds, see :func:`pipelines.sinks.fold.published`.
+
+        Returns
+        -------
+        polars.DataFrame
+            See :func:`pipelines.sinks.diff.plan`.
+
+        Raises
+        ------
+        SinkError
+            Too many published records would leave.
+        """
+        on_leave = self._options.on_leave
+        leaving = leavers(self.wanted, base)
+        cleared = encode_cleared(
+            leaving["external_id"] if on_leave is OnLeave.CLEAR else _NO_IDS, self._target
+        )
+        if on_leave is not OnLeave.KEEP:
+            before = cleared.select("external_id", hash="payload_hash")  # cleared in an earlier run
+            check_leavers(
+                leaving.join(before, on=["external_id", "hash"], how="anti"),
+                base,
+                max_share=self._options.max_leavers_share,
+                force=self._options.force,
+            )
+        return plan(self.wanted, cleared, base, on_leave, resend=self._options.resend)
+
+    def chunked(self, rows: pl.DataFrame, *, first: int) -> pl.DataFrame:
+        """Give planned rows the chunk they travel in: upserts by parent, then deletes.
+
+        Parameters
+        ----------
+        rows
+            Plan with ``attempt``; rows that are not planned get no chunk.
+        first
+            Number of the first chunk.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``rows`` with ``chunk``.
+        """
+        planned = pl.col("state") == RowState.PLANNED
+        deleting = pl.col("operation") == Operation.DELETE
+        ready = self._with_lines(rows.filter(planned))
+        parts = [rows.filter(~planned).with_columns(chunk=pl.lit(None, dtype=pl.Int64))]
+        for part in (ready.filter(~deleting), ready.filter(deleting)):
+            if part.height:
+                numbers = chunk_numbers(
+                    part["line"],
+                    self._header(part),
+                    max_bytes=self._options.max_chunk_bytes,
+                    max_rows=self._options.max_chunk_rows,
+                    first=first,
+                )
+                first = int(numbers[-1]) + 1
+                parts.append(part.select(rows.columns).with_columns(chunk=pl.Series(numbers)))
+        return pl.concat(parts)
+
+    def file(self, rows: pl.DataFrame) -> bytes:
+        """File of the rows of one chunk."""
+        return file_bytes(self._with_lines(rows)["line"], self._header(rows))
+
+    def values(self, external_ids: pl.Series) -> pl.DataFrame:
+        """Wanted values of some records, as they came."""
+        frame = pl.DataFrame(self._rows.select(self._target.columns))
+        key = self._target.external_id_field
+        return frame.filter(pl.col(key).cast(pl.String).is_in(external_ids.implode()))
+
+    def _header(self, rows: pl.DataFrame) -> list[str]:
+        return ["Id"] if rows["operation"][0] == Operation.DELETE else self._target.columns
+
+    def _with_lines(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Rows with their line, in the order they travel."""
+        operation = pl.col("operation")
+        clearing = rows.filter(operation == Operation.CLEAR)["external_id"]
+        sources = {
+            Operation.UPSERT: self.wanted,
+            Operation.CLEAR: encode_cleared(clearing, self._target),
+            Operation.DELETE: encode_deletes(rows.filter(operation == Operation.DELETE)),
+        }
+        lines = pl.concat(
+            [
+                source.select("external_id", "sort_key", "line", operation=pl.lit(name.value))
+                for name, source in sources.items()
+            ]
+        )
+        joined = rows.join(lines, on=["external_id", "operation"], how="inner")
+        return joined.sort("sort_key", "external_id", nulls_last=True)

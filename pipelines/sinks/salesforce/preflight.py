@@ -1,0 +1,136 @@
+"""Checks before anything is sent: does the object take what we are about to write, and is there quota."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pipelines.errors import ConfigError
+from pipelines.sinks.errors import RemoteError, SinkUnavailableError
+from pipelines.sinks.salesforce.connection import Connection
+from pipelines.sinks.salesforce.target import SalesforceTarget
+
+_LOG = logging.getLogger(__name__)
+
+#: Rows that Salesforce processes as one internal batch, the unit of the daily allowance.
+_ROWS_PER_BATCH = 10_000
+#: Requests that one job takes: create, upload, close, some polls, three result files.
+_REQUESTS_PER_JOB = 20
+
+
+def describe(connection: Connection, object_: str) -> dict[str, dict[str, Any]]:
+    """Fields of an object, by name in lower case.
+
+    Raises
+    ------
+    ConfigError
+        The object does not exist, or the user may not see it.
+    """
+    try:
+        answer = connection.get(f"sobjects/{object_}/describe").json()
+    except RemoteError as error:
+        if error.status != 404:
+            raise
+        raise ConfigError(
+            f"Salesforce has no object {object_} that the integration user may see: deploy the package under "
+            "pipelines/sinks/salesforce/sfdx and assign its permission set"
+        ) from None
+    return {str(field["name"]).lower(): field for field in answer["fields"]}
+
+
+def check_fields(connection: Connection, target: SalesforceTarget) -> dict[str, dict[str, Any]]:
+    """Check that every outbound field exists, is writable, and that the external id is one.
+
+    Returns
+    -------
+    dict
+        The describe entry of every outbound column; for a lookup by external id, that of the parent's
+        external id field.
+
+    Raises
+    ------
+    ConfigError
+        Names every offending field and what to do about it.
+    """
+    fields = describe(connection, target.object)
+    problems: list[str] = []
+    found: dict[str, dict[str, Any]] = {}
+    key = fields.get(target.external_id_field.lower())
+    if key is None:
+        problems.append(f"{target.external_id_field} does not exist: create it as an External ID")
+    elif not key.get("externalId"):
+        problems.append(f"{target.external_id_field} is not an External ID: tick External ID and Unique")
+    else:
+        found[target.external_id_field] = key
+    for name in target.fields:
+        if "." in name:
+            entry, problem = _lookup(connection, fields, name)
+        else:
+            entry = fields.get(name.lower())
+            problem = _writable(name, entry)
+        if problem:
+            problems.append(problem)
+        elif entry is not None:
+            found[name] = entry
+    if problems:
+        raise ConfigError(f"{target.object} does not take what is to be published: {'; '.join(problems)}")
+    return found
+
+
+def check_limits(connection: Connection, *, rows: int, jobs: int) -> dict[str, int]:
+    """Check that the daily allowances suffice.
+
+    Returns
+    -------
+    dict
+        What remains of each allowance that Salesforce reports.
+
+    Raises
+    ------
+    SinkUnavailableError
+        Too little remains.
+    """
+    limits = connection.get("limits/").json()
+    needs = {
+        "DailyBulkApiBatches": max(jobs, -(-rows // _ROWS_PER_BATCH)),
+        "DailyApiRequests": jobs * _REQUESTS_PER_JOB,
+    }
+    remaining = {name: int(limits[name]["Remaining"]) for name in needs if name in limits}
+    short = [
+        f"{name}: {needs[name]} needed, {left} of {limits[name]['Max']} left"
+        for name, left in remaining.items()
+        if left < needs[name]
+    ]
+    if short:
+        raise SinkUnavailableError(
+            f"the org's daily allowance does not suffice ({'; '.join(short)}). Nothing was sent; "
+            "the allowance refills over 24 hours, run the publish again then"
+        )
+    return remaining
+
+
+def _writable(name: str, entry: dict[str, Any] | None) -> str | None:
+    if entry is None:
+        return f"{name} does not exist: deploy it, or grant the integration user access to it"
+    if not entry.get("createable") or not entry.get("updateable"):
+        why = "a formula or roll-up" if entry.get("calculated") else "read-only for the integration user"
+        return f"{name} is {why}: remove it from the fields, or grant edit access by the permission set"
+    return None
+
+
+def _lookup(
+    connection: Connection, fields: dict[str, dict[str, Any]], name: str
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Check ``Parent__r.External_Id__c``: the lookup is writable, the parent's field is an External ID."""
+    relation, _, parent_field = name.partition(".")
+    lookups = [f for f in fields.values() if str(f.get("relationshipName") or "").lower() == relation.lower()]
+    if not lookups:
+        return None, f"{name}: no lookup is called {relation}"
+    problem = _writable(f"{name} (lookup {lookups[0]['name']})", lookups[0])
+    if problem:
+        return None, problem
+    parent = str(lookups[0]["referenceTo"][0])
+    entry = describe(connection, parent).get(parent_field.lower())
+    if entry is None or not entry.get("externalId"):
+        return None, f"{name}: {parent}.{parent_field} must be an External ID to find the parent by"
+    return entry, None
