@@ -57,6 +57,11 @@ class AirflowApi:
         found = self.call("GET", "/dags?limit=100")["dags"]
         return dag_ids <= {dag["dag_id"] for dag in found}
 
+    def set_pool(self, name: str, slots: int, description: str) -> None:
+        """Make a pool; one that exists keeps the slots that someone gave it."""
+        if name not in {pool["name"] for pool in self.call("GET", "/pools?limit=100")["pools"]}:
+            self.call("POST", "/pools", {"name": name, "slots": slots, "description": description})
+
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler run a DAG."""
         self.call("PATCH", f"/dags/{dag_id}", {"is_paused": False})

@@ -130,14 +130,12 @@ def generate(
     folder = to or Settings.load().var / "data" / usecase
     with Progress(console=notes) as progress:
         task = progress.add_task(f"simulating {accounts:,} accounts", total=1.0)
-        report = simulate(
-            accounts,
-            seed,
-            folder,
-            end=parse_as_of(end),
-            progress=lambda share: progress.update(task, completed=share),
-        )
-    _emit({"folder": str(folder), **report.as_record()}, as_json, "generated")
+
+        def tell(doing: str, share: float) -> None:
+            progress.update(task, completed=share, description=doing)
+
+        report = simulate(accounts, seed, folder, end=parse_as_of(end), progress=tell)
+    _emit({"folder": folder, **vars(report)}, as_json, "generated")
 
 
 @app.command()
@@ -332,7 +330,18 @@ def up() -> None:
     serve(Settings.load(), say=lambda line: out.print(line, highlight=False))
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+_PASS_THROUGH = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+@app.command(context_settings=_PASS_THROUGH)
+def dbt(context: typer.Context) -> None:
+    """Run a dbt command on this project, e.g. 'millrace dbt parse'."""
+    from pipelines.io.dbt import call_dbt
+
+    raise typer.Exit(call_dbt(Settings.load(), context.args))
+
+
+@app.command(context_settings=_PASS_THROUGH)
 def airflow(context: typer.Context) -> None:
     """Run an airflow command in this project's environment, e.g. 'millrace airflow dags list'."""
     import os

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 from pipelines.airflow_api import AirflowApi
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, MillraceError
 from pipelines.local import LocalStack, Ports, wait_until
 from pipelines.measure import PeakMemory, Stopwatch
 from pipelines.settings import Settings
@@ -46,19 +46,18 @@ def run_demo(settings: Settings, *, accounts: int, keep: bool, say: Say) -> None
         migration.start()  # Airflow makes its tables while the company is simulated
         with watch.phase("data"):
             _make_data(settings, accounts, say)
-        migration.join()
-        with watch.phase("start services"):
+        with watch.phase("start of services"):
+            migration.join()
             stack.start_emulator()
             _seed_accounts(settings, stack)
             stack.start_airflow()
-            api = AirflowApi(f"http://127.0.0.1:{ports.airflow}")
-            wait_until(lambda: api.has_dags(DAGS), "Airflow to parse the DAGs", 120)
+            wait_until(lambda: stack.airflow.has_dags(DAGS), "Airflow to parse the DAGs", 120)
             for dag_id in sorted(DAGS):
-                api.unpause(dag_id)
+                stack.airflow.unpause(dag_id)
         with watch.phase("DAGs"):
-            _run_dags(api, say)
-        result = _check(settings, stack)
-    _print_summary(settings, watch, memory.peak_mb, result, say)
+            _run_dags(stack.airflow, say)
+        checks = _check(settings, stack)
+    _summarise(settings, watch, memory.peak_mb, checks, say)
 
 
 def serve(settings: Settings, *, say: Say) -> None:
@@ -84,20 +83,16 @@ def serve(settings: Settings, *, say: Say) -> None:
 
 
 def _claim_folder(settings: Settings, keep: bool) -> None:
+    """Make sure that only a demo's own files are replaced; without ``keep``, remove them."""
     var, marker = settings.var, settings.var / MARKER
-    made_by_runs = [
-        var / name
-        for name in ("lake", "data", "mlflow", "airflow", "emulator", "report", "runs", "logs", "gx")
-    ]
-    present = [path for path in made_by_runs if path.exists()]
     if (var / "lake").exists() and not marker.exists():
         raise ConfigError(
             f"{var} holds data that no demo made and the demo would replace it: "
             "set MILLRACE_VAR to another folder"
         )
     if not keep:
-        for path in present:
-            shutil.rmtree(path)
+        for name in ("lake", "data", "mlflow", "airflow", "emulator", "report", "runs", "logs", "gx"):
+            shutil.rmtree(var / name, ignore_errors=True)
     var.mkdir(parents=True, exist_ok=True)
     marker.write_text("Made by `millrace demo`, which may remove the folders beside this file.\n")
 
@@ -115,10 +110,8 @@ def _make_data(settings: Settings, accounts: int, say: Say) -> None:
     now = datetime.now(UTC).replace(tzinfo=None)
     report = ingest("churn", folder, source="native", settings=settings, ingested_at=now)
     for table in report.tables:
-        say(
-            f"  {table.table:<16} {table.landed + table.already_landed:>10,} rows landed, "
-            f"{table.quarantined:,} quarantined"
-        )
+        landed = table.landed + table.already_landed
+        say(f"  {table.table:<16} {landed:>10,} rows landed, {table.quarantined:,} quarantined")
 
 
 def _seed_accounts(settings: Settings, stack: LocalStack) -> None:
@@ -126,25 +119,96 @@ def _seed_accounts(settings: Settings, stack: LocalStack) -> None:
     from pipelines.io.lake import Lake
 
     accounts = Lake.of(settings).read("raw/churn_accounts", columns=["account_id", "account_name"])
-    unique = accounts.group_by("account_id").aggregate([("account_name", "max")]).sort_by("account_id")
-    stack.seed_accounts(unique["account_id"].to_pylist(), unique["account_name_max"].to_pylist())
+    names = dict(zip(accounts["account_id"].to_pylist(), accounts["account_name"].to_pylist(), strict=True))
+    stack.seed_accounts(names)
 
 
 def _run_dags(api: AirflowApi, say: Say) -> None:
-    def run(dag_id: str, as_of: date) -> None:
-        say(f"  {dag_id} as_of={as_of} ...")
-        done = api.wait(dag_id, api.trigger(dag_id, str(as_of)), seconds=1200)
-        say(f"  {dag_id} as_of={as_of}: {done.state} in {done.seconds:.0f} s")
+    """Train, then score and publish week by week; the scores asset triggers the publication."""
 
+    def finish(dag_id: str, run_id: str, what: str) -> None:
+        done = api.wait(dag_id, run_id, seconds=1200)
+        say(f"  {dag_id:<16} {what}: {done.state} in {done.seconds:.0f} s")
+
+    def run(dag_id: str, day: date) -> None:
+        finish(dag_id, api.trigger(dag_id, str(day)), f"as_of {day}")
+
+    say("DAGs, through Airflow's scheduler:")
     run("churn_train", TRAINED_ON)
+    published: set[str] = set()
     for day in SCORED_ON:
-        before = set(api.runs("churn_publish"))
         if day == SCORED_ON[-1]:
             run("churn_features", day)
         run("churn_score", day)
-        wait_until(
-            lambda: set(api.runs("churn_publish")) - before, "the scores asset to trigger churn_publish", 60
+        while not (new := set(api.runs("churn_publish")) - published):
+            time.sleep(0.5)
+        published |= new
+        finish("churn_publish", new.pop(), f"as_of {day}, triggered by the scores")
+
+
+def _check(settings: Settings, stack: LocalStack) -> list[str]:
+    """Compare Salesforce with the accounts in scope, and look at the ledger.
+
+    Raises
+    ------
+    MillraceError
+        They differ, or the ledger does not balance.
+    """
+    import pyarrow.dataset as pa_dataset
+
+    from pipelines.io.lake import Lake
+    from pipelines.sinks.ledger import Ledger
+
+    lake = Lake.of(settings)
+    today = pa_dataset.field("as_of") == SCORED_ON[-1]
+    in_scope = lake.read(
+        "features/churn", columns=["account_key"], where=today & pa_dataset.field("in_scope")
+    )
+    keys = set(in_scope["account_key"].to_pylist())
+    accounts = lake.read("raw/churn_accounts", columns=["account_id", "account_key"]).to_pylist()
+    wanted = {row["account_id"] for row in accounts if row["account_key"] in keys}
+    held = {record["External_Id__c"] for record in stack.salesforce_records("Churn_Score__c")}
+    if held != wanted:
+        raise MillraceError(
+            f"Salesforce must hold exactly the {len(wanted)} accounts in scope, got {len(held)}: "
+            f"missing {sorted(wanted - held)[:5]}, not wanted {sorted(held - wanted)[:5]}"
         )
-        (publish,) = set(api.runs("churn_publish")) - before
-        done = api.wait("churn_publish", publish, seconds=600)
-        say(f"  churn_publish (triggered by the scores of {day}): {done.state} in {done.seconds:.0f} s")
+    run = Ledger(lake, "salesforce", "Churn_Score__c").newest()
+    counts = run.counts() if run else None
+    if counts is None or not counts.balanced or counts.unknown or counts.dead:
+        raise MillraceError(f"the publish ledger must balance without open rows, got {counts}")
+    return [
+        f"Salesforce holds exactly the {len(wanted):,} accounts in scope on {SCORED_ON[-1]}",
+        f"ledger of the last publication: {counts.sent:,} sent = {counts.ok:,} ok + {counts.failed:,} failed "
+        f"+ {counts.unknown:,} unknown; {counts.skipped:,} unchanged, {counts.deleted:,} removed",
+    ]
+
+
+def _summarise(settings: Settings, watch: Stopwatch, peak_mb: float, checks: list[str], say: Say) -> None:
+    from pipelines.io.lake import Lake
+    from pipelines.io.promotions import read_promotions
+    from pipelines.io.runs import STEP_RUNS
+
+    lake = Lake.of(settings)
+    by_step: dict[str, float] = {}
+    for row in lake.read(STEP_RUNS, columns=["step", "seconds"]).to_pylist():
+        by_step[row["step"]] = by_step.get(row["step"], 0.0) + row["seconds"]
+    own = sum(by_step.values())
+    say("\nWhere the time went (seconds):")
+    for phase in ("install", "data", "start of services"):
+        if phase in watch.seconds:
+            say(f"  {phase:<26} {watch.seconds[phase]:6.1f}")
+    for step, seconds in by_step.items():
+        say(f"  {step:<26} {seconds:6.1f}")
+    overhead = watch.seconds["DAGs"] - own
+    say(f"  Airflow's own              {overhead:6.1f}  (scheduling, starting a process per task)")
+    say(f"  {'in all':<26} {sum(watch.seconds.values()):6.1f}")
+    say(f"Peak memory of all processes: {peak_mb / 1024:.1f} GB")
+    say("\nChecked:")
+    for check in checks:
+        say(f"  {check}")
+    verdict = read_promotions(lake, "churn")[-1]
+    say(f"\nGate: {verdict.words}")
+    say("\nLook at:")
+    say(f"  {settings.report_dir / 'index.html'}   control room and churn page")
+    say("  make up                          Airflow, MLflow and the emulator, with all of this in them")

@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import requests
+
+from pipelines.airflow_api import AirflowApi
 from pipelines.errors import ConfigError, MillraceError
 from pipelines.settings import Settings
 
@@ -121,6 +124,25 @@ class LocalStack:
         self._start("salesforce-emulator", [sys.executable, *command, "--state", str(folder)])
         _wait_for_port(self.ports.salesforce, "the Salesforce emulator", self._log("salesforce-emulator"))
 
+    def seed_accounts(self, names: Mapping[str, str]) -> None:
+        """Give the emulated org accounts: name by natural id."""
+        records = [{"Millrace_Account_Id__c": key, "Name": name} for key, name in names.items()]
+        path = "records/Account?key=Millrace_Account_Id__c"
+        self._emulator("POST", path, json=records).raise_for_status()
+
+    def salesforce_records(self, sobject: str) -> list[dict[str, Any]]:
+        """All records of an object in the emulated org."""
+        answer = self._emulator("GET", f"records/{sobject}")
+        answer.raise_for_status()
+        return list(answer.json())
+
+    def _emulator(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        with requests.Session() as session:
+            session.trust_env = False  # loopback never goes through a proxy
+            session.verify = self.environment["MILLRACE_SALESFORCE__CA_BUNDLE"]
+            url = f"https://127.0.0.1:{self.ports.salesforce}/_emulator/{path}"
+            return session.request(method, url, timeout=120, **arguments)
+
     def start_mlflow(self) -> None:
         """Start MLflow's pages."""
         uri, port = self.settings.tracking_uri, str(self.ports.mlflow)
@@ -128,14 +150,18 @@ class LocalStack:
         artifacts = ["--default-artifact-root", self.settings.artifact_root, "--workers", "1"]
         self._start("mlflow", [sys.executable, *command, *artifacts, "--port", port])
 
-    def start_airflow(self) -> None:
-        """Migrate Airflow's database, make the pools, start scheduler, DAG processor and API server."""
+    def migrate_airflow(self) -> None:
+        """Make or update Airflow's database."""
         self._run("db-migrate", ["db", "migrate"])
-        for pool, (slots, why) in POOLS.items():
-            self._run(f"pool-{pool}", ["pools", "set", pool, str(slots), why])
+
+    def start_airflow(self) -> None:
+        """Start scheduler, DAG processor and API server, and make the pools."""
         for component in ("api-server", "scheduler", "dag-processor"):
             self._start(component, ["airflow", component])
         _wait_for_port(self.ports.airflow, "Airflow's API server", self._log("api-server"))
+        self.airflow = AirflowApi(f"http://127.0.0.1:{self.ports.airflow}")
+        for pool, (slots, why) in POOLS.items():
+            self.airflow.set_pool(pool, slots, why)
 
     def _log(self, name: str) -> Path:
         return self.settings.var / "logs" / f"{name}.log"

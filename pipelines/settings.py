@@ -1,7 +1,9 @@
 """Deployment settings: where things are. Read once, at the start of a step.
 
 Every setting is an environment variable ``MILLRACE_<NAME>``; nested ones use two underscores
-(``MILLRACE_SALESFORCE__USERNAME``). Secrets are never printed.
+(``MILLRACE_SALESFORCE__USERNAME``). Secrets are never printed. Where the environment is not the place
+for them, ``MILLRACE_SECRETS_DIR`` names a folder with one file per variable, called like the variable
+in lower case (``millrace_salesforce__password``); the environment wins.
 """
 
 from __future__ import annotations
@@ -13,7 +15,13 @@ import tempfile
 from pathlib import Path
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from pipelines.errors import ConfigError
 
@@ -62,6 +70,24 @@ class Settings(BaseSettings):
     salesforce: SalesforceSettings | None = None
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment, then the files under ``MILLRACE_SECRETS_DIR``."""
+        folder = os.environ.get("MILLRACE_SECRETS_DIR")
+        if not folder:
+            return init_settings, env_settings
+        files = NestedSecretsSettingsSource(
+            file_secret_settings, secrets_dir=folder, secrets_dir_missing="error"
+        )
+        return init_settings, env_settings, files
+
+    @classmethod
     def load(cls) -> Settings:
         """Read the environment.
 
@@ -78,6 +104,8 @@ class Settings(BaseSettings):
                 for e in error.errors(include_input=False, include_url=False)
             )
             raise ConfigError(f"the environment is not valid: {problems}") from None
+        except SettingsError as error:  # the folder of secrets
+            raise ConfigError(f"MILLRACE_SECRETS_DIR: {error}") from None
 
     @property
     def lake_uri(self) -> str:

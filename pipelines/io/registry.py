@@ -7,6 +7,7 @@ stored in the skops format, which holds no executable pickle.
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
@@ -182,7 +183,12 @@ def _trusted(types: list[str]) -> list[str]:
 
 
 def code_version(home: Path) -> str:
-    """First seven digits of the commit, ``+`` appended if files differ from it; ``unknown`` outside git."""
+    """First seven digits of the commit, ``+`` appended if files differ from it.
+
+    An image has no git: its build sets ``MILLRACE_CODE_VERSION``. ``unknown`` where neither tells.
+    """
+    if given := os.environ.get("MILLRACE_CODE_VERSION"):
+        return given
     try:
         sha = _git(home, "rev-parse", "--short=7", "HEAD")
         return sha + ("+" if _git(home, "status", "--porcelain", "--untracked-files=no") else "")
