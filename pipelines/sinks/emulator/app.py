@@ -82,7 +82,7 @@ class App:
         control.attach_counts(self.counts, self.reset_counts)
 
     def counts(self) -> dict[str, int]:
-        """Requests received by kind since the start or the last reset, those that met a fault included."""
+        """Count requests by kind since the start or the last reset, those that met a fault included."""
         with self._lock:
             return dict(self._counts)
 
@@ -168,7 +168,7 @@ def _routes(sessions: Sessions, rest: RestService, bulk: BulkService) -> tuple[R
         ),
         route("versions", "GET", "/services/data", lambda r, g: rest.versions(), False),
         route("bulk.create", "POST", _JOBS, lambda r, g: bulk.create(r, g["version"])),
-        route("bulk.list", "GET", _JOBS, lambda r, g: bulk.list(r, g["version"])),
+        route("bulk.list", "GET", _JOBS, lambda r, g: bulk.list_jobs(r, g["version"])),
         route("bulk.upload", "PUT", rf"{_JOBS}/(?P<job>\w+)/batches", lambda r, g: bulk.upload(r, g["job"])),
         route(
             "bulk.results",

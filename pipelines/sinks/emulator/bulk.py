@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 from pipelines.sinks.emulator.csvio import DELIMITERS, LINE_ENDINGS, parse, render
-from pipelines.sinks.emulator.dml import OPERATIONS
 from pipelines.sinks.emulator.errors import ApiError
 from pipelines.sinks.emulator.http import Request, Response
 from pipelines.sinks.emulator.ids import make_id
 from pipelines.sinks.emulator.jobs import JobWorker
 from pipelines.sinks.emulator.objects import SObject
+from pipelines.sinks.emulator.plan import OPERATIONS
 from pipelines.sinks.emulator.store import USER_ID, Store
 
 MAX_UPLOAD_BYTES = 150_000_000
@@ -115,8 +114,8 @@ class BulkService:
                     400,
                     "INVALIDBATCH",
                     f"InvalidBatch : Found multiple contents for job: <{job_id}>, please 'Close' / 'Abort' /"
-                    " 'Delete' the current Job then create a new Job and make sure you only do 'PUT' once on a"
-                    " given Job.",
+                    " 'Delete' the current Job then create a new Job and make sure you only do 'PUT' once"
+                    " on a given Job.",
                 )
             connection.execute(
                 'UPDATE "_jobs" SET content = ?, modified = ? WHERE id = ?',
@@ -151,7 +150,7 @@ class BulkService:
         """State and counters of a job."""
         return Response.of(_details(self._job(job_id)))
 
-    def list(self, request: Request, version: str) -> Response:
+    def list_jobs(self, request: Request, version: str) -> Response:
         """Jobs, newest first, 1,000 a page."""
         job_type = request.query.get("jobType", "V2Ingest")
         chunked = request.query.get("isPkChunkingEnabled", "false").lower() == "true"
@@ -197,7 +196,7 @@ class BulkService:
         if which == "successfulResults":
             good = ([i, "true" if new else "false", *rows[n]] for n, i, new, error in fates if error is None)
             return Response.csv(render(("sf__Id", "sf__Created"), header, good, *style))
-        bad = ([i if not new else "", error, *rows[n]] for n, i, new, error in fates if error is not None)
+        bad = ([i, error, *rows[n]] for n, i, _, error in fates if error is not None)
         return Response.csv(render(("sf__Id", "sf__Error"), header, bad, *style))
 
     def delete(self, job_id: str) -> Response:
@@ -219,15 +218,12 @@ class BulkService:
         return jobs[0]
 
     def _select(self, condition: str, parameters: tuple[object, ...]) -> list[dict[str, Any]]:
-        with self._store.transaction() as connection:
-            cursor = connection.execute(
-                "SELECT number, id, object, operation, external_id, line_ending, delimiter, api_version, state,"
-                " created, modified, processed, failed, error, milliseconds, content IS NOT NULL AS uploaded"
-                f' FROM "_jobs" WHERE {condition}',  # noqa: S608 - conditions of this module
-                parameters,
-            )
-            cursor.row_factory = sqlite3.Row
-            return [dict(row) for row in cursor]
+        return self._store.rows(
+            "SELECT number, id, object, operation, external_id, line_ending, delimiter, api_version, state,"
+            " created, modified, processed, failed, error, milliseconds, content IS NOT NULL AS uploaded"
+            f' FROM "_jobs" WHERE {condition}',
+            parameters,
+        )
 
 
 def _choice(body: dict[str, Any], name: str, allowed: Any, default: str | None) -> str:

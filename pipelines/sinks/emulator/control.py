@@ -14,18 +14,18 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pipelines.sinks.emulator.dml import apply, plan
+from pipelines.sinks.emulator.dml import apply
 from pipelines.sinks.emulator.errors import ApiError
 from pipelines.sinks.emulator.faults import Faults, Injector
 from pipelines.sinks.emulator.http import Request, Response
 from pipelines.sinks.emulator.objects import SObject
+from pipelines.sinks.emulator.plan import plan
 from pipelines.sinks.emulator.sessions import Sessions
 from pipelines.sinks.emulator.store import Store
 from pipelines.sinks.emulator.values import KEEP, from_json
@@ -105,18 +105,15 @@ class ControlService:
         return total
 
     def records(self, object_name: str, limit: int | None = None) -> list[dict[str, Any]]:
-        """Stored records that are not deleted, in the order of their ids."""
+        """Return the stored records that are not deleted, in the order of their ids."""
         sobject = self._schema[object_name.lower()]
-        with self._store.transaction() as connection:
-            cursor = connection.execute(
-                f'SELECT * FROM "{sobject.name}" WHERE IsDeleted = 0 ORDER BY Id LIMIT ?',  # noqa: S608
-                (-1 if limit is None else limit,),
-            )
-            cursor.row_factory = sqlite3.Row
-            return [dict(row) for row in cursor]
+        return self._store.rows(
+            f'SELECT * FROM "{sobject.name}" WHERE IsDeleted = 0 ORDER BY Id LIMIT ?',
+            (-1 if limit is None else limit,),
+        )
 
     def audit(self, object_name: str | None = None) -> list[AuditRow]:
-        """Processed payloads, of one object or of all."""
+        """Return the processed payloads, of one object or of all."""
         with self._store.transaction() as connection:
             rows = connection.execute(
                 'SELECT object, key, digest, operation, ok, failed FROM "_audit"'
@@ -129,11 +126,11 @@ class ControlService:
         """Forget records, jobs, audit, counts and faults; end the sessions."""
         self._store.reset()
         self._sessions.expire_all()
-        self._injector.set(Faults())
+        self._injector.replace(Faults())
         self._reset_counts()
 
     def summary(self) -> dict[str, Any]:
-        """Requests by kind, injected faults, and per object how the processed payloads fared."""
+        """Count requests by kind, injected faults, and per object how the processed payloads fared."""
         with self._store.transaction() as connection:
             rows = connection.execute(
                 "SELECT object, operation, count(*), count(DISTINCT key), sum(ok), sum(failed), max(ok)"
@@ -155,7 +152,7 @@ class ControlService:
                 return Response.of(self._injector.faults.to_json())
             case ["PUT", "faults"]:
                 try:
-                    self._injector.set(Faults.from_json(request.json()))
+                    self._injector.replace(Faults.from_json(request.json()))
                 except ValueError as error:
                     raise ApiError(400, "INVALID_FAULTS", str(error)) from None
                 return Response.of(self._injector.faults.to_json())

@@ -39,7 +39,8 @@ def parse(content: bytes, delimiter: str, line_ending: str) -> tuple[list[str], 
     found = "CRLF" if first_break > 0 and text[first_break - 1] == "\r" else "LF"
     if first_break >= 0 and found != line_ending:
         raise CsvError(
-            f"ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is {line_ending}"
+            "ClientInputError : LineEnding is invalid on user data."
+            f" Current LineEnding setting is {line_ending}"
         )
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=DELIMITERS[delimiter], strict=True)
     try:
@@ -52,7 +53,8 @@ def parse(content: bytes, delimiter: str, line_ending: str) -> tuple[list[str], 
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise CsvError(
-                f"InvalidBatch : Failed to parse CSV record {number}: {len(row)} fields, header has {len(header)}"
+                f"InvalidBatch : Failed to parse CSV record {number}:"
+                f" {len(row)} fields, header has {len(header)}"
             )
         if max(map(len, row)) > _MAX_FIELD_CHARS:
             raise CsvError(
@@ -68,7 +70,7 @@ def render(
     delimiter: str,
     line_ending: str,
 ) -> bytes:
-    """Result file: the service's own columns first, its names and all values quoted."""
+    """Write a result file: the service's own columns first, its names and all values quoted."""
     mark, end = DELIMITERS[delimiter], LINE_ENDINGS[line_ending]
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=mark, lineterminator="", quoting=csv.QUOTE_ALL).writerow(extra)

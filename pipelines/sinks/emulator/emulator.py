@@ -148,7 +148,7 @@ class Emulator:
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
-        self._injector.set(faults)
+        self._injector.replace(faults)
 
     @property
     def injected(self) -> dict[str, int]:
@@ -160,7 +160,7 @@ class Emulator:
         return self.control.seed("Account", accounts, "Millrace_Account_Id__c")
 
     def records(self, object_name: str) -> list[dict[str, Any]]:
-        """Records of an object that are not deleted."""
+        """Return the records of an object that are not deleted."""
         return self.control.records(object_name)
 
     def audit(self, object_name: str | None = None) -> list[AuditRow]:
@@ -168,6 +168,6 @@ class Emulator:
         return self.control.audit(object_name)
 
     def requests(self) -> dict[str, int]:
-        """Requests received, by kind."""
+        """Count the requests received, by kind."""
         summary = self.control.summary()["requests"]
         return {str(kind): int(count) for kind, count in summary.items()}

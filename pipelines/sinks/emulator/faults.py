@@ -107,9 +107,9 @@ class Injector:
 
     def __init__(self, faults: Faults) -> None:
         self._lock = threading.Lock()
-        self.set(faults)
+        self.replace(faults)
 
-    def set(self, faults: Faults) -> None:
+    def replace(self, faults: Faults) -> None:
         """Replace the faults; the draws start anew from the new seed."""
         with self._lock:
             self.faults = faults

@@ -64,4 +64,4 @@ class Response:
     @classmethod
     def csv(cls, body: bytes, **headers: str) -> Response:
         """CSV response."""
-        return cls(200, body, "text/csv", headers)
+        return cls(200, body, "text/csv;charset=UTF-8", headers)

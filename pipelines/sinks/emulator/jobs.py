@@ -7,9 +7,10 @@ import time
 from collections.abc import Sequence
 
 from pipelines.sinks.emulator.csvio import CsvError, parse
-from pipelines.sinks.emulator.dml import HeaderError, Outcome, Write, apply, plan
+from pipelines.sinks.emulator.dml import Outcome, apply
 from pipelines.sinks.emulator.faults import Injector
 from pipelines.sinks.emulator.objects import SObject
+from pipelines.sinks.emulator.plan import HeaderError, Write, plan
 from pipelines.sinks.emulator.store import Store
 from pipelines.sinks.emulator.values import from_csv
 

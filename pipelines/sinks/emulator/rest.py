@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 import threading
 from collections import OrderedDict
 from typing import Any
 from urllib.parse import unquote
 
-from pipelines.sinks.emulator.dml import HeaderError, Outcome, apply, plan
+from pipelines.sinks.emulator.dml import Outcome, apply
 from pipelines.sinks.emulator.errors import ApiError
 from pipelines.sinks.emulator.http import Request, Response
 from pipelines.sinks.emulator.objects import Field, SObject
+from pipelines.sinks.emulator.plan import HeaderError, plan
 from pipelines.sinks.emulator.soql import Query, translate
 from pipelines.sinks.emulator.store import Store
 from pipelines.sinks.emulator.values import from_json
@@ -87,7 +87,7 @@ class RestService:
         return self._page(cursor, 0, version)
 
     def query_more(self, locator: str, version: str) -> Response:
-        """A further page, by the locator of ``nextRecordsUrl``."""
+        """Give a further page, by the locator of ``nextRecordsUrl``."""
         cursor, _, start = locator.partition("-")
         if cursor not in self._cursors or not start.isdigit():
             raise ApiError(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
@@ -106,16 +106,14 @@ class RestService:
         sobject, field = self._object(name), self._key(name, key)
         wanted = [sobject.get(part) for part in request.query.get("fields", "").split(",") if part]
         chosen = [f for f in (wanted or sobject.stored) if f is not None and not f.calculated]
-        with self._store.transaction() as connection:
-            cursor = connection.execute(
-                f'SELECT {", ".join(f.name for f in chosen)}, Id AS record_id FROM "{sobject.name}"'  # noqa: S608
-                f' WHERE "{field.name}" = ? AND IsDeleted = 0',
-                (unquote(value),),
-            )
-            cursor.row_factory = sqlite3.Row
-            row = cursor.fetchone()
-        if row is None:
+        rows = self._store.rows(
+            f'SELECT {", ".join(f.name for f in chosen)}, Id AS record_id FROM "{sobject.name}"'
+            f' WHERE "{field.name}" = ? AND IsDeleted = 0',
+            (unquote(value),),
+        )
+        if not rows:
             raise _not_found(key)
+        row = rows[0]
         values = {f.name: _json_value(f, row[f.name]) for f in chosen}
         return Response.of({"attributes": _attributes(sobject, row["record_id"], version), **values})
 

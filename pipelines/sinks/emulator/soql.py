@@ -99,11 +99,11 @@ class _Parser:
         tail = self._order() + self._bounds()
         if self._at != len(self._tokens):
             raise _malformed(self._tokens[self._at][1])
-        sql = f'SELECT {columns} FROM "{sobject.name}" o {" ".join(self._joins.values())}'  # noqa: S608
+        sql = f'SELECT {columns} FROM "{sobject.name}" o {" ".join(self._joins.values())}'
         if where:
             sql += f" WHERE {' AND '.join(where)}"
         if names is None:
-            sql = f"SELECT count(*) FROM ({sql.replace('count(*)', '1', 1)}{tail})"  # noqa: S608
+            sql = f"SELECT count(*) FROM ({sql.replace('count(*)', '1', 1)}{tail})"
             return Query(sobject, (), sql, tuple(self._parameters))
         return Query(sobject, paths, sql + tail, tuple(self._parameters))
 
@@ -176,7 +176,8 @@ class _Parser:
         terms = []
         while True:
             column = self._field(self._name())[0]
-            direction = "DESC" if self._accept("desc") else "ASC" if self._accept("asc") else "ASC"
+            direction = "DESC" if self._accept("desc") else "ASC"
+            self._accept("asc")
             nulls = "FIRST"
             if self._accept("nulls"):
                 nulls = "LAST" if self._accept("last") else "FIRST"
@@ -200,7 +201,7 @@ class _Parser:
         return int(text)
 
     def _field(self, path: str) -> tuple[str, Field]:
-        """SQL column and field of a path such as ``Account__r.Name``, joining the parent."""
+        """Resolve a path such as ``Account__r.Name`` to an SQL column and its field, joining the parent."""
         if self._object is None:
             raise _malformed(path)
         *parents, name = path.split(".")

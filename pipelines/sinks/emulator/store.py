@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pipelines.sinks.emulator.ids import make_id
 from pipelines.sinks.emulator.objects import Field, SObject
@@ -105,6 +106,15 @@ class Store:
             finally:
                 self._depth -= 1
 
+    def rows(
+        self, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[dict[str, Any]]:
+        """Rows of a query, by column name."""
+        with self.transaction() as connection:
+            cursor = connection.execute(sql, parameters)
+            names = [description[0] for description in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
+
     def reserve(self, counter: str, count: int) -> int:
         """Take `count` consecutive numbers; returns the first."""
         with self.transaction() as connection:
@@ -120,9 +130,9 @@ class Store:
         with self.transaction() as connection:
             for sobject in self.schema.values():
                 if sobject.name != "Organization":
-                    connection.execute(f'DELETE FROM "{sobject.name}"')  # noqa: S608 - declared name
+                    connection.execute(f'DELETE FROM "{sobject.name}"')
             for table in ("_jobs", "_job_rows", "_audit"):
-                connection.execute(f'DELETE FROM "{table}"')  # noqa: S608 - a constant
+                connection.execute(f'DELETE FROM "{table}"')
 
     def _create_table(self, sobject: SObject) -> None:
         columns = ", ".join(_column(field) for field in sobject.stored)

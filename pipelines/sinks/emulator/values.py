@@ -18,7 +18,11 @@ KEEP: Final = b""
 NULL_MARKER: Final = "#N/A"
 """A cell that clears the field."""
 
-Value = str | float | int | None | bytes
+Cell = str | None | bytes
+"""A cell of the input: text, None (clear the field) or :data:`KEEP`."""
+
+Value = Cell | float
+"""What is stored."""
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _ID = re.compile(r"[0-9A-Za-z]{15}([0-9A-Za-z]{3})?")
@@ -29,12 +33,12 @@ class _BadValueError(Exception):
         self.error = error
 
 
-def from_csv(cells: Sequence[str]) -> list[Value]:
+def from_csv(cells: Sequence[str]) -> list[Cell]:
     """Cells of a CSV column: empty keeps the field, ``#N/A`` clears it."""
     return [KEEP if cell == "" else None if cell == NULL_MARKER else cell for cell in cells]
 
 
-def from_json(value: object) -> Value:
+def from_json(value: object) -> Cell:
     """Text form of a JSON value; null and the empty string clear the field."""
     if value is None or value == "":
         return None
@@ -43,7 +47,7 @@ def from_json(value: object) -> Value:
     return str(value)
 
 
-def convert(field: Field, cells: Sequence[Value]) -> tuple[list[Value], dict[int, RowError]]:
+def convert(field: Field, cells: Sequence[Cell]) -> tuple[list[Value], dict[int, RowError]]:
     """Convert a column to stored values.
 
     Parameters
@@ -58,7 +62,9 @@ def convert(field: Field, cells: Sequence[Value]) -> tuple[list[Value], dict[int
     tuple of list and dict
         Values in the order of `cells`, and the error by position of each cell that was refused.
     """
-    values = list(cells)
+    values: list[Value] = list(cells)
+    if field.is_text and not any(cell is not None and len(cell) > field.length for cell in cells):
+        return values, {}
     errors: dict[int, RowError] = {}
     one = _CONVERTERS[field.type]
     seen: dict[str, Value | RowError] = {}  # most columns repeat few distinct values
