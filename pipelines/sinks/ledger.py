@@ -152,7 +152,7 @@ class RunLedger:
                 delta.optimize.compact()
         partition = [("sink", "=", str(self._run["sink"])), ("as_of", "=", str(self.as_of))]
         delta = self._lake.open(ROWS.name)
-        if len(delta.file_uris(partition)) > _COMPACT_ABOVE:
+        if len(delta.file_uris(file_pruning_predicate=partition)) > _COMPACT_ABOVE:
             delta.optimize.compact(partition_filters=partition)
 
 

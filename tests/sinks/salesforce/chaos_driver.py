@@ -1,0 +1,88 @@
+"""Publishes a Parquet file and kills its own process at the n-th contact with the outside world.
+
+A contact is a point before or after an HTTP exchange or a commit to the lake: everything that can be
+half done. The hooks live here, not in the code under test.
+
+Usage: ``python chaos_driver.py CONFIG.json KILL_AT`` (0: never). Prints the report as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pa_parquet
+from requests.adapters import HTTPAdapter
+
+from pipelines.errors import SinkError
+from pipelines.io.lake import Lake
+from pipelines.settings import Settings
+from pipelines.sinks.backoff import Backoff
+from pipelines.sinks.salesforce.publisher import publish
+from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTarget
+
+
+def arm(kill_at: int) -> None:
+    contacts = 0
+
+    def contact() -> None:
+        nonlocal contacts
+        contacts += 1
+        if contacts == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def watched(method: Callable[..., Any]) -> Callable[..., Any]:
+        def around(*args: Any, **kwargs: Any) -> Any:
+            contact()
+            result = method(*args, **kwargs)
+            contact()
+            return result
+
+        return around
+
+    HTTPAdapter.send = watched(HTTPAdapter.send)  # type: ignore[method-assign]
+    Lake.append = watched(Lake.append)  # type: ignore[method-assign]
+
+
+def main(config_path: str, kill_at: str) -> int:
+    config = json.loads(Path(config_path).read_text())
+    arm(int(kill_at))
+    settings = Settings.load()
+    quick = Backoff(attempts=6, base_s=0.001, cap_s=0.02)
+    try:
+        report = publish(
+            pa_parquet.read_table(config["rows"]),
+            as_of=date.fromisoformat(config["as_of"]),
+            target=SalesforceTarget(
+                config["object"],
+                config["external_id_field"],
+                {name: Null(policy) for name, policy in config["fields"].items()},
+                config["sort_by"],
+            ),
+            settings=settings,
+            lake=Lake.of(settings),
+            options=PublishOptions(
+                max_chunk_rows=config["max_chunk_rows"],
+                max_attempts=50,
+                max_jobs_per_chunk=8,
+                retry_wait=quick,
+                http=quick,
+                poll=quick,
+                read_timeout_s=5.0,
+            ),
+        )
+    except SinkError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    sys.stdout.write(json.dumps(report.record()))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))
