@@ -26,7 +26,7 @@ def prepare(con: duckdb.DuckDBPyConnection, layout: RawLayout, table: Table) -> 
     """Make the view ``good``: checked rows without a broken rule, in the columns of ``table``."""
     columns = [_landed_sql(layout, table, name) for name in table.column_names if name != INGESTED_AT.name]
     con.execute(
-        f"create or replace temp table good as select row_number, {', '.join(columns)}"
+        f"create or replace temp view good as select row_number, {', '.join(columns)}"
         " from checked where not is_bad"
     )
 

@@ -220,18 +220,19 @@ class Staging:
         """Write the rows that are new to Parquet, in parts that land as one commit each."""
         con, ingested_at = self.con, f"timestamp {literal(self.ingested_at.isoformat(sep=' '))}"
         con.execute(
-            "create or replace temp table fresh as select * from good anti join fates using (row_number)"
+            "create or replace temp view fresh as select * from good anti join fates using (row_number)"
         )
         outcome.landed = con.execute("select count(*) from fresh").fetchall()[0][0]
         folder = self.folder / file.layout.table.name
         folder.mkdir(exist_ok=True)
         known = self._staged.setdefault(table.name, [])
-        for start in range(0, outcome.landed, _ROWS_PER_COMMIT):
+        parts = range(0, outcome.landed, _ROWS_PER_COMMIT)
+        for start in parts:
             path = folder / f"{len(known):06d}.parquet"
+            part = f"order by row_number limit {_ROWS_PER_COMMIT} offset {start}" if len(parts) > 1 else ""
             con.execute(
-                f"copy (select * exclude (row_number), {ingested_at} as ingested_at from fresh"
-                f" order by {', '.join(quoted(name) for name in table.key)}"
-                f" limit {_ROWS_PER_COMMIT} offset {start}) to {literal(str(path))} (format parquet)"
+                f"copy (select * exclude (row_number), {ingested_at} as ingested_at from fresh {part})"
+                f" to {literal(str(path))} (format parquet, compression lz4_raw)"
             )
             known.append(str(path))
             outcome.staged.append(path)

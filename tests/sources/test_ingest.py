@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -168,8 +168,17 @@ DEFECTS: list[tuple[str, dict[str, str | None], str]] = [
 ]
 
 
+#: Every defect once, a table's defects in rows 1, 2, 3 ...
+_ORDER = {table: [i for i, d in enumerate(DEFECTS) if d[0] == table] for table in ROWS}
+_PROFILE = [(defect, row) for row, defect in enumerate(_ORDER["accounts"])]
+_OTHERS = [(d, row) for table in ROWS if table != "accounts" for row, d in enumerate(_ORDER[table])]
+
+
+@example(planted=_PROFILE, kind="csv")
+@example(planted=_OTHERS, kind="csv")
+@example(planted=_OTHERS, kind="parquet")
 @hypothesis_settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     planted=st.lists(
@@ -372,7 +381,8 @@ def test_repeats_and_conflicts_within_a_file(
     company: Company, write_files: Write, land: Land, settings: Settings, tmp_path: Path
 ) -> None:
     first = company["subscriptions"][0]
-    company["subscriptions"] += [dict(first), first | {"seats": "9", "mrr_eur": "1"}, dict(first)]
+    company["subscriptions"].insert(1, dict(first))
+    company["subscriptions"] += [first | {"seats": "9", "mrr_eur": "1"}, dict(first)]
     ticket = company["support_tickets"][0]
     company["support_tickets"] += [ticket | {"known_at": "2024-02-09 00:00:00", "csat": "1"}]
     report = land(write_files(tmp_path / "in", company))
@@ -457,7 +467,7 @@ class DyingLake(Lake):
         return super().append(*args, **options)
 
 
-@pytest.mark.parametrize("survives", range(8))
+@pytest.mark.parametrize("survives", [0, 1, 2, 4, 7])
 def test_a_crash_between_tables_is_resumed_by_the_same_command(
     company: Company, write_files: Write, land: Land, settings: Settings, tmp_path: Path, survives: int
 ) -> None:
