@@ -115,6 +115,31 @@ def run(
     }
 
 
+def read_alarms(lake: Lake, as_of: date) -> list[Alarm]:
+    """Word the alarms of a monitored day again, from the stored findings."""
+    field = pa_dataset.field
+    where = (field("usecase") == USECASE) & (field("as_of") == as_of)
+    findings = [
+        Finding(
+            metric=row["metric"],
+            subject=row["subject"],
+            state=State(row["state"]),
+            message=row["message"],
+            value=row["value"],
+            threshold=row["threshold"],
+            severity=Severity(row["severity"]) if row["severity"] else None,
+            segment=(row["segment_column"], row["segment"]),
+            impact=row["impact"],
+            excess=row["excess"],
+            rows=row["rows"],
+        )
+        for row in lake.read(MONITORING, where=where, missing_ok=True).to_pylist()
+    ]
+    # Most important feature first, as the checks hand them over.
+    findings.sort(key=lambda f: (-(f.impact or 0.0), -f.excess, f.subject))
+    return _alarms(as_of, findings)
+
+
 def _distribution(
     lake: Lake,
     as_of: date,
@@ -228,6 +253,7 @@ def _rows(as_of: date, findings: Sequence[Finding], version: str | None) -> pa.T
             "threshold": f.threshold,
             "psi": f.psi,
             "impact": f.impact,
+            "excess": f.excess,
             "rows": f.rows,
             "message": f.message,
             "model_version": version,

@@ -109,6 +109,11 @@ MONITORING = Table(
             "Feature shift times the feature's share of all SHAP contributions; null for other metrics.",
             nullable=True,
         ),
+        Column(
+            "excess",
+            DType.NUMBER,
+            "Part of a shift that sampling does not explain, by which segments rank; 0 for other metrics.",
+        ),
         Column("rows", DType.INTEGER, "Rows the value was measured on.", minimum=0),
         Column("message", DType.STRING, "The finding in words."),
         Column(

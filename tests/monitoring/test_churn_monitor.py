@@ -159,6 +159,8 @@ def test_a_lost_source_in_one_tier_is_named(lake: Lake, settings: Settings, para
     assert "plan_tier=growth moved most" in alarms["score_shift"]["finding"]
     assert "logins_28d" in alarms["feature_shift"]["finding"]
     assert all(a["meaning"] and a["first_step"] for a in alarms.values())
+    stored = monitor.read_alarms(lake, AS_OF)
+    assert {alarm.name: alarm.as_dict() for alarm in stored} == alarms
 
 
 def test_running_again_replaces_the_day(lake: Lake, settings: Settings, params: ChurnParams) -> None:

@@ -1,0 +1,223 @@
+"""The index page: is everything fresh, what did the gate say, does the ledger balance, any alarms?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
+
+from pipelines.io.lake import Lake
+from pipelines.io.promotions import Promotion, read_promotions
+from pipelines.io.runs import STEP_RUNS
+from pipelines.monitoring.alarms import Alarm
+from pipelines.reporting.site import PAGES, Missing, Page, Site
+from pipelines.settings import Settings
+from pipelines.sinks.ledger_tables import RUNS
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A lake table whose freshness is watched.
+
+    Attributes
+    ----------
+    table, title
+        Name in the lake, and what it holds.
+    column
+        Column that dates its rows: a partition of dates, or a timestamp.
+    every_days
+        Longest time between two dates; a table without a newer one is late.
+    command
+        What brings it up to date.
+    """
+
+    table: str
+    title: str
+    column: str
+    every_days: int
+    command: str
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """State of a watched table on a day.
+
+    Attributes
+    ----------
+    newest
+        Newest date not after the day; None if the table is missing or has none.
+    state
+        ``fresh``, ``late`` or ``missing``.
+    version, rows, written_at
+        Delta version, rows in it and time of its commit; None if the table is missing.
+    """
+
+    watched: Watched
+    newest: date | None
+    state: str
+    version: int | None = None
+    rows: int | None = None
+    written_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class UseCaseState:
+    """What the control room shows of a use case.
+
+    Attributes
+    ----------
+    verdict
+        Newest entry of the promotion log; None before the first.
+    publish
+        Newest run of the publish ledger, as a row of ``ops/publish_runs``; None before the first.
+    """
+
+    page: Page
+    verdict: Promotion | None
+    publish: dict[str, Any] | None
+    alarms: Sequence[Alarm]
+
+
+def freshness(lake: Lake, watched: Sequence[Watched], as_of: date) -> list[Freshness]:
+    """Hold the newest date of every table against its rhythm.
+
+    Only statistics of the Delta log are read, so the size of a table does not matter.
+    """
+    return [_fresh(lake, one, as_of) for one in watched]
+
+
+def use_case_state(
+    lake: Lake, usecase: str, page: Page, alarms: Sequence[Alarm], as_of: date
+) -> UseCaseState:
+    """Gather the newest gate verdict and publish run of a use case."""
+    log = read_promotions(lake, usecase, until=as_of)
+    runs = publish_runs(lake, as_of)
+    return UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms)
+
+
+def publish_runs(lake: Lake, as_of: date) -> list[dict[str, Any]]:
+    """Publish runs up to a day in their present state, newest first."""
+    events = lake.read(RUNS, where=pa_dataset.field("as_of") <= as_of, missing_ok=True).sort_by("seq")
+    newest = {row["run_id"]: row for row in events.to_pylist()}
+    runs = sorted(newest.values(), key=lambda row: (row["as_of"], row["run_no"]), reverse=True)
+    for run in runs:
+        run["balanced"] = run["sent"] == run["ok"] + run["failed"] + run["unknown"]
+    return runs
+
+
+def step_runs(lake: Lake, as_of: date) -> list[dict[str, Any]]:
+    """List the newest run of every step up to a day, in the order in which they started."""
+    field = pa_dataset.field
+    rows = lake.read(STEP_RUNS, where=field("as_of") <= as_of, missing_ok=True).sort_by("started_at")
+    newest = {(row["usecase"], row["step"]): row for row in rows.to_pylist()}
+    steps = sorted(newest.values(), key=lambda row: row["started_at"])
+    for step in steps:
+        step["words"] = "" if step["outcome"] == "ok" else step["record_json"][:300]
+    return steps
+
+
+def quarantine(lake: Lake, usecase: str) -> list[dict[str, Any]]:
+    """Count quarantined rows by raw table and broken rules, most first."""
+    if not lake.exists("ops/quarantine"):
+        return []
+    rows = lake.read(
+        "ops/quarantine", columns=["table_name", "rules"], where=pa_dataset.field("usecase") == usecase
+    )
+    counted = rows.group_by(["table_name", "rules"]).aggregate([([], "count_all")]).to_pylist()
+    found = [
+        {"table": row["table_name"], "rules": json.loads(row["rules"]), "rows": row["count_all"]}
+        for row in counted
+    ]
+    return sorted(found, key=lambda row: (-row["rows"], row["table"], row["rules"]))
+
+
+def build(
+    site: Site,
+    settings: Settings,
+    as_of: date,
+    *,
+    tables: Sequence[Freshness],
+    use_cases: Sequence[UseCaseState],
+    steps: Sequence[dict[str, Any]],
+    quarantined: Sequence[dict[str, Any]],
+) -> Path:
+    """Write ``index.html``; returns its path."""
+    alarms = [alarm for state in use_cases for alarm in state.alarms]
+    late = [table for table in tables if table.state != "fresh"]
+    unbalanced = [s for s in use_cases if s.publish and not s.publish["balanced"]]
+    return site.render(
+        PAGES[0].file,
+        "index.html.j2",
+        {
+            "as_of": as_of,
+            "alarms": alarms,
+            "tables": tables,
+            "late": late,
+            "unbalanced": unbalanced,
+            "use_cases": use_cases,
+            "steps": steps,
+            "quarantined": quarantined,
+            "links": _links(site, settings),
+        },
+    )
+
+
+def _fresh(lake: Lake, watched: Watched, as_of: date) -> Freshness:
+    if not lake.exists(watched.table):
+        return Freshness(watched, None, "missing")
+    delta = lake.open(watched.table)
+    # Arrow's C interface: deltalake returns its own Arrow types.
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    dates = _dates(actions, watched.column)
+    past = [found for found in dates if found <= as_of]
+    newest = max(past, default=None)
+    on_time = newest is not None and (as_of - newest).days <= watched.every_days
+    return Freshness(
+        watched,
+        newest,
+        "fresh" if on_time else "late",
+        version=int(delta.version()),
+        rows=pc.sum(actions["num_records"]).as_py() or 0,
+        written_at=_committed(lake, watched.table),
+    )
+
+
+def _dates(actions: pa.Table, column: str) -> list[date]:
+    name = f"partition.{column}" if f"partition.{column}" in actions.column_names else f"max.{column}"
+    if name not in actions.column_names:
+        return []
+    values = pc.unique(actions[name].drop_null()).to_pylist()
+    return [value.date() if isinstance(value, datetime) else value for value in values]
+
+
+def _committed(lake: Lake, table: str) -> datetime:
+    milliseconds = lake.open(table).history(1)[0]["timestamp"]
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
+
+
+def _links(site: Site, settings: Settings) -> list[tuple[str, str, str | Missing]]:
+    """Title, description, and address relative to the site or what is missing."""
+    found: list[tuple[str, str, str | Missing]] = []
+    for title, words, file, command in (
+        ("dbt docs", "Every feature with its meaning, unit and lineage.", "dbt/index.html", "make demo"),
+        (
+            "Data Docs",
+            "Great Expectations: what was checked, on which rows.",
+            "gx/index.html",
+            "make demo",
+        ),
+    ):
+        exists = (site.root / file).exists()
+        found.append((title, words, file if exists else Missing("not built yet", command)))
+    uri = settings.tracking_uri
+    mlflow = uri if uri.startswith("http") else "http://127.0.0.1:5000"
+    note = "" if uri.startswith("http") else " (after `make up`)"
+    found.append(("MLflow", f"Runs, models and model cards{note}.", mlflow))
+    return found

@@ -1,0 +1,331 @@
+"""Figures of a classifier and of what watches it, from small arrays.
+
+Every function takes arrays that were computed elsewhere and returns a :class:`Figure`: the plot,
+and in words what it shows, for readers who cannot see it and for those who are new to it.
+Colours are told apart in greyscale and by the colour-blind, and suit light and dark grounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from pipelines.reporting.words import number, percent, short_day
+
+Array = npt.NDArray[np.float64]
+
+_COLOURS = {
+    "challenger": "#2f7ed8",
+    "champion": "#e0832b",
+    "logistic": "#7a8794",
+    "usage_trend": "#3a9d6e",
+}
+_LIMIT = "#c8442f"
+#: From low to high; light to dark in greyscale too.
+_STEPS = ("#dbe9f9", "#b3d0f2", "#86b3e8", "#5a94db", "#3a74c4", "#e0832b", "#c8442f")
+_BEESWARM_SCALE = [[0, "#2f7ed8"], [0.5, "#9b8bb4"], [1, "#d64550"]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot with its title and its description in words.
+
+    Attributes
+    ----------
+    name
+        Id of the element on the page.
+    title, caption
+        Heading, and how to read it with the main figures.
+    plot
+        The plotly figure; its title stays empty because the page has it.
+    wide
+        Whether it needs the full width of the page.
+    """
+
+    name: str
+    title: str
+    caption: str
+    plot: go.Figure
+    wide: bool = False
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """Data and layout as JSON-able values."""
+        figure = self.plot.to_plotly_json()
+        return {"data": _plain(figure["data"]), "layout": _plain(figure["layout"])}
+
+    @property
+    def height(self) -> int:
+        """Height in pixels, reserved before the plot is drawn so that the page does not jump."""
+        return int(self.plot.layout.height)
+
+
+def precision_recall(
+    curves: Mapping[str, Mapping[str, Array]],
+    *,
+    min_auc_pr: float,
+    min_recall: float,
+    operating: Mapping[str, tuple[float, float]],
+    rate: float,
+) -> Figure:
+    """Precision by recall of each candidate, with the gate's recall line.
+
+    Parameters
+    ----------
+    curves
+        ``recall`` and ``precision`` by candidate.
+    min_auc_pr, min_recall
+        Thresholds of the gate.
+    operating
+        Recall and precision by candidate when the top 20 % are contacted.
+    rate
+        Share of accounts that churned: the precision of guessing.
+    """
+    figure = _figure("Recall: share of churners found", "Precision: share of contacted who churn")
+    for name, curve in curves.items():
+        figure.add_scatter(
+            x=curve["recall"], y=curve["precision"], name=_label(name), mode="lines",
+            line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
+            hovertemplate="recall %{x:.0%}, precision %{y:.0%}<extra>" + _label(name) + "</extra>",
+        )  # fmt: skip
+    for name, (recall, precision) in operating.items():
+        figure.add_scatter(
+            x=[recall], y=[precision], mode="markers", showlegend=False,
+            marker={"color": _COLOURS.get(name), "size": 9, "line": {"width": 1.5, "color": "#fff"}},
+            hovertemplate="top 20 %: recall %{x:.0%}, precision %{y:.0%}<extra>" + _label(name) + "</extra>",
+        )  # fmt: skip
+    figure.add_vline(x=min_recall, line={"color": _LIMIT, "dash": "dash", "width": 1.5})
+    figure.add_annotation(
+        x=min_recall, y=1.02, yref="paper", yanchor="bottom", showarrow=False,
+        text=f"gate: recall of the top 20 % > {percent(min_recall)}", font={"color": _LIMIT, "size": 12},
+    )  # fmt: skip
+    figure.add_hline(y=rate, line={"color": "#7a8794", "dash": "dot", "width": 1})
+    figure.update_layout(xaxis={"range": [0, 1]}, yaxis={"range": [0, 1.0]}, margin={"t": 30})
+    figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
+    caption = (
+        f"The gate asks for an area under the curve (AUC-PR) above {min_auc_pr:.2f}, and for the dot (the "
+        f"top 20 % contacted) to lie right of the dashed line. Guessing gives the dotted line, "
+        f"{percent(rate, 1)}."
+    )
+    return Figure("precision-recall", "Precision and recall", caption, figure)
+
+
+def calibration(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
+    """Observed churn by predicted probability, with the 95 % intervals of the observed rates."""
+    figure = _figure("Predicted probability of churn", "Share that churned")
+    top = max((float(np.max(c["high"])) for c in curves.values() if len(c["high"])), default=1.0)
+    far = max([top, *(float(np.max(c["predicted"])) for c in curves.values() if len(c["predicted"]))])
+    far = min(1.0, far * 1.05)
+    figure.add_scatter(
+        x=[0, far], y=[0, far], mode="lines", name="perfect", line={"color": "#7a8794", "dash": "dot"},
+        hoverinfo="skip",
+    )  # fmt: skip
+    for name, curve in curves.items():
+        figure.add_scatter(
+            x=curve["predicted"], y=curve["observed"], name=_label(name), mode="lines+markers",
+            error_y={
+                "type": "data", "symmetric": False, "thickness": 1.2, "width": 3,
+                "array": curve["high"] - curve["observed"],
+                "arrayminus": curve["observed"] - curve["low"],
+            },
+            line={"color": _COLOURS.get(name), "width": 2 if name == "challenger" else 1.2},
+            customdata=curve["n"],
+            hovertemplate="predicted %{x:.1%}, observed %{y:.1%} of %{customdata:,}<extra>"
+            + _label(name) + "</extra>",
+        )  # fmt: skip
+    figure.update_layout(xaxis={"range": [0, far]}, yaxis={"range": [0, far]})
+    figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
+    caption = (
+        "On the dotted line, of 100 accounts with a score of 30 % just 30 leave. Bars are 95 % intervals: "
+        "a bar that crosses the line is no evidence of a wrong probability."
+    )
+    return Figure("calibration", "Calibration", caption, figure)
+
+
+def gain(curves: Mapping[str, Mapping[str, Array]], *, min_recall: float) -> Figure:
+    """Recall@k: share of churners found by share of accounts contacted, lift in the hover text."""
+    figure = _figure("Share of accounts contacted, highest scores first", "Share of churners found")
+    for name, curve in curves.items():
+        figure.add_scatter(
+            x=curve["share"], y=curve["recall"], name=_label(name), mode="lines", customdata=curve["lift"],
+            line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
+            hovertemplate="top %{x:.0%}: %{y:.0%} of churners, lift %{customdata:.1f}<extra>"
+            + _label(name) + "</extra>",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="at random", hoverinfo="skip",
+        line={"color": "#7a8794", "dash": "dot", "width": 1},
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[0.2], y=[min_recall], mode="markers", name=f"gate: {percent(min_recall)} at 20 %",
+        marker={"symbol": "line-ew", "size": 16, "line": {"color": _LIMIT, "width": 3}},
+        hoverinfo="skip",
+    )  # fmt: skip
+    figure.update_layout(xaxis={"range": [0, 1]}, yaxis={"range": [0, 1.01]})
+    figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
+    words = [
+        f"{_label(name)} {percent(_at(curve, 0.1))} in the top 10 %, {percent(_at(curve, 0.2))} in the top 20 %"
+        for name, curve in curves.items()
+        if name in ("challenger", "champion")
+    ]
+    caption = f"Of all churners: {'; '.join(words)}. Lift is the gain over contacting at random."
+    return Figure("gain", "Recall and lift by share contacted", caption, figure)
+
+
+def beeswarm(
+    features: Sequence[str], values: Sequence[Array], contributions: Sequence[Array], *, accounts: int
+) -> Figure:
+    """SHAP contributions, one row of points per feature, coloured by the feature's value.
+
+    Parameters
+    ----------
+    features
+        Most important first.
+    values
+        Rank of the feature's value among the sample in [0, 1], NaN for missing and for words, each
+        of shape (n,).
+    contributions
+        Log-odds, each of shape (n,).
+    accounts
+        Size of the sample.
+    """
+    figure = _figure("Contribution to the log-odds of churn (right: more likely to leave)", "")
+    for position, (value, contribution) in enumerate(zip(values, contributions, strict=True)):
+        y = len(features) - 1 - position + _spread(contribution)
+        known = ~np.isnan(value)
+        for mask, marker in (
+            (known, {"color": np.round(value[known], 2), "coloraxis": "coloraxis"}),
+            (~known, {"color": "#8a94a0"}),
+        ):
+            figure.add_scatter(
+                x=np.round(contribution[mask], 3), y=np.round(y[mask], 3), mode="markers", showlegend=False,
+                marker={**marker, "size": 4, "opacity": 0.75},
+                hovertemplate="%{x:+.2f}<extra>" + features[position] + "</extra>",
+            )  # fmt: skip
+    figure.add_vline(x=0, line={"color": "#7a8794", "width": 1})
+    figure.update_layout(
+        height=110 + 34 * len(features),
+        yaxis={
+            "tickvals": list(range(len(features))), "ticktext": list(reversed(features)),
+            "showgrid": False, "automargin": True, "range": [-0.7, len(features) - 0.3],
+        },
+        coloraxis={
+            "colorscale": _BEESWARM_SCALE, "cmin": 0, "cmax": 1,
+            "colorbar": {"tickvals": [0, 1], "ticktext": ["low", "high"], "thickness": 10,
+                         "title": {"text": "value", "side": "right"}},
+        },
+    )  # fmt: skip
+    caption = (
+        f"One point per account of a sample of {number(accounts)}; red is a high value of the feature, blue "
+        "a low one, grey a missing value or a word. Features are ordered by mean absolute contribution."
+    )
+    return Figure("beeswarm", "What drives the scores (SHAP)", caption, figure, wide=True)
+
+
+def scores_by_week(weeks: Sequence[date], edges: Sequence[float], shares: Array) -> Figure:
+    """Score histogram by week, as stacked shares of accounts per score band.
+
+    Parameters
+    ----------
+    weeks
+        Score days, oldest first.
+    edges
+        Ascending edges of the bands from 0 to 1, one more than bands.
+    shares
+        Shape (weeks, bands); rows add up to 1.
+    """
+    figure = _figure("", "Share of accounts")
+    names = [short_day(week) for week in weeks]
+    for band, (low, high) in enumerate(pairwise(edges)):
+        name = f"{percent(low)} to {percent(high)}"
+        figure.add_bar(
+            x=names, y=shares[:, band], name=name, marker={"color": _STEPS[band % len(_STEPS)]},
+            hovertemplate="%{y:.1%} of accounts<extra>%{x}, score " + name + "</extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        barmode="stack", bargap=0.25, xaxis={"type": "category"}, legend={"traceorder": "normal"}
+    )
+    figure.update_layout(yaxis_tickformat=".0%", yaxis_range=[0, 1])
+    caption = (
+        "Every bar is a score day, its pieces the share of accounts by score. Bars of one height per colour "
+        "mean stable scores; the alarm is raised when more than the stated share changes place."
+    )
+    return Figure("scores-by-week", "Score histogram by week", caption, figure)
+
+
+def volume_by_week(weeks: Sequence[date], scored: Sequence[int], *, low: int, high: int) -> Figure:
+    """Scored accounts by week between the bounds of the alarm."""
+    figure = _figure("", "Accounts scored")
+    figure.add_bar(
+        x=[short_day(week) for week in weeks], y=list(scored), marker={"color": _COLOURS["challenger"]},
+        hovertemplate="%{x}: %{y:,}<extra></extra>", showlegend=False,
+    )  # fmt: skip
+    for limit, words, anchor in ((low, "at least", "top"), (high, "at most", "bottom")):
+        figure.add_hline(y=limit, line={"color": _LIMIT, "dash": "dash", "width": 1.5})
+        figure.add_annotation(
+            x=1, xref="paper", xanchor="right", y=limit, yanchor=anchor, showarrow=False,
+            text=f"{words} {number(limit)}", font={"color": _LIMIT, "size": 12},
+        )  # fmt: skip
+    figure.update_layout(
+        bargap=0.5, xaxis={"type": "category"}, yaxis={"range": [0, 1.12 * max([high, *scored])]}
+    )
+    caption = f"An alarm is raised below {number(low)} and above {number(high)} predictions."
+    return Figure("volume-by-week", "Predictions by week", caption, figure)
+
+
+def _figure(x: str, y: str) -> go.Figure:
+    axis = {"title": {"font": {"size": 13}}, "automargin": True, "zeroline": False}
+    return go.Figure(
+        layout=go.Layout(
+            template=None,
+            height=380,
+            margin={"l": 10, "r": 10, "t": 14, "b": 10},
+            font={"family": "system-ui, sans-serif", "size": 13},
+            xaxis={**axis, "title": {"text": x, "font": {"size": 13}}},
+            yaxis={**axis, "title": {"text": y, "font": {"size": 13}}},
+            legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
+            hovermode="closest",
+        )
+    )
+
+
+def _label(candidate: str) -> str:
+    return {"usage_trend": "usage trend alone", "logistic": "logistic regression"}.get(candidate, candidate)
+
+
+def _at(curve: Mapping[str, Array], share: float) -> float:
+    return float(np.interp(share, curve["share"], curve["recall"]))
+
+
+def _spread(x: Array) -> Array:
+    """Vertical offsets in [-0.4, 0.4] that keep points of one place apart (a beeswarm)."""
+    low, high = float(x.min()), float(x.max())
+    place = np.zeros(x.size, dtype=np.int64)
+    if high > low:
+        place = np.minimum(((x - low) / (high - low) * 60).astype(np.int64), 59)
+    offsets = np.zeros(x.size)
+    crowd = max(1, int(np.bincount(place).max()))
+    for spot in np.unique(place):
+        members = np.flatnonzero(place == spot)
+        ranks = np.arange(members.size)
+        sides = np.where(ranks % 2 == 0, 1, -1) * ((ranks + 1) // 2)
+        offsets[members] = 0.8 * sides / crowd
+    return offsets
+
+
+def _plain(value: Any) -> Any:
+    """Arrays as lists, so that the page's JSON needs no knowledge of plotly's encodings."""
+    if isinstance(value, np.ndarray):
+        return [None if isinstance(v, float) and np.isnan(v) else v for v in value.tolist()]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,145 @@
+"""The report site: one shell around every page, readable from disk and without a network."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import plotly
+import plotly.offline
+from markupsafe import Markup
+
+from pipelines.reporting import words
+
+#: Files that every page links to, copied beside them.
+_STATIC = ("millrace.css", "figures.js", "grid.js")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the site, for the navigation and the control room.
+
+    Attributes
+    ----------
+    file
+        Name below the site's root.
+    title, description
+        What it is called and whom it serves, one sentence.
+    """
+
+    file: str
+    title: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A section that cannot be shown yet.
+
+    Attributes
+    ----------
+    words
+        What is missing.
+    command
+        The command that makes it; empty if none does.
+    """
+
+    words: str
+    command: str = ""
+
+
+#: Every page there may be, in the order of the navigation; a page that was not built is not linked.
+PAGES = (
+    Page("index.html", "Control room", "What ran, what is fresh, what needs somebody."),
+    Page("churn.html", "Churn", "Who is about to leave, why, and what to do about it."),
+)
+
+
+class Site:
+    """Renders pages below one folder.
+
+    Parameters
+    ----------
+    root
+        Folder of the site, for instance ``var/report``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._plotly = f"plotly-{plotly.__version__}.min.js"
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("pipelines.reporting"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {
+            "number": words.number,
+            "percent": words.percent,
+            "euros": words.euros,
+            "day": words.day,
+            "short_day": words.short_day,
+            "moment": words.moment,
+            "script_json": script_json,
+        }
+        self._templates.globals |= {"count": words.count}
+        self._templates.tests["missing"] = lambda section: isinstance(section, Missing)
+
+    def render(self, file: str, template: str, context: Mapping[str, Any]) -> Path:
+        """Write one page; returns its path.
+
+        The page appears at once: it is written aside and moved into place, so that a reader never
+        sees half of it.
+        """
+        self._install_assets()
+        existing = {page.file for page in PAGES if (self.root / page.file).exists()} | {file}
+        content = self._templates.get_template(template).render(
+            **context,
+            page_file=file,
+            pages=[page for page in PAGES if page.file in existing],
+            plotly_file=self._plotly,
+        )
+        path = self.root / file
+        aside = path.with_suffix(".part")
+        aside.write_text(content, encoding="utf-8")
+        aside.replace(path)
+        return path
+
+    def _install_assets(self) -> None:
+        assets = self.root / "assets"
+        assets.mkdir(parents=True, exist_ok=True)
+        for name in _STATIC:
+            source = files("pipelines.reporting") / "static" / name
+            (assets / name).write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+        library = assets / self._plotly
+        if not library.exists():  # 4.5 MB, the same for every page and run
+            library.write_text(plotly.offline.get_plotlyjs(), encoding="utf-8")
+
+
+def script_json(value: Any) -> Markup:
+    """JSON that may stand inside ``<script type="application/json">``.
+
+    ``<``, ``>`` and ``&`` become escapes of JSON's own, so no text in the data can end the element
+    or open another; NaN becomes null, which JSON has.
+    """
+    text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - escaped above
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
