@@ -22,6 +22,7 @@ _TOKEN = re.compile(
 )
 _COMPARISONS = {"=": "IS", "!=": "IS NOT", "<>": "IS NOT", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+_LIKE_ESCAPES = {**_ESCAPES, "%": "\\%", "_": "\\_", "\\": "\\\\"}  # still escaped, for LIKE to read
 
 
 @dataclass(frozen=True)
@@ -147,17 +148,17 @@ class _Parser:
             self._expect(")")
             return f"{column}{fold} {'NOT IN' if negated else 'IN'} ({', '.join(marks)})"
         if self._accept("like"):
-            return f"{column} LIKE {self._literal()} ESCAPE '\\'"
+            return f"{column} LIKE {self._literal(_LIKE_ESCAPES)} ESCAPE '\\'"
         _, symbol = self._next()
         if negated or symbol not in _COMPARISONS:
             raise _malformed(symbol)
         return f"{column} {_COMPARISONS[symbol]} {self._literal()}{fold}"
 
-    def _literal(self) -> str:
+    def _literal(self, escapes: Mapping[str, str] = _ESCAPES) -> str:
         kind, text = self._next()
         value: object
         if kind == "string":
-            value = re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), text[1:-1], flags=re.DOTALL)
+            value = re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), text[1:-1], flags=re.DOTALL)
         elif kind == "number":
             value = float(text)
         elif kind == "moment":
@@ -175,7 +176,8 @@ class _Parser:
         self._expect("by")
         terms = []
         while True:
-            column = self._field(self._name())[0]
+            column, field = self._field(self._name())
+            fold = "" if field.is_number else " COLLATE NOCASE"
             direction = "DESC" if self._accept("desc") else "ASC"
             self._accept("asc")
             nulls = "FIRST"
@@ -183,7 +185,7 @@ class _Parser:
                 nulls = "LAST" if self._accept("last") else "FIRST"
                 if nulls == "FIRST":
                     self._expect("first")
-            terms.append(f"{column} {direction} NULLS {nulls}")
+            terms.append(f"{column}{fold} {direction} NULLS {nulls}")
             if not self._accept(","):
                 return f" ORDER BY {', '.join(terms)}"
 
