@@ -82,7 +82,7 @@ select
         when accounts.principal is not null
             then coalesce(accounts.booked_end > accounts.principal.term_end, false)
     end as renewal_booked,
-    greatest(date_diff('day', accounts.first_paid_start, accounts.as_of), 0) as tenure_days,
+    date_diff('day', accounts.first_paid_start, accounts.as_of) as tenure_days,
     cast(accounts.seats as bigint) as seats,
     cast(accounts.seats - coalesce(earlier.seats, 0) as bigint) as seats_change_365d,
     accounts.mrr_cents / 100.0 as mrr_eur,
