@@ -101,6 +101,16 @@ class Contracts:
         self._open(rng, who, start, (start - ahead) * DAY_US + _working_time(rng, len(who)))
         return who
 
+    def decision_timing(self, who: Ints, monday: int) -> Floats:
+        """Factor on decisions to leave: high when the next chance to give notice is about to pass."""
+        annual, end = self.annual[who], self.term_end[who]
+        missed = end - monday < RATES.notice_days
+        last_day = end + np.where(missed, np.where(annual, 365, 30), 0)
+        slack = last_day - monday - RATES.notice_days
+        near = slack < np.where(annual, *RATES.near_days)
+        monthly, yearly = (np.where(near, *factors) for factors in RATES.timing)
+        return np.where(annual, yearly, monthly)
+
     def review(self, rng: np.random.Generator, latents: Latents, week: int, sunday: int) -> None:
         """Decide about the renewals whose review falls in the week."""
         who = np.flatnonzero((self.review_day <= sunday) & (self.outcome == _OPEN) & (self.term_end < NEVER))

@@ -22,21 +22,25 @@ class State(IntEnum):
     CLOSED = 4
 
 
-def transitions(x: Floats) -> dict[tuple[State, State], Floats]:
-    """Weekly probabilities to change state, given the log hazard ``x`` of each account.
+def transitions(x: Floats, timing: Floats | float = 1.0) -> dict[tuple[State, State], Floats]:
+    """Weekly probabilities to change state; closure, the same for all, comes on top.
 
-    The one definition that both the simulation and the true risk use. Closure (which ignores
-    ``x``) comes on top.
+    Parameters
+    ----------
+    x
+        Log hazard of trouble of each account.
+    timing
+        Factor on decisions to leave: they are taken when the last day to give notice comes near.
     """
     up, half = np.exp(x), np.exp(0.5 * x)
     S = State
     return {
         (S.ONBOARDING, S.HEALTHY): np.full_like(x, RATES.onboarded),
         (S.ONBOARDING, S.DRIFTING): np.minimum(RATES.onboarding_drift * up, 0.2),
-        (S.ONBOARDING, S.LEAVING): np.minimum(RATES.onboarding_leave * up, 0.2),
+        (S.ONBOARDING, S.LEAVING): np.minimum(RATES.onboarding_leave * up * timing, 0.3),
         (S.HEALTHY, S.DRIFTING): np.minimum(RATES.drift * up, 0.3),
-        (S.HEALTHY, S.LEAVING): np.minimum(RATES.leave_at_once * up, 0.1),
-        (S.DRIFTING, S.LEAVING): np.minimum(RATES.drift_leave * half, 0.4),
+        (S.HEALTHY, S.LEAVING): np.minimum(RATES.leave_at_once * up * timing, 0.3),
+        (S.DRIFTING, S.LEAVING): np.minimum(RATES.drift_leave * half * timing, 0.5),
         (S.DRIFTING, S.HEALTHY): np.minimum(RATES.drift_heal / half, 0.4),
         (S.LEAVING, S.DRIFTING): np.full_like(x, RATES.rescue),
     }
@@ -81,7 +85,14 @@ class Latents:
         self.trend[who] = -0.7
 
     def step(
-        self, rng: np.random.Generator, who: Ints, week: int, *, annual: NDArray[np.bool_], quiet: bool
+        self,
+        rng: np.random.Generator,
+        who: Ints,
+        week: int,
+        *,
+        annual: NDArray[np.bool_],
+        timing: Floats,
+        quiet: bool,
     ) -> None:
         """Move the accounts ``who`` into a week.
 
@@ -89,6 +100,8 @@ class Latents:
         ----------
         annual
             Whether the running term is annual, for the accounts ``who``.
+        timing
+            Factor on decisions to leave, for the accounts ``who``.
         quiet
             Whether it is holiday time, when small companies close for a week or two.
         """
@@ -101,7 +114,7 @@ class Latents:
             + 0.5 * self.cash[who]
             - RATES.annual_calm * annual
         )
-        self._relationship(rng, who, week)
+        self._relationship(rng, who, week, timing)
         self._use(rng, who, week, quiet)
 
     def _money(self, rng: np.random.Generator, who: Ints) -> None:
@@ -109,12 +122,12 @@ class Latents:
         short = self.cash[who]
         self.cash[who] = np.where(short, draw >= RATES.cash_leave, draw < RATES.cash_enter)
 
-    def _relationship(self, rng: np.random.Generator, who: Ints, week: int) -> None:
+    def _relationship(self, rng: np.random.Generator, who: Ints, week: int, timing: Floats) -> None:
         before = self.state[who]
         after = before.copy()
         draw, closing = rng.random(len(who)), rng.random(len(who)) < RATES.closure
         spent = np.zeros(len(who))
-        for (source, target), probability in transitions(self.x[who]).items():
+        for (source, target), probability in transitions(self.x[who], timing).items():
             here = before == source
             after[here & (draw >= spent) & (draw < spent + probability)] = target
             spent += np.where(here, probability, 0.0)
@@ -126,9 +139,11 @@ class Latents:
     def _use(self, rng: np.random.Generator, who: Ints, week: int, quiet: bool) -> None:
         n, people, state = len(who), self.people, self.state[who]
         trend = self.trend[who]
+        # A migration starts with a few users and ends with all of them.
+        haste = 0.7 + 0.1 * (week - self.since_week[who])
         trend = np.select(
             [state == State.LEAVING, state == State.DRIFTING, state == State.CLOSED],
-            [trend - people.leave_slope[who], trend - RATES.drift_slope, trend - 4.0],
+            [trend - people.leave_slope[who] * haste, trend - RATES.drift_slope, trend - 4.0],
             # Habits return; new users of a new customer take some weeks more.
             trend * (1.0 - np.where(state == State.ONBOARDING, 0.20, RATES.recovery)),
         )

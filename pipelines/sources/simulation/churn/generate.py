@@ -249,9 +249,7 @@ class _Delivery:
         tell: Progress,
     ) -> None:  # fmt: skip
         folder, schema = self.to / "usage_events", self.schemas["usage_events"]
-        months = usage_months(
-            self._stream(block, _USAGE), people, life, ids, start=self.start, end=self.end
-        )
+        months = usage_months(self._stream(block, _USAGE), people, life, ids, start=self.start, end=self.end)
         written, sample = 0, None
         for count, (month, rows) in enumerate(months):
             write_encoded(folder / f"{month}-{block:03d}.parquet", rows, schema)
@@ -269,9 +267,7 @@ class _Delivery:
                 write_encoded(folder / f"resent-{block:03d}.parquet", pa_rows, schema)
                 self.usage_rows += len(pa_rows)
 
-    def _dirt(
-        self, rng: np.random.Generator, name: str, clean: pa.Table, rows: int
-    ) -> list[pa.Table]:
+    def _dirt(self, rng: np.random.Generator, name: str, clean: pa.Table, rows: int) -> list[pa.Table]:
         table = next(layout.table for layout in LAYOUTS if layout.table.name == name)
         wanted = max(1, round(rows * self.dirty_share)) if self.dirty_share > 0 else 0
         bad = []

@@ -24,6 +24,7 @@ SECTORS = (
     "construction", "logistics", "education", "software",
 )  # fmt: skip
 _SECTOR_SHARE = np.array([0.17, 0.14, 0.18, 0.09, 0.10, 0.11, 0.08, 0.06, 0.07])
+_ADOPTION = np.array([0.85, 0.75, 0.50, 0.45, 0.55, 0.30, 0.45, 0.40, 0.35, 0.40, 0.25, 0.15])
 _SECTOR_LOG_USE = np.array([0.0, -0.1, 0.1, -0.2, 0.0, -0.25, 0.1, 0.0, 0.3])
 
 
@@ -44,7 +45,13 @@ class Population:
     frailty
         Log hazard of trouble: who is always about to leave.
     habit
-        Mean sessions on a normal working day when engaged.
+        Intensity of use on a normal working day when engaged: a day passes unused with
+        probability ``exp(-habit)``.
+    colleagues
+        Further sessions of an active day per unit of intensity.
+    rhythm
+        Shape ``(accounts, 7)``: intensity by day of the week relative to the average; many small
+        companies work with the product on fixed days.
     breadth
         Shape ``(accounts, 12)``: chance that a day of use touches a product feature, 0 to 255.
     leave_slope
@@ -67,6 +74,8 @@ class Population:
     fit: Floats
     frailty: Floats
     habit: Floats
+    colleagues: Floats
+    rhythm: Floats
     breadth: NDArray[np.uint8]
     leave_slope: Floats
     payer: Floats
@@ -126,10 +135,12 @@ def draw_population(
     tier = (tier_score > 0.1).astype(np.int64) + (tier_score > 1.25)
     seats = np.maximum(1, np.round(np.exp(0.62 * size + 0.35 * tier - 0.1 + rng.normal(0, 0.45, n))))
     sector = rng.choice(len(SECTORS), n, p=_SECTOR_SHARE)
-    log_habit = 0.22 + 0.50 * (np.log(seats) - 1.9) + 0.15 * fit + _SECTOR_LOG_USE[sector]
-    taste = rng.beta(1.1, 1.5, (n, 12)) * np.array(
-        [1.0, 0.9, 0.6, 0.6, 0.7, 0.4, 0.5, 0.5, 0.4, 0.5, 0.3, 0.2]
-    )
+    log_habit = 0.85 + 0.30 * (np.log(seats) - 1.9) + 0.10 * fit + _SECTOR_LOG_USE[sector]
+    log_colleagues = 1.5 + 0.85 * np.maximum(np.log(seats) - 1.9, -0.8) + rng.normal(0, 0.3, n)
+    rhythm = rng.gamma(0.6, 1.0, (n, 7))
+    # A feature is part of the daily work or it is not: adoption differs more than use.
+    adopted = rng.random((n, 12)) < _ADOPTION + 0.06 * fit[:, None]
+    taste = np.where(adopted, rng.uniform(0.15, 0.6, (n, 12)), 0.006)
     return Population(
         number=first_number + np.arange(n, dtype=np.int64),
         entry_day=entry,
@@ -141,9 +152,11 @@ def draw_population(
         employees=employees,
         founded_day=entry - tenure - (365 + rng.gamma(1.6, 365 * 8, n)).astype(np.int64),
         fit=fit,
-        frailty=RATES.frailty_sd * rng.normal(0, 1, n) - 0.20 * fit,
-        habit=np.exp(log_habit + rng.normal(0, 0.65, n)),
-        breadth=np.clip(taste * 255 * 0.75, 2, 250).astype(np.uint8),
+        frailty=RATES.frailty_sd * rng.normal(0, 1, n) - 0.12 * fit,
+        habit=np.exp(log_habit + rng.normal(0, 0.5, n)),
+        colleagues=np.exp(log_colleagues),
+        rhythm=rhythm / rhythm[:, :5].mean(axis=1, keepdims=True),
+        breadth=np.round(taste * 255).astype(np.uint8),
         leave_slope=rng.uniform(*RATES.leave_slope, n),
         payer=rng.gamma(4.0, 2.2, n),
         persuadable=rng.random(n) < 0.35,

@@ -21,10 +21,13 @@ class Rates:
         of the warm-up, as shares of the wanted base.
     notice_days
         Days between the decision to leave and the end of the last term, at least.
+    near_days, timing
+        Days (annual, monthly terms) before the last day to give notice in which customers think
+        about it, and factors on decisions to leave (then, otherwise) for monthly and annual terms.
     """
 
     warm_up_weeks: int = 52
-    weekly_signups: float = 0.0100
+    weekly_signups: float = 0.0092
     initial_share: float = 0.985
     trial_share: float = 0.60
     trial_conversion: float = 0.55
@@ -35,20 +38,20 @@ class Rates:
     onboarded: float = 0.14
     onboarding_drift: float = 0.012
     onboarding_leave: float = 0.005
-    drift: float = 0.0125
-    leave_at_once: float = 0.0019
+    drift: float = 0.0150
+    leave_at_once: float = 0.0023
     drift_leave: float = 0.13
     drift_heal: float = 0.12
     rescue: float = 0.008
     closure: float = 0.0005
     annual_calm: float = 0.75
-    frailty_sd: float = 0.35
+    frailty_sd: float = 0.25
 
     # Engagement: log of use relative to the customer's habit.
     drift_slope: float = 0.07
-    leave_slope: tuple[float, float] = (0.38, 0.75)
+    leave_slope: tuple[float, float] = (0.28, 0.48)
     recovery: float = 0.35
-    noise_sd: float = 0.09
+    noise_sd: float = 0.06
     noise_memory: float = 0.6
     pause: float = 0.0012
 
@@ -58,8 +61,10 @@ class Rates:
 
     # Renewal: probability to refuse, by state, monthly and annual terms.
     notice_days: int = 35
+    near_days: tuple[int, int] = (42, 14)
+    timing: tuple[tuple[float, float], tuple[float, float]] = ((1.9, 0.25), (5.0, 0.10))
     review_days: tuple[int, int] = (5, 30)
-    refuse_healthy: tuple[float, float] = (0.0030, 0.05)
+    refuse_healthy: tuple[float, float] = (0.0048, 0.06)
     refuse_onboarding: tuple[float, float] = (0.008, 0.06)
     refuse_drifting: tuple[float, float] = (0.015, 0.15)
     refuse_young_leaver: tuple[float, float] = (0.02, 0.20)
@@ -72,10 +77,10 @@ class Rates:
     reactivation: float = 0.07
 
     # Support.
-    tickets: float = 0.042
+    tickets: float = 0.052
     tickets_onboarding: float = 1.9
     tickets_drifting: float = 3.0
-    tickets_leaving: float = 0.42
+    tickets_leaving: float = 0.44
     incidents: float = 0.12
     incident_reach: float = 0.10
 

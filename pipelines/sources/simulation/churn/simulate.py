@@ -71,7 +71,14 @@ def simulate(
         if week > 0:
             latents.welcome(entered, week)
         who = np.flatnonzero((contracts.stint_start <= sunday) & (contracts.gone_day > monday))
-        latents.step(rng, who, week, annual=contracts.annual[who], quiet=_holiday_week(monday))
+        latents.step(
+            rng,
+            who,
+            week,
+            annual=contracts.annual[who],
+            timing=contracts.decision_timing(who, monday),
+            quiet=_holiday_week(monday),
+        )
         contracts.review(rng, latents, week, sunday)
         contracts.roll_over(rng, latents, sunday)
         first = np.maximum(contracts.stint_start[who] - monday, 0)

@@ -83,10 +83,10 @@ class Support:
         # How well the ticket is handled; the agent's work is the luck of the draw.
         quality = rng.normal(0.15, 0.8, n) - 0.5 * incident
         hours = np.exp(rng.normal(2.6 - 0.35 * priority - 0.45 * quality, 0.7, n)) + 0.3
-        mood = latents.satisfaction[who][ticket] - 1.15 * (state[ticket] == State.LEAVING)
+        mood = latents.satisfaction[who][ticket] - 1.6 * (state[ticket] == State.LEAVING)
         mood -= 0.45 * (state[ticket] == State.DRIFTING)
         csat = np.clip(np.round(3.75 + 0.75 * mood + 0.8 * quality + rng.normal(0, 0.55, n)), 1, 5)
-        answered = rng.random(n) < 0.55
+        answered = rng.random(n) < 0.5
         # Experience feeds back into satisfaction, and through it into the relationship.
         experience = np.bincount(ticket, weights=0.28 * (quality - 0.15), minlength=len(who))
         latents.satisfaction[who] = np.clip(latents.satisfaction[who] + experience - 0.10 * hit, -3.0, 2.0)

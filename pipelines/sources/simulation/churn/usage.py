@@ -66,18 +66,18 @@ def _days(
         rate = people.habit[who] * np.exp(life.level[week, who])
         state = life.state[week, who]
         # Users who leave use less of the product as well as less often.
-        narrow = np.select([state == State.LEAVING, state == State.DRIFTING], [0.62, 0.88], 1.0)
+        narrow = np.select([state == State.LEAVING, state == State.DRIFTING], [0.75, 0.92], 1.0)
         depth = np.exp(-0.25 * np.maximum(0.0, -life.level[week, who])).clip(0.4, 1.0)
         for day in range(max(0, start - monday), min(7, end - monday)):
             here = (life.first_day[week, who] <= day) & (life.last_day[week, who] >= day)
-            mean = rate * shape[people.country[who], day] * here
-            logins = rng.poisson(mean)
-            active = np.flatnonzero(logins)
-            count = logins[active]
+            mean = rate * people.rhythm[who, day] * shape[people.country[who], day] * here
+            # Whoever comes brings colleagues: sessions on an active day grow with engagement too.
+            active = np.flatnonzero(rng.random(len(who)) < 1 - np.exp(-mean))
+            count = 1 + rng.poisson(people.colleagues[who[active]] * mean[active])
             threshold = people.breadth[who[active]] * narrow[active, None].astype(np.float32)
             touched = rng.integers(0, 256, (len(active), 12), dtype=np.uint8) < threshold
             mask = touched @ (1 << np.arange(12))
-            minutes = rng.gamma(1.6 + 0.9 * count, 9.0) * depth[active]
+            minutes = rng.gamma(1.6 + 0.7 * count, 9.0) * depth[active]
             late = rng.random(len(active)) < _LATE_SHARE
             wait = np.where(late, rng.integers(1, 6, len(active)), 0)
             yield {
