@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pendulum
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import dag, task
 
 from pipelines.orchestration.assets import CHURN_FEATURES
-from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs
+from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs, schedule
 
 
 @dag(
     dag_id="churn_features",
-    schedule=CronTriggerTimetable("0 5 * * 1", timezone="Europe/Paris"),
-    start_date=pendulum.datetime(2025, 1, 1, tz="Europe/Paris"),
+    schedule=schedule("0 5 * * 1"),
     tags=[Tag.CHURN, Tag.FEATURES, Tag.TIER_1],
     doc_md=__doc__,
     **dag_kwargs(),

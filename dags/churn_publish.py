@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pendulum
 from airflow.sdk import dag, task
 
 from pipelines.orchestration.assets import CHURN_SCORES
@@ -23,7 +22,6 @@ from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs
 @dag(
     dag_id="churn_publish",
     schedule=CHURN_SCORES,
-    start_date=pendulum.datetime(2025, 1, 1, tz="Europe/Paris"),
     tags=[Tag.CHURN, Tag.PUBLISH, Tag.TIER_1],
     doc_md=__doc__,
     **dag_kwargs(),

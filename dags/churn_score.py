@@ -12,17 +12,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pendulum
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import dag, task
 
 from pipelines.orchestration.assets import CHURN_FEATURES, CHURN_MODEL, CHURN_SCORES
-from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs
+from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs, schedule
 
 
 @dag(
     dag_id="churn_score",
-    schedule=CronTriggerTimetable("0 6 * * 1", timezone="Europe/Paris"),
-    start_date=pendulum.datetime(2025, 1, 1, tz="Europe/Paris"),
+    schedule=schedule("0 6 * * 1"),
     tags=[Tag.CHURN, Tag.SCORE, Tag.TIER_1],
     doc_md=__doc__,
     **dag_kwargs(),

@@ -13,17 +13,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import pendulum
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import dag, task
 
 from pipelines.orchestration.assets import CHURN_MODEL
-from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs
+from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs, schedule
 
 
 @dag(
     dag_id="churn_train",
-    schedule=CronTriggerTimetable("0 2 * * MON#1", timezone="Europe/Paris"),
-    start_date=pendulum.datetime(2025, 1, 1, tz="Europe/Paris"),
+    schedule=schedule("0 2 * * MON#1"),
     tags=[Tag.CHURN, Tag.TRAIN, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),

@@ -77,6 +77,7 @@ def airflow_environment(settings: Settings, ports: Ports | None = None) -> dict[
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{ports.airflow}/execution/",
         # No login: the server listens on loopback only.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+        "MILLRACE_SCHEDULES": "off",
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
     }
     return {**own, **os.environ, "PATH": own["PATH"]}

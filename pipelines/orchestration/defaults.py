@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import os
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk import CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 
 from pipelines.orchestration.notifications import notify_failure
 
@@ -54,9 +56,25 @@ class Pool(StrEnum):
     SALESFORCE = "salesforce"
 
 
+#: Where the people are for whom the runs must be ready.
+TIMEZONE = "Europe/Paris"
+
+
+def schedule(cron: str) -> CronTriggerTimetable | None:
+    """Schedule in the users' time zone.
+
+    ``MILLRACE_SCHEDULES=off`` leaves manual triggers only: simulated data end on a fixed day, and a
+    run for today's date would rightly refuse them as stale.
+    """
+    if os.environ.get("MILLRACE_SCHEDULES") == "off":
+        return None
+    return CronTriggerTimetable(cron, timezone=TIMEZONE)
+
+
 def dag_kwargs(**overrides: Any) -> dict[str, Any]:
     """Arguments that every DAG passes to ``@dag``; keyword arguments replace some."""
     return {
+        "start_date": datetime(2025, 1, 1, tzinfo=ZoneInfo(TIMEZONE)),
         "catchup": False,
         "max_active_runs": 1,
         "params": {

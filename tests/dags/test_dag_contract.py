@@ -83,6 +83,14 @@ def test_training_runs_on_first_mondays_only(bag) -> None:
     assert [(run.month, run.weekday(), run.day <= 7) for run in runs] == [(m, 0, True) for m in range(1, 13)]
 
 
+def test_schedules_can_be_switched_off(airflow_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines.orchestration.defaults import schedule
+
+    assert schedule("0 5 * * 1") is not None
+    monkeypatch.setenv("MILLRACE_SCHEDULES", "off")
+    assert schedule("0 5 * * 1") is None
+
+
 @pytest.mark.parametrize("path", DAG_FILES, ids=lambda p: p.name)
 def test_dag_file_is_thin(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MAX_LINES, f"{path.name}: move logic to pipelines/"
