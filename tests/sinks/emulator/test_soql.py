@@ -42,7 +42,7 @@ def keys(sf: Salesforce, tail: str) -> list[str]:
         ("WHERE Millrace_Account_Id__c = 'a'", ["a"]),
         ("WHERE Millrace_Account_Id__c IN ('a','c', 'zz') ORDER BY NumberOfEmployees DESC", ["c", "a"]),
         ("WHERE Millrace_Account_Id__c NOT IN ('a','b','c') AND Name != 'Alpha'", ["d"]),
-        ("WHERE NumberOfEmployees >= 20 AND (Industry = null OR Name = 'BETA') ORDER BY Name", ["c", "b"]),
+        ("WHERE NumberOfEmployees >= 20 AND (Industry = null OR Name = 'BETA') ORDER BY Name", ["b", "c"]),
         ("WHERE NumberOfEmployees = NULL", ["d"]),
         ("WHERE NOT NumberOfEmployees < 40 ORDER BY Name", ["A"]),
         ("WHERE Industry <> 'Energy' ORDER BY NumberOfEmployees NULLS LAST", ["c", "A", "d"]),

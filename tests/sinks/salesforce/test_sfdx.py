@@ -1,0 +1,201 @@
+"""The SFDX package is consistent: what one file names, another declares."""
+
+from __future__ import annotations
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from pipelines.churn.schemas import RISK_LEVELS, SCORES
+from pipelines.sinks.emulator.objects import SFDX_SOURCE, load_schema
+
+PACKAGE = SFDX_SOURCE.parents[2]
+NS = "{http://soap.sforce.com/2006/04/metadata}"
+OBJECT = "Churn_Score__c"
+FILES = sorted(PACKAGE.rglob("*.xml"))
+FEEDBACK = {"Feedback__c", "Feedback_Comment__c"}
+
+
+def texts(path: Path | str, *tags: str) -> list[str]:
+    """Texts of the elements with one of these tags, in document order."""
+    root = ET.parse(SFDX_SOURCE / path).getroot()
+    return [e.text or "" for e in root.iter() if e.tag.removeprefix(NS) in tags]
+
+
+def declared() -> set[str]:
+    return {path.name.partition(".")[0] for path in SFDX_SOURCE.glob(f"objects/{OBJECT}/fields/*.xml")}
+
+
+def manifest(path: str) -> dict[str, set[str]]:
+    root = ET.parse(PACKAGE / "manifest" / path).getroot()
+    return {
+        types.findtext(f"{NS}name", ""): {member.text or "" for member in types.findall(f"{NS}members")}
+        for types in root.findall(f"{NS}types")
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_every_file_is_metadata(path: Path) -> None:
+    assert ET.parse(path).getroot().tag.startswith(NS)
+
+
+def test_the_project_points_at_the_source() -> None:
+    project = json.loads((PACKAGE / "sfdx-project.json").read_text())
+    assert [entry["path"] for entry in project["packageDirectories"]] == ["force-app"]
+    (version,) = texts(PACKAGE / "manifest" / "package.xml", "version")
+    assert version == project["sourceApiVersion"]
+
+
+def test_the_manifest_lists_exactly_the_files() -> None:
+    """A component that is not in the manifest is not deployed, and nobody notices."""
+
+    def names(pattern: str) -> set[str]:
+        return {re.sub(r"\.[\w]+-meta\.xml$", "", path.name) for path in SFDX_SOURCE.glob(pattern)}
+
+    expected = {
+        "CompactLayout": {f"{OBJECT}.{name}" for name in names(f"objects/{OBJECT}/compactLayouts/*")},
+        "CustomField": {f"{OBJECT}.{name}" for name in declared()} | {"Account.Millrace_Account_Id__c"},
+        "CustomObject": {OBJECT},
+        "CustomTab": names("tabs/*"),
+        "Dashboard": {"Churn"} | {f"Churn/{name}" for name in names("dashboards/Churn/*")},
+        "Layout": names("layouts/*"),
+        "ListView": {f"{OBJECT}.{name}" for name in names(f"objects/{OBJECT}/listViews/*")},
+        "PermissionSet": names("permissionsets/*"),
+        "Report": {"Churn"} | {f"Churn/{name}" for name in names("reports/Churn/*")},
+        "ReportType": names("reportTypes/*"),
+    }
+    assert manifest("package.xml") == expected
+    assert len(declared()) == 19
+
+
+def test_everything_that_is_deployed_can_be_removed() -> None:
+    """Parts of the object go with it."""
+    parts_of_the_object = {"CompactLayout", "ListView"}
+    deployed = manifest("package.xml")
+    removed = manifest("destroy/destructiveChanges.xml")
+    assert set(deployed) - set(removed) == parts_of_the_object
+    assert removed["CustomField"] == {"Account.Millrace_Account_Id__c"}
+    for kind in set(removed) - {"CustomField", "Layout"}:
+        assert removed[kind] == deployed[kind]
+    assert deployed["Layout"] - removed["Layout"] == {f"{OBJECT}-Churn Score Layout"}
+
+
+def test_views_reports_and_layouts_name_fields_that_exist() -> None:
+    known = declared() | {"Name", "NAME"}
+    used = {
+        "list views": [
+            name
+            for path in SFDX_SOURCE.glob(f"objects/{OBJECT}/listViews/*")
+            for name in texts(path, "columns", "field")
+        ],
+        "compact layout": texts(
+            f"objects/{OBJECT}/compactLayouts/Churn_Score_Compact.compactLayout-meta.xml", "fields"
+        )[1:],
+        "report type": texts("reportTypes/Churn_Scores.reportType-meta.xml", "field"),
+        "reports": [
+            name.removeprefix(f"{OBJECT}$")
+            for path in SFDX_SOURCE.glob("reports/Churn/*")
+            for name in texts(path, "field", "column", "sortColumn", "dateColumn")
+        ],
+        "dashboard": [
+            name.removeprefix(f"{OBJECT}$")
+            for name in texts(
+                "dashboards/Churn/Churn_Overview.dashboard-meta.xml", "column", "groupingColumn"
+            )
+            if name != "RowCount"
+        ],
+        "layout": texts(f"layouts/{OBJECT}-Churn Score Layout.layout-meta.xml", "field"),
+        "related list": texts("layouts/Account-Churn Account Layout.layout-meta.xml", "fields")[:5],
+        "search": texts(f"objects/{OBJECT}/{OBJECT}.object-meta.xml", "customTabListAdditionalFields"),
+    }
+    for where, names in used.items():
+        assert names, where
+        assert set(names) <= known, f"{where}: {sorted(set(names) - known)}"
+
+
+def test_filters_use_values_of_the_picklists() -> None:
+    for path in (*SFDX_SOURCE.glob(f"objects/{OBJECT}/listViews/*"), *SFDX_SOURCE.glob("reports/Churn/*")):
+        names = [name.removeprefix(f"{OBJECT}$") for name in texts(path, "field", "column")]
+        values = [value for text in texts(path, "value") for value in text.split(",")]
+        assert set(values) <= {*RISK_LEVELS, "THIS_WEEK", "1", ""}, path.name
+        if {"high", "critical"} & set(values):
+            assert "Risk_Level__c" in names
+
+
+def test_the_dashboard_shows_reports_of_the_package_and_they_its_report_type() -> None:
+    shown = set(texts("dashboards/Churn/Churn_Overview.dashboard-meta.xml", "report"))
+    assert shown == manifest("package.xml")["Report"] - {"Churn"}
+    for path in SFDX_SOURCE.glob("reports/Churn/*"):
+        assert texts(path, "reportType") == ["Churn_Scores__c"]
+
+
+def access(name: str) -> tuple[dict[str, bool], dict[str, set[str]]]:
+    """Editable by field, and granted rights by object, of a permission set."""
+    root = ET.parse(SFDX_SOURCE / "permissionsets" / f"{name}.permissionset-meta.xml").getroot()
+    fields = {
+        grant.findtext(f"{NS}field", ""): grant.findtext(f"{NS}editable") == "true"
+        for grant in root.findall(f"{NS}fieldPermissions")
+    }
+    objects = {
+        grant.findtext(f"{NS}object", ""): {
+            child.tag.removeprefix(NS) for child in grant if child.text == "true"
+        }
+        for grant in root.findall(f"{NS}objectPermissions")
+    }
+    return fields, objects
+
+
+@pytest.mark.parametrize("name", ["Churn_Score_Integration", "Churn_Score_Reader"])
+def test_permission_sets_cover_every_field_they_can_and_no_other(name: str) -> None:
+    """Salesforce refuses to deploy a field permission on a required field."""
+    sobject = load_schema()[OBJECT.lower()]
+    grantable = {f"{OBJECT}.{f.name}" for f in sobject.fields if f.name.endswith("__c") and not f.required}
+    fields, _ = access(name)
+    assert set(fields) == grantable | {"Account.Millrace_Account_Id__c"}
+    assert fields["Account.Millrace_Account_Id__c"] is False
+    assert fields[f"{OBJECT}.Is_My_Account__c"] is False
+
+
+def test_customer_success_edits_feedback_only() -> None:
+    fields, objects = access("Churn_Score_Reader")
+    assert {field for field, editable in fields.items() if editable} == {f"{OBJECT}.{f}" for f in FEEDBACK}
+    assert objects == {"Account": {"allowRead"}, OBJECT: {"allowRead", "allowEdit", "viewAllRecords"}}
+
+
+def test_the_integration_user_has_no_more_than_it_needs() -> None:
+    fields, objects = access("Churn_Score_Integration")
+    assert not {f"{OBJECT}.{name}" for name in FEEDBACK} & {f for f, editable in fields.items() if editable}
+    assert objects == {
+        "Account": {"allowRead", "viewAllRecords"},
+        OBJECT: {"allowCreate", "allowDelete", "allowEdit", "allowRead", "viewAllRecords"},
+    }
+    path = "permissionsets/Churn_Score_Integration.permissionset-meta.xml"
+    root = ET.parse(SFDX_SOURCE / path).getroot()
+    assert [g.findtext(f"{NS}name") for g in root.findall(f"{NS}userPermissions")] == ["ApiEnabled"]
+
+
+def test_every_column_of_the_scores_has_a_field_that_holds_its_values() -> None:
+    """What is scored is what customer success sees; facts for machines and the pseudonym stay behind."""
+    special = {"mrr_eur": "MRR_EUR__c", "account_key": None, "reasons_json": None}
+    fields = {f.name: f for f in load_schema()[OBJECT.lower()].fields}
+    mapped = {}
+    for column in SCORES.columns:
+        name = special.get(column.name, f"{column.name.title()}__c")
+        if name is not None:
+            mapped[name] = column
+    editable = {f.name for f in fields.values() if f.name.endswith("__c") and f.updateable}
+    assert set(mapped) | {"External_Id__c", "Account__c"} == editable
+    types = {
+        "string": {"string", "picklist", "textarea"},
+        "number": {"double"},
+        "integer": {"double"},
+        "date": {"date"},
+    }
+    for name, column in mapped.items():
+        assert fields[name].type in types[column.dtype.value], name
+        if column.allowed:
+            assert [value for value, _ in fields[name].picklist] == list(column.allowed)
+            assert fields[name].restricted
