@@ -189,11 +189,9 @@ def _check_ids(ids: pl.Series, target: SalesforceTarget) -> None:
     empty = int(ids.is_null().sum()) + int((ids == "").sum())
     if empty:
         raise DataContractError(f"{name} must not be empty, got {empty} rows without an external id")
-    # External id fields ignore case unless declared otherwise: such twins would overwrite each other.
-    folded = ids.str.to_lowercase()
-    repeated = ids.filter(folded.is_duplicated())
+    repeated = ids.filter(ids.is_duplicated())
     if len(repeated):
         raise DataContractError(
-            f"{name} must be unique (case apart), got {len(repeated)} rows that share one; "
-            f"offending: {repeated.sort().head(5).to_list()}"
+            f"{name} must be unique, got {len(repeated)} rows that share one; "
+            f"offending: {repeated.unique().sort().head(5).to_list()}"
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from pipelines.errors import ConfigError
+import polars as pl
+
+from pipelines.errors import ConfigError, DataContractError
 from pipelines.sinks.errors import RemoteError, SinkUnavailableError
 from pipelines.sinks.salesforce.connection import Connection
 from pipelines.sinks.salesforce.target import SalesforceTarget
@@ -75,6 +77,24 @@ def check_fields(connection: Connection, target: SalesforceTarget) -> dict[str, 
     if problems:
         raise ConfigError(f"{target.object} does not take what is to be published: {'; '.join(problems)}")
     return found
+
+
+def check_case(described: dict[str, Any], external_ids: pl.Series) -> None:
+    """Check that ids differ by more than case, unless the field tells case apart.
+
+    Raises
+    ------
+    DataContractError
+        Salesforce would take two rows for one record.
+    """
+    if described.get("caseSensitive"):
+        return
+    twins = external_ids.filter(external_ids.str.to_lowercase().is_duplicated())
+    if len(twins):
+        raise DataContractError(
+            f"{described['name']} ignores case, so these {len(twins)} external ids would overwrite each other: "
+            f"{twins.sort().head(6).to_list()}. Make the field case-sensitive, or the ids different"
+        )
 
 
 def check_limits(connection: Connection, *, rows: int, jobs: int) -> dict[str, int]:

@@ -21,7 +21,7 @@ from pipelines.sinks.salesforce.bulk2 import BulkIngest
 from pipelines.sinks.salesforce.carrier import Carrier
 from pipelines.sinks.salesforce.connection import Connection
 from pipelines.sinks.salesforce.outbound import SINK, Outbound
-from pipelines.sinks.salesforce.preflight import check_fields, check_limits
+from pipelines.sinks.salesforce.preflight import check_case, check_fields, check_limits
 from pipelines.sinks.salesforce.readback import differences, remote_ids
 from pipelines.sinks.salesforce.target import PublishOptions, SalesforceTarget
 
@@ -106,15 +106,15 @@ class _Publisher:
         key, newest, options = self.outbound.key(self.as_of), self.ledger.newest(), self.options
         same = newest is not None and newest.run_key == key
         unfinished = newest is not None and newest.state is RunState.OPEN
+        again = options.retry_dead or options.resend
         if options.dry_run:
             self._refuse_older()
             return self._dry_run()
-        if newest and same and not unfinished and not (options.retry_dead or options.resend):
+        if newest and same and newest.state is RunState.FINISHED and not again:
             # A publish with nothing to do stays off the network.
             return self._report(newest, newest.counts(), complete=True, noop=True)
         self._refuse_older()
-        self.connection = Connection(self.settings, options)
-        self.described = check_fields(self.connection, self.target)
+        self._preflight()
         if newest and unfinished and not same:
             self._supersede(newest)
         run = newest if newest and unfinished and same else self._start(key)
@@ -125,6 +125,11 @@ class _Publisher:
         return self._report(run, counts, complete=True, resumed=unfinished, checked=checked)
 
     # ---------------------------------------------------------------- planning
+
+    def _preflight(self) -> None:
+        self.connection = Connection(self.settings, self.options)
+        self.described = check_fields(self.connection, self.target)
+        check_case(self.described[self.target.external_id_field], self.outbound.wanted["external_id"])
 
     def _refuse_older(self) -> None:
         newest = self.ledger.newest_as_of()
@@ -164,8 +169,7 @@ class _Publisher:
 
     def _dry_run(self) -> PublishReport:
         """Plan and check, without writing or sending."""
-        connection = Connection(self.settings, self.options)
-        check_fields(connection, self.target)
+        self._preflight()
         planned = self.outbound.plan(self.ledger.published())
         sending = planned.filter(pl.col("state") == RowState.PLANNED)
         newest = self.ledger.newest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -76,8 +76,10 @@ class Bench:
     settings: Settings
     options: PublishOptions = field(default_factory=lambda: FAST)
     target: SalesforceTarget = TARGET
-    rows: Callable[..., pa.Table] = staticmethod(score_rows)
     day: date = DAY
+
+    def rows(self, count: int, day: date = DAY, shift: float = 0.0, first: int = 0) -> pa.Table:
+        return score_rows(count, day, shift, first)
 
     def publish(self, rows: pa.Table, as_of: date = DAY, **options: Any) -> PublishReport:
         return publish(
