@@ -48,7 +48,7 @@ def as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
         if bad.height:
             raise DataContractError(f"{name} must be finite, got {bad[name][0]} (offending: {bad.height})")
         return column.cast(pl.String)
-    if dtype.is_integer() or dtype.is_decimal():
+    if dtype.is_integer() or dtype.is_decimal() or dtype == pl.Null:
         return column.cast(pl.String)
     if dtype == pl.Boolean:
         return pl.when(column).then(pl.lit("true")).when(~column).then(pl.lit("false"))

@@ -7,7 +7,9 @@ import requests
 from simple_salesforce.exceptions import SalesforceError, SalesforceExpiredSession
 
 from pipelines.sinks.emulator import Emulator, Faults
+from pipelines.sinks.emulator.errors import ApiError
 from pipelines.sinks.emulator.faults import REQUEST_FAULTS, Injector
+from pipelines.sinks.emulator.http import Request
 
 
 @pytest.mark.parametrize(
@@ -154,3 +156,11 @@ def test_control_requests_meet_no_faults_and_need_no_session(org: Emulator, sf) 
         assert org.records("Account") == []
         assert org.faults == Faults()
         assert session.get(f"{org.url}/_emulator/nothing").status_code == 404
+
+
+def test_other_machines_do_not_control_the_emulator() -> None:
+    request = Request("GET", "/_emulator/health", {}, {}, b"", local=False)
+    with Emulator() as closed, Emulator(remote_control=True) as opened:
+        with pytest.raises(ApiError, match="404 NOT_FOUND"):
+            closed.control.answer(request)
+        assert opened.control.answer(request).status == 200

@@ -146,3 +146,14 @@ def test_chunked_bodies_are_read(sf: Salesforce) -> None:
     parts = iter([b'{"Name": ', b'"In parts"}'])
     sf._call_salesforce("POST", f"{sf.base_url}sobjects/Account", data=parts)
     assert sf.query("SELECT Name FROM Account")["records"][0]["Name"] == "In parts"
+
+
+def test_a_query_that_is_too_long_for_a_uri_is_refused(sf: Salesforce) -> None:
+    """Salesforce Developer Limits: URI and headers together hold 16,384 bytes."""
+    names = ", ".join(f"'{i:05d}'" for i in range(1000))
+    assert sf.query(f"SELECT Id FROM Account WHERE Name IN ({names})")["totalSize"] == 0
+    more = ", ".join(f"'{i:05d}'" for i in range(2000))
+    with pytest.raises(Exception, match="URI Too Long") as caught:
+        sf.query(f"SELECT Id FROM Account WHERE Name IN ({more})")
+    assert caught.value.status == 414
+    assert sf.limits()

@@ -132,6 +132,26 @@ def test_the_process_takes_its_credentials_from_the_settings_and_prints_none(
     assert "tok3n" not in output
 
 
+def test_a_port_that_is_taken_is_said(run: Run, tmp_path: Path) -> None:
+    with Emulator() as other:
+        ended = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pipelines.sinks.emulator",
+                "--state",
+                tmp_path,
+                "--port",
+                str(other.port),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 2
+    assert f"cannot listen on port {other.port}" in ended.stderr
+
+
 @pytest.mark.chaos
 def test_kill_9_in_the_middle_of_a_job_processes_each_row_once(run: Run, tmp_path: Path, new_job) -> None:
     process, url = run("--latency", "0.4")

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow.parquet as pa_parquet
 from requests.adapters import HTTPAdapter
@@ -31,23 +33,29 @@ from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTa
 def arm(kill_at: int) -> None:
     contacts = 0
 
-    def contact() -> None:
+    def contact(place: str) -> None:
         nonlocal contacts
         contacts += 1
         if contacts == kill_at:
+            sys.stderr.write(f"{place}\n")
+            sys.stderr.flush()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def watched(method: Callable[..., Any]) -> Callable[..., Any]:
-        def around(*args: Any, **kwargs: Any) -> Any:
-            contact()
-            result = method(*args, **kwargs)
-            contact()
+    def watched(method: Callable[..., Any], name: Callable[[Any], str]) -> Callable[..., Any]:
+        def around(self: Any, subject: Any, *args: Any, **kwargs: Any) -> Any:
+            contact(f"before {name(subject)}")
+            result = method(self, subject, *args, **kwargs)
+            contact(f"after {name(subject)}")
             return result
 
         return around
 
-    HTTPAdapter.send = watched(HTTPAdapter.send)  # type: ignore[method-assign]
-    Lake.append = watched(Lake.append)  # type: ignore[method-assign]
+    # "PATCH ingest/*" rather than the id of the job, so that places can be counted.
+    HTTPAdapter.send = watched(  # type: ignore[method-assign]
+        HTTPAdapter.send,
+        lambda request: f"{request.method} {re.sub('/750[0-9A-Za-z]+', '/*', urlsplit(request.url).path)}",
+    )
+    Lake.append = watched(Lake.append, lambda table: f"commit to {table.name}")  # type: ignore[method-assign]
 
 
 def main(config_path: str, kill_at: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pydantic import SecretStr
 
 from pipelines.io.lake import Lake
 from pipelines.settings import SalesforceSettings, Settings
@@ -17,6 +18,7 @@ from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.emulator import Emulator
 from pipelines.sinks.ledger import Ledger
 from pipelines.sinks.report import PublishReport
+from pipelines.sinks.salesforce.connection import Connection
 from pipelines.sinks.salesforce.publisher import publish
 from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTarget
 
@@ -67,6 +69,16 @@ def score_rows(count: int, day: date = DAY, shift: float = 0.0, first: int = 0) 
     )
 
 
+def login_of(org: Emulator) -> SalesforceSettings:
+    return SalesforceSettings(
+        username=org.credentials.username,
+        password=SecretStr(org.credentials.password),
+        security_token=SecretStr(org.credentials.security_token),
+        instance=org.instance,
+        ca_bundle=org.ca_bundle,
+    )
+
+
 @dataclass
 class Bench:
     """Everything a test needs to publish and to look at both sides."""
@@ -91,6 +103,13 @@ class Bench:
             options=replace(self.options, **options),
         )
 
+    def connection(self) -> Connection:
+        return Connection(self.settings.salesforce, self.options)
+
+    def use(self, org: Emulator) -> None:
+        self.org = org
+        self.settings = Settings(var=self.settings.var, salesforce=login_of(org))
+
     @property
     def ledger(self) -> Ledger:
         return Ledger(self.lake, "salesforce", self.target.object)
@@ -105,12 +124,5 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         org.seed_accounts(
             {"Millrace_Account_Id__c": f"ACC-{i:05d}", "Name": f"Account {i}"} for i in range(400)
         )
-        login = SalesforceSettings(
-            username=org.credentials.username,
-            password=org.credentials.password,
-            security_token=org.credentials.security_token,
-            instance=org.instance,
-            ca_bundle=org.ca_bundle,
-        )
-        settings = Settings(var=tmp_path / "var", salesforce=login)
+        settings = Settings(var=tmp_path / "var", salesforce=login_of(org))
         yield Bench(org, Lake.of(settings), settings)

@@ -90,6 +90,7 @@ def test_publish_survives_faults_and_kills(bench: Any, tmp_path: Path) -> None:
     draw = random.Random(SEED)
     config_path = tmp_path / "config.json"
     killed, outages, report = 0, 0, None
+    places: set[str] = set()
     while report is None:
         # The first nine lives work for the first rows, the others for the second.
         config_path.write_text(json.dumps(config | {"rows": str(first if killed < 9 else second)}))
@@ -104,6 +105,7 @@ def test_publish_survives_faults_and_kills(bench: Any, tmp_path: Path) -> None:
         )
         if done.returncode == -signal.SIGKILL:
             killed += 1
+            places.add(done.stderr.splitlines()[-1])
         elif done.returncode == 5:  # more faults in a row than the bounded retries bear
             outages += 1
             assert outages < 30, done.stderr
@@ -112,9 +114,13 @@ def test_publish_survives_faults_and_kills(bench: Any, tmp_path: Path) -> None:
             found = json.loads(done.stdout)
             if killed >= KILLS:
                 report = found
+    injected = bench.org.injected
     bench.org.faults = Faults()
 
     assert killed == KILLS
+    assert len(places) >= 10, places  # the kills hit many different places
+    kinds = ("drop_before", "drop_after", "server_error", "expire_session", "lock_row", "fail_job")
+    assert all(injected.get(kind) for kind in kinds), injected
     assert report["complete"]
     assert report["balanced"]
     assert (report["unknown"], report["dead"]) == (0, 0)
@@ -135,4 +141,3 @@ def test_publish_survives_faults_and_kills(bench: Any, tmp_path: Path) -> None:
     runs = bench.ledger.runs()
     assert set(runs["state"]) <= {RunState.FINISHED, RunState.SUPERSEDED}
     assert (runs["sent"] == runs["ok"] + runs["failed"] + runs["unknown"]).all()
-    print(runs.to_dicts(), outages, bench.org.injected, bench.org.requests())

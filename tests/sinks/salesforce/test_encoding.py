@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import pairwise
 
 import polars as pl
 import pyarrow as pa
@@ -93,7 +94,7 @@ def test_chunks_never_exceed_their_limits_and_are_full(
     for chunk in chunks:
         assert len(file_bytes(chunk, TARGET.columns)) <= max_bytes
         assert len(chunk) <= max_rows
-    for this, following in zip(chunks, chunks[1:], strict=False):
+    for this, following in pairwise(chunks):
         bigger = len(file_bytes(this, TARGET.columns)) + len(following[0].encode())
         assert bigger > max_bytes or len(this) == max_rows
 
@@ -108,7 +109,7 @@ def test_limit_counts_bytes_with_quotes_and_line_ends() -> None:
 def test_types_take_the_notation_of_salesforce() -> None:
     fields = dict.fromkeys(["I", "F", "D", "Yes", "Day", "At", "AtZone"], Null.CLEAR)
     target = SalesforceTarget("O__c", "Key__c", fields, "Key__c")
-    moment = datetime(2025, 1, 6, 8, 30, 15, 250_000)
+    moment = datetime(2025, 1, 6, 8, 30, 15, 250_000)  # noqa: DTZ001 - as Arrow gives it, without a zone
     rows = pa.table(
         {
             "Key__c": ["k"],
