@@ -29,6 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--all-interfaces", action="store_true", help="listen on 0.0.0.0 instead of loopback (containers)"
     )
     parser.add_argument(
+        "--remote-control", action="store_true", help="let other machines use /_emulator/ (containers)"
+    )
+    parser.add_argument(
         "--hostname", action="append", default=[], help="further name for the certificate (repeatable)"
     )
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before a job is processed")
@@ -49,16 +52,22 @@ def main(arguments: list[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with Emulator(
-        options.state,
-        # A container's port is published on purpose; everything else stays on loopback.
-        host="0.0.0.0" if options.all_interfaces else LOOPBACK,  # noqa: S104
-        port=options.port,
-        hosts=options.hostname,
-        credentials=credentials,
-        faults=options.faults,
-        job_latency_seconds=options.latency,
-    ) as emulator:
+    try:
+        emulator = Emulator(
+            options.state,
+            # A container's port is published on purpose; everything else stays on loopback.
+            host="0.0.0.0" if options.all_interfaces else LOOPBACK,  # noqa: S104
+            port=options.port,
+            hosts=options.hostname,
+            credentials=credentials,
+            faults=options.faults,
+            job_latency_seconds=options.latency,
+            remote_control=options.remote_control,
+        )
+    except OSError as error:
+        sys.stderr.write(f"the emulator cannot listen on port {options.port}: {error}\n")
+        return ConfigError.exit_code
+    with emulator:
         sys.stdout.write(f"Salesforce emulator at {emulator.url}, authority {emulator.ca_bundle}\n")
         sys.stdout.flush()
         stop.wait()

@@ -1,4 +1,7 @@
-"""Control of the emulator from outside its process: ``/_emulator/...``, loopback clients only.
+"""Control of the emulator from outside its process: ``/_emulator/...``.
+
+It needs no session and writes as an administrator, so it answers clients of the same machine only,
+unless the emulator was told otherwise.
 
 ======================================  ==========================================================
 ``GET /_emulator/health``               ``{"status": "ok"}``
@@ -61,12 +64,19 @@ class ControlService:
     """What tests and the demo ask of the emulator beyond the real service's interface."""
 
     def __init__(
-        self, store: Store, schema: dict[str, SObject], sessions: Sessions, injector: Injector
+        self,
+        store: Store,
+        schema: dict[str, SObject],
+        sessions: Sessions,
+        injector: Injector,
+        *,
+        remote: bool = False,
     ) -> None:
         self._store = store
         self._schema = schema
         self._sessions = sessions
         self._injector = injector
+        self._remote = remote
         self._counts: Callable[[], dict[str, int]] = dict
         self._reset_counts: Callable[[], None] = lambda: None
 
@@ -144,7 +154,9 @@ class ControlService:
         }
 
     def answer(self, request: Request) -> Response:
-        """Answer a control request."""
+        """Answer a control request; 404 to another machine unless that was allowed."""
+        if not (request.local or self._remote):
+            raise _not_found()
         match [request.method, *_parts(request.path)]:
             case ["GET", "health"]:
                 return Response.of({"status": "ok"})
@@ -172,7 +184,7 @@ class ControlService:
                 self.reset()
                 return Response(204)
             case _:
-                raise ApiError(404, "NOT_FOUND", "The requested resource does not exist")
+                raise _not_found()
 
     def _seed_request(self, name: str, request: Request) -> Response:
         try:
@@ -183,9 +195,13 @@ class ControlService:
 
     def _known(self, name: str) -> str:
         if name.lower() not in self._schema:
-            raise ApiError(404, "NOT_FOUND", "The requested resource does not exist")
+            raise _not_found()
         return self._schema[name.lower()].name
 
 
 def _parts(path: str) -> list[str]:
     return path.removeprefix("/_emulator/").split("/")
+
+
+def _not_found() -> ApiError:
+    return ApiError(404, "NOT_FOUND", "The requested resource does not exist")

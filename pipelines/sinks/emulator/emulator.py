@@ -45,6 +45,8 @@ class Emulator:
         Wait before a job (and each of its internal batches) is processed; rows per internal batch.
     max_upload_bytes
         Bound on the base64 size of an upload.
+    remote_control
+        Whether other machines may use the ``/_emulator/`` endpoints.
 
     Attributes
     ----------
@@ -64,6 +66,7 @@ class Emulator:
         job_latency_seconds: float = 0.0,
         batch_rows: int = BATCH_ROWS,
         max_upload_bytes: int = MAX_UPLOAD_BYTES,
+        remote_control: bool = False,
     ) -> None:
         self.credentials = credentials or Credentials()
         self._scratch = tempfile.TemporaryDirectory(prefix="salesforce-emulator-") if state is None else None
@@ -76,7 +79,9 @@ class Emulator:
         self._worker = JobWorker(
             self._store, schema, self._injector, latency_seconds=job_latency_seconds, batch_rows=batch_rows
         )
-        self.control = ControlService(self._store, schema, self._sessions, self._injector)
+        self.control = ControlService(
+            self._store, schema, self._sessions, self._injector, remote=remote_control
+        )
         app = App(
             self._sessions,
             RestService(self._store, schema),

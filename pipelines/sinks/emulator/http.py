@@ -22,6 +22,8 @@ class Request:
         Last value of each parameter; headers by lower-case name.
     body
         Raw body.
+    local
+        Whether it came from this machine.
     """
 
     method: str
@@ -29,6 +31,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    local: bool = True
 
     def json(self) -> dict[str, Any]:
         """Body as a JSON object.

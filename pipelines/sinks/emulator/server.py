@@ -6,9 +6,13 @@ to the socket, which server frameworks hide.
 
 from __future__ import annotations
 
+import ipaddress
+import logging
 import socket
+import socketserver
 import ssl
 import struct
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Protocol
@@ -16,7 +20,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pipelines.sinks.emulator.http import Request, Response
 
-_HANDSHAKE_SECONDS = 30.0
+MAX_HEAD_BYTES = 16_384
+"""The service refuses a request whose URI and headers are longer: a query with a long ``IN`` list."""
+
+_LOG = logging.getLogger(__name__)
+_TOO_LONG = Response(414, b"<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>", "text/html")
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no patience: close sends RST
 
 
@@ -54,6 +62,11 @@ class HttpsServer(ThreadingHTTPServer):
         # speaks must not stop the others.
         self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
+    def server_bind(self) -> None:
+        """Bind without looking up the host's name, which may take long where there is no DNS."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
         """Serve a connection in a thread of its own."""
         with self._open_lock:
@@ -67,7 +80,9 @@ class HttpsServer(ThreadingHTTPServer):
         request.close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of connections that break: breaking them is this server's trade."""
+        """Say nothing of connections that break, this server's trade; log everything else."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            _LOG.exception("the Salesforce emulator failed to answer")
 
     def close_connections(self) -> None:
         """Break every open connection, as the end of the process would."""
@@ -102,18 +117,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing: requests are counted, and headers carry sessions."""
 
     def _serve(self) -> None:
+        body = self._read_body()
+        if len(self.requestline) + len(self.headers.as_bytes()) > MAX_HEAD_BYTES:
+            self._send(_TOO_LONG, None)
+            return
         split = urlsplit(self.path)
         request = Request(
             self.command,
             split.path.rstrip("/"),
             dict(parse_qsl(split.query, keep_blank_values=True)),
             {name.lower(): value for name, value in self.headers.items()},
-            self._read_body(),
+            body,
+            ipaddress.ip_address(self.client_address[0]).is_loopback,
         )
         response, fault, _ = self.server.application.answer(request)
         if fault in ("drop_before", "drop_after"):
             self._drop()
-            return
+        else:
+            self._send(response, fault)
+
+    def _send(self, response: Response, fault: str | None) -> None:
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
