@@ -65,11 +65,11 @@ def invoices_table(
     row = np.concatenate([v[0] for v in versions])
     day = np.concatenate([v[1] for v in versions])
     sizes = [len(v[0]) for v in versions]
-    status = np.repeat([_CODE[v[2]] for v in versions], sizes)
-    has_paid = np.repeat([v[3] for v in versions], sizes)
-    known = day * DAY_US + np.where(status == 0, 21, 22) * _HOUR + rng.integers(0, 3000, len(row)) * 1_000_000
+    code = np.repeat([_CODE[v[2]] for v in versions], sizes)
+    with_payment = np.repeat([v[3] for v in versions], sizes)
+    known = day * DAY_US + np.where(code == 0, 21, 22) * _HOUR + rng.integers(0, 3000, len(row)) * 1_000_000
     order = np.lexsort((known, row))
-    row, status, has_paid, known = row[order], status[order], has_paid[order], known[order]
+    row, code, with_payment, known = row[order], code[order], with_payment[order], known[order]
 
     first = np.searchsorted(who, np.arange(len(people)))
     name = identifiers("I", people.number[who] * 1000 + np.arange(n) - first[who], 12)
@@ -80,8 +80,8 @@ def invoices_table(
             "issued_on": pa.array(issued[row].astype("datetime64[D]")),
             "due_on": pa.array(due[row].astype("datetime64[D]")),
             "amount_eur": pa.array(np.round(amount[row], 2)),
-            "status": pa.array(INVOICE_STATUSES).take(pa.array(status)),
-            "paid_on": pa.array(paid[row].astype("datetime64[D]"), mask=~has_paid),
+            "status": pa.array(INVOICE_STATUSES).take(pa.array(code)),
+            "paid_on": pa.array(paid[row].astype("datetime64[D]"), mask=~with_payment),
             "known_at": pa.array(known.astype("datetime64[us]")),
         }
     )

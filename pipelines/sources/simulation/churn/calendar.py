@@ -48,6 +48,14 @@ def add_months(days: Ints, months: Ints | int) -> Ints:
     return moved
 
 
+def clip_to_28(days: Ints) -> Ints:
+    """Move the 29th to 31st of a month to its 28th, a day that every month has."""
+    stamp = days.astype("datetime64[D]")
+    day_of_month = (stamp - stamp.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
+    clipped: Ints = days - np.maximum(day_of_month - 28, 0)
+    return clipped
+
+
 def month_starts(first: int, last: int) -> list[int]:
     """First days of months in ``[first, last]``."""
     low, high = (np.datetime64(to_date(day), "M") for day in (first, last))

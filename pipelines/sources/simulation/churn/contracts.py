@@ -13,10 +13,12 @@ from pipelines.sources.simulation.churn.calendar import (
     Floats,
     Ints,
     add_months,
+    clip_to_28,
     year_end_pressure,
 )
 from pipelines.sources.simulation.churn.engagement import Latents, State
-from pipelines.sources.simulation.churn.population import Population, _clip_to_28
+from pipelines.sources.simulation.churn.identifiers import identifiers
+from pipelines.sources.simulation.churn.population import Population
 from pipelines.sources.simulation.churn.rates import RATES
 
 _PRICE = np.array([19.0, 34.0, 55.0])
@@ -96,8 +98,9 @@ class Contracts:
         self.stint_start[who], self.gone_day[who] = start, NEVER
         self.contract[who] += 1
         self.trial[who] &= self.contract[who] == 1
-        # Contracts are recorded the day they begin, or when signed some days before.
-        ahead = np.where(self.trial[who] | (rng.random(len(who)) < 0.7), 0, rng.integers(1, 6, len(who)))
+        # Recorded on the day of signature, which is the first day of a trial or of a return.
+        ahead = np.where(self.contract[who] == 1, start - self.people.signed_up_day[who], 0)
+        ahead = np.minimum(ahead, 10)
         self._open(rng, who, start, (start - ahead) * DAY_US + _working_time(rng, len(who)))
         return who
 
@@ -139,7 +142,7 @@ class Contracts:
         self.gone_day[lost] = self.term_end[lost]
         returns = (rng.random(len(lost)) < RATES.reactivation) & ~self.trial[lost]
         returns &= latents.state[lost] != State.CLOSED
-        back = _clip_to_28(self.term_end[lost] + rng.integers(35, 240, len(lost)))
+        back = clip_to_28(self.term_end[lost] + rng.integers(35, 240, len(lost)))
         self.next_entry[lost] = np.where(returns, back, NEVER)
         self.term_end[lost] = self.review_day[lost] = NEVER
 
@@ -168,7 +171,7 @@ class Contracts:
 
     def _open(self, rng: np.random.Generator, who: Ints, start: Ints, known: Ints) -> None:
         annual, trial = self.annual[who], self.trial[who]
-        regular = add_months(_clip_to_28(start), np.where(annual, 12, 1))
+        regular = add_months(clip_to_28(start), np.where(annual, 12, 1))
         end = np.where(trial, start + RATES.trial_days, regular)
         lead = np.where(trial, 1, review_lead(annual))
         self.term_start[who], self.term_end[who] = start, end
@@ -203,8 +206,6 @@ def _working_time(rng: np.random.Generator, n: int) -> Ints:
 
 def subscriptions_table(terms: dict[str, NDArray[np.generic]], ids: pa.Array, numbers: Ints) -> pa.Table:
     """Rows of the layout ``subscriptions``, before those not yet known are dropped."""
-    from pipelines.sources.simulation.churn.identifiers import identifiers
-
     who, contract = terms["who"].astype(np.int64), terms["contract"].astype(np.int64)
     # Terms of an account are numbered in order, so ids do not depend on the order of simulation.
     order = np.lexsort((terms["start"], who))

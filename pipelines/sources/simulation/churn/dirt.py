@@ -1,65 +1,75 @@
 """Rows that break the contract, planted so that quarantine has something to show.
 
-They come on top of the clean rows and never replace one: taking them out gives the clean set. Keys
-of the planted rows are otherwise unused, except where the defect is the repeated key itself.
+They come on top of the clean rows and never replace one: taking them out gives the clean set. Each
+breaks one rule only, and its key is otherwise unused except where the defect is the repeated key.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from features.schemas import Table
 from pipelines.sources.simulation.churn.calendar import DAY_US
 from pipelines.sources.simulation.churn.identifiers import identifiers
 
-#: Rows planted so far: ``{table: {defect: rows}}``.
+#: Rows planted: ``{table: {defect: rows}}``.
 Planted = dict[str, dict[str, int]]
-Change = Callable[[pa.Table], pa.Table]
 
+CONFLICT = "conflicting_duplicate"
 _UNUSED = 990_000_000_000
 
 
-def _put(column: str, value: object) -> Change:
-    def change(rows: pa.Table) -> pa.Table:
-        field = rows.schema.field(column)
-        values = pa.array([value] * len(rows), type=field.type)
-        return rows.set_column(rows.schema.get_field_index(column), field, values)
+@dataclass(frozen=True)
+class Defect:
+    """One way to break the contract: put ``value`` into ``column`` of a row that suits.
 
-    return change
+    Attributes
+    ----------
+    suits
+        Condition on the clean rows, such that the value breaks one rule and not two.
+    """
+
+    name: str
+    column: str
+    value: object
+    suits: Callable[[], pc.Expression] | None = None
 
 
-_UNKNOWN = ("unknown_account", _put("account_id", "AC-000000000"))
-_MISSING = ("missing_account_id", _put("account_id", None))
-_DEFECTS: dict[str, tuple[tuple[str, Change], ...]] = {
+_UNKNOWN = Defect("unknown_account", "account_id", "AC-000000000")
+_MISSING = Defect("missing_account_id", "account_id", None)
+
+DEFECTS: dict[str, tuple[Defect, ...]] = {
     "accounts": (
-        ("employees_below_minimum", _put("employees", 0)),
-        ("missing_signed_up_on", _put("signed_up_on", None)),
+        Defect("employees_below_minimum", "employees", 0),
+        Defect("missing_signed_up_on", "signed_up_on", None),
     ),
     "subscriptions": (
-        ("plan_tier_not_allowed", _put("plan_tier", "platinum")),
-        ("seats_below_minimum", _put("seats", 0)),
+        Defect("plan_tier_not_allowed", "plan_tier", "platinum"),
+        Defect("seats_below_minimum", "seats", 0),
         _MISSING,
         _UNKNOWN,
-        ("conflicting_duplicate", _put("mrr_eur", 0.01)),
+        Defect(CONFLICT, "seats", 99_999),
     ),
     "usage_events": (
-        ("negative_duration", _put("duration_min", -5.0)),
-        ("logins_below_minimum", _put("logins", 0)),
+        Defect("negative_duration", "duration_min", -5.0),
+        Defect("logins_below_minimum", "logins", 0),
         _MISSING,
         _UNKNOWN,
-        ("conflicting_duplicate", _put("logins", 999)),
+        Defect(CONFLICT, "logins", 99_999),
     ),
     "invoices": (
-        ("status_not_allowed", _put("status", "lost_in_post")),
-        ("negative_amount", _put("amount_eur", -12.5)),
+        Defect("status_not_allowed", "status", "lost_in_post", lambda: pc.field("paid_on").is_null()),
+        Defect("negative_amount", "amount_eur", -12.5),
         _UNKNOWN,
     ),
     "support_tickets": (
-        ("csat_out_of_range", _put("csat", 9)),
-        ("kind_not_allowed", _put("kind", "complaint")),
+        Defect("csat_out_of_range", "csat", 9, lambda: pc.field("status") == "closed"),
+        Defect("kind_not_allowed", "kind", "complaint"),
         _UNKNOWN,
     ),
 }
@@ -68,45 +78,52 @@ _DEFECTS: dict[str, tuple[tuple[str, Change], ...]] = {
 def dirty_rows(
     rng: np.random.Generator, table: Table, clean: pa.Table, *, rows: int, start: int
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Bad rows of one table, by defect; at least one of each if ``rows`` is positive.
+    """Bad rows of one table, by defect.
 
     Parameters
     ----------
     clean
         Clean rows to imitate, with plain (not dictionary-encoded) strings.
     rows
-        About how many bad rows in all.
+        About how many bad rows in all; at least one of each defect if positive.
     start
-        First delivered day; the days before it have no use of the product.
+        First delivered day; the product was not used on the days before.
     """
-    defects = _DEFECTS[table.name]
+    defects = DEFECTS[table.name]
     each = max(1, rows // len(defects)) if rows > 0 else 0
-    if each == 0 or len(clean) == 0:
-        return
-    each = min(each, len(clean))
-    for position, (defect, change) in enumerate(defects):
-        picked = np.sort(rng.choice(len(clean), each, replace=False))
-        sample = clean.take(pa.array(picked))
-        if defect != "conflicting_duplicate":
+    for position, defect in enumerate(defects):
+        models = clean if defect.suits is None else clean.filter(defect.suits())
+        if defect.name != CONFLICT and table.name == "usage_events":
+            models = _one_per_account(models)
+        count = min(each, len(models))
+        if count == 0:
+            continue
+        sample = models.take(pa.array(np.sort(rng.choice(len(models), count, replace=False))))
+        if defect.name != CONFLICT:
             sample = _unused_key(table, sample, position, start)
-        yield defect, change(sample)
+        field = sample.schema.field(defect.column).with_nullable(True)
+        yield defect.name, _put(sample, field, pa.array([defect.value] * count, type=field.type))
+
+
+def _one_per_account(rows: pa.Table) -> pa.Table:
+    _, first = np.unique(rows["account_id"].combine_chunks().dictionary_encode().indices, return_index=True)
+    return rows.take(pa.array(first))
 
 
 def _unused_key(table: Table, rows: pa.Table, position: int, start: int) -> pa.Table:
-    """Give rows keys that no clean row has."""
+    """Give rows keys that no clean row has; ``position`` tells the defects of a table apart."""
     n = len(rows)
-    number = np.arange(n, dtype=np.int64) + position * 1_000_000
-    key = table.key[0]
     if table.name == "usage_events":
-        # Each row a day of its own before the first delivered one, so that no key repeats.
-        day = start - 1 - number % 1_000_000 - 10_000 * position
-        rows = _replace(rows, "used_on", pa.array(day.astype("datetime64[D]")))
-        return _replace(rows, "known_at", pa.array(((day + 1) * DAY_US).astype("datetime64[us]")))
+        day = start - 1 - position
+        used_on = pa.array(np.full(n, day).astype("datetime64[D]"))
+        known = pa.array(np.full(n, (day + 1) * DAY_US).astype("datetime64[us]"))
+        return _put(_put(rows, rows.schema.field("used_on"), used_on), rows.schema.field("known_at"), known)
     if table.name == "accounts":
-        known = rows["known_at"].to_numpy().astype(np.int64) + 1 + position
-        return _replace(rows, "known_at", pa.array(known.astype("datetime64[us]")))
-    return _replace(rows, key, identifiers("X", _UNUSED + number, 12))
+        known_us = rows["known_at"].to_numpy().astype("datetime64[us]").astype(np.int64) + 1 + position
+        return _put(rows, rows.schema.field("known_at"), pa.array(known_us.astype("datetime64[us]")))
+    number = _UNUSED + position * 1_000_000 + np.arange(n, dtype=np.int64)
+    return _put(rows, rows.schema.field(table.key[0]), identifiers("X", number, 12))
 
 
-def _replace(rows: pa.Table, column: str, values: pa.Array) -> pa.Table:
-    return rows.set_column(rows.schema.get_field_index(column), column, values)
+def _put(rows: pa.Table, field: pa.Field, values: pa.Array) -> pa.Table:
+    return rows.set_column(rows.schema.get_field_index(field.name), field, values)

@@ -15,6 +15,7 @@ from pipelines.sources.simulation.churn.calendar import (
     Floats,
     Ints,
     add_months,
+    clip_to_28,
 )
 from pipelines.sources.simulation.churn.names import company_names
 from pipelines.sources.simulation.churn.rates import RATES
@@ -123,10 +124,12 @@ def draw_population(
     annual = rng.random(n) < RATES.annual_share
     # Running terms of the initial customers began on some day of the month (1..28) before `begin`.
     back = np.where(annual[:initial_count], rng.integers(0, 12, initial_count), 0)
-    started = _clip_to_28(begin - rng.integers(0, 27, initial_count))
+    started = clip_to_28(begin - rng.integers(0, 27, initial_count))
     started = add_months(started, -back)
     entry = np.concatenate([started, new_day]).astype(np.int64)
-    tenure = np.where(initial, rng.exponential(500, n), 0).astype(np.int64)
+    # A direct customer signs some days before the first term; a trial begins at once.
+    signing = np.where(via_trial, 0, rng.integers(0, 8, n))
+    tenure = np.where(initial, rng.exponential(500, n), signing).astype(np.int64)
 
     employees = np.maximum(1, np.exp(rng.normal(3.1, 1.25, n))).astype(np.int64)
     size = np.log(employees)
@@ -165,13 +168,6 @@ def draw_population(
         seats=seats.astype(np.int64),
         discount=np.clip(rng.normal(0.95, 0.06, n), 0.7, 1.1),
     )
-
-
-def _clip_to_28(days: Ints) -> Ints:
-    """Move the 29th to 31st of a month to its 28th."""
-    stamp = days.astype("datetime64[D]")
-    day_of_month = (stamp - stamp.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
-    return days - np.maximum(day_of_month - 28, 0)
 
 
 def accounts_table(rng: np.random.Generator, people: Population, ids: pa.Array, *, end: int) -> pa.Table:

@@ -86,7 +86,7 @@ class Support:
         mood = latents.satisfaction[who][ticket] - 1.6 * (state[ticket] == State.LEAVING)
         mood -= 0.45 * (state[ticket] == State.DRIFTING)
         csat = np.clip(np.round(3.75 + 0.75 * mood + 0.8 * quality + rng.normal(0, 0.55, n)), 1, 5)
-        answered = rng.random(n) < 0.5
+        answered = rng.random(n) < 0.45
         # Experience feeds back into satisfaction, and through it into the relationship.
         experience = np.bincount(ticket, weights=0.28 * (quality - 0.15), minlength=len(who))
         latents.satisfaction[who] = np.clip(latents.satisfaction[who] + experience - 0.10 * hit, -3.0, 2.0)

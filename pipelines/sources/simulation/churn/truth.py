@@ -128,7 +128,8 @@ def _risk(life: Trajectory, who: Ints, annual: NDArray[np.bool_], end: Ints, day
         late = RATES.late + RATES.late_cash * cash
         churn += weight * (gone + (1 - gone) * late * too_late)
         open_so_far += weight * (gone + (1 - gone) * (late + (1 - late) * in_time))
-    return churn / open_so_far
+    risk: Floats = churn / open_so_far
+    return risk
 
 
 def _expected_refusal(
@@ -164,4 +165,5 @@ def _expected_refusal(
 
 
 def _at(cumulative: Floats, index: Ints) -> Floats:
-    return cumulative[np.clip(index, 0, len(cumulative) - 1)]
+    values: Floats = cumulative[np.clip(index, 0, len(cumulative) - 1)]
+    return values
