@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -148,5 +148,5 @@ def _rows(built: DbtRun, contract: Contract, relation: str, days: Sequence[date]
 
 
 def _slowest(built: DbtRun) -> dict[str, float]:
-    nodes: Iterator[Any] = iter(sorted(built.nodes, key=lambda node: -node.seconds)[:_SLOWEST])
+    nodes = sorted(built.nodes, key=lambda node: -node.seconds)[:_SLOWEST]
     return {node.name.rpartition(".")[2]: round(node.seconds, 2) for node in nodes}

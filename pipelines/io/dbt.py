@@ -78,12 +78,12 @@ class DbtRun:
         return self.folder / DATABASE
 
     def read(self, query: str) -> pa.Table:
-        """Result of a query over the run's models, as a whole."""
+        """Run a query over the run's models and return the whole result."""
         with duckdb.connect(str(self.database), read_only=True) as con:
             return con.sql(query).to_arrow_table()
 
     def stream(self, query: str) -> pa.RecordBatchReader:
-        """Result of a query over the run's models, in batches; the reader keeps the database open."""
+        """Run a query over the run's models and return batches; the reader keeps the database open."""
         con = duckdb.connect(str(self.database), read_only=True)
         schema = con.sql(query).limit(0).to_arrow_table().schema
         reader = con.sql(query).to_arrow_reader(BATCH_ROWS)
@@ -112,6 +112,7 @@ def run_dbt(
     known_before: date | None = None,
     pins: Mapping[str, int] | None = None,
     threads: int = 2,
+    unit_tests: bool = False,
 ) -> DbtRun:
     """Build and test a selection of models for the given days.
 
@@ -129,6 +130,8 @@ def run_dbt(
         Labels use only what was known before this day; the newest of ``as_of_dates`` by default.
     pins
         Versions to read, by table; the newest of the others.
+    unit_tests
+        Also run dbt's unit tests. They guard the SQL against its authors, not a run's data.
 
     Raises
     ------
@@ -154,10 +157,12 @@ def run_dbt(
         *select,
         "--threads",
         str(threads),
-        # Unit tests guard the SQL against its authors, in CI; a run guards the data.
-        "--exclude-resource-type",
-        "unit_test",
+        # Only tests whose models are all in the selection: the others' tables do not exist here.
+        "--indirect-selection",
+        "cautious",
     ]
+    if not unit_tests:
+        command += ["--exclude-resource-type", "unit_test"]
     started = time.monotonic()
     done = _dbt(settings, command, folder)
     seconds = time.monotonic() - started

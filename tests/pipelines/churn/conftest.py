@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ TIERS = ("starter", "growth", "business")
 
 def at(day: date, hours: float = 6.0) -> datetime:
     """Time of a day, by default in the morning."""
-    return datetime(day.year, day.month, day.day) + timedelta(hours=hours)
+    return datetime.combine(day, time.min) + timedelta(hours=hours)
 
 
 def random_company(seed: int, accounts: int = 60) -> Raw:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -43,7 +43,7 @@ def all_rows(settings: Settings, contract: Contract) -> list[Row]:
 
 
 def known(raw: Raw, table: str, key: str, day: date) -> list[Row]:
-    midnight = datetime(day.year, day.month, day.day)
+    midnight = datetime.combine(day, time.min)
     return [r for r in raw[f"raw/churn_{table}"] if r["account_key"] == key and r["known_at"] < midnight]
 
 

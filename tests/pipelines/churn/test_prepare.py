@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -48,7 +48,7 @@ def test_the_training_row_of_a_day_is_the_row_that_would_have_been_scored_that_d
 ) -> None:
     """First proof: all rows known on or after the day are gone, nothing changes."""
     settings, _ = trained
-    midnight = datetime(SNAPSHOT.year, SNAPSHOT.month, SNAPSHOT.day)
+    midnight = datetime.combine(SNAPSHOT, time.min)
     past = {name: [row for row in rows if row["known_at"] < midnight] for name, rows in company.items()}
     assert all(len(past[name]) < len(company[name]) for name in company)
     alone = workplace(past)
@@ -67,7 +67,7 @@ def test_rows_of_the_future_change_no_feature(company: Raw, trained: Run, workpl
 def plant_future(raw: Raw, day: date) -> Raw:
     """Copies of real rows that would change features if they were taken into account."""
     planted = copy.deepcopy(raw)
-    midnight = datetime(day.year, day.month, day.day)
+    midnight = datetime.combine(day, time.min)
     before, after = midnight - timedelta(hours=1), midnight
     for row in {row["account_key"]: row for row in raw["raw/churn_accounts"]}.values():
         planted["raw/churn_accounts"].append(row | {"employees": 7, "sector": "space", "known_at": after})
@@ -87,7 +87,9 @@ def plant_future(raw: Raw, day: date) -> Raw:
     for table, identity in (("invoices", "invoice_id"), ("support_tickets", "ticket_id")):
         name = f"raw/churn_{table}"
         newest = {row[identity]: row for row in sorted(raw[name], key=lambda row: row["known_at"])}
-        planted[name] += [row | {"known_at": datetime(2026, 1, 1)} for row in newest.values()]
+        planted[name] += [
+            row | {"known_at": datetime.combine(date(2026, 1, 1), time.min)} for row in newest.values()
+        ]
     for index, row in enumerate(raw["raw/churn_invoices"]):
         new = row | {"invoice_id": f"new-{index}", "status": "failed", "paid_on": None}
         planted["raw/churn_invoices"] += [
@@ -143,7 +145,7 @@ def test_every_known_account_has_one_row_per_day_and_labels_only_those_in_scope(
     assert record["snapshots"] == 6
     for day in (SNAPSHOT, AS_OF):
         rows = partition(settings, day).to_pylist()
-        midnight = datetime(day.year, day.month, day.day)
+        midnight = datetime.combine(day, time.min)
         known = {row["account_key"] for row in company["raw/churn_accounts"] if row["known_at"] < midnight}
         assert sorted(row["account_key"] for row in rows) == sorted(known)
     in_scope = {row["account_key"] for row in partition(settings, SNAPSHOT).to_pylist() if row["in_scope"]}

@@ -1,0 +1,189 @@
+"""The dbt project keeps its promises: unit tests pass, can fail, and every column has an owner and a meaning."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.churn.contracts import RAW_TABLES, features_contract, labels_contract
+from pipelines.churn.schemas import SCORES
+from pipelines.errors import DataContractError
+from pipelines.io.dbt import DbtRun, call_dbt, run_dbt
+from pipelines.io.lake import Lake
+from pipelines.settings import PROJECT_ROOT, Settings
+from pipelines.sources.churn import LAYOUTS, PRODUCT_FEATURES
+
+TABLES = (*RAW_TABLES, SCORES)
+PROJECT = PROJECT_ROOT / "dbt_project"
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    made = Settings(var=tmp_path_factory.mktemp("dbt"))
+    for table in TABLES:
+        Lake.of(made).overwrite(table, table.arrow_schema.empty_table())
+    return made
+
+
+@pytest.fixture(scope="session")
+def build(settings: Settings) -> DbtRun:
+    """The whole project, unit tests included, over tables without rows."""
+    return run_dbt(
+        settings,
+        run_id="project",
+        select=["fqn:*"],
+        tables=TABLES,
+        as_of_dates=[date(2025, 3, 3)],
+        unit_tests=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def manifest(build: DbtRun) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((build.folder / "target" / "manifest.json").read_text())
+    return content
+
+
+def models(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    found = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    assert len(found) > 15
+    return found
+
+
+def test_every_unit_test_ran_and_passed(build: DbtRun, manifest: dict[str, Any]) -> None:
+    ran = {node.name: node.status for node in build.nodes if node.name.startswith("unit_test.")}
+    assert set(ran) == set(manifest["unit_tests"])
+    assert set(ran.values()) == {"pass"}
+
+
+#: A cut-off moved by one moment, per feature model, and the unit test that must see it.
+LEAKS = {
+    "int_churn__usage_as_of": ("usage.known_at < days.as_of", "usage.known_at <= days.as_of"),
+    "int_churn__tickets_as_of": ("versions.known_at < days.as_of", "versions.known_at <= days.as_of"),
+    "int_churn__invoices_as_of": ("versions.known_at < days.as_of", "versions.known_at <= days.as_of"),
+    "int_churn__accounts_as_of": ("known_at < as_of_dates.as_of", "known_at <= as_of_dates.as_of"),
+    "int_churn__terms_as_of": ("known_at < as_of_dates.as_of", "known_at <= as_of_dates.as_of"),
+    "int_churn__contracts_as_of": ("as_of < term_end as", "as_of <= term_end as"),
+    "ml_churn_features": ("left join tickets using (as_of, account_key)", "left join tickets using (account_key)"),
+    "ml_churn_labels": ("label_known_on + 1", "label_known_on + 2"),
+    "exp_salesforce__churn_scores": ("inner join as_of_dates using (as_of)", "cross join as_of_dates"),
+}  # fmt: skip
+
+
+def test_every_unit_test_can_fail(settings: Settings, build: DbtRun, tmp_path: Path) -> None:
+    """Each model is broken in one place; the unit tests of exactly these models must notice."""
+    shutil.copytree(PROJECT, tmp_path / "dbt_project")
+    for model, (right, wrong) in LEAKS.items():
+        (file,) = (tmp_path / "dbt_project").rglob(f"{model}.sql")
+        sql = file.read_text()
+        assert right in sql, model
+        if model == "exp_salesforce__churn_scores":
+            sql = sql.replace("scores.as_of as", "as_of_dates.as_of as")
+        file.write_text(sql.replace(right, wrong))
+    broken = settings.model_copy(update={"home": tmp_path})
+    assert call_dbt(broken, ["test", "--select", "test_type:unit", "--quiet"], build.folder) == 1
+    results = json.loads((build.folder / "target" / "run_results.json").read_text())["results"]
+    noticed = {result["unique_id"].split(".")[2] for result in results if result["status"] == "fail"}
+    assert noticed == set(LEAKS)
+
+
+def test_a_feature_of_another_type_breaks_the_contract(settings: Settings, tmp_path: Path) -> None:
+    shutil.copytree(PROJECT, tmp_path / "dbt_project")
+    (file,) = (tmp_path / "dbt_project").rglob("ml_churn_features.sql")
+    sql = file.read_text()
+    assert "coalesce(usage.logins_7d, 0) as" in sql
+    file.write_text(
+        sql.replace("coalesce(usage.logins_7d, 0) as", "coalesce(usage.logins_7d, 0)::varchar as")
+    )
+    with pytest.raises(DataContractError, match=r"ml_churn_features: .*logins_7d"):
+        run_dbt(
+            settings.model_copy(update={"home": tmp_path}),
+            run_id="broken-contract",
+            select=["+ml_churn_features"],
+            tables=RAW_TABLES,
+            as_of_dates=[date(2025, 3, 3)],
+        )
+
+
+def test_only_staging_reads_sources(manifest: dict[str, Any]) -> None:
+    for model in models(manifest):
+        if model["fqn"][1] != "staging":
+            assert [parent for parent in model["depends_on"]["nodes"] if parent.startswith("source.")] == []
+
+
+def test_only_the_export_sees_natural_ids(manifest: dict[str, Any]) -> None:
+    """Pseudonyms stay pseudonyms on the way to a model: nothing under a feature reads the natural id."""
+    children = manifest["child_map"]["model.millrace.stg_churn__account_ids"]
+    readers = {child for child in children if child.startswith("model.")}
+    assert readers == {"model.millrace.exp_salesforce__churn_scores"}
+    for model in models(manifest):
+        if model["name"] not in ("stg_churn__account_ids", "exp_salesforce__churn_scores"):
+            assert not re.search(r"\baccount_(id|name)\b", model["raw_code"]), model["name"]
+
+
+def test_every_source_is_used_and_every_mart_is_consumed(manifest: dict[str, Any]) -> None:
+    sources = {name.split(".")[-1] for name in manifest["sources"]}
+    assert {layout.table.name for layout in LAYOUTS} <= sources
+    unused = [name for name in manifest["sources"] if not manifest["child_map"][name]]
+    assert unused == []
+    for model in models(manifest):
+        children = [
+            child for child in manifest["child_map"][model["unique_id"]] if not child.startswith("test.")
+        ]
+        assert children, f"{model['name']} has no consumer: neither a model nor an exposure"
+
+
+def test_every_model_and_mart_column_is_described(manifest: dict[str, Any]) -> None:
+    for model in models(manifest):
+        assert "One row per" in model["description"], f"{model['name']} must say its grain"
+        if model["fqn"][1] == "marts":
+            assert model["contract"]["enforced"], model["name"]
+            for column in model["columns"].values():
+                said = column["description"]
+                assert len(said) > 20, f"{model['name']}.{column['name']} must be described"
+                assert "ull" in said or column["name"] == "as_of", f"{column['name']} must say its null rule"
+
+
+def test_every_mart_has_a_key_test_and_every_feature_model_a_unit_test(manifest: dict[str, Any]) -> None:
+    tested = {unit["model"] for unit in manifest["unit_tests"].values()}
+    assert {name for name in LEAKS if name.startswith(("int_", "ml_", "exp_"))} <= tested
+    keyed = {
+        node["attached_node"]
+        for node in manifest["nodes"].values()
+        if (node.get("test_metadata") or {}).get("name") in ("unique", "unique_combination")
+    }
+    marts = {model["unique_id"] for model in models(manifest) if model["fqn"][1] == "marts"}
+    assert marts <= keyed
+
+
+def test_singular_tests_open_with_what_they_prevent() -> None:
+    files = sorted((PROJECT / "tests").glob("*.sql"))
+    assert len(files) >= 5
+    for file in files:
+        assert re.search(r"\{#-?\s+Prevents ", file.read_text()), file.name
+
+
+def test_the_built_marts_have_the_types_that_python_reads(settings: Settings, build: DbtRun) -> None:
+    for contract, relation in (
+        (features_contract(settings), "ml.ml_churn_features"),
+        (labels_contract(settings), "ml.ml_churn_labels"),
+    ):
+        built = build.read(f"select * from {relation}").schema
+        declared = contract.table.arrow_schema
+        assert built.names == declared.names
+        assert built.types == declared.types
+
+
+def test_the_seed_knows_the_product_features() -> None:
+    lines = (PROJECT / "seeds" / "churn_key_features.csv").read_text().splitlines()[1:]
+    seeded = {feature: is_key == "true" for _, feature, is_key, _ in (line.split(",") for line in lines)}
+    assert {name: seeded[name] for name in PRODUCT_FEATURES} == {
+        name: position < 6 for position, name in enumerate(PRODUCT_FEATURES)
+    }
+    assert max(int(line.split(",")[3]) for line in lines) <= 62
