@@ -22,6 +22,7 @@ from pipelines.monitoring.checks import (
     check_scores,
     check_scores_against,
     check_volume,
+    percent,
 )
 from pipelines.monitoring.params import MonitoringParams
 from pipelines.monitoring.performance import matured_sample
@@ -218,7 +219,7 @@ def _alarms(as_of: date, findings: Sequence[Finding]) -> list[Alarm]:
         if metric == "feature_shift" and len(raised) > 1:
             finding += f"; and {len(raised) - 1} more features moved"
         elif overall is not None and worst is not None:
-            finding += f"; {worst.segment_name} moved most ({worst.value:.0%})"
+            finding += f"; {worst.segment_name} moved most ({percent(worst.value or 0.0)})"
         elif overall is None:
             finding = f"{speaker.segment_name}: {finding}"
         alarms.append(

@@ -172,7 +172,7 @@ def check_features(
         where = ""
         if shifts:
             worst = max(shifts, key=lambda segment: shifts[segment].excess)
-            where = f"; most in {worst[0]}={worst[1]} ({shifts[worst].value:.0%})"
+            where = f"; most in {worst[0]}={worst[1]} ({percent(shifts[worst].value)})"
         share = importance.get(name, 0.0) / total if total else None
         found.append(
             Finding(
@@ -186,7 +186,7 @@ def check_features(
                 impact=None if share is None else overall.value * share,
                 rows=overall.rows,
                 excess=overall.excess,
-                message=f"{name}: {overall.value:.0%} of accounts in another bin than in training{where}",
+                message=f"{name}: {percent(overall.value)} of accounts in another bin than in training{where}",
             )
         )
     return sorted(found, key=lambda f: (-(f.impact or 0.0), -f.excess, f.subject))
@@ -284,8 +284,13 @@ def _score_finding(
         psi=shift.psi,
         rows=shift.rows,
         excess=shift.excess,
-        message=f"{shift.value:.0%} of accounts in another score band than {against}, on balance {direction}",
+        message=f"{percent(shift.value)} of accounts in another score band than {against}, on balance {direction}",
     )
+
+
+def percent(share: float) -> str:
+    """`19 %` for 0.19."""
+    return f"{100 * share:.0f} %"
 
 
 def _mean_rank(counts: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The index page: is everything fresh, what did the gate say, does the ledger balance, any alarms?"""
+"""The index page: freshness, gate verdicts, publish ledger and alarms of all use cases."""
 
 from __future__ import annotations
 

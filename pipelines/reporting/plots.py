@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import plotly.graph_objects as go
 
-from pipelines.reporting.words import number, percent, short_day
+from pipelines.reporting.words import THIN, number, percent, short_day
 
 Array = npt.NDArray[np.float64]
 
@@ -73,9 +73,10 @@ def precision_recall(
     min_auc_pr: float,
     min_recall: float,
     operating: Mapping[str, tuple[float, float]],
+    auc_pr: Mapping[str, float],
     rate: float,
 ) -> Figure:
-    """Precision by recall of each candidate, with the gate's recall line.
+    """Precision by recall of each candidate, with the lines of the gate.
 
     Parameters
     ----------
@@ -85,13 +86,16 @@ def precision_recall(
         Thresholds of the gate.
     operating
         Recall and precision by candidate when the top 20 % are contacted.
+    auc_pr
+        Area under the curve by candidate.
     rate
         Share of accounts that churned: the precision of guessing.
     """
     figure = _figure("Recall: share of churners found", "Precision: share of contacted who churn")
     for name, curve in curves.items():
         figure.add_scatter(
-            x=curve["recall"], y=curve["precision"], name=_label(name), mode="lines",
+            x=curve["recall"], y=curve["precision"], mode="lines",
+            name=f"{_label(name)}, AUC-PR {auc_pr[name]:.2f}",
             line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
             hovertemplate="recall %{x:.0%}, precision %{y:.0%}<extra>" + _label(name) + "</extra>",
         )  # fmt: skip
@@ -106,12 +110,17 @@ def precision_recall(
         x=min_recall, y=1.02, yref="paper", yanchor="bottom", showarrow=False,
         text=f"gate: recall of the top 20 % > {percent(min_recall)}", font={"color": _LIMIT, "size": 12},
     )  # fmt: skip
+    figure.add_hline(y=min_auc_pr, line={"color": _LIMIT, "dash": "dash", "width": 1.5})
+    figure.add_annotation(
+        x=1, xanchor="right", y=min_auc_pr, yanchor="bottom", showarrow=False,
+        text=f"gate: mean precision > {min_auc_pr:.2f}", font={"color": _LIMIT, "size": 12},
+    )  # fmt: skip
     figure.add_hline(y=rate, line={"color": "#7a8794", "dash": "dot", "width": 1})
-    figure.update_layout(xaxis={"range": [0, 1]}, yaxis={"range": [0, 1.0]}, margin={"t": 30})
+    figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"range": [0, 1.02]}, margin={"t": 30})
     figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
     caption = (
-        f"The gate asks for an area under the curve (AUC-PR) above {min_auc_pr:.2f}, and for the dot (the "
-        f"top 20 % contacted) to lie right of the dashed line. Guessing gives the dotted line, "
+        f"AUC-PR is the mean height of a curve: the gate asks for more than the horizontal line, and for the "
+        f"dot (the top 20 % contacted) to lie right of the vertical one. Guessing gives the dotted line, "
         f"{percent(rate, 1)}."
     )
     return Figure("precision-recall", "Precision and recall", caption, figure)
@@ -168,7 +177,7 @@ def gain(curves: Mapping[str, Mapping[str, Array]], *, min_recall: float) -> Fig
         marker={"symbol": "line-ew", "size": 16, "line": {"color": _LIMIT, "width": 3}},
         hoverinfo="skip",
     )  # fmt: skip
-    figure.update_layout(xaxis={"range": [0, 1]}, yaxis={"range": [0, 1.01]})
+    figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"range": [0, 1.02]})
     figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
     words = [
         f"{_label(name)} {percent(_at(curve, 0.1))} in the top 10 %, {percent(_at(curve, 0.2))} in the top 20 %"
@@ -176,7 +185,26 @@ def gain(curves: Mapping[str, Mapping[str, Array]], *, min_recall: float) -> Fig
         if name in ("challenger", "champion")
     ]
     caption = f"Of all churners: {'; '.join(words)}. Lift is the gain over contacting at random."
-    return Figure("gain", "Recall and lift by share contacted", caption, figure)
+    return Figure("gain", "Recall by share contacted", caption, figure)
+
+
+def lift(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
+    """Lift@k: how many times more churners the top of the ranking holds than a random group."""
+    figure = _figure("Share of accounts contacted, highest scores first", "Lift over contacting at random")
+    for name, curve in curves.items():
+        shown = curve["share"] >= 0.02  # the lift of a handful of accounts is noise
+        figure.add_scatter(
+            x=curve["share"][shown], y=curve["lift"][shown], name=_label(name), mode="lines",
+            line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
+            hovertemplate="top %{x:.0%}: lift %{y:.1f}<extra>" + _label(name) + "</extra>",
+        )  # fmt: skip
+    figure.add_hline(y=1, line={"color": "#7a8794", "dash": "dot", "width": 1})
+    figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"rangemode": "tozero"}, xaxis_tickformat=".0%")
+    caption = (
+        "Contacting the top tenth finds as many times more churners than a random tenth as the curve is high. "
+        "Where it flattens towards the dotted line, further contacts are hardly better than random ones."
+    )
+    return Figure("lift", "Lift by share contacted", caption, figure)
 
 
 def beeswarm(
@@ -242,7 +270,7 @@ def scores_by_week(weeks: Sequence[date], edges: Sequence[float], shares: Array)
         Shape (weeks, bands); rows add up to 1.
     """
     figure = _figure("", "Share of accounts")
-    names = [short_day(week) for week in weeks]
+    names = _week_names(weeks)
     for band, (low, high) in enumerate(pairwise(edges)):
         name = f"{percent(low)} to {percent(high)}"
         figure.add_bar(
@@ -264,17 +292,21 @@ def volume_by_week(weeks: Sequence[date], scored: Sequence[int], *, low: int, hi
     """Scored accounts by week between the bounds of the alarm."""
     figure = _figure("", "Accounts scored")
     figure.add_bar(
-        x=[short_day(week) for week in weeks], y=list(scored), marker={"color": _COLOURS["challenger"]},
+        x=_week_names(weeks), y=list(scored), marker={"color": _COLOURS["challenger"]},
         hovertemplate="%{x}: %{y:,}<extra></extra>", showlegend=False,
     )  # fmt: skip
-    for limit, words, anchor in ((low, "at least", "top"), (high, "at most", "bottom")):
+    for limit, words in ((low, "at least"), (high, "at most")):
         figure.add_hline(y=limit, line={"color": _LIMIT, "dash": "dash", "width": 1.5})
         figure.add_annotation(
-            x=1, xref="paper", xanchor="right", y=limit, yanchor=anchor, showarrow=False,
-            text=f"{words} {number(limit)}", font={"color": _LIMIT, "size": 12},
+            x=1.01, xref="paper", xanchor="left", y=limit, yanchor="middle", showarrow=False, align="left",
+            text=f"{words}<br>{number(limit)}", font={"color": _LIMIT, "size": 12},
         )  # fmt: skip
     figure.update_layout(
-        bargap=0.5, xaxis={"type": "category"}, yaxis={"range": [0, 1.12 * max([high, *scored])]}
+        bargap=0.5,
+        xaxis={"type": "category"},
+        yaxis={"range": [0, 1.12 * max([high, *scored])]},
+        yaxis_tickformat=",d",
+        margin={"r": 70},
     )
     caption = f"An alarm is raised below {number(low)} and above {number(high)} predictions."
     return Figure("volume-by-week", "Predictions by week", caption, figure)
@@ -288,12 +320,21 @@ def _figure(x: str, y: str) -> go.Figure:
             height=380,
             margin={"l": 10, "r": 10, "t": 14, "b": 10},
             font={"family": "system-ui, sans-serif", "size": 13},
+            separators=f".{THIN}",
             xaxis={**axis, "title": {"text": x, "font": {"size": 13}}},
             yaxis={**axis, "title": {"text": y, "font": {"size": 13}}},
             legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
             hovermode="closest",
         )
     )
+
+
+def _week_names(weeks: Sequence[date]) -> list[str]:
+    """`2 Jun`, with the year where it is not that of the last week."""
+    return [
+        short_day(week).removesuffix(f" {weeks[-1].year}") if week.year == weeks[-1].year else short_day(week)
+        for week in weeks
+    ]
 
 
 def _label(candidate: str) -> str:

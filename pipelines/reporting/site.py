@@ -13,7 +13,7 @@ from typing import Any
 import jinja2
 import plotly
 import plotly.offline
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pipelines.reporting import words
 
@@ -87,6 +87,7 @@ class Site:
             "day": words.day,
             "short_day": words.short_day,
             "moment": words.moment,
+            "inline": inline,
             "script_json": script_json,
         }
         self._templates.globals |= {"count": words.count}
@@ -99,7 +100,8 @@ class Site:
         sees half of it.
         """
         self._install_assets()
-        existing = {page.file for page in PAGES if (self.root / page.file).exists()} | {file}
+        # The control room is built after the pages it links to, so it may not be there yet.
+        existing = {page.file for page in PAGES if (self.root / page.file).exists()} | {file, PAGES[0].file}
         content = self._templates.get_template(template).render(
             **context,
             page_file=file,
@@ -121,6 +123,14 @@ class Site:
         library = assets / self._plotly
         if not library.exists():  # 4.5 MB, the same for every page and run
             library.write_text(plotly.offline.get_plotlyjs(), encoding="utf-8")
+
+
+def inline(text: str) -> Markup:
+    """Escape a text, set what stands between backticks in code type, keep `62 %` on one line."""
+    parts = str(escape(text)).replace(" %", f"{words.THIN}%").split("`")
+    return Markup(  # noqa: S704 - escaped above
+        "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+    )
 
 
 def script_json(value: Any) -> Markup:
