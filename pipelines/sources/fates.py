@@ -5,7 +5,6 @@ earlier (of the months that the file touches) and rows of earlier files of the s
 """
 
 # SQL is put together from declared names, quoted; values are parameters or quoted literals.
-# ruff: noqa: S608
 
 from __future__ import annotations
 

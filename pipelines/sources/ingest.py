@@ -31,6 +31,7 @@ import pyarrow.parquet as pa_parquet
 from features.pseudonyms import pseudonym
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Lake
+from pipelines.io.quality import quality_audit
 from pipelines.settings import Settings
 from pipelines.sources import churn
 from pipelines.sources.delivery import DeliveredFile, discover
@@ -97,6 +98,7 @@ def ingest(
     source: str = "native",
     lake: Lake | None = None,
     progress: Progress | None = None,
+    quality_checks: bool = True,
 ) -> IngestReport:
     """Validate the delivered files of a use case and land their rows.
 
@@ -113,6 +115,9 @@ def ingest(
         ``native`` for files in the raw layouts. A lake belongs to one source.
     progress
         Called after each file.
+    quality_checks
+        Whether Great Expectations looks at the rows about to land (a sample of large tables) and
+        its Data Docs are built: 7 s on top, most of it its import.
 
     Returns
     -------
@@ -142,6 +147,8 @@ def ingest(
             )
             try:
                 outcomes = _stage(staging, delivered, lake, usecase, progress)
+                if quality_checks:
+                    _check_quality(staging, usecase, layouts, settings)
                 _claim(lake, usecase, source, ingested_at)
                 _land_quarantine(lake, staging, outcomes)
                 _land_rows(lake, usecase, source, ingest_id, ingested_at, outcomes)
@@ -271,6 +278,19 @@ def _as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> File
         outcome.rules = dict(Counter(rule for row in rules.to_pylist() for rule in json.loads(row)))
     outcome.balance()
     return outcome
+
+
+def _check_quality(staging: Staging, usecase: str, layouts: Sequence[RawLayout], settings: Settings) -> None:
+    """Have Great Expectations look at what is about to land, before anything has."""
+    problems = []
+    for layout in layouts:
+        table = landed_table(usecase, layout)
+        staged = staging.staged(table)
+        if staged is not None:
+            audit = quality_audit(table, settings)
+            problems += [f"{table.name}: {problem}" for problem in audit(staged)]
+    if problems:
+        raise DataContractError("nothing was landed. " + "; ".join(problems))
 
 
 def _claim(lake: Lake, usecase: str, source: str, ingested_at: datetime) -> None:

@@ -6,7 +6,6 @@ at most, and usually less.
 """
 
 # SQL is put together from declared names, quoted; values are parameters or quoted literals.
-# ruff: noqa: S608
 
 from __future__ import annotations
 
@@ -132,6 +131,14 @@ class Staging:
         self._set_aside(file, table, outcome)
         outcome.balance()
         return outcome
+
+    def staged(self, table: Table) -> duckdb.DuckDBPyRelation | None:
+        """Rows of a table that wait to be landed; None if there are none."""
+        paths = self._staged.get(table.name)
+        if not paths:
+            return None
+        names = ", ".join(quoted(name) for name in table.column_names)
+        return self.con.read_parquet(paths).project(names)
 
     # ---------------------------------------------------------------- inside
 

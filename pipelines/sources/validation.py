@@ -6,7 +6,6 @@ that cannot be cast costs its row, not the file) and marks the rows that break a
 """
 
 # SQL is put together from declared names, quoted; values are parameters or quoted literals.
-# ruff: noqa: S608
 
 from __future__ import annotations
 

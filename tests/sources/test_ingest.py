@@ -24,6 +24,7 @@ from features.pseudonyms import pseudonym
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Commit, Lake, content_hash
 from pipelines.settings import Settings
+from pipelines.sources import validation
 from pipelines.sources.churn import LAYOUTS
 from pipelines.sources.fates import CONFLICT
 from pipelines.sources.ingest import IngestReport, ingest
@@ -102,7 +103,7 @@ def test_csv_gzip_and_parquet_land_the_same(company: Company, write_files: Write
     for kind in ("csv", "csv.gz", "parquet"):
         settings = Settings(var=tmp_path / kind)
         folder = write_files(tmp_path / f"in-{kind}", company, kind)
-        ingest("churn", folder, settings=settings, ingested_at=datetime(2024, 6, 1))
+        ingest("churn", folder, settings=settings, ingested_at=datetime(2024, 6, 1), quality_checks=False)
         bad = [(r["table_name"], r["row_number"], r["row_key"], r["reasons"]) for r in quarantine(settings)]
         found.append((state(settings), bad))
     assert found[0] == found[1] == found[2]
@@ -133,6 +134,36 @@ def test_undeclared_columns_are_named_and_not_landed(
     report = land(folder)
     assert report.tables[0].undeclared == ("iban",)
     assert "iban" not in lake_of(settings).dataset("raw/churn_accounts").schema.names
+
+
+def test_great_expectations_sees_what_lands_and_its_pages_are_built(
+    company: Company, write_files: Write, land: Land, settings: Settings, tmp_path: Path
+) -> None:
+    company["usage_events"][0]["logins"] = "0"
+    land(write_files(tmp_path / "in", company), quality_checks=True)
+    for name, rows in ROWS.items():
+        result = json.loads((settings.var / "gx" / "results" / f"raw_churn_{name}.json").read_text())
+        assert (result["success"], result["checked"]) == (True, rows - (name == "usage_events"))
+    assert "raw_churn_invoices" in (settings.report_dir / "data_docs" / "index.html").read_text()
+
+
+def test_what_great_expectations_refuses_does_not_land(
+    company: Company,
+    write_files: Write,
+    land: Land,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The row rules and the suites come from one declaration, so a good row can only be refused
+    # where the two disagree: make the row rules forget one.
+    monkeypatch.setattr(validation, "_column_rules", lambda column: [])
+    company["invoices"][2]["amount_eur"] = "-5"
+    with pytest.raises(
+        DataContractError, match=r"nothing was landed.*amount_eur must lie in \[0, inf\], got -5"
+    ):
+        land(write_files(tmp_path / "in", company), quality_checks=True)
+    assert versions(settings) == {}
 
 
 # ------------------------------------------------------------------------------- what is refused
@@ -206,7 +237,9 @@ def test_planted_defects_end_in_quarantine_and_the_rest_lands(
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(var=Path(folder) / "var")
         delivery = write_files(Path(folder) / "in", company, kind)
-        report = ingest("churn", delivery, settings=settings, ingested_at=datetime(2024, 6, 1))
+        report = ingest(
+            "churn", delivery, settings=settings, ingested_at=datetime(2024, 6, 1), quality_checks=False
+        )
         found = [
             (row["table_name"], row["row_number"], rule)
             for row in quarantine(settings)
@@ -474,7 +507,7 @@ def test_a_crash_between_tables_is_resumed_by_the_same_command(
     company["usage_events"][4]["logins"] = "0"
     folder = write_files(tmp_path / "in", company)
     other = Settings(var=tmp_path / "unbroken")
-    ingest("churn", folder, settings=other, ingested_at=datetime(2024, 6, 1, 12))
+    ingest("churn", folder, settings=other, ingested_at=datetime(2024, 6, 1, 12), quality_checks=False)
     with pytest.raises(KeyboardInterrupt):  # source, quarantine, 5 tables, ledger: 8 writes
         land(folder, lake=DyingLake(settings.lake_uri, survives))
     land(folder)
