@@ -177,6 +177,8 @@ def _line(cells: list[pl.Expr]) -> pl.Expr:
 
 def _finished(rows: pl.DataFrame, target: SalesforceTarget) -> pl.DataFrame:
     """Add the hash of the header and the line, so that another mapping is another payload."""
+    if not rows.height:
+        return rows.with_columns(payload_hash=pl.lit(None, dtype=pl.String))
     text = rows.select(line=pl.lit(header(target.columns)) + pl.col("line")).to_arrow()
     with duckdb.connect(config={"threads": 2}) as con:
         hashes = con.from_arrow(text).project("left(sha256(line), 32) as payload_hash").to_arrow_table()

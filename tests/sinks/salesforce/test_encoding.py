@@ -11,7 +11,7 @@ from itertools import pairwise
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import DataContractError
@@ -64,6 +64,7 @@ def meant(value: str | None, policy: Null) -> str:
     return value
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_any_text_is_read_back_as_it_was(rows: list[tuple[str | None, str | None, str | None]]) -> None:
     encoded = encode(table(rows), TARGET)
@@ -77,6 +78,7 @@ def test_any_text_is_read_back_as_it_was(rows: list[tuple[str | None, str | None
     assert len(lines) == len(rows)
 
 
+@settings(deadline=None)
 @given(ROWS, st.integers(60, 400), st.integers(1, 7))
 def test_chunks_never_exceed_their_limits_and_are_full(
     rows: list[tuple[str | None, str | None, str | None]], max_bytes: int, max_rows: int
