@@ -7,7 +7,7 @@ from pathlib import Path
 
 from features.contracts import Contract, read_contract, read_docs
 from pipelines.settings import Settings
-from pipelines.sources.churn import LAYOUTS
+from pipelines.sources.churn import ACCOUNTS, LAYOUTS
 from pipelines.sources.landed import landed_table
 
 USECASE = "churn"
@@ -16,17 +16,26 @@ USECASE = "churn"
 RAW_TABLES = tuple(landed_table(USECASE, layout) for layout in LAYOUTS)
 
 
+#: The one table that knows natural ids and pseudonyms; only the outbound model joins it.
+ACCOUNTS_TABLE = landed_table(USECASE, ACCOUNTS)
+
+
 def features_contract(settings: Settings) -> Contract:
     """Contract of ``ml_churn_features``, the lake table ``features/churn``."""
-    return _contract(settings.dbt_project, "ml_churn_features")
+    return _contract(settings.dbt_project, "ml", "ml_churn_features")
 
 
 def labels_contract(settings: Settings) -> Contract:
     """Contract of ``ml_churn_labels``, the lake table ``features/churn_labels``."""
-    return _contract(settings.dbt_project, "ml_churn_labels")
+    return _contract(settings.dbt_project, "ml", "ml_churn_labels")
+
+
+def exports_contract(settings: Settings) -> Contract:
+    """Contract of ``exp_salesforce__churn_scores``, the outbound rows."""
+    return _contract(settings.dbt_project, "exports", "exp_salesforce__churn_scores")
 
 
 @cache
-def _contract(project: Path, model: str) -> Contract:
+def _contract(project: Path, mart: str, model: str) -> Contract:
     models = project / "models"
-    return read_contract(models / "marts" / "ml" / "_ml__models.yml", model, docs=read_docs(models))
+    return read_contract(models / "marts" / mart / f"_{mart}__models.yml", model, docs=read_docs(models))

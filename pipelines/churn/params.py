@@ -68,6 +68,7 @@ class PublishParams(Params):
 
     on_leave: str = Field(pattern="^(delete|clear|keep)$")
     max_leavers_share: float = Field(ge=0, le=1)
+    max_dead_share: float = Field(ge=0, le=1, description="Dead letters above this share fail the step.")
 
 
 class ChurnParams(Params):
