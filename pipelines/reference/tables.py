@@ -1,0 +1,128 @@
+"""The tables: what sources deliver, what the lake holds, what the generator keeps aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from features.schemas import Column, Table
+from pipelines.reference.markdown import grid, names
+from pipelines.settings import PROJECT_ROOT, Settings
+from pipelines.sources.layout import RawLayout
+
+
+def delivered_layouts() -> tuple[RawLayout, ...]:
+    """Raw layouts of all use cases."""
+    from pipelines.sources import churn
+
+    return churn.LAYOUTS
+
+
+def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
+    """Tables of the lake in groups with a heading, in reading order."""
+    from pipelines.churn import contracts, schemas
+    from pipelines.io import promotions, runs
+    from pipelines.monitoring import schemas as monitoring
+    from pipelines.sinks import ledger_tables
+    from pipelines.sources import landed
+
+    settings = Settings.model_construct(home=PROJECT_ROOT)  # without the environment
+    marts = (contracts.features_contract(settings), contracts.labels_contract(settings))
+    yield "Raw: what was landed", contracts.RAW_TABLES
+    yield "Features and labels, computed by dbt", [contract.table for contract in marts]
+    predictions = (schemas.SCORES, schemas.OUT_OF_SCOPE, schemas.VALIDATION, schemas.CONTRIBUTIONS)
+    yield "Predictions", predictions
+    yield "Operations: ingestion", (landed.INGESTS, landed.QUARANTINE, landed.SOURCES)
+    yield "Operations: runs and promotions", (runs.STEP_RUNS, promotions.PROMOTIONS)
+    yield "Operations: publishing", (ledger_tables.RUNS, ledger_tables.ROWS, ledger_tables.JOBS)
+    yield "Operations: monitoring", (monitoring.MONITORING, monitoring.REFERENCE)
+
+
+def layouts_section() -> str:
+    """Files that a source delivers."""
+    parts = [
+        "## Files that a source delivers\n",
+        "For each table a file `NAME.parquet`, `NAME.csv` or `NAME.csv.gz`, or a folder `NAME/` of such files.\n"
+        "Times are UTC without a zone, dates `YYYY-MM-DD`. A row that breaks a rule goes to `ops/quarantine` with\n"
+        "the reason, the others land; a missing column or an unreadable file lands nothing.\n",
+    ]
+    for layout in delivered_layouts():
+        parts.append(f"### {layout.table.name}\n\n{layout.table.description}\n")
+        parts.append(_keys(layout.table) + f" Rows are {_HISTORY[layout.history.value]}.\n")
+        parts.append(_columns(layout.table.columns))
+        if rules := _rules(layout):
+            parts.append("Rules between columns and tables:\n")
+            parts.append("".join(f"- {rule}\n" for rule in rules))
+    return "\n".join(parts)
+
+
+_HISTORY = {
+    "immutable": "facts: the same key with other content is quarantined",
+    "versioned": "versions: a change is a further row with a later `known_at`",
+}
+
+
+def _rules(layout: RawLayout) -> list[str]:
+    rules = [f"`{rule.column}` must {rule.words}." for rule in layout.rules]
+    for column, table, other in layout.references:
+        rules.append(f"`{column}` must be an `{other}` of `{table}`, landed before or in the same delivery.")
+    for column in layout.lists:
+        rules.append(f"`{column}` is landed trimmed, sorted and without repeats.")
+    return rules
+
+
+def tables_section() -> str:
+    """Tables of the lake."""
+    parts = [
+        "## Tables of the lake\n",
+        "Delta tables under `MILLRACE_LAKE`. Every write is checked against these rules before it is committed.\n",
+    ]
+    for title, tables in lake_tables():
+        parts.append(f"### {title}\n")
+        for table in tables:
+            parts.append(f"#### {table.name}\n\n{table.description}\n")
+            parts.append(_keys(table) + "\n")
+            parts.append(_columns(table.columns))
+    return "\n".join(parts)
+
+
+def truth_section() -> str:
+    """Columns that the simulator knows and no model sees."""
+    from pipelines.sources.simulation.churn.truth import CHURN_RISK
+
+    return "\n".join(
+        (
+            "## What the generator keeps aside\n",
+            f"`millrace generate` writes it beside the delivered files as `{CHURN_RISK.name}.parquet`. It is never "
+            "ingested:\nmodels are measured against it, they do not see it.\n",
+            f"{CHURN_RISK.description}\n",
+            _columns(CHURN_RISK.columns),
+        )
+    )
+
+
+def _keys(table: Table) -> str:
+    text = f"Key: {names(table.key)}."
+    return f"{text} Partitioned by {names(table.partition_by)}." if table.partition_by else text
+
+
+def _columns(columns: Iterable[Column]) -> str:
+    rows = [
+        (f"`{c.name}`", c.dtype.value, c.unit or "", "yes" if c.nullable else "", _range(c), _meaning(c))
+        for c in columns
+    ]
+    return grid(("Column", "Type", "Unit", "Null", "Values", "Meaning"), rows)
+
+
+def _range(column: Column) -> str:
+    if column.allowed is not None:
+        return names(column.allowed)
+    low, high = (None if v is None else f"{v:g}" for v in (column.minimum, column.maximum))
+    if low is not None and high is not None:
+        return f"{low} to {high}"
+    if low is not None:
+        return f">= {low}"
+    return f"<= {high}" if high is not None else ""
+
+
+def _meaning(column: Column) -> str:
+    return f"{column.description} *Personal data.*" if column.personal else column.description
