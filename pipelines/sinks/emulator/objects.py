@@ -221,7 +221,7 @@ def _custom_object(folder: Path, key_prefix: str, editable: set[str]) -> SObject
     fields = []
     for custom in _custom_fields(folder):
         # A required field takes no field permission: whoever may create the record may set it.
-        allowed = not custom.calculated and (custom.required or f"{folder.name}.{custom.name}" in editable)
+        allowed = custom.required or f"{folder.name}.{custom.name}" in editable
         fields.append(replace(custom, createable=allowed, updateable=allowed))
     return SObject(
         folder.name,

@@ -95,6 +95,8 @@ def test_a_record_is_upserted_by_external_id(sf: Salesforce) -> None:
     assert sf.Account.upsert("Millrace_Account_Id__c/A%2F1", {"Name": "Renamed"}) == 200
     account = sf.Account.get_by_custom_id("Millrace_Account_Id__c", "A/1")
     assert (account["Name"], account["Millrace_Account_Id__c"]) == ("Renamed", "A/1")
+    with pytest.raises(SalesforceMalformedRequest, match="should not be specified in the sobject data"):
+        sf.Account.upsert("Millrace_Account_Id__c/A2", {"Name": "x", "Millrace_Account_Id__c": "A2"})
     assert (
         sf.Churn_Score__c.upsert(
             "External_Id__c/S1", {"Score__c": 0.5, "Account__r": {"Millrace_Account_Id__c": "A/1"}}
