@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -95,10 +96,10 @@ class DbtRun:
         return pa.RecordBatchReader.from_batches(schema, batches())
 
     def discard(self) -> None:
-        """Remove what is large; logs, timings and the manifest stay."""
+        """Remove what is large; the log and the timings stay."""
         self.database.unlink(missing_ok=True)
         for leftover in (self.folder / "target").glob("*"):
-            if leftover.name not in {"run_results.json", "manifest.json"}:
+            if leftover.name != "run_results.json":
                 shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
@@ -198,7 +199,7 @@ def write_docs(settings: Settings, to: Path) -> Path:
     """
     with tempfile.TemporaryDirectory(prefix="millrace-dbt-docs-") as name:
         folder = Path(name)
-        done = _dbt(settings, ["docs", "generate", "--static", "--no-compile", "--empty-catalog"], folder)
+        done = _dbt(settings, ["docs", "generate", "--static", "--empty-catalog"], folder)
         if done.returncode:
             raise ConfigError(f"dbt docs were not written: {_tail(done.stdout)}")
         to.mkdir(parents=True, exist_ok=True)
@@ -233,7 +234,8 @@ def _sources(
 
 def _scan(lake: Lake, table: Table, version: int) -> str:
     """Query over the files of a version; partition columns are read from the folder names."""
-    files = lake.files(table.name, version)
+    # Delta names local files as URLs do: a blank in a folder's name comes as %20.
+    files = [f if "://" in f else unquote(f) for f in lake.files(table.name, version)]
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
     if not files:
         nothing = ", ".join(f'cast(null as {_SQL_TYPES[c.dtype]}) as "{c.name}"' for c in table.columns)
