@@ -23,7 +23,7 @@ from pipelines.churn.schemas import CONTRIBUTIONS, VALIDATION
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.reporting import plots
-from pipelines.reporting.plots import Figure
+from pipelines.reporting.figure import Figure
 from pipelines.reporting.site import Missing
 
 _CANDIDATES = ("challenger", "champion", "logistic", "usage_trend")

@@ -16,9 +16,9 @@ from pipelines.churn.report_list import account_names
 from pipelines.churn.schemas import OUT_OF_SCOPE, SCORES
 from pipelines.io.lake import Lake
 from pipelines.monitoring.schemas import MONITORING
-from pipelines.reporting import plots
+from pipelines.reporting import plots_weekly
 from pipelines.reporting.control_room import Watched, publish_runs
-from pipelines.reporting.plots import Figure
+from pipelines.reporting.figure import Figure
 from pipelines.reporting.site import Missing
 from pipelines.sinks.ledger import dead_letters
 
@@ -82,8 +82,8 @@ def weekly_figures(lake: Lake, as_of: date, params: ChurnParams) -> list[Figure]
     table = np.array(counts, dtype=np.float64)
     limits = params.monitoring
     return [
-        plots.scores_by_week(weeks, _BANDS, table / table.sum(axis=1, keepdims=True)),
-        plots.volume_by_week(
+        plots_weekly.scores_by_week(weeks, _BANDS, table / table.sum(axis=1, keepdims=True)),
+        plots_weekly.volume_by_week(
             weeks,
             [int(total) for total in table.sum(axis=1)],
             low=limits.min_predictions,

@@ -1,25 +1,18 @@
-"""Figures of a classifier and of what watches it, from small arrays.
+"""Figures of a classifier, from small arrays.
 
-Every function takes arrays that were computed elsewhere and returns a :class:`Figure`: the plot,
-and in words what it shows, for readers who cannot see it and for those who are new to it.
-Colours are told apart in greyscale and by the colour-blind, and suit light and dark grounds.
+Every function takes arrays that were computed elsewhere and returns a
+:class:`~pipelines.reporting.figure.Figure`: the plot, and in words what it shows, for readers who
+cannot see it and for those who are new to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import plotly.graph_objects as go
 
-from pipelines.reporting.words import THIN, number, percent, short_day
-
-Array = npt.NDArray[np.float64]
+from pipelines.reporting.figure import LIMIT_COLOUR, QUIET_COLOUR, Array, Figure, new_plot, plain
+from pipelines.reporting.words import number, percent
 
 _COLOURS = {
     "challenger": "#2f7ed8",
@@ -27,44 +20,7 @@ _COLOURS = {
     "logistic": "#7a8794",
     "usage_trend": "#3a9d6e",
 }
-_LIMIT = "#c8442f"
-#: From low to high; light to dark in greyscale too.
-_STEPS = ("#dbe9f9", "#b3d0f2", "#86b3e8", "#5a94db", "#3a74c4", "#e0832b", "#c8442f")
 _BEESWARM_SCALE = [[0, "#2f7ed8"], [0.5, "#9b8bb4"], [1, "#d64550"]]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A plot with its title and its description in words.
-
-    Attributes
-    ----------
-    name
-        Id of the element on the page.
-    title, caption
-        Heading, and how to read it with the main figures.
-    plot
-        The plotly figure; its title stays empty because the page has it.
-    wide
-        Whether it needs the full width of the page.
-    """
-
-    name: str
-    title: str
-    caption: str
-    plot: go.Figure
-    wide: bool = False
-
-    @property
-    def payload(self) -> dict[str, Any]:
-        """Data and layout as JSON-able values."""
-        figure = self.plot.to_plotly_json()
-        return {"data": _plain(figure["data"]), "layout": _plain(figure["layout"])}
-
-    @property
-    def height(self) -> int:
-        """Height in pixels, reserved before the plot is drawn so that the page does not jump."""
-        return int(self.plot.layout.height)
 
 
 def precision_recall(
@@ -91,11 +47,11 @@ def precision_recall(
     rate
         Share of accounts that churned: the precision of guessing.
     """
-    figure = _figure("Recall: share of churners found", "Precision: share of contacted who churn")
+    figure = new_plot("Recall: share of churners found", "Precision: share of contacted who churn")
     for name, curve in curves.items():
         figure.add_scatter(
-            x=curve["recall"], y=curve["precision"], mode="lines",
-            name=f"{_label(name)}, AUC-PR {auc_pr[name]:.2f}",
+            x=plain(curve["recall"]), y=plain(curve["precision"]), mode="lines",
+            name=f"{_label(name)} ({auc_pr[name]:.2f})",
             line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
             hovertemplate="recall %{x:.0%}, precision %{y:.0%}<extra>" + _label(name) + "</extra>",
         )  # fmt: skip
@@ -105,21 +61,21 @@ def precision_recall(
             marker={"color": _COLOURS.get(name), "size": 9, "line": {"width": 1.5, "color": "#fff"}},
             hovertemplate="top 20 %: recall %{x:.0%}, precision %{y:.0%}<extra>" + _label(name) + "</extra>",
         )  # fmt: skip
-    figure.add_vline(x=min_recall, line={"color": _LIMIT, "dash": "dash", "width": 1.5})
+    figure.add_vline(x=min_recall, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         x=min_recall, y=1.02, yref="paper", yanchor="bottom", showarrow=False,
-        text=f"gate: recall of the top 20 % > {percent(min_recall)}", font={"color": _LIMIT, "size": 12},
+        text=f"gate: recall of the top 20 % > {percent(min_recall)}", font={"color": LIMIT_COLOUR, "size": 12},
     )  # fmt: skip
-    figure.add_hline(y=min_auc_pr, line={"color": _LIMIT, "dash": "dash", "width": 1.5})
+    figure.add_hline(y=min_auc_pr, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         x=1, xanchor="right", y=min_auc_pr, yanchor="bottom", showarrow=False,
-        text=f"gate: mean precision > {min_auc_pr:.2f}", font={"color": _LIMIT, "size": 12},
+        text=f"gate: mean precision > {min_auc_pr:.2f}", font={"color": LIMIT_COLOUR, "size": 12},
     )  # fmt: skip
-    figure.add_hline(y=rate, line={"color": "#7a8794", "dash": "dot", "width": 1})
+    figure.add_hline(y=rate, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
     figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"range": [0, 1.02]}, margin={"t": 30})
     figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
     caption = (
-        f"AUC-PR is the mean height of a curve: the gate asks for more than the horizontal line, and for the "
+        f"AUC-PR (in brackets) is the mean height of a curve: the gate asks for more than the horizontal line, and for the "
         f"dot (the top 20 % contacted) to lie right of the vertical one. Guessing gives the dotted line, "
         f"{percent(rate, 1)}."
     )
@@ -128,24 +84,24 @@ def precision_recall(
 
 def calibration(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
     """Observed churn by predicted probability, with the 95 % intervals of the observed rates."""
-    figure = _figure("Predicted probability of churn", "Share that churned")
+    figure = new_plot("Predicted probability of churn", "Share that churned")
     top = max((float(np.max(c["high"])) for c in curves.values() if len(c["high"])), default=1.0)
     far = max([top, *(float(np.max(c["predicted"])) for c in curves.values() if len(c["predicted"]))])
     far = min(1.0, far * 1.05)
     figure.add_scatter(
-        x=[0, far], y=[0, far], mode="lines", name="perfect", line={"color": "#7a8794", "dash": "dot"},
+        x=[0, far], y=[0, far], mode="lines", name="perfect", line={"color": QUIET_COLOUR, "dash": "dot"},
         hoverinfo="skip",
     )  # fmt: skip
     for name, curve in curves.items():
         figure.add_scatter(
-            x=curve["predicted"], y=curve["observed"], name=_label(name), mode="lines+markers",
+            x=plain(curve["predicted"]), y=plain(curve["observed"]), name=_label(name), mode="lines+markers",
             error_y={
                 "type": "data", "symmetric": False, "thickness": 1.2, "width": 3,
-                "array": curve["high"] - curve["observed"],
-                "arrayminus": curve["observed"] - curve["low"],
+                "array": plain(curve["high"] - curve["observed"]),
+                "arrayminus": plain(curve["observed"] - curve["low"]),
             },
             line={"color": _COLOURS.get(name), "width": 2 if name == "challenger" else 1.2},
-            customdata=curve["n"],
+            customdata=plain(curve["n"]),
             hovertemplate="predicted %{x:.1%}, observed %{y:.1%} of %{customdata:,}<extra>"
             + _label(name) + "</extra>",
         )  # fmt: skip
@@ -160,21 +116,22 @@ def calibration(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
 
 def gain(curves: Mapping[str, Mapping[str, Array]], *, min_recall: float) -> Figure:
     """Recall@k: share of churners found by share of accounts contacted, lift in the hover text."""
-    figure = _figure("Share of accounts contacted, highest scores first", "Share of churners found")
+    figure = new_plot("Share of accounts contacted, highest scores first", "Share of churners found")
     for name, curve in curves.items():
         figure.add_scatter(
-            x=curve["share"], y=curve["recall"], name=_label(name), mode="lines", customdata=curve["lift"],
+            x=plain(curve["share"]), y=plain(curve["recall"]), name=_label(name), mode="lines",
+            customdata=plain(curve["lift"]),
             line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
             hovertemplate="top %{x:.0%}: %{y:.0%} of churners, lift %{customdata:.1f}<extra>"
             + _label(name) + "</extra>",
         )  # fmt: skip
     figure.add_scatter(
         x=[0, 1], y=[0, 1], mode="lines", name="at random", hoverinfo="skip",
-        line={"color": "#7a8794", "dash": "dot", "width": 1},
+        line={"color": QUIET_COLOUR, "dash": "dot", "width": 1},
     )  # fmt: skip
     figure.add_scatter(
         x=[0.2], y=[min_recall], mode="markers", name=f"gate: {percent(min_recall)} at 20 %",
-        marker={"symbol": "line-ew", "size": 16, "line": {"color": _LIMIT, "width": 3}},
+        marker={"symbol": "line-ew", "size": 16, "line": {"color": LIMIT_COLOUR, "width": 3}},
         hoverinfo="skip",
     )  # fmt: skip
     figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"range": [0, 1.02]})
@@ -190,15 +147,15 @@ def gain(curves: Mapping[str, Mapping[str, Array]], *, min_recall: float) -> Fig
 
 def lift(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
     """Lift@k: how many times more churners the top of the ranking holds than a random group."""
-    figure = _figure("Share of accounts contacted, highest scores first", "Lift over contacting at random")
+    figure = new_plot("Share of accounts contacted, highest scores first", "Lift over contacting at random")
     for name, curve in curves.items():
         shown = curve["share"] >= 0.02  # the lift of a handful of accounts is noise
         figure.add_scatter(
-            x=curve["share"][shown], y=curve["lift"][shown], name=_label(name), mode="lines",
+            x=plain(curve["share"][shown]), y=plain(curve["lift"][shown]), name=_label(name), mode="lines",
             line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
             hovertemplate="top %{x:.0%}: lift %{y:.1f}<extra>" + _label(name) + "</extra>",
         )  # fmt: skip
-    figure.add_hline(y=1, line={"color": "#7a8794", "dash": "dot", "width": 1})
+    figure.add_hline(y=1, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
     figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"rangemode": "tozero"}, xaxis_tickformat=".0%")
     caption = (
         "Contacting the top tenth finds as many times more churners than a random tenth as the curve is high. "
@@ -224,20 +181,20 @@ def beeswarm(
     accounts
         Size of the sample.
     """
-    figure = _figure("Contribution to the log-odds of churn (right: more likely to leave)", "")
+    figure = new_plot("Contribution to the log-odds of churn (right: more likely to leave)", "")
     for position, (value, contribution) in enumerate(zip(values, contributions, strict=True)):
         y = len(features) - 1 - position + _spread(contribution)
         known = ~np.isnan(value)
         for mask, marker in (
-            (known, {"color": np.round(value[known], 2), "coloraxis": "coloraxis"}),
+            (known, {"color": plain(value[known]), "coloraxis": "coloraxis"}),
             (~known, {"color": "#8a94a0"}),
         ):
             figure.add_scatter(
-                x=np.round(contribution[mask], 3), y=np.round(y[mask], 3), mode="markers", showlegend=False,
+                x=plain(contribution[mask]), y=plain(y[mask]), mode="markers", showlegend=False,
                 marker={**marker, "size": 4, "opacity": 0.75},
                 hovertemplate="%{x:+.2f}<extra>" + features[position] + "</extra>",
             )  # fmt: skip
-    figure.add_vline(x=0, line={"color": "#7a8794", "width": 1})
+    figure.add_vline(x=0, line={"color": QUIET_COLOUR, "width": 1})
     figure.update_layout(
         height=110 + 34 * len(features),
         yaxis={
@@ -255,86 +212,6 @@ def beeswarm(
         "a low one, grey a missing value or a word. Features are ordered by mean absolute contribution."
     )
     return Figure("beeswarm", "What drives the scores (SHAP)", caption, figure, wide=True)
-
-
-def scores_by_week(weeks: Sequence[date], edges: Sequence[float], shares: Array) -> Figure:
-    """Score histogram by week, as stacked shares of accounts per score band.
-
-    Parameters
-    ----------
-    weeks
-        Score days, oldest first.
-    edges
-        Ascending edges of the bands from 0 to 1, one more than bands.
-    shares
-        Shape (weeks, bands); rows add up to 1.
-    """
-    figure = _figure("", "Share of accounts")
-    names = _week_names(weeks)
-    for band, (low, high) in enumerate(pairwise(edges)):
-        name = f"{percent(low)} to {percent(high)}"
-        figure.add_bar(
-            x=names, y=shares[:, band], name=name, marker={"color": _STEPS[band % len(_STEPS)]},
-            hovertemplate="%{y:.1%} of accounts<extra>%{x}, score " + name + "</extra>",
-        )  # fmt: skip
-    figure.update_layout(
-        barmode="stack", bargap=0.25, xaxis={"type": "category"}, legend={"traceorder": "normal"}
-    )
-    figure.update_layout(yaxis_tickformat=".0%", yaxis_range=[0, 1])
-    caption = (
-        "Every bar is a score day, its pieces the share of accounts by score. Bars of one height per colour "
-        "mean stable scores; the alarm is raised when more than the stated share changes place."
-    )
-    return Figure("scores-by-week", "Score histogram by week", caption, figure)
-
-
-def volume_by_week(weeks: Sequence[date], scored: Sequence[int], *, low: int, high: int) -> Figure:
-    """Scored accounts by week between the bounds of the alarm."""
-    figure = _figure("", "Accounts scored")
-    figure.add_bar(
-        x=_week_names(weeks), y=list(scored), marker={"color": _COLOURS["challenger"]},
-        hovertemplate="%{x}: %{y:,}<extra></extra>", showlegend=False,
-    )  # fmt: skip
-    for limit, words in ((low, "at least"), (high, "at most")):
-        figure.add_hline(y=limit, line={"color": _LIMIT, "dash": "dash", "width": 1.5})
-        figure.add_annotation(
-            x=1.01, xref="paper", xanchor="left", y=limit, yanchor="middle", showarrow=False, align="left",
-            text=f"{words}<br>{number(limit)}", font={"color": _LIMIT, "size": 12},
-        )  # fmt: skip
-    figure.update_layout(
-        bargap=0.5,
-        xaxis={"type": "category"},
-        yaxis={"range": [0, 1.12 * max([high, *scored])]},
-        yaxis_tickformat=",d",
-        margin={"r": 70},
-    )
-    caption = f"An alarm is raised below {number(low)} and above {number(high)} predictions."
-    return Figure("volume-by-week", "Predictions by week", caption, figure)
-
-
-def _figure(x: str, y: str) -> go.Figure:
-    axis = {"title": {"font": {"size": 13}}, "automargin": True, "zeroline": False}
-    return go.Figure(
-        layout=go.Layout(
-            template=None,
-            height=380,
-            margin={"l": 10, "r": 10, "t": 14, "b": 10},
-            font={"family": "system-ui, sans-serif", "size": 13},
-            separators=f".{THIN}",
-            xaxis={**axis, "title": {"text": x, "font": {"size": 13}}},
-            yaxis={**axis, "title": {"text": y, "font": {"size": 13}}},
-            legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
-            hovermode="closest",
-        )
-    )
-
-
-def _week_names(weeks: Sequence[date]) -> list[str]:
-    """`2 Jun`, with the year where it is not that of the last week."""
-    return [
-        short_day(week).removesuffix(f" {weeks[-1].year}") if week.year == weeks[-1].year else short_day(week)
-        for week in weeks
-    ]
 
 
 def _label(candidate: str) -> str:
@@ -359,14 +236,3 @@ def _spread(x: Array) -> Array:
         sides = np.where(ranks % 2 == 0, 1, -1) * ((ranks + 1) // 2)
         offsets[members] = 0.8 * sides / crowd
     return offsets
-
-
-def _plain(value: Any) -> Any:
-    """Arrays as lists, so that the page's JSON needs no knowledge of plotly's encodings."""
-    if isinstance(value, np.ndarray):
-        return [None if isinstance(v, float) and np.isnan(v) else v for v in value.tolist()]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value

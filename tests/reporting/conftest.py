@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +32,11 @@ FEATURES = {
 TIERS = np.array(["starter", "growth", "business"])
 BANDS = np.array(["1-9", "10-49", "50-249", "250+"])
 SECTORS = np.array(["retail", "software", "health", "logistics", "education", "finance"])
+
+
+def utc(day: date, hour: int = 0) -> datetime:
+    """Moment as the lake stores it: UTC, without a zone attached."""
+    return datetime.combine(day, time(hour), UTC).replace(tzinfo=None)
 
 
 class Company:
@@ -111,14 +115,14 @@ def write_accounts(lake: Lake, company: Company) -> None:
         "employees": [25] * n,
         "founded_on": [date(2001, 1, 1)] * n,
         "signed_up_on": [date(2023, 1, 1)] * n,
-        "known_at": [datetime(2023, 1, 1)] * n,
-        "ingested_at": [datetime(2025, 6, 2, 3)] * n,
+        "known_at": [utc(date(2023, 1, 1))] * n,
+        "ingested_at": [utc(AS_OF, 3)] * n,
     }
     old = pa.table({name: columns[name] for name in table.column_names}, schema=table.arrow_schema)
     lake.overwrite(table, old)
     # A rename that becomes known on the day itself must not show yet.
     later = {name: values[:1] for name, values in columns.items()}
-    later |= {"account_name": ["Renamed too late"], "known_at": [datetime(2025, 6, 2)]}
+    later |= {"account_name": ["Renamed too late"], "known_at": [utc(AS_OF)]}
     rows = pa.table({name: later[name] for name in table.column_names}, schema=table.arrow_schema)
     lake.append(table, rows)
 
@@ -185,12 +189,12 @@ def write_operations(lake: Lake, company: Company) -> None:
             {"name": "positives", "value": 612, "low": None, "high": None, "threshold": 200, "passed": True},
             {"name": "auc_pr", "value": 0.712, "low": 0.684, "high": 0.741, "threshold": 0.65, "passed": True},
             {"name": "recall_at_top20", "value": 0.62, "low": 0.59, "high": 0.65, "threshold": 0.55, "passed": True},
-            {"name": "auc_pr_against_champion", "value": 0.01, "low": -0.004, "high": 0.02, "threshold": 0.0, "passed": True},
+            {"name": "auc_pr_against_champion", "value": 0.0, "low": -0.004, "high": 0.02, "threshold": 0.0, "passed": True},
             {"name": "scoring_seconds", "value": 6.4, "low": None, "high": None, "threshold": 120, "passed": True},
         ]  # fmt: skip
         day = AS_OF - timedelta(days)
         return Promotion(
-            "churn", day, version, outcome, words, datetime(day.year, day.month, day.day, 4), "gate:ab12",
+            "churn", day, version, outcome, words, utc(day, 4), "gate:ab12",
             "churn/2", checks, {"auc_pr": 0.712},
         )  # fmt: skip
 
@@ -218,7 +222,7 @@ def write_operations(lake: Lake, company: Company) -> None:
         pa.Table.from_pylist(
             [
                 {"step_run_id": step, "usecase": "churn", "step": step, "as_of": AS_OF, "seconds": seconds,
-                 "started_at": datetime(2025, 6, 2, 4, i), "outcome": outcome, "record_json": words, "dag_run": None}
+                 "started_at": utc(AS_OF, 4 + i), "outcome": outcome, "record_json": words, "dag_run": None}
                 for i, (step, seconds, outcome, words) in enumerate(steps)
             ],
             schema=STEP_RUNS.arrow_schema,
@@ -227,7 +231,7 @@ def write_operations(lake: Lake, company: Company) -> None:
     quarantined = {
         "ingest_id": "i", "usecase": "churn", "table_name": "invoices", "source_file": "invoices.csv",
         "source_sha256": "x", "account_key": None, "row_key": "{}", "rules": json.dumps(["amount_eur >= 0"]),
-        "reasons": "amount_eur must be >= 0, got -3", "payload": "{}", "ingested_at": datetime(2025, 6, 2, 3),
+        "reasons": "amount_eur must be >= 0, got -3", "payload": "{}", "ingested_at": utc(AS_OF, 3),
     }  # fmt: skip
     lake.append(
         QUARANTINE,
@@ -245,7 +249,7 @@ def write_ledger(lake: Lake) -> None:
         "as_of": AS_OF,
         "run_id": "run-1",
         "seq": 1,
-        "recorded_at": datetime(2025, 6, 2, 12),
+        "recorded_at": utc(AS_OF, 12),
     }
     run = {
         **common, "run_key": "k", "run_no": 1, "state": "finished", "forced": False, "planned": 3, "sent": 3,

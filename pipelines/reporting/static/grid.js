@@ -8,6 +8,7 @@
     return sign + whole.replace(/\B(?=(\d{3})+(?!\d))/g, THIN) + (rest ? "." + rest : "");
   };
   const NUMERIC = new Set(["number", "euros", "days", "percent"]);
+  const COLLATOR = new Intl.Collator();
   const TONES = { critical: "bad", high: "warn" };
 
   function element(tag, className, text) {
@@ -77,7 +78,7 @@
         state.rows.sort((a, b) => {
           const x = get(a), y = get(b);
           if (x === null || y === null) return (x === null) - (y === null) || a - b;  // missing last
-          const compared = typeof x === "string" ? x.localeCompare(y) : x - y;
+          const compared = typeof x === "string" ? COLLATOR.compare(x, y) : x - y;
           return sign * compared || a - b;
         });
       }

@@ -1,0 +1,82 @@
+"""What a figure is, and the look that all figures share.
+
+Colours are told apart in greyscale and by the colour-blind, and suit light and dark grounds; the
+page's script sets fonts and grid lines to the reader's theme.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from pipelines.reporting.words import THIN
+
+Array = npt.NDArray[np.float64]
+
+#: Thresholds and bounds of alarms.
+LIMIT_COLOUR = "#c8442f"
+#: Helping lines and what has no value.
+QUIET_COLOUR = "#7a8794"
+#: Series that need no telling apart.
+MAIN_COLOUR = "#2f7ed8"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot with its title and its description in words.
+
+    Attributes
+    ----------
+    name
+        Id of the element on the page.
+    title, caption
+        Heading, and how to read it with the main figures.
+    plot
+        The plotly figure; its title stays empty because the page has it.
+    wide
+        Whether it needs the full width of the page.
+    """
+
+    name: str
+    title: str
+    caption: str
+    plot: go.Figure
+    wide: bool = False
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """Data and layout as JSON-able values."""
+        figure = self.plot.to_plotly_json()
+        return {"data": figure["data"], "layout": figure["layout"]}
+
+    @property
+    def height(self) -> int:
+        """Height in pixels, reserved before the plot is drawn so that the page does not jump."""
+        return int(self.plot.layout.height)
+
+
+def new_plot(x: str, y: str) -> go.Figure:
+    """Empty plot with the titles of its axes."""
+    axis = {"automargin": True, "zeroline": False}
+    return go.Figure(
+        layout=go.Layout(
+            template=None,
+            height=380,
+            margin={"l": 10, "r": 10, "t": 14, "b": 10},
+            font={"family": "system-ui, sans-serif", "size": 13},
+            separators=f".{THIN}",
+            xaxis={**axis, "title": {"text": x, "font": {"size": 13}}},
+            yaxis={**axis, "title": {"text": y, "font": {"size": 13}}},
+            legend={"orientation": "h", "yanchor": "top", "y": -0.2, "x": 0},
+            hovermode="closest",
+        )
+    )
+
+
+def plain(array: Array) -> list[float | None]:
+    """Give a list of rounded numbers, NaN as None: plotly would store an array as base64."""
+    return [None if np.isnan(value) else round(value, 5) for value in array.tolist()]

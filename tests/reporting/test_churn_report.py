@@ -1,0 +1,188 @@
+"""The churn page of a complete lake, of an empty one, and what it must never show."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.churn import report
+from pipelines.settings import Settings
+
+AS_OF = date(2025, 6, 2)
+
+
+class Reader(HTMLParser):
+    """Elements, links and texts of a page; scripts apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.words: list[str] = []
+        self._script: dict[str, str | None] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if found.get("id"):
+            self.ids.append(str(found["id"]))
+        self.links += [str(found[name]) for name in ("href", "src") if found.get(name)]
+        if tag == "script":
+            self._script = found
+            self.scripts.append((found, ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._script = None
+
+    def handle_data(self, data: str) -> None:
+        if self._script is not None:
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = (attributes, text + data)
+        else:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+    def grid(self) -> dict[str, Any]:
+        [text] = [text for attributes, text in self.scripts if attributes.get("class") == "grid-data"]
+        found = json.loads(text)
+        assert isinstance(found, dict)
+        return found
+
+
+def read(path: Path) -> Reader:
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    return reader
+
+
+def values(grid: dict[str, Any], name: str) -> list[Any]:
+    column = grid["data"][name]
+    return [column["d"][i] for i in column["i"]] if "d" in column else column["v"]
+
+
+@pytest.fixture(scope="module")
+def record(settings: Settings) -> dict[str, Any]:
+    return report.run(AS_OF, settings=settings)
+
+
+@pytest.fixture(scope="module")
+def page(record: dict[str, Any]) -> Reader:
+    return read(Path(record["page"]))
+
+
+@pytest.fixture(scope="module")
+def index(record: dict[str, Any]) -> Reader:
+    return read(Path(record["index"]))
+
+
+def test_nothing_is_missing_when_everything_ran(record: dict[str, Any]) -> None:
+    assert record["missing"] == []
+    assert record["alarms"] >= 1
+
+
+def test_the_list_comes_first_and_is_complete(page: Reader) -> None:
+    grid = page.grid()
+    assert grid["count"] == 600
+    assert values(grid, "rank") == list(range(1, 601))
+    assert values(grid, "score") == sorted(values(grid, "score"), reverse=True)
+    assert page.ids.index("churn-list") < page.ids.index("model")
+    assert grid["filters"][0]["values"] == ["critical", "high", "medium", "low"]
+
+
+def test_names_are_those_known_before_the_day(page: Reader) -> None:
+    names = values(page.grid(), "account_name")
+    assert "Blue Works 0" in names
+    assert "Renamed too late" not in names
+
+
+def test_a_hostile_name_stays_text(page: Reader, record: dict[str, Any]) -> None:
+    assert '</script><script>alert("x")</script> & =1+1' in values(page.grid(), "account_name")
+    assert "<script>alert" not in Path(record["page"]).read_text(encoding="utf-8")
+    assert all(a.get("src") or a.get("type") == "application/json" for a, _ in page.scripts)
+
+
+def test_only_the_list_names_accounts(page: Reader, index: Reader) -> None:
+    elsewhere = page.text + index.text
+    elsewhere += "".join(text for a, text in page.scripts if a.get("class") != "grid-data")
+    assert "001A0000" not in elsewhere
+    assert "Blue Works" not in elsewhere
+    # The refused row of account 001A00000002 is listed by its pseudonym.
+    key = f"{2 * 2654435761 % 16**12:012x}{2:012x}"
+    assert key in page.text
+    assert "Owner is inactive" in page.text
+
+
+def test_pages_need_no_network(page: Reader, index: Reader, record: dict[str, Any]) -> None:
+    root = Path(record["page"]).parent
+    for reader in (page, index):
+        for link in reader.links:
+            if link.startswith(("data:", "http://127.0.0.1:5000")):
+                continue
+            file, _, anchor = link.partition("#")
+            assert not file or (root / file).exists(), link
+            assert not anchor or anchor in reader.ids, link
+
+
+def test_ids_are_unique(page: Reader, index: Reader) -> None:
+    for reader in (page, index):
+        assert len(reader.ids) == len(set(reader.ids))
+
+
+def test_every_part_is_there(page: Reader) -> None:
+    drawn = {a["data-target"] for a, _ in page.scripts if a.get("class") == "figure-data"}
+    assert drawn == {
+        "precision-recall", "gain", "lift", "calibration", "beeswarm", "scores-by-week", "volume-by-week",
+    }  # fmt: skip
+    for words in (
+        "churn/3: promoted",
+        "Passed: AUC-PR is 0.712",
+        "0.684 to 0.741",
+        "usage trend alone",
+        "Observed rate",
+        "plan_tier=starter moved most",
+        "On an unpaid trial",
+        "balanced",
+        "predictions/churn_scores",
+        "Out of time",
+    ):
+        assert words in page.text, words
+
+
+def test_control_room_says_what_is_late_and_what_failed(index: Reader) -> None:
+    assert "5 tables are late or missing: Subscriptions, Usage events" in index.text
+    assert "3 sent = 2 ok + 1 failed + 0 unknown" in index.text
+    assert "SinkError: no" in index.text
+    assert "amount_eur >= 0" in index.text
+    assert "millrace ingest churn" in index.text
+
+
+def test_a_day_without_scores_says_which_command_makes_them(settings: Settings) -> None:
+    record = report.run(AS_OF + timedelta(1), settings=settings)
+    assert {"worklist", "beeswarm", "findings"} <= set(record["missing"])
+    text = read(Path(record["page"])).text
+    assert "millrace score churn --as-of 2025-06-03" in text
+
+
+def test_an_empty_lake_has_a_page_too(tmp_path: Path) -> None:
+    record = report.run(AS_OF, settings=Settings(var=tmp_path))
+    assert len(record["missing"]) == 7
+    page, index = read(Path(record["page"])), read(Path(record["index"]))
+    for command in ("score", "train", "monitor", "publish"):
+        assert f"millrace {command} churn --as-of 2025-06-02" in page.text
+    assert "11 tables are late or missing" in index.text
+    assert "No step has run yet" in index.text
+
+
+def test_the_same_day_gives_the_same_page(settings: Settings) -> None:
+    first = Path(report.run(AS_OF, settings=settings)["page"]).read_bytes()
+    assert Path(report.run(AS_OF, settings=settings)["page"]).read_bytes() == first

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from features.schemas import Column, DType, Table
+from pipelines.io.lake import Lake
+from pipelines.reporting import control_room
+from pipelines.reporting.control_room import Watched
+from pipelines.settings import Settings
+
+AS_OF = date(2025, 6, 2)
+DAILY = Table(
+    "raw/daily",
+    "Days.",
+    (Column("as_of", DType.DATE, "Day."), Column("n", DType.INTEGER, "N.")),
+    ("as_of",),
+    ("as_of",),
+)
+STAMPED = Table("raw/stamped", "Moments.", (Column("known_at", DType.TIMESTAMP, "Known."),), ("known_at",))
+
+
+def days(lake: Lake, *back: int) -> None:
+    rows = [{"as_of": AS_OF - timedelta(n), "n": n} for n in back]
+    lake.append(DAILY, pa.Table.from_pylist(rows, schema=DAILY.arrow_schema))
+
+
+@pytest.mark.parametrize(
+    ("back", "state", "newest"),
+    [((7, 9), "fresh", 7), ((8, 20), "late", 8), ((-3, 2), "fresh", 2), ((-3,), "late", None)],
+)
+def test_freshness_from_partitions(
+    tmp_path: Path, back: tuple[int, ...], state: str, newest: int | None
+) -> None:
+    """Days after the day of the page do not count: a page of a past day looks as it did then."""
+    lake = Lake(tmp_path)
+    days(lake, *back)
+    [found] = control_room.freshness(lake, [Watched("raw/daily", "Daily", "as_of", 7, "x")], AS_OF)
+    assert found.state == state
+    assert found.newest == (None if newest is None else AS_OF - timedelta(newest))
+    assert found.rows == len(back)
+    assert found.written_at is not None
+
+
+def test_freshness_from_timestamps_and_of_a_missing_table(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    moment = pa.array([1_748_649_600_000_000], pa.timestamp("us"))  # 2025-05-31 00:00
+    lake.append(STAMPED, pa.table({"known_at": moment}, schema=STAMPED.arrow_schema))
+    watched = [
+        Watched("raw/stamped", "Stamped", "known_at", 2, "x"),
+        Watched("raw/none", "None", "as_of", 2, "x"),
+    ]
+    stamped, none = control_room.freshness(lake, watched, AS_OF)
+    assert (stamped.state, stamped.newest) == ("fresh", date(2025, 5, 31))
+    assert (none.state, none.newest, none.version) == ("missing", None, None)
+
+
+def test_publish_runs_in_their_present_state(settings: Settings) -> None:
+    [run] = control_room.publish_runs(Lake.of(settings), AS_OF)
+    assert run["balanced"] is True
+    assert run["state"] == "finished"
+    assert control_room.publish_runs(Lake.of(settings), AS_OF - timedelta(1)) == []
+
+
+def test_quarantine_counts_by_rule(settings: Settings) -> None:
+    assert control_room.quarantine(Lake.of(settings), "churn") == [
+        {"table": "invoices", "rules": ["amount_eur >= 0"], "rows": 3}
+    ]
+
+
+def test_steps_show_their_newest_run_and_why_it_failed(settings: Settings) -> None:
+    steps = control_room.step_runs(Lake.of(settings), AS_OF)
+    assert [(s["step"], s["outcome"], s["words"]) for s in steps] == [
+        ("prepare", "ok", ""),
+        ("score", "ok", ""),
+        ("publish", "failed", "SinkError: no"),
+    ]
