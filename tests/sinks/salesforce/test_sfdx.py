@@ -6,13 +6,16 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from pipelines.churn.schemas import RISK_LEVELS, SCORES
+from pipelines.churn.schemas import RISK_LEVELS
 from pipelines.sinks.emulator.objects import SFDX_SOURCE, load_schema
 
 PACKAGE = SFDX_SOURCE.parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NS = "{http://soap.sforce.com/2006/04/metadata}"
 OBJECT = "Churn_Score__c"
 FILES = sorted(PACKAGE.rglob("*.xml"))
@@ -177,25 +180,51 @@ def test_the_integration_user_has_no_more_than_it_needs() -> None:
     assert [g.findtext(f"{NS}name") for g in root.findall(f"{NS}userPermissions")] == ["ApiEnabled"]
 
 
-def test_every_column_of_the_scores_has_a_field_that_holds_its_values() -> None:
-    """What is scored is what customer success sees; facts for machines and the pseudonym stay behind."""
-    special = {"mrr_eur": "MRR_EUR__c", "account_key": None, "reasons_json": None}
-    fields = {f.name: f for f in load_schema()[OBJECT.lower()].fields}
-    mapped = {}
-    for column in SCORES.columns:
-        name = special.get(column.name, f"{column.name.title()}__c")
-        if name is not None:
-            mapped[name] = column
-    editable = {f.name for f in fields.values() if f.name.endswith("__c") and f.updateable}
-    assert set(mapped) | {"External_Id__c", "Account__c"} == editable
+def exported() -> dict[str, dict[str, Any]]:
+    """Columns of the outbound contract, by name."""
+    path = ROOT / "dbt_project" / "models" / "marts" / "exports" / "_exports__models.yml"
+    (model,) = [
+        m for m in yaml.safe_load(path.read_text())["models"] if m["name"] == "exp_salesforce__churn_scores"
+    ]
+    return {column["name"]: column for column in model["columns"]}
+
+
+def test_what_is_exported_is_exactly_what_the_integration_user_may_write() -> None:
+    """A column without a field fails the job; a field without a column shows nothing, for ever."""
+    sobject = load_schema()[OBJECT.lower()]
+    fields = set()
+    for name in exported():
+        relationship, dot, key = name.partition(".")
+        field = sobject.by_relationship[relationship.lower()] if dot else sobject.get(name)
+        assert field is not None, name
+        assert not dot or (field.reference_to, key) == ("Account", "Millrace_Account_Id__c")
+        fields.add(field.name)
+    assert fields == {f.name for f in sobject.fields if f.name.endswith("__c") and f.updateable}
+
+
+def test_the_fields_hold_what_the_contract_lets_through() -> None:
+    sobject = load_schema()[OBJECT.lower()]
     types = {
-        "string": {"string", "picklist", "textarea"},
-        "number": {"double"},
-        "integer": {"double"},
+        "varchar": {"string", "textarea", "picklist"},
+        "double": {"double"},
+        "bigint": {"double"},
         "date": {"date"},
     }
-    for name, column in mapped.items():
-        assert fields[name].type in types[column.dtype.value], name
-        if column.allowed:
-            assert [value for value, _ in fields[name].picklist] == list(column.allowed)
-            assert fields[name].restricted
+    compared = 0
+    for name, column in exported().items():
+        field = sobject.get(name)
+        if field is None:  # the parent's id
+            continue
+        meta = column["config"]["meta"]
+        assert field.type in types[column["data_type"]], name
+        assert field.length == meta.get("max_length", field.length), name
+        assert column["data_type"] != "bigint" or field.scale == 0, name
+        assert meta.get("maximum", 0) < 10 ** (field.precision - field.scale), name
+        compared += 1
+    assert compared == len(exported()) - 1
+    levels = sobject.get("Risk_Level__c")
+    assert levels is not None
+    assert levels.restricted
+    (test,) = exported()["Risk_Level__c"]["data_tests"]
+    assert [value for value, _ in levels.picklist] == list(RISK_LEVELS)
+    assert set(test["accepted_values"]["arguments"]["values"]) == set(RISK_LEVELS)
