@@ -3,7 +3,8 @@
 A contact is a point before or after an HTTP exchange or a commit to the lake: everything that can be
 half done. The hooks live here, not in the code under test.
 
-Usage: ``python chaos_driver.py CONFIG.json KILL_AT`` (0: never). Prints the report as JSON.
+Reads one line of JSON from standard input once everything is imported (``kill_at`` 0: never), so that
+the next process can get ready while one works. Prints the report as JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,9 +58,9 @@ def arm(kill_at: int) -> None:
     Lake.append = watched(Lake.append, lambda table: f"commit to {table.name}")  # type: ignore[method-assign]
 
 
-def main(config_path: str, kill_at: str) -> int:
-    config = json.loads(Path(config_path).read_text())
-    arm(int(kill_at))
+def main() -> int:
+    config = json.loads(sys.stdin.readline())
+    arm(config["kill_at"])
     settings = Settings.load()
     quick = Backoff(attempts=6, base_s=0.001, cap_s=0.02)
     try:
@@ -93,4 +93,4 @@ def main(config_path: str, kill_at: str) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(*sys.argv[1:]))
+    raise SystemExit(main())

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,6 +38,37 @@ FAULTS = Faults(
     lock_row=0.03,
     fail_job=0.10,
 )
+
+
+class Drivers:
+    """Driver processes, one ahead: the next one imports while the present one works."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self._ready = self._spawn()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ready.kill()
+        self._ready.communicate()
+
+    def _spawn(self) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            [sys.executable, str(DRIVER)],
+            env=self._environment,
+            text=True,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+        )
+
+    def run(self, order: dict[str, Any]) -> tuple[int, str, str]:
+        process, self._ready = self._ready, self._spawn()
+        output, errors = process.communicate(json.dumps(order) + "\n", timeout=60)
+        return process.returncode, output, errors
 
 
 def rescored(rows: pa.Table) -> pa.Table:
@@ -88,32 +119,25 @@ def test_publish_survives_faults_and_kills(bench: Any, tmp_path: Path) -> None:
     }
     bench.org.faults = FAULTS
     draw = random.Random(SEED)
-    config_path = tmp_path / "config.json"
     killed, outages, report = 0, 0, None
     places: set[str] = set()
-    while report is None:
-        # The first nine lives work for the first rows, the others for the second.
-        config_path.write_text(json.dumps(config | {"rows": str(first if killed < 9 else second)}))
-        kill_at = draw.randint(4, 60) if killed < KILLS else 0
-        done = subprocess.run(
-            [sys.executable, str(DRIVER), str(config_path), str(kill_at)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        if done.returncode == -signal.SIGKILL:
-            killed += 1
-            places.add(done.stderr.splitlines()[-1])
-        elif done.returncode == 5:  # more faults in a row than the bounded retries bear
-            outages += 1
-            assert outages < 30, done.stderr
-        else:
-            assert done.returncode == 0, done.stderr
-            found = json.loads(done.stdout)
-            if killed >= KILLS:
-                report = found
+    with Drivers(environment) as drivers:
+        while report is None:
+            # The first nine lives work for the first rows, the others for the second.
+            order = config | {"rows": str(first if killed < 9 else second)}
+            returncode, output, errors = drivers.run(
+                order | {"kill_at": draw.randint(4, 60) if killed < KILLS else 0}
+            )
+            if returncode == -signal.SIGKILL:
+                killed += 1
+                places.add(errors.splitlines()[-1])
+            elif returncode == 5:  # more faults in a row than the bounded retries bear
+                outages += 1
+                assert outages < 30, errors
+            else:
+                assert returncode == 0, errors
+                if killed >= KILLS:
+                    report = json.loads(output)
     injected = bench.org.injected
     bench.org.faults = Faults()
 

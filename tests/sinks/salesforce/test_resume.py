@@ -53,6 +53,7 @@ def jobs_in_org(bench: Any) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("crash", "jobs", "states"),
     [
+        (dies_before(RunLedger, "record_rows"), 3, {"JobComplete": 3}),
         (dies_before(RunLedger, "begin"), 3, {"JobComplete": 3}),
         (dies_after(RunLedger, "begin"), 3, {"JobComplete": 3}),
         # Created in Salesforce, unknown to us: found, aborted, made anew.
