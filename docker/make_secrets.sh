@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make the secret files that compose.yaml mounts. Files that exist are kept: run it again after an
-# upgrade to get those that are new. Needs openssl.
+# upgrade to get those that are new.
 #
 #   docker/make_secrets.sh [FOLDER]        default: docker/secrets, which git ignores
 #
@@ -25,7 +25,8 @@ put() { # put NAME: standard input becomes the file, in one step, unless it exis
   chmod 0444 "$path.new"
   mv "$path.new" "$path"
 }
-hex() { openssl rand -hex "$1" | tr -d '\n'; }
+random() { head -c "$1" /dev/urandom; }
+hex() { random "$1" | od -An -vtx1 | tr -d ' \n'; }
 
 hex 24 | put postgres_password
 hex 24 | put airflow_db_password
@@ -34,7 +35,7 @@ hex 24 | put mlflow_db_password
 printf 'postgresql+psycopg://airflow:%s@postgres:5432/airflow' "$(<"$folder/airflow_db_password")" | put airflow_db_url
 printf 'postgresql+psycopg://mlflow:%s@postgres:5432/mlflow' "$(<"$folder/mlflow_db_password")" | put mlflow_db_url
 
-openssl rand -base64 32 | tr '+/' '-_' | tr -d '\n' | put airflow_fernet_key
+random 32 | base64 | tr '+/' '-_' | tr -d '\n' | put airflow_fernet_key
 hex 64 | put airflow_jwt_secret
 hex 32 | put airflow_secret_key
 printf '{"admin": "%s", "viewer": "%s"}\n' "$(hex 12)" "$(hex 12)" | put airflow_passwords
