@@ -65,7 +65,7 @@ _WORDS = {
         "Customer success contacts more accounts that would have stayed and misses more that leave than "
         "the gate promised.",
         "Run churn_train for the current month; if its challenger passes no gate, roll back to the last "
-        "version that held (`millrace rollback churn`).",
+        "version that held (`millrace rollback churn --why ...`).",
     ),
 }
 

@@ -161,6 +161,7 @@ def build(
             "tables": tables,
             "late": late,
             "unbalanced": unbalanced,
+            "failed": [step for step in steps if step["outcome"] != "ok"],
             "use_cases": use_cases,
             "steps": steps,
             "quarantined": quarantined,
@@ -206,12 +207,12 @@ def _links(site: Site, settings: Settings) -> list[tuple[str, str, str | Missing
     """Title, description, and address relative to the site or what is missing."""
     found: list[tuple[str, str, str | Missing]] = []
     for title, words, file, command in (
-        ("dbt docs", "Every feature with its meaning, unit and lineage.", "dbt/index.html", "make demo"),
+        ("dbt docs", "Every feature with its meaning, unit and lineage.", "dbt_docs/index.html", "make demo"),
         (
             "Data Docs",
             "Great Expectations: what was checked, on which rows.",
-            "gx/index.html",
-            "make demo",
+            "data_docs/index.html",
+            "millrace score churn",
         ),
     ):
         exists = (site.root / file).exists()

@@ -161,6 +161,7 @@ def test_every_part_is_there(page: Reader) -> None:
 def test_control_room_says_what_is_late_and_what_failed(index: Reader) -> None:
     assert "5 tables are late or missing: Subscriptions, Usage events" in index.text
     assert "3 sent = 2 ok + 1 failed + 0 unknown" in index.text
+    assert "The last run failed: churn publish" in index.text
     assert "SinkError: no" in index.text
     assert "amount_eur >= 0" in index.text
     assert "millrace ingest churn" in index.text

@@ -2,14 +2,18 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from features.schemas import Column, DType, Table
 from pipelines.io.lake import Lake
+from pipelines.monitoring.alarms import Alarm
+from pipelines.monitoring.schemas import Severity
 from pipelines.reporting import control_room
-from pipelines.reporting.control_room import Watched
+from pipelines.reporting.control_room import Freshness, UseCaseState, Watched
+from pipelines.reporting.site import PAGES, Site
 from pipelines.settings import Settings
 
 AS_OF = date(2025, 6, 2)
@@ -78,3 +82,37 @@ def test_steps_show_their_newest_run_and_why_it_failed(settings: Settings) -> No
         ("score", "ok", ""),
         ("publish", "failed", "SinkError: no"),
     ]
+
+
+def build(settings: Settings, root: Path, **changes: Any) -> str:
+    given: dict[str, Any] = {"tables": [], "use_cases": [], "steps": [], "quarantined": []}
+    page = control_room.build(Site(root), settings, AS_OF, **(given | changes))
+    return page.read_text(encoding="utf-8")
+
+
+def test_all_quiet_is_said_only_when_it_is(settings: Settings, tmp_path: Path) -> None:
+    quiet = "All quiet"
+    page = PAGES[1]
+    lost = {**control_room.publish_runs(Lake.of(settings), AS_OF)[0], "balanced": False}
+    alarm = Alarm("churn", AS_OF, "auc_pr", Severity.CRITICAL, 0.5, 0.6, "all", "AUC-PR 0.5", "m", "f")
+    step = {**control_room.step_runs(Lake.of(settings), AS_OF)[0], "outcome": "failed"}
+    late = Freshness(Watched("raw/x", "X", "as_of", 7, "c"), None, "late")
+    assert quiet in build(settings, tmp_path)
+    for changes in (
+        {"use_cases": [UseCaseState(page, None, lost, [])]},
+        {"use_cases": [UseCaseState(page, None, None, [alarm])]},
+        {"steps": [step]},
+        {"tables": [late]},
+    ):
+        assert quiet not in build(settings, tmp_path, **changes), changes
+
+
+def test_docs_are_linked_once_they_are_built(settings: Settings, tmp_path: Path) -> None:
+    assert "Not built yet" in build(settings, tmp_path)
+    for folder in ("dbt_docs", "data_docs"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "index.html").touch()
+    text = build(settings, tmp_path)
+    assert "Not built yet" not in text
+    assert 'href="dbt_docs/index.html"' in text
+    assert 'href="data_docs/index.html"' in text

@@ -37,7 +37,7 @@ def test_inline_escapes_before_it_marks_code() -> None:
 def test_assets_are_beside_the_page_and_the_library_is_copied_once(tmp_path: Path) -> None:
     site = Site(tmp_path)
     context = {
-        "as_of": None, "alarms": [], "tables": [], "late": [], "unbalanced": [], "use_cases": [],
+        "as_of": None, "alarms": [], "tables": [], "late": [], "unbalanced": [], "failed": [], "use_cases": [],
         "steps": [], "quarantined": [], "links": [],
     }  # fmt: skip
     page = site.render("index.html", "index.html.j2", context)
