@@ -33,7 +33,8 @@ from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Lake
 from pipelines.io.quality import quality_audit
 from pipelines.settings import Settings
-from pipelines.sources import churn
+from pipelines.sources import churn, ravenstack
+from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile, discover
 from pipelines.sources.landed import INGESTS, QUARANTINE, SOURCES, SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
@@ -41,7 +42,13 @@ from pipelines.sources.staging import FileOutcome, Staging
 
 log = logging.getLogger(__name__)
 
+#: Raw tables of a use case, in landing order.
 LAYOUTS: dict[str, tuple[RawLayout, ...]] = {"churn": churn.LAYOUTS}
+
+#: Sources whose files are in layouts of their own.
+ADAPTERS: dict[tuple[str, str], Adapter] = {
+    ("churn", "ravenstack"): Adapter(ravenstack.LAYOUTS, ravenstack.adapt),
+}
 
 #: Called after each file: its name, files done, files in all.
 Progress = Callable[[str, int, int], None]
@@ -75,12 +82,16 @@ class IngestReport:
     source: str
     ingest_id: str
     tables: tuple[TableReport, ...]
+    #: Files of a source with an adapter: ``landed`` are the rows taken over into ``tables``.
+    adapted: tuple[TableReport, ...] = ()
+    #: Cross-checks of an adapter in words.
+    notes: tuple[str, ...] = ()
 
     def reasons(self) -> list[tuple[str, str, int]]:
         """Quarantined rows as (table, rule, rows), most frequent first within a table."""
         return [
             (report.table, rule, count)
-            for report in self.tables
+            for report in (*self.adapted, *self.tables)
             for rule, count in sorted(report.rules.items(), key=lambda item: (-item[1], item[0]))
         ]
 
@@ -112,7 +123,8 @@ def ingest(
         Stamp of the landed rows, UTC without a zone. An argument, so that a repeated run can be
         exactly the same.
     source
-        ``native`` for files in the raw layouts. A lake belongs to one source.
+        ``native`` for files in the raw layouts, or the name of an adapter (``ravenstack``). A lake
+        belongs to one source.
     progress
         Called after each file.
     quality_checks
@@ -133,28 +145,41 @@ def ingest(
         is running.
     """
     lake = lake or Lake.of(settings)
-    layouts = LAYOUTS[usecase]
+    layouts, adapter = LAYOUTS[usecase], _adapter(usecase, source)
     with _one_at_a_time(settings, usecase):
-        delivered = discover(files, layouts)
         _check_source(lake, usecase, source)
+        delivered = discover(files, adapter.layouts if adapter else layouts)
         key = settings.load_pseudonym_key()
         _check_key(lake, usecase, layouts, key)
-        _check_references(lake, usecase, delivered)
         ingest_id = _identity(source, delivered)
         with _workspace(settings, ingest_id) as folder:
             staging = Staging(
                 folder, lake, usecase=usecase, ingest_id=ingest_id, key=key, ingested_at=ingested_at
             )
             try:
+                adapted = Adapted((), ())
+                if adapter:
+                    adapted = adapter.adapt(staging, delivered, folder / "adapted")
+                    delivered = discover(folder / "adapted", layouts)
+                _check_references(lake, usecase, delivered)
                 outcomes = _stage(staging, delivered, lake, usecase, progress)
                 if quality_checks:
                     _check_quality(staging, usecase, layouts, settings)
                 _claim(lake, usecase, source, ingested_at)
-                _land_quarantine(lake, staging, outcomes)
-                _land_rows(lake, usecase, source, ingest_id, ingested_at, outcomes)
+                _land_quarantine(lake, staging, [*adapted.outcomes, *outcomes])
+                _land_rows(lake, usecase, outcomes, ingest_id)
+                done = _worth_noting(lake, usecase, [*adapted.outcomes, *outcomes])
+                _note(lake, done, usecase, source, ingest_id, ingested_at)
             finally:
                 staging.close()
-    return IngestReport(usecase, source, ingest_id, _reports(layouts, outcomes))
+    return IngestReport(
+        usecase=usecase,
+        source=source,
+        ingest_id=ingest_id,
+        tables=_reports(outcomes),
+        adapted=_reports(adapted.outcomes),
+        notes=adapted.notes,
+    )
 
 
 # ------------------------------------------------------------------------------- before any row
@@ -165,6 +190,15 @@ def _identity(source: str, delivered: Sequence[DeliveredFile]) -> str:
     for file in delivered:
         digest.update(f"\n{file.name} {file.sha256}".encode())
     return digest.hexdigest()[:12]
+
+
+def _adapter(usecase: str, source: str) -> Adapter | None:
+    if source == "native":
+        return None
+    known = [name for case, name in ADAPTERS if case == usecase]
+    if source not in known:
+        raise ConfigError(f"source of {usecase} must be native or one of {known}, got {source!r}")
+    return ADAPTERS[usecase, source]
 
 
 def _check_source(lake: Lake, usecase: str, source: str) -> None:
@@ -319,58 +353,71 @@ def _land_quarantine(lake: Lake, staging: Staging, outcomes: Sequence[FileOutcom
         lake.append(QUARANTINE, bad.cast(QUARANTINE.arrow_schema))
 
 
-def _land_rows(
+def _land_rows(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome], ingest_id: str) -> None:
+    for outcome in outcomes:
+        table = landed_table(usecase, outcome.file.layout)
+        metadata = {"ingest_id": ingest_id, "source_file": outcome.file.name}
+        for path in outcome.staged:
+            rows = pa_parquet.read_table(path).select(table.column_names).cast(table.arrow_schema)
+            lake.append(table, rows, metadata=metadata)
+        if not lake.exists(table.name):  # delivered without a row: readers need the columns
+            lake.append(table, table.arrow_schema.empty_table(), metadata=metadata)
+
+
+def _worth_noting(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
+    """Files not in the ledger yet, and those from which something new was landed or quarantined."""
+    entries = lake.read(INGESTS, missing_ok=True).to_pylist()
+    known = {(row["table_name"], row["source_sha256"]) for row in entries if row["usecase"] == usecase}
+    return [
+        outcome
+        for outcome in outcomes
+        if (outcome.file.layout.table.name, outcome.file.sha256) not in known
+        or outcome.staged
+        or outcome.new_quarantined
+    ]
+
+
+def _note(
     lake: Lake,
+    outcomes: Sequence[FileOutcome],
     usecase: str,
     source: str,
     ingest_id: str,
     ingested_at: datetime,
-    outcomes: Sequence[FileOutcome],
 ) -> None:
-    finished: list[dict[str, Any]] = []
-    for outcome in outcomes:
-        table = landed_table(usecase, outcome.file.layout)
-        for path in outcome.staged:
-            rows = pa_parquet.read_table(path).select(table.column_names).cast(table.arrow_schema)
-            lake.append(table, rows, metadata={"ingest_id": ingest_id, "source_file": outcome.file.name})
-        if not outcome.skipped and (outcome.landed or outcome.new_quarantined or not outcome.unresolved):
-            finished.append(_ledger_row(outcome, usecase, source, ingest_id, ingested_at))
-    if finished:
-        lake.append(INGESTS, pa.Table.from_pylist(finished, schema=INGESTS.arrow_schema))
+    """Enter files in the ledger: from here on they are done."""
+    rows = [
+        {
+            "ingest_id": ingest_id,
+            "usecase": usecase,
+            "table_name": outcome.file.layout.table.name,
+            "source_file": outcome.file.name,
+            "source_sha256": outcome.file.sha256,
+            "source": source,
+            "rows_read": outcome.read,
+            "landed": outcome.landed,
+            "already_landed": outcome.already_landed,
+            "duplicates": outcome.duplicates,
+            "quarantined": outcome.quarantined,
+            "unresolved": outcome.unresolved,
+            "ingested_at": ingested_at,
+        }
+        for outcome in outcomes
+    ]
+    if rows:
+        lake.append(INGESTS, pa.Table.from_pylist(rows, schema=INGESTS.arrow_schema))
 
 
-def _ledger_row(
-    outcome: FileOutcome, usecase: str, source: str, ingest_id: str, ingested_at: datetime
-) -> dict[str, Any]:
-    return {
-        "ingest_id": ingest_id,
-        "usecase": usecase,
-        "table_name": outcome.file.layout.table.name,
-        "source_file": outcome.file.name,
-        "source_sha256": outcome.file.sha256,
-        "source": source,
-        "rows_read": outcome.read,
-        "landed": outcome.landed,
-        "already_landed": outcome.already_landed,
-        "duplicates": outcome.duplicates,
-        "quarantined": outcome.quarantined,
-        "unresolved": outcome.unresolved,
-        "ingested_at": ingested_at,
-    }
-
-
-def _reports(layouts: Sequence[RawLayout], outcomes: Sequence[FileOutcome]) -> tuple[TableReport, ...]:
+def _reports(outcomes: Sequence[FileOutcome]) -> tuple[TableReport, ...]:
     reports = []
-    for layout in layouts:
-        mine = [outcome for outcome in outcomes if outcome.file.layout is layout]
-        if not mine:
-            continue
+    for name in dict.fromkeys(outcome.file.layout.table.name for outcome in outcomes):
+        mine = [outcome for outcome in outcomes if outcome.file.layout.table.name == name]
         rules: Counter[str] = Counter()
         for outcome in mine:
             rules.update(outcome.rules)
         reports.append(
             TableReport(
-                table=layout.table.name,
+                table=name,
                 files=len(mine),
                 files_known=sum(outcome.skipped for outcome in mine),
                 read=sum(outcome.read for outcome in mine),
@@ -379,7 +426,7 @@ def _reports(layouts: Sequence[RawLayout], outcomes: Sequence[FileOutcome]) -> t
                 duplicates=sum(outcome.duplicates for outcome in mine),
                 quarantined=sum(outcome.quarantined for outcome in mine),
                 rules=dict(rules),
-                undeclared=tuple(sorted({name for outcome in mine for name in outcome.file.undeclared})),
+                undeclared=tuple(sorted({column for outcome in mine for column in outcome.file.undeclared})),
             )
         )
     return tuple(reports)

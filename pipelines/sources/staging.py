@@ -101,13 +101,14 @@ class Staging:
         for layout in layouts:
             for _, table, column in layout.references:
                 name = f"raw/{self.usecase}_{table}"
-                self.con.execute(
-                    f"create temp table if not exists {quoted(f'known_{table}')} (value varchar)"
+                rows = (
+                    self.lake.dataset(name)
+                    if self.lake.exists(name)
+                    else pa.table({column: pa.array([], "string")})
                 )
-                if self.lake.exists(name):
-                    self.con.register("known_rows", self.lake.dataset(name))
-                    self._add_known(table, column, "known_rows")
-                    self.con.unregister("known_rows")
+                self.con.register("known_rows", rows)
+                self.make_known(table, column, "known_rows")
+                self.con.unregister("known_rows")
 
     def stage(self, file: DeliveredFile) -> FileOutcome:
         """Validate one file and set its new rows aside.
@@ -117,20 +118,42 @@ class Staging:
         DataContractError
             The file cannot be read to its end, or the rows do not add up.
         """
-        layout, con = file.layout, self.con
-        table = landed_table(self.usecase, layout)
-        load(con, file)
-        self._pseudonymise(layout)
-        rules = check(con, layout)
-        explain(con, rules)
-        fates.prepare(con, layout, table)
+        self.examine(file)
+        table = landed_table(self.usecase, file.layout)
+        fates.prepare(self.con, file.layout, table)
         landed = self.lake.dataset(table.name) if self.lake.exists(table.name) else None
-        fates.decide(con, table, landed=landed, staged=self._staged.get(table.name, []))
-        outcome = self._count(file, [reference_rule(*r).words for r in layout.references])
+        fates.decide(self.con, table, landed=landed, staged=self._staged.get(table.name, []))
+        outcome = self._count(file)
         self._quarantine(file)
         self._set_aside(file, table, outcome)
         outcome.balance()
         return outcome
+
+    def examine(self, file: DeliveredFile) -> None:
+        """Make the tables ``checked`` and ``verdicts`` of one file."""
+        load(self.con, file)
+        self._pseudonymise(file.layout)
+        explain(self.con, check(self.con, file.layout))
+
+    def settle(self, file: DeliveredFile) -> FileOutcome:
+        """Quarantine the rows with a verdict of a file that an adapter reads; the rest is its to use."""
+        self.con.execute(
+            "create or replace temp table fates (row_number bigint, fate varchar, reason varchar)"
+        )
+        outcome = self._count(file)
+        outcome.landed = outcome.read - outcome.quarantined
+        self._quarantine(file)
+        outcome.balance()
+        return outcome
+
+    def make_known(self, table: str, column: str, rows: str) -> None:
+        """Let later files refer to the values of ``column`` in the scratch relation ``rows``."""
+        known = quoted(f"known_{table}")
+        self.con.execute(f"create temp table if not exists {known} (value varchar)")
+        self.con.execute(
+            f"insert into {known} select distinct {quoted(column)} from {rows}"
+            f" where {quoted(column)} not in (select value from {known})"
+        )
 
     def staged(self, table: Table) -> duckdb.DuckDBPyRelation | None:
         """Rows of a table that wait to be landed; None if there are none."""
@@ -144,6 +167,8 @@ class Staging:
 
     def _pseudonymise(self, layout: RawLayout) -> None:
         """Hash the subjects that no earlier file of this ingest named."""
+        if layout.subject is None:
+            return
         subject = quoted(layout.subject)
         new: pa.Table = self.con.sql(
             f"select distinct {subject}::varchar as natural_id from delivered where {subject} is not null"
@@ -155,9 +180,10 @@ class Staging:
         self.con.execute("insert into pseudonyms from hashed")
         self.con.unregister("hashed")
 
-    def _count(self, file: DeliveredFile, references: list[str]) -> FileOutcome:
+    def _count(self, file: DeliveredFile) -> FileOutcome:
         """Count rows and reasons; rows that fail nothing but a reference may be cured later."""
         outcome = FileOutcome(file)
+        references = [reference_rule(*reference).words for reference in file.layout.references]
         (
             outcome.read,
             bad,
@@ -204,6 +230,7 @@ class Staging:
             "sha256": file.sha256,
             "ingested_at": self.ingested_at,
         }
+        subject = f"p.natural_id = d.{quoted(layout.subject)}::varchar" if layout.subject else "false"
         row = fixed.format(
             subject="p.pseudonym",
             key=f"to_json({{{key}}})::varchar",
@@ -213,7 +240,7 @@ class Staging:
             f"insert into quarantine select {row} from (from verdicts union all select row_number,"
             f" [{literal(fates.CONFLICT)}], [reason] from fates where fate = 'conflict') v"
             " join delivered d using (row_number)"
-            f" left join pseudonyms p on p.natural_id = d.{quoted(layout.subject)}::varchar",
+            f" left join pseudonyms p on {subject}",
             values,
         )
         line = fixed.format(subject="null", key="'{}'", payload="'{}'")
@@ -244,17 +271,8 @@ class Staging:
             known.append(str(path))
             outcome.staged.append(path)
         name = file.layout.table.name
-        if con.execute(
-            "select count(*) from duckdb_tables() where table_name = $name", {"name": f"known_{name}"}
-        ).fetchall()[0][0]:
-            self._add_known(name, file.layout.table.key[0], "fresh")
-
-    def _add_known(self, table: str, column: str, rows: str) -> None:
-        known = quoted(f"known_{table}")
-        self.con.execute(
-            f"insert into {known} select distinct {quoted(column)} from {rows}"
-            f" where {quoted(column)} not in (select value from {known})"
-        )
+        if any(table_name == f"known_{name}" for (table_name,) in con.execute("show tables").fetchall()):
+            self.make_known(name, file.layout.table.key[0], "fresh")
 
 
 _UNPARSED = "the line must split into the fields of the header"

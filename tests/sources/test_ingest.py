@@ -525,9 +525,11 @@ def test_a_lake_belongs_to_one_source(
     folder = write_files(tmp_path / "in", company)
     land(folder)
     before = versions(settings)
-    with pytest.raises(ConfigError, match=r"holds churn data of source 'native', got 'other'.*MILLRACE_LAKE"):
-        land(folder, source="other")
+    with pytest.raises(ConfigError, match=r"holds churn data of source 'native', got 'ravenstack'.*MILLRACE_LAKE"):
+        land(folder, source="ravenstack")
     assert versions(settings) == before
+    with pytest.raises(ConfigError, match=r"must be native or one of \['ravenstack'\], got 'salesforce'"):
+        land(folder, source="salesforce")
 
 
 def test_another_pseudonym_key_is_refused(
