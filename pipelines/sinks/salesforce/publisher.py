@@ -13,16 +13,17 @@ from pipelines.errors import ConfigError, SinkError
 from pipelines.io.lake import Lake
 from pipelines.settings import SalesforceSettings, Settings
 from pipelines.sinks.fold import Counts
-from pipelines.sinks.ledger import Ledger, RunLedger
-from pipelines.sinks.ledger_tables import ABSENT, SUPERSEDED, JobState, Operation, RowState, RunState
+from pipelines.sinks.ledger import Ledger
+from pipelines.sinks.ledger_tables import ABSENT, JobState, Operation, RowState, RunState
 from pipelines.sinks.lock import exclusive
 from pipelines.sinks.report import PublishReport
+from pipelines.sinks.run_ledger import RunLedger
 from pipelines.sinks.salesforce.bulk2 import BulkIngest
 from pipelines.sinks.salesforce.carrier import Carrier
 from pipelines.sinks.salesforce.connection import Connection
 from pipelines.sinks.salesforce.outbound import SINK, Outbound
 from pipelines.sinks.salesforce.preflight import check_case, check_fields, check_limits
-from pipelines.sinks.salesforce.readback import differences, remote_ids
+from pipelines.sinks.salesforce.readback import differences, remote_ids, spread
 from pipelines.sinks.salesforce.target import PublishOptions, SalesforceTarget
 
 _SAMPLE_ROWS = 5
@@ -118,7 +119,7 @@ class _Publisher:
         if newest and unfinished and not same:
             self._supersede(newest)
         run = newest if newest and unfinished and same else self._start(key)
-        if not self._deliver(run, self._carrier(run, sweep=unfinished)):
+        if not self._deliver(run, self._carrier(run, unfinished=newest if unfinished else None)):
             return self._report(run, run.counts(), complete=False, resumed=unfinished)
         checked = self._read_back(run)
         counts = run.close(RunState.FINISHED)
@@ -192,15 +193,15 @@ class _Publisher:
 
     # ---------------------------------------------------------------- delivering
 
-    def _carrier(self, run: RunLedger, *, sweep: bool) -> Carrier:
+    def _carrier(self, run: RunLedger, *, unfinished: RunLedger | None) -> Carrier:
         return Carrier(
             BulkIngest(self.connection, self.target.object, self.target.external_id_field),
             run,
             self.target.external_id_field,
             self.options,
             known_jobs=self.ledger.job_ids(),
-            since=run.began,
-            sweep=sweep,
+            since=(unfinished or run).began,
+            sweep=unfinished is not None,
         )
 
     def _deliver(self, run: RunLedger, carrier: Carrier) -> bool:
@@ -249,28 +250,12 @@ class _Publisher:
         SinkError
             One of its jobs still runs: it could overwrite what we are about to send.
         """
-        if not self._settle(run, self._carrier(run, sweep=False)):
+        if not self._settle(run, self._carrier(run, unfinished=None)):
             raise SinkError(
                 f"a job of the earlier run {run.run_id} is still running in Salesforce; nothing was sent. "
                 "Run the publish again when it has ended"
             )
-        rows = run.rows().filter(pl.col("state").is_in([RowState.PLANNED.value, RowState.FAILED.value]))
-        never_sent = (pl.col("state") == RowState.PLANNED) & (pl.col("attempt") == 1)
-        run.record_rows(
-            rows.select(
-                "external_id",
-                "operation",
-                "attempt",
-                "payload_hash",
-                "base_hash",
-                "remote_id",
-                state=pl.when(never_sent)
-                .then(pl.lit(RowState.SKIPPED.value))
-                .otherwise(pl.lit(RowState.DEAD.value)),
-                code=pl.lit(SUPERSEDED),
-            )
-        )
-        run.close(RunState.SUPERSEDED)
+        run.supersede()
 
     # ---------------------------------------------------------------- afterwards
 
@@ -283,21 +268,26 @@ class _Publisher:
             It differs; the run stays open, so the next call checks again.
         """
         accepted = run.rows().filter(pl.col("state") == RowState.OK)
-        wanted = _spread(accepted.filter(pl.col("operation") == Operation.UPSERT), self.options.readback_rows)
-        gone = _spread(accepted.filter(pl.col("operation") == Operation.DELETE), self.options.readback_rows)
-        if not len(wanted) + len(gone):
+        upserted, deleted = (
+            spread(
+                accepted.filter(pl.col("operation") == operation)["external_id"], self.options.readback_rows
+            )
+            for operation in (Operation.UPSERT, Operation.DELETE)
+        )
+        checked = len(upserted) + len(deleted)
+        if not checked:
             return 0
-        values = self.outbound.values(wanted)
-        found = differences(self.connection, self.target, self.described, values, gone.to_list())
+        values = self.outbound.values(upserted)
+        found = differences(self.connection, self.target, self.described, values, deleted.to_list())
         if found:
             text = (
-                f"of {len(wanted) + len(gone)} sampled records, {len(found)} values are stored otherwise "
-                f"than Salesforce accepted them: {'; '.join(found[:5])}. Look for a flow, trigger or user that changes them"
+                f"Salesforce stores {len(found)} values of {checked} sampled records otherwise than it accepted "
+                f"them: {'; '.join(found[:5])}. Look for a flow, trigger or user that changes them"
             )
             if not self.options.force:
                 raise SinkError(f"{text}; publish with force to accept it")
             self.warnings.append(text)
-        return len(wanted) + len(gone)
+        return checked
 
     def _report(self, run: RunLedger | None, counts: Counts, **more: Any) -> PublishReport:
         return PublishReport.of(
@@ -310,9 +300,3 @@ class _Publisher:
             warnings=tuple(self.warnings),
             **more,
         )
-
-
-def _spread(rows: pl.DataFrame, count: int) -> pl.Series:
-    """Evenly spaced external ids: the same ones whenever the same rows are asked for."""
-    step = max(1, -(-rows.height // count)) if count else rows.height + 1
-    return rows["external_id"].gather_every(step)

@@ -10,8 +10,9 @@ import pytest
 
 from pipelines.errors import SinkError
 from pipelines.sinks.emulator import Emulator, Faults
-from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import JobState, RunState
+from pipelines.sinks.run_ledger import RunLedger
+from pipelines.sinks.salesforce import carrier
 from pipelines.sinks.salesforce.bulk2 import BulkIngest
 
 ROWS = 30
@@ -115,6 +116,17 @@ def test_other_rows_supersede_a_run_after_its_jobs_are_settled(bench: Any, monke
     # The first rows again: their run was superseded, so this is a publish and not a no-op.
     back = bench.publish(bench.rows(ROWS), force=True)
     assert (back.planned, back.noop) == (ROWS, False)
+
+
+def test_a_stray_of_a_superseded_run_is_found_by_the_next_one(bench: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(carrier, "_CLOCK_SKEW", timedelta(0))
+    with monkeypatch.context() as patch:
+        patch.setattr(*dies_after(BulkIngest, "create"))
+        with pytest.raises(Crash):
+            bench.publish(bench.rows(ROWS))
+    later = bench.day + timedelta(days=7)
+    bench.publish(bench.rows(ROWS, later), as_of=later)
+    assert jobs_in_org(bench) == {"Aborted": 1, "JobComplete": 1}
 
 
 def test_strays_of_others_are_left_alone(bench: Any, monkeypatch: Any) -> None:

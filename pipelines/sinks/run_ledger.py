@@ -1,0 +1,161 @@
+"""One run of the publish ledger: events appended as they happen, folded when read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as pa_dataset
+
+from features.schemas import Table
+from pipelines.io.lake import Lake
+from pipelines.sinks.fold import Counts, check_balance, count, latest_jobs, latest_rows
+from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS, SUPERSEDED, RowState, RunState
+
+#: Small files of the append-only tables are rewritten into one when a run ends with more than this.
+_COMPACT_ABOVE = 40
+
+
+class RunLedger:
+    """Events of one run, appended as they happen.
+
+    Attributes
+    ----------
+    run_id, run_key, run_no, as_of, state
+        As in :data:`~pipelines.sinks.ledger_tables.RUNS`.
+    began
+        When its newest state was written down (UTC).
+    """
+
+    def __init__(self, lake: Lake, run: dict[str, Any]) -> None:
+        self._lake = lake
+        self._run = run
+        self.run_id: str = run["run_id"]
+        self.run_key: str = run["run_key"]
+        self.run_no: int = run["run_no"]
+        self.as_of: date = run["as_of"]
+        self.state = RunState(run["state"])
+        self.began: datetime = run["recorded_at"]
+        self._seq: int = run["seq"]
+
+    # ---------------------------------------------------------------- reading
+
+    def _events(self, table: Table) -> pl.DataFrame:
+        where = pa_dataset.field("run_id") == self.run_id
+        if "as_of" in table.partition_by:
+            where &= (pa_dataset.field("sink") == self._run["sink"]) & (
+                pa_dataset.field("as_of") == self.as_of
+            )
+        events = to_frame(self._lake.read(table, where=where, missing_ok=True))
+        if events.height:
+            self._seq = max(self._seq, int(str(events["seq"].max())))
+        return events
+
+    def jobs(self) -> pl.DataFrame:
+        """Newest event of each chunk."""
+        return latest_jobs(self._events(JOBS))
+
+    def job_ids(self) -> list[str]:
+        """Every job that this run ever made, aborted ones included."""
+        return self._events(JOBS)["job_id"].drop_nulls().unique(maintain_order=True).to_list()
+
+    def rows(self) -> pl.DataFrame:
+        """Present state of every row, see :func:`pipelines.sinks.fold.latest_rows`."""
+        return latest_rows(self._events(ROWS), self._events(JOBS))
+
+    def counts(self) -> Counts:
+        """Rows by fate, after checking that they balance.
+
+        Raises
+        ------
+        SinkError
+            They do not.
+        """
+        rows, jobs = self._events(ROWS), self._events(JOBS)
+        counts = count(rows, jobs)
+        check_balance(counts, jobs, latest_rows(rows, jobs), self.run_id)
+        return counts
+
+    # ---------------------------------------------------------------- writing
+
+    def record_rows(self, rows: pl.DataFrame) -> None:
+        """Append events of rows: any of the columns from ``external_id`` on; the others are null."""
+        if rows.height:
+            self._append(ROWS, rows)
+
+    def record_jobs(self, jobs: pl.DataFrame) -> None:
+        """Append events of chunks: any of the columns from ``chunk`` on; the others are null."""
+        if jobs.height:
+            self._append(JOBS, jobs)
+
+    def close(self, state: RunState) -> Counts:
+        """Write down the end of the run with its balanced counts."""
+        counts = self.counts()
+        self.state = state
+        self._seq += 1
+        jobs = len(self.job_ids())
+        end = {"jobs": jobs, "state": state.value, "seq": self._seq, "recorded_at": clock()}
+        self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run | asdict(counts) | end])))
+        self._compact()
+        return counts
+
+    def supersede(self) -> Counts:
+        """Give up what is not yet sent, for a run with other rows; jobs must be settled before.
+
+        Rows that never went out are skipped; those that wait for another try are dead.
+        """
+        rows = self.rows().filter(pl.col("state").is_in([RowState.PLANNED.value, RowState.FAILED.value]))
+        never_sent = (pl.col("state") == RowState.PLANNED) & (pl.col("attempt") == 1)
+        fate = pl.when(never_sent).then(pl.lit(RowState.SKIPPED.value)).otherwise(pl.lit(RowState.DEAD.value))
+        names = ("external_id", "operation", "attempt", "payload_hash", "base_hash", "remote_id")
+        self.record_rows(rows.select(*names, state=fate, code=pl.lit(SUPERSEDED)))
+        return self.close(RunState.SUPERSEDED)
+
+    def begin(self) -> None:
+        """Write down that the run exists; its plan must have been recorded before."""
+        self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run])))
+
+    def _append(self, table: Table, events: pl.DataFrame) -> None:
+        self._seq += 1
+        given = {
+            "sink": self._run["sink"],
+            "object": self._run["object"],
+            "as_of": self.as_of,
+            "run_id": self.run_id,
+            "seq": self._seq,
+            "recorded_at": clock(),
+        }
+        stamped = events.with_columns(**{name: pl.lit(value) for name, value in given.items()})
+        absent = [name for name in table.column_names if name not in stamped.columns]
+        self._lake.append(table, to_table(table, stamped.with_columns(**dict.fromkeys(absent, pl.lit(None)))))
+
+    def _compact(self) -> None:
+        for table in (RUNS, JOBS):
+            delta = self._lake.open(table.name)
+            if len(delta.file_uris()) > _COMPACT_ABOVE:
+                delta.optimize.compact()
+        partition = [("sink", "=", str(self._run["sink"])), ("as_of", "=", str(self.as_of))]
+        delta = self._lake.open(ROWS.name)
+        if len(delta.file_uris(file_pruning_predicate=partition)) > _COMPACT_ABOVE:
+            delta.optimize.compact(partition_filters=partition)
+
+
+def clock() -> datetime:
+    """Now, in UTC without a zone attached: when an event was written down, never part of a decision."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def to_frame(table: pa.Table) -> pl.DataFrame:
+    """Arrow table as a Polars frame."""
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError(f"expected a table, got {type(frame).__name__}")
+    return frame
+
+
+def to_table(table: Table, frame: pl.DataFrame) -> pa.Table:
+    """Polars frame as an Arrow table with the declared columns."""
+    return frame.select(table.column_names).to_arrow().cast(table.arrow_schema)
