@@ -88,7 +88,12 @@ def tune(
     def loss(trial: optuna.Trial) -> float:
         model = ChurnClassifier(**_suggest(trial), random_state=seed, n_jobs=n_jobs)
         return boost_folds(
-            data, matrix, folds, model.booster_params(), rounds=model.n_estimators, patience=model.patience
+            data,
+            matrix,
+            folds,
+            model.booster_params(len(matrix)),
+            rounds=model.n_estimators,
+            patience=model.patience,
         )[1]
 
     verbosity = optuna.logging.get_verbosity()

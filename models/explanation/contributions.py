@@ -32,7 +32,7 @@ def contributions_and_bias(model: ChurnClassifier, X: Any) -> tuple[Floats, floa
     contributions : ndarray of shape (n, n_features)
     bias : float
         Mean raw score of the training rows: ``bias + contributions.sum(axis=1)`` is
-        ``model.raw_score(X)``.
+        ``model.raw_score(X)``; NaN without rows.
 
     Notes
     -----
@@ -41,12 +41,13 @@ def contributions_and_bias(model: ChurnClassifier, X: Any) -> tuple[Floats, floa
     """
     check_is_fitted(model, "boosters_")
     matrix = model.encoder_.transform(X)
+    if not len(matrix):  # LightGBM divides by the number of rows
+        return np.empty(matrix.shape), float("nan")
     total = np.zeros((len(matrix), matrix.shape[1] + 1))
     for booster in model.boosters_:
         total += booster.predict(matrix, pred_contrib=True, num_threads=model.n_jobs or 1)
     total /= len(model.boosters_)
-    # Without rows there is nothing to read the bias from.
-    return total[:, :-1], float(total[0, -1]) if len(total) else float("nan")
+    return total[:, :-1], float(total[0, -1])
 
 
 def by_theme(

@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from models.classification import boosted
 from models.classification.baselines import UsageTrendRule
 from models.classification.boosted import ChurnClassifier
 from models.classification.frames import FrameEncoder
@@ -50,6 +51,7 @@ def mixed(n: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     return frame, rng.random(n) < risk, risk
 
 
+QUICK = {"learning_rate": 0.2, "n_estimators": 25, "n_models": 2, "n_folds": 2}
 SMALL = {"learning_rate": 0.1, "n_estimators": 200, "patience": 20}
 
 
@@ -86,15 +88,23 @@ def test_storage_of_the_same_values_does_not_matter():
     np.testing.assert_array_equal(model.predict_proba(X), model.predict_proba(stored))
 
 
-def test_same_bytes_again_and_with_more_threads():
+def test_same_bytes_again_and_with_more_threads(monkeypatch):
+    monkeypatch.setattr(boosted, "ROWS_PER_THREAD", 100)  # so that 3,000 rows do get both threads
+    assert ChurnClassifier(n_jobs=2).booster_params(3000)["num_threads"] == 2
     X, y, _ = mixed(3000, 5)
     runs = [
-        ChurnClassifier(**SMALL, n_models=2, random_state=7, n_jobs=jobs).fit(X, y).predict_proba(X).tobytes()
+        ChurnClassifier(**QUICK, random_state=7, n_jobs=jobs).fit(X, y).predict_proba(X).tobytes()
         for jobs in (1, 1, 2)
     ]
     assert runs[0] == runs[1] == runs[2]
-    other = ChurnClassifier(**SMALL, n_models=2, random_state=8).fit(X, y).predict_proba(X).tobytes()
+    other = ChurnClassifier(**QUICK, random_state=8).fit(X, y).predict_proba(X).tobytes()
     assert other != runs[0]
+
+
+def test_few_rows_get_one_thread():
+    assert ChurnClassifier(n_jobs=4).booster_params(3000)["num_threads"] == 1
+    assert ChurnClassifier(n_jobs=4).booster_params(70_000)["num_threads"] == 3
+    assert ChurnClassifier().booster_params(70_000)["num_threads"] == 1
 
 
 def test_survives_pickling():
