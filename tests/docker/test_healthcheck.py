@@ -69,6 +69,7 @@ def test_healthy(server: str) -> None:
 def test_unhealthy(server: str, path: str, component: str | None, words: str) -> None:
     code, said = check(f"http://{server}{path}", *([component] if component else []))
     assert code == 1
+    assert said.startswith("unhealthy: ")  # a reason, not a traceback
     assert words in said
 
 

@@ -74,7 +74,7 @@ def test_airflow_can_use_its_keys(secrets: Path) -> None:
 
 
 def test_settings_read_the_files_as_they_are_mounted(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MILLRACE_PSEUDONYM_KEY")
+    monkeypatch.delenv("MILLRACE_PSEUDONYM_KEY", raising=False)
     monkeypatch.setenv("MILLRACE_SECRETS_DIR", str(secrets))
     monkeypatch.setenv("MILLRACE_SALESFORCE__INSTANCE", "salesforce-emulator:8443")
     settings = Settings.load()
