@@ -19,6 +19,7 @@ from pipelines.monitoring.reference import (
     SegmentCounts,
     expected_by_segment,
     segment_counts,
+    segment_groups,
 )
 from pipelines.monitoring.schemas import ALL, SCORE, Severity, State
 
@@ -129,7 +130,7 @@ def check_scores_against(
     weeks = len(previous)
     stored = {
         segment: SegmentCounts(counts, max(1, int(counts.sum()) // weeks))
-        for segment, counts in segment_counts(pooled, bins, segments).items()
+        for segment, counts in segment_counts(pooled, bins, segment_groups(pooled, segments)).items()
     }
     return _compare("score_shift_weekly", scores, bins, stored, segments, params)
 
@@ -151,10 +152,11 @@ def check_features(
     names = [name for name in reference.features if name in features.column_names]
     rate = params.false_alarm_rate / _FAMILIES / max(1, len(names))
     total = sum(importance.values())
+    groups = segment_groups(features, segments)
     found = []
     for name in names:
         bins, stored = reference.bins[name], reference.counts[name]
-        counted = segment_counts(features, bins, segments)
+        counted = segment_counts(features, bins, groups)
         shifts = {
             segment: measure_shift(
                 counts,
@@ -239,7 +241,7 @@ def _compare(
     segments: Sequence[str],
     params: MonitoringParams,
 ) -> list[Finding]:
-    counted = segment_counts(scores, bins, segments)
+    counted = segment_counts(scores, bins, segment_groups(scores, segments))
     rate = params.false_alarm_rate / _FAMILIES / len(counted)
     found = []
     for segment, counts in counted.items():

@@ -21,6 +21,8 @@ from pipelines.monitoring.schemas import ALL, REFERENCE, SCORE
 
 Counts = npt.NDArray[np.int64]
 Segment = tuple[str, str]
+#: By segment column: names of the segments, and the position of each row's name, shape (n,).
+Groups = dict[str, tuple[list[str], npt.NDArray[np.int64]]]
 
 #: Columns of a feature table that identify a row or say whether it is in scope.
 NOT_MONITORED = ("as_of", "snapshot", "account_key", "in_scope", "scope_reason", "churned", "label_known_on")
@@ -118,9 +120,10 @@ def store_reference(
         names = [SCORE] if source == "scores" else monitored_columns(table.schema)
         subjects = _distinct_subjects(table, segments, subject)
         expected = expected_by_segment(table, segments) if source == "scores" else {}
+        groups = segment_groups(table, segments)
         for name in names:
             bins = make_bins(name, table[name])
-            for segment, counts in segment_counts(table, bins, segments).items():
+            for segment, counts in segment_counts(table, bins, groups).items():
                 found = SegmentCounts(counts, subjects[segment], expected.get(segment))
                 rows += _rows(bins, segment, found)
     fixed = {"usecase": usecase, "model_version": model_version, "as_of": as_of}
@@ -160,12 +163,16 @@ def monitored_columns(schema: pa.Schema) -> list[str]:
     ]
 
 
-def segment_counts(table: pa.Table, bins: Bins, segments: Sequence[str]) -> dict[Segment, Counts]:
-    """Bin counts of one variable for all rows and for every value of the segment columns."""
+def segment_groups(table: pa.Table, segments: Sequence[str]) -> Groups:
+    """Number the segments of every row: once per table, whatever the number of variables."""
+    return {column: _groups(table[column]) for column in segments}
+
+
+def segment_counts(table: pa.Table, bins: Bins, groups_by: Groups) -> dict[Segment, Counts]:
+    """Bin counts of one variable for all rows and for every segment."""
     codes = bins.codes(table[bins.variable])
     found: dict[Segment, Counts] = {(ALL, ALL): count(codes, bins.size)[0]}
-    for column in segments:
-        names, groups = _groups(table[column])
+    for column, (names, groups) in groups_by.items():
         counted = count(codes, bins.size, groups, len(names))
         found |= {(column, name): counted[index] for index, name in enumerate(names)}
     return found

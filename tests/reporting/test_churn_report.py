@@ -9,9 +9,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from pipelines.churn import report
+from pipelines.churn import report, report_model
+from pipelines.churn.schemas import CONTRIBUTIONS
+from pipelines.io.lake import Lake
+from pipelines.reporting.figure import Figure
 from pipelines.settings import Settings
 
 AS_OF = date(2025, 6, 2)
@@ -187,3 +191,20 @@ def test_an_empty_lake_has_a_page_too(tmp_path: Path) -> None:
 def test_the_same_day_gives_the_same_page(settings: Settings) -> None:
     first = Path(report.run(AS_OF, settings=settings)["page"]).read_bytes()
     assert Path(report.run(AS_OF, settings=settings)["page"]).read_bytes() == first
+
+
+def test_beeswarm_colours_are_ranks_with_ties_in_the_middle(tmp_path: Path) -> None:
+    """One outlier must not take the whole scale, and equal values have one colour."""
+    lake = Lake(tmp_path)
+    rows = [
+        {"as_of": AS_OF, "account_key": f"k{i}", "feature": "tickets", "theme": "support", "value": value,
+         "contribution": 0.1 * i}
+        for i, value in enumerate([0.0, 0.0, 0.0, 10_000.0, None])
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows, schema=CONTRIBUTIONS.arrow_schema)
+    lake.replace_partition(CONTRIBUTIONS, table, {"as_of": AS_OF})
+    figure = report_model.beeswarm(lake, AS_OF)
+    assert isinstance(figure, Figure)
+    known, unknown = figure.payload["data"]
+    assert known["marker"]["color"] == [0.33333, 0.33333, 0.33333, 1.0]
+    assert unknown["x"] == [0.4]
