@@ -105,10 +105,10 @@ class ControlService:
         while batch := list(islice(remaining, _SEED_BATCH)):
             header = sorted({name for record in batch for name in record})
             write = plan(self._schema, sobject, "upsert", header, key=key, enforce_access=False)
-            rows = [
-                [from_json(record[name]) if name in record else KEEP for name in header] for record in batch
+            columns = [
+                [from_json(record[name]) if name in record else KEEP for record in batch] for name in header
             ]
-            for record, outcome in zip(batch, apply(self._store, write, rows, audit=False), strict=True):
+            for record, outcome in zip(batch, apply(self._store, write, columns, audit=False), strict=True):
                 if outcome.error is not None:
                     raise ValueError(f"{sobject.name} {record.get(key)!r}: {outcome.error}")
             total += len(batch)

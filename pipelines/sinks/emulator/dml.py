@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipelines.sinks.emulator import staging
 from pipelines.sinks.emulator.errors import RowError
@@ -18,8 +18,7 @@ from pipelines.sinks.emulator.store import Store
 from pipelines.sinks.emulator.values import KEEP, Cell, Value, convert
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """Fate of one input row."""
 
     record_id: str
@@ -30,7 +29,7 @@ class Outcome:
 def apply(
     store: Store,
     write: Write,
-    rows: Sequence[Sequence[Cell]],
+    columns: Sequence[Sequence[Cell]],
     *,
     locked: Collection[int] = (),
     audit: bool = True,
@@ -43,8 +42,8 @@ def apply(
         The org; the batch is one transaction (or part of the caller's).
     write
         What the columns mean.
-    rows
-        Cells in the order of the columns: text, None (clear) or :data:`KEEP`.
+    columns
+        Cells of each column of `write`: text, None (clear) or :data:`KEEP`.
     locked
         Positions of rows that fail with ``UNABLE_TO_LOCK_ROW``.
     audit
@@ -55,14 +54,13 @@ def apply(
     list of Outcome
         One per row, in order.
     """
-    if not rows:
-        return []
+    count = len(columns[0])
     errors = {
         row: RowError("UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record or 1 records")
         for row in locked
     }
     staged: list[list[Value]] = []
-    for column, cells in zip(write.columns, zip(*rows, strict=True), strict=True):
+    for column, cells in zip(write.columns, columns, strict=True):
         # A parent's external id is resolved in SQL; every other cell becomes a stored value here.
         values, bad = (list(cells), {}) if column.via else convert(column.field, cells)
         staged.append(values)
@@ -71,7 +69,7 @@ def apply(
         for row, error in _refused(write, column, values).items():
             errors.setdefault(row, error)
     with store.transaction() as connection:
-        staging.stage(connection, staged, errors, len(rows))
+        staging.stage(connection, staged, errors, count)
         staging.resolve_parents(connection, write)
         staging.find_targets(connection, write)
         if write.operation == "delete":
@@ -91,7 +89,7 @@ def apply(
             )
         ]
         if audit:
-            _audit(connection, write, rows, outcomes)
+            _audit(connection, write, columns, outcomes)
         connection.execute("DROP TABLE temp.stage")
     return outcomes
 
@@ -111,26 +109,29 @@ def _refused(write: Write, column: Column, values: Sequence[Value]) -> dict[int,
 
 
 def _audit(
-    connection: sqlite3.Connection, write: Write, rows: Sequence[Sequence[Cell]], outcomes: Sequence[Outcome]
+    connection: sqlite3.Connection,
+    write: Write,
+    columns: Sequence[Sequence[Cell]],
+    outcomes: Sequence[Outcome],
 ) -> None:
     """Count per key and payload how often it was processed, independent of the order of columns."""
     order = sorted(range(len(write.columns)), key=lambda i: write.columns[i].header)
-    head = repr([write.columns[i].header for i in order])
+    head = repr((write.operation, *(write.columns[i].header for i in order)))
     key = next((i for i, column in enumerate(write.columns) if column.field is write.key), None)
+    keys = [outcome.record_id for outcome in outcomes] if key is None else columns[key]
+    payloads = zip(*(columns[i] for i in order), strict=True)
     connection.executemany(
         'INSERT INTO "_audit" VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE'
         " SET ok = ok + excluded.ok, failed = failed + excluded.failed",
         (
             (
                 write.sobject.name,
-                outcome.record_id if key is None else str(row[key] or ""),
-                hashlib.blake2b(
-                    f"{write.operation}{head}{[row[i] for i in order]!r}".encode(), digest_size=12
-                ).hexdigest(),
+                str(value or ""),
+                hashlib.blake2b(f"{head}{payload}".encode(), digest_size=12).hexdigest(),
                 write.operation,
-                int(outcome.error is None),
-                int(outcome.error is not None),
+                outcome.error is None,
+                outcome.error is not None,
             )
-            for row, outcome in zip(rows, outcomes, strict=True)
+            for value, payload, outcome in zip(keys, payloads, outcomes, strict=True)
         ),
     )

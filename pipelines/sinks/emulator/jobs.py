@@ -125,13 +125,13 @@ class JobWorker:
     ) -> bool:
         """Process one internal batch; False if the job was aborted meanwhile."""
         began = time.perf_counter()
-        cells = list(zip(*(from_csv(column) for column in zip(*rows, strict=True)), strict=True))
+        columns = [from_csv(column) for column in zip(*rows, strict=True)]
         here = {row - start for row in locked if start <= row < start + len(rows)}
         with self._store.transaction() as connection:
             row = connection.execute('SELECT state FROM "_jobs" WHERE number = ?', (number,)).fetchone()
             if row is None or row[0] != "InProgress":
                 return False
-            outcomes = apply(self._store, write, cells, locked=here)
+            outcomes = apply(self._store, write, columns, locked=here)
             connection.executemany(
                 'INSERT INTO "_job_rows" VALUES (?, ?, ?, ?, ?)',
                 (

@@ -166,7 +166,7 @@ class RestService:
                 "INVALID_FIELD",
                 f"No such column '{missing}' on sobject of type {sobject.name}",
             ) from None
-        (outcome,) = apply(self._store, write, [[from_json(value) for value in flat.values()]])
+        (outcome,) = apply(self._store, write, [[from_json(value)] for value in flat.values()])
         if outcome.error is not None:
             missing_record = outcome.error.code in ("ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY")
             raise ApiError(
