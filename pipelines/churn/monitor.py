@@ -16,14 +16,13 @@ from pipelines.churn.schemas import CONTRIBUTIONS, SCORES
 from pipelines.io.lake import Lake
 from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.checks import (
-    Finding,
     check_features,
     check_performance,
     check_scores,
     check_scores_against,
     check_volume,
-    percent,
 )
+from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.params import MonitoringParams
 from pipelines.monitoring.performance import matured_sample
 from pipelines.monitoring.reference import Reference, load_reference

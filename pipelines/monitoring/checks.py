@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow as pa
 from models.evaluation.bootstrap import bootstrap_metrics
 from pipelines.monitoring.bins import Bins, make_bins
 from pipelines.monitoring.drift import Shift, measure_shift
+from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.params import MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
 from pipelines.monitoring.reference import (
@@ -28,39 +28,6 @@ _FAMILIES = 3
 
 #: Bootstrap replicates behind the interval of the measured AUC-PR.
 _REPLICATES = 200
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Result of one check on one segment: a row of ``ops/monitoring``.
-
-    Attributes
-    ----------
-    excess
-        Part of ``value`` that sampling does not explain, by which segments are ranked.
-    """
-
-    metric: str
-    subject: str
-    state: State
-    message: str
-    value: float | None = None
-    threshold: float | None = None
-    severity: Severity | None = None
-    segment: Segment = (ALL, ALL)
-    psi: float | None = None
-    impact: float | None = None
-    rows: int = 0
-    excess: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.state is State.ALARM and None in (self.severity, self.value, self.threshold):
-            raise ValueError(f"an alarm needs severity, value and threshold, got {self}")
-
-    @property
-    def segment_name(self) -> str:
-        """``column=value``, or ``all``."""
-        return ALL if self.segment == (ALL, ALL) else f"{self.segment[0]}={self.segment[1]}"
 
 
 def check_volume(rows: int, params: MonitoringParams) -> Finding:
@@ -288,11 +255,6 @@ def _score_finding(
         excess=shift.excess,
         message=f"{percent(shift.value)} of accounts in another score band than {against}, on balance {direction}",
     )
-
-
-def percent(share: float) -> str:
-    """`19 %` for 0.19."""
-    return f"{100 * share:.0f} %"
 
 
 def _mean_rank(counts: np.ndarray) -> float:

@@ -92,8 +92,8 @@ def store_reference(
         and the segment columns, one row per account and snapshot. Anything Arrow can read
         (``pyarrow.Table``, pandas or Polars frame).
     features
-        The same rows' features with the subject and the segment columns; dates and the columns
-        :data:`NOT_MONITORED` are left out.
+        Features of the same rows in the same order; subject and segments are taken from ``scores``
+        where it lacks them. Dates and the columns :data:`NOT_MONITORED` are left out.
     usecase
         For instance ``churn``.
     as_of
@@ -106,10 +106,12 @@ def store_reference(
     Raises
     ------
     DataContractError
-        A column is missing or there are no rows.
+        A column is missing, there are no rows, or the two differ in length.
     """
     rows: list[dict[str, Any]] = []
-    for source, table in (("scores", pa.table(scores)), ("features", pa.table(features))):
+    scored = _without_index(pa.table(scores))
+    described = _completed(_without_index(pa.table(features)), scored, (subject, *segments))
+    for source, table in (("scores", scored), ("features", described)):
         wanted = [subject, *segments, *([SCORE] if source == "scores" else [])]
         missing = [name for name in wanted if name not in table.column_names]
         if missing or not table.num_rows:
@@ -130,6 +132,22 @@ def store_reference(
     data = pa.Table.from_pylist([fixed | row for row in rows], schema=REFERENCE.arrow_schema)
     partition = {"usecase": usecase, "model_version": model_version}
     return lake.replace_partition(REFERENCE, data, partition)
+
+
+def _without_index(table: pa.Table) -> pa.Table:
+    """Drop what Arrow makes of the index of a pandas frame."""
+    return table.drop_columns([name for name in table.column_names if name.startswith("__index_level_")])
+
+
+def _completed(features: pa.Table, scores: pa.Table, names: Sequence[str]) -> pa.Table:
+    if features.num_rows != scores.num_rows:
+        raise DataContractError(
+            f"scores and features must be the same rows, got {scores.num_rows} and {features.num_rows}"
+        )
+    for name in names:
+        if name not in features.column_names and name in scores.column_names:
+            features = features.append_column(name, scores[name])
+    return features
 
 
 def load_reference(lake: Lake, usecase: str, model_version: str) -> Reference | None:

@@ -14,6 +14,7 @@ from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
 from pipelines.monitoring import checks
 from pipelines.monitoring.alarms import Alarm, from_dict
+from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.params import MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
 from pipelines.monitoring.reference import Reference, load_reference, store_reference
@@ -63,9 +64,7 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path)
 
 
-def judged(
-    lake: Lake, week: pa.Table, reference: Reference, params: MonitoringParams
-) -> Sequence[checks.Finding]:
+def judged(lake: Lake, week: pa.Table, reference: Reference, params: MonitoringParams) -> Sequence[Finding]:
     return [
         *checks.check_scores(week, reference, SEGMENTS, params),
         *checks.check_features(week, reference, SEGMENTS, params, {}),
@@ -211,6 +210,27 @@ def test_rows_of_one_account_count_once_as_evidence(lake: Lake) -> None:
     assert (stored.counts.sum(), stored.subjects) == (1_200, 300)
 
 
+def test_reference_takes_pandas_frames_as_training_has_them(lake: Lake) -> None:
+    """Rows cut out of a larger frame: their index is no feature, and segments need not be features."""
+    whole = portfolio(400, 0).to_pandas()
+    part = whole.iloc[100:]
+    store_reference(
+        lake,
+        "churn/1",
+        part[["account_key", "score", *SEGMENTS]],
+        part[["logins_28d", "plan_tier"]],
+        usecase="churn",
+        as_of=AS_OF,
+        segments=SEGMENTS,
+    )
+    found = load_reference(lake, "churn", "churn/1")
+    assert found is not None
+    assert sorted(found.features) == ["logins_28d", "plan_tier", "sector"]
+    assert found.counts["logins_28d"][("all", "all")].subjects == 300
+    with pytest.raises(DataContractError, match="the same rows, got 300 and 400"):
+        store_reference(lake, "churn/1", part, whole, usecase="churn", as_of=AS_OF, segments=SEGMENTS)
+
+
 def test_reference_needs_its_columns(lake: Lake) -> None:
     scores = portfolio(50, 0)
     with pytest.raises(DataContractError, match=r"missing \['sector'\]"):
@@ -232,4 +252,4 @@ def test_an_alarm_survives_its_trip_through_json() -> None:
 
 def test_alarm_finding_without_its_numbers_is_refused() -> None:
     with pytest.raises(ValueError, match="needs severity, value and threshold"):
-        checks.Finding("m", "s", State.ALARM, "words")
+        Finding("m", "s", State.ALARM, "words")
