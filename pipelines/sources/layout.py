@@ -50,8 +50,7 @@ class RawLayout:
         Whether rows are immutable facts or versions.
     subject
         Column holding the natural id of the person or company the row is about. It is replaced
-        by the pseudonym ``account_key`` when landing, except where ``keeps_subject``. None if the
-        rows name nobody (source files that an adapter resolves).
+        by the pseudonym ``account_key`` when landing, except where ``keeps_subject``.
     keeps_subject
         Whether the landed table keeps the natural id next to the pseudonym. True for one table
         per use case: the only place where the two meet.
@@ -68,7 +67,7 @@ class RawLayout:
 
     table: Table
     history: History
-    subject: str | None = "account_id"
+    subject: str = "account_id"
     keeps_subject: bool = False
     month_of: str | None = None
     references: tuple[tuple[str, str, str], ...] = ()

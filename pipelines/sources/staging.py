@@ -167,8 +167,6 @@ class Staging:
 
     def _pseudonymise(self, layout: RawLayout) -> None:
         """Hash the subjects that no earlier file of this ingest named."""
-        if layout.subject is None:
-            return
         subject = quoted(layout.subject)
         new: pa.Table = self.con.sql(
             f"select distinct {subject}::varchar as natural_id from delivered where {subject} is not null"
@@ -230,7 +228,6 @@ class Staging:
             "sha256": file.sha256,
             "ingested_at": self.ingested_at,
         }
-        subject = f"p.natural_id = d.{quoted(layout.subject)}::varchar" if layout.subject else "false"
         row = fixed.format(
             subject="p.pseudonym",
             key=f"to_json({{{key}}})::varchar",
@@ -240,7 +237,7 @@ class Staging:
             f"insert into quarantine select {row} from (from verdicts union all select row_number,"
             f" [{literal(fates.CONFLICT)}], [reason] from fates where fate = 'conflict') v"
             " join delivered d using (row_number)"
-            f" left join pseudonyms p on {subject}",
+            f" left join pseudonyms p on p.natural_id = d.{quoted(layout.subject)}::varchar",
             values,
         )
         line = fixed.format(subject="null", key="'{}'", payload="'{}'")

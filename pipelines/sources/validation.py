@@ -155,11 +155,8 @@ def check(con: duckdb.DuckDBPyConnection, layout: RawLayout) -> list[Rule]:
             f"{_cast(raw, column.dtype, found[column.name])} as {name}",
             f"{raw} as {quoted('raw ' + column.name)}",
         ]
-    if layout.subject is None:
-        selects.append(f"null::varchar as {SUBJECT_KEY}")
-    else:
-        selects.append(f"p.pseudonym as {SUBJECT_KEY}")
-        joins.append(f"left join pseudonyms p on p.natural_id = d.{quoted(layout.subject)}")
+    selects.append(f"p.pseudonym as {SUBJECT_KEY}")
+    joins.append(f"left join pseudonyms p on p.natural_id = d.{quoted(layout.subject)}")
     rules = [rule for column in layout.table.columns for rule in _column_rules(column)]
     rules += [
         Rule(
