@@ -133,14 +133,14 @@ class RunLedger:
         self._lake.append(table, to_table(table, stamped.with_columns(**dict.fromkeys(absent, pl.lit(None)))))
 
     def _compact(self) -> None:
-        for table in (RUNS, JOBS):
+        """Rewrite the small files of this run; a table may not exist yet if nothing was ever sent."""
+        rows_of_day = [("sink", "=", str(self._run["sink"])), ("as_of", "=", str(self.as_of))]
+        for table, partition in ((RUNS, None), (JOBS, None), (ROWS, rows_of_day)):
+            if not self._lake.exists(table.name):
+                continue
             delta = self._lake.open(table.name)
-            if len(delta.file_uris()) > _COMPACT_ABOVE:
-                delta.optimize.compact()
-        partition = [("sink", "=", str(self._run["sink"])), ("as_of", "=", str(self.as_of))]
-        delta = self._lake.open(ROWS.name)
-        if len(delta.file_uris(file_pruning_predicate=partition)) > _COMPACT_ABOVE:
-            delta.optimize.compact(partition_filters=partition)
+            if len(delta.file_uris(file_pruning_predicate=partition)) > _COMPACT_ABOVE:
+                delta.optimize.compact(partition_filters=partition)
 
 
 def clock() -> datetime:

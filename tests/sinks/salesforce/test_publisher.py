@@ -269,3 +269,10 @@ def test_ledger_rows_say_everything_about_a_row(bench: Any) -> None:
     assert rows["remote_id"].to_list() == [held[f"ACC-0000{i}"]["Id"] for i in range(2)]
     assert pc.unique(rows["state"].to_arrow()).to_pylist() == ["ok"]
     assert rows["job_id"].n_unique() == 1
+
+
+def test_nothing_wanted_and_nothing_published_is_a_run_too(bench: Any) -> None:
+    report = bench.publish(bench.rows(0))
+    assert (report.planned, report.skipped, report.jobs, report.complete) == (0, 0, 0, True)
+    assert bench.publish(bench.rows(0)).noop
+    assert bench.publish(bench.rows(3)).ok == 3
