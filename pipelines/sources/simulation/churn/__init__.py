@@ -29,7 +29,7 @@ The true risk of churn within 30 days given the latent state is known in closed 
 (:mod:`~pipelines.sources.simulation.churn.truth`) and is kept aside in ``truth/``.
 """
 
-from pipelines.sources.simulation.churn.generate import (
+from pipelines.sources.simulation.churn.delivery import (
     DEFAULT_END,
     DEFAULT_START,
     GenerateReport,

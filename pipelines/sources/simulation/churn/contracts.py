@@ -166,7 +166,7 @@ class Contracts:
         seats = np.maximum(1, np.round(self.seats[who] * np.where(moves, factor, 1.0)))
         self.seats[who] = seats.astype(np.int64)
         # Steady monthly customers are offered the annual discount now and then.
-        to_annual = ~self.annual[who] & ~unhappy & (rng.random(n) < 0.0015)
+        to_annual = ~self.annual[who] & ~unhappy & (rng.random(n) < 0.0010)
         self.annual[who] |= to_annual
 
     def _open(self, rng: np.random.Generator, who: Ints, start: Ints, known: Ints) -> None:

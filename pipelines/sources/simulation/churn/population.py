@@ -121,7 +121,7 @@ def draw_population(
     via_trial = np.zeros(n, dtype=bool)
     via_trial[initial_count:] = rng.random(new_count) < trial_new / (1 - trial + trial_new)
 
-    annual = rng.random(n) < RATES.annual_share
+    annual = rng.random(n) < np.where(initial, *RATES.annual_share)
     # Running terms of the initial customers began on some day of the month (1..28) before `begin`.
     back = np.where(annual[:initial_count], rng.integers(0, 12, initial_count), 0)
     started = clip_to_28(begin - rng.integers(0, 27, initial_count))

@@ -19,6 +19,9 @@ class Rates:
     weekly_signups, initial_share
         New customers a week (trials that never convert excluded) and customers at the beginning
         of the warm-up, as shares of the wanted base.
+    annual_share
+        Share of annual contracts among the customers at the beginning and among new ones; they
+        stay longer, so that their share among all is higher than among new ones.
     notice_days
         Days between the decision to leave and the end of the last term, at least.
     near_days, timing
@@ -27,29 +30,29 @@ class Rates:
     """
 
     warm_up_weeks: int = 52
-    weekly_signups: float = 0.0092
+    weekly_signups: float = 0.0089
     initial_share: float = 0.985
     trial_share: float = 0.60
     trial_conversion: float = 0.55
     trial_days: int = 14
-    annual_share: float = 0.17
+    annual_share: tuple[float, float] = (0.15, 0.065)
 
     # Relationship: hazards at a neutral customer, multiplied by exp(x).
     onboarded: float = 0.14
     onboarding_drift: float = 0.012
-    onboarding_leave: float = 0.005
-    drift: float = 0.0150
-    leave_at_once: float = 0.0023
+    onboarding_leave: float = 0.0043
+    drift: float = 0.0122
+    leave_at_once: float = 0.0019
     drift_leave: float = 0.13
     drift_heal: float = 0.12
     rescue: float = 0.008
     closure: float = 0.0005
-    annual_calm: float = 0.75
+    annual_calm: float = 0.55
     frailty_sd: float = 0.25
 
     # Engagement: log of use relative to the customer's habit.
     drift_slope: float = 0.07
-    leave_slope: tuple[float, float] = (0.28, 0.48)
+    leave_slope: tuple[float, float] = (0.31, 0.51)
     recovery: float = 0.35
     noise_sd: float = 0.06
     noise_memory: float = 0.6
@@ -62,9 +65,9 @@ class Rates:
     # Renewal: probability to refuse, by state, monthly and annual terms.
     notice_days: int = 35
     near_days: tuple[int, int] = (42, 14)
-    timing: tuple[tuple[float, float], tuple[float, float]] = ((1.9, 0.25), (5.0, 0.10))
+    timing: tuple[tuple[float, float], tuple[float, float]] = ((1.9, 0.25), (6.0, 0.10))
     review_days: tuple[int, int] = (5, 30)
-    refuse_healthy: tuple[float, float] = (0.0048, 0.06)
+    refuse_healthy: tuple[float, float] = (0.0044, 0.06)
     refuse_onboarding: tuple[float, float] = (0.008, 0.06)
     refuse_drifting: tuple[float, float] = (0.015, 0.15)
     refuse_young_leaver: tuple[float, float] = (0.02, 0.20)

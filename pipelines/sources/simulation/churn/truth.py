@@ -158,7 +158,7 @@ def _expected_refusal(
         q[State.CLOSED] += closed
         p = np.where(step < steps, q, p)
     no, yes = np.zeros(len(state), dtype=bool), np.ones(len(state), dtype=bool)
-    total = p[leaver] * refusal(np.full(len(state), State.LEAVING, dtype=np.int8), annual, yes, end)
+    total: Floats = p[leaver] * refusal(np.full(len(state), State.LEAVING, dtype=np.int8), annual, yes, end)
     for value in State:
         total += p[value] * refusal(np.full(len(state), value, dtype=np.int8), annual, no, end)
     return total
