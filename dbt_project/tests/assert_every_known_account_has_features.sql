@@ -10,6 +10,7 @@ expected as (
 
     from {{ ref('stg_churn__accounts') }} as accounts
     inner join {{ ref('stg_run__as_of_dates') }} as as_of_dates on accounts.known_at < as_of_dates.as_of
+    where as_of_dates.wants_features
 
 ),
 

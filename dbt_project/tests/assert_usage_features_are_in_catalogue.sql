@@ -5,9 +5,14 @@ with
 named as (
 
     select unnest(string_split(features_used, '|')) as feature
-    from {{ ref('stg_churn__usage_events') }}
-    where features_used <> ''
-    group by features_used
+    from (
+        select distinct usage.features_used
+        from {{ ref('stg_churn__usage_events') }} as usage
+        inner join {{ ref('int_churn__lookback_days') }} as days
+            on usage.used_on = days.day
+            and days.age_days <= 28
+        where usage.features_used <> ''
+    )
 
 )
 

@@ -24,7 +24,7 @@ from pipelines.settings import Settings
 log = logging.getLogger(__name__)
 
 #: Past score days whose labels are (re)built with every run; several, so that a missed week heals.
-MATURED_WEEKS = 4
+MATURED_WEEKS = 2
 
 #: Slowest nodes named in the record.
 _SLOWEST = 5
@@ -86,7 +86,8 @@ def run(
         run_id=f"churn-prepare-{as_of}-{uuid.uuid4().hex[:8]}",
         select=["+ml_churn_features", "+ml_churn_labels"],
         tables=RAW_TABLES,
-        as_of_dates=[*feature_days, *label_days],
+        as_of_dates=feature_days,
+        label_dates=label_days,
         known_before=as_of,
         pins=pins,
     )

@@ -110,6 +110,7 @@ def run_dbt(
     select: Sequence[str],
     tables: Sequence[Table],
     as_of_dates: Sequence[date],
+    label_dates: Sequence[date] = (),
     known_before: date | None = None,
     pins: Mapping[str, int] | None = None,
     threads: int = 2,
@@ -127,6 +128,8 @@ def run_dbt(
         Lake tables that the selection reads; ``raw/churn_accounts`` becomes ``raw.churn_accounts``.
     as_of_dates
         Days to compute, all in one pass.
+    label_dates
+        Further days of which only labels are wanted.
     known_before
         Labels use only what was known before this day; the newest of ``as_of_dates`` by default.
     pins
@@ -144,14 +147,11 @@ def run_dbt(
         raise ConfigError("as_of_dates must hold at least one day, got none")
     folder = settings.var / "runs" / run_id
     folder.mkdir(parents=True)
-    versions = _sources(
-        folder / DATABASE,
-        Lake.of(settings),
-        tables,
-        as_of_dates,
-        known_before or max(as_of_dates),
-        pins or {},
-    )
+    spine = [
+        (day, known_before or max(as_of_dates), day in as_of_dates)
+        for day in sorted({*as_of_dates, *label_dates})
+    ]
+    versions = _sources(folder / DATABASE, Lake.of(settings), tables, spine, pins or {})
     command = [
         "build",
         "--select",
@@ -210,8 +210,7 @@ def _sources(
     database: Path,
     lake: Lake,
     tables: Sequence[Table],
-    as_of_dates: Sequence[date],
-    known_before: date,
+    spine: Sequence[tuple[date, date, bool]],
     pins: Mapping[str, int],
 ) -> dict[str, int]:
     unknown = sorted(set(pins) - {table.name for table in tables})
@@ -224,11 +223,8 @@ def _sources(
             con.execute(f'create schema if not exists "{schema}"')
             con.execute(f'create view "{schema}"."{name}" as {_scan(lake, table, versions[table.name])}')
         con.execute("create schema run")
-        con.execute("create table run.as_of_dates (as_of date, known_before date)")
-        con.executemany(
-            "insert into run.as_of_dates values (?, ?)",
-            [(day, known_before) for day in sorted(set(as_of_dates))],
-        )
+        con.execute("create table run.as_of_dates (as_of date, known_before date, wants_features boolean)")
+        con.executemany("insert into run.as_of_dates values (?, ?, ?)", spine)
     return versions
 
 

@@ -69,7 +69,7 @@ def test_runs_at_once_read_their_pinned_versions_and_share_the_parse(settings: S
     assert "Starting full parse" in (first.folder / "logs" / "dbt.log").read_text()
     # One day given twice is one day; labels may use what was known before the newest one.
     assert first.read("select * from staging.stg_run__as_of_dates").to_pylist() == [
-        {"as_of": DAY, "known_before": DAY}
+        {"as_of": DAY, "known_before": DAY, "wants_features": True}
     ]
     months = first.read("select distinct used_month from raw.churn_usage_events order by 1")
     assert months["used_month"].to_pylist() == ["2024-12", "2025-01", "2025-02"]

@@ -10,8 +10,35 @@ terms as (
 
 ),
 
+running as (
+
+    select *
+    from terms
+    where is_running and not is_trial
+
+),
+
 -- An account with several contracts is kept by the one that runs longest: that is the term whose renewal
 -- decides, and whose plan describes the account.
+principals as (
+
+    select as_of, account_key, plan_tier, billing_period, term_end
+    from running
+    qualify row_number() over (
+        partition by as_of, account_key
+        order by term_end desc, mrr_cents desc, term_start desc, term_id desc
+    ) = 1
+
+),
+
+amounts as (
+
+    select as_of, account_key, sum(seats) as seats, sum(mrr_cents) as mrr_cents
+    from running
+    group by 1, 2
+
+),
+
 accounts as (
 
     select
@@ -21,12 +48,6 @@ accounts as (
         min(term_start) filter (where not is_trial and term_start <= as_of) as first_paid_start,
         max(term_end) filter (where not is_trial and term_start <= as_of) as last_paid_end,
         max(term_end) filter (where not is_trial and term_start > as_of) as booked_end,
-        max_by(
-            {'plan_tier': plan_tier, 'billing_period': billing_period, 'term_end': term_end},
-            {'term_end': term_end, 'mrr_cents': mrr_cents, 'term_start': term_start, 'term_id': term_id}
-        ) filter (where not is_trial and is_running) as principal,
-        sum(seats) filter (where not is_trial and is_running) as seats,
-        sum(mrr_cents) filter (where not is_trial and is_running) as mrr_cents,
         count(*) filter (
             where not is_trial and term_start between as_of - 365 and as_of
             and previous_tier_rank <> tier_rank
@@ -57,6 +78,7 @@ earlier as (
     inner join accounts using (as_of, account_key)
     where
         not terms.is_trial
+        and terms.term_end > terms.as_of - 365
         and terms.term_start <= greatest(terms.as_of - 365, accounts.first_paid_start)
         and terms.term_end > greatest(terms.as_of - 365, accounts.first_paid_start)
     group by 1, 2
@@ -66,30 +88,32 @@ earlier as (
 select
     accounts.as_of,
     accounts.account_key,
-    accounts.principal is not null as in_scope,
+    principals.term_end is not null as in_scope,
     case
-        when accounts.principal is not null then null
+        when principals.term_end is not null then null
         when accounts.has_running_trial then 'trial'
         when accounts.last_paid_end is null then 'not_started'
         when accounts.last_paid_end < accounts.as_of - 30 then 'churned'
         else 'lapsed'
     end as scope_reason,
-    accounts.principal.plan_tier as plan_tier,
-    accounts.principal.billing_period as billing_period,
-    accounts.principal.term_end as term_end,
-    date_diff('day', accounts.as_of, accounts.principal.term_end) as days_to_renewal,
+    principals.plan_tier as plan_tier,
+    principals.billing_period as billing_period,
+    principals.term_end as term_end,
+    date_diff('day', accounts.as_of, principals.term_end) as days_to_renewal,
     case
-        when accounts.principal is not null
-            then coalesce(accounts.booked_end > accounts.principal.term_end, false)
+        when principals.term_end is not null
+            then coalesce(accounts.booked_end > principals.term_end, false)
     end as renewal_booked,
     date_diff('day', accounts.first_paid_start, accounts.as_of) as tenure_days,
-    cast(accounts.seats as bigint) as seats,
-    cast(accounts.seats - coalesce(earlier.seats, 0) as bigint) as seats_change_365d,
-    accounts.mrr_cents / 100.0 as mrr_eur,
-    (accounts.mrr_cents - coalesce(earlier.mrr_cents, 0)) / 100.0 as mrr_change_365d,
+    cast(amounts.seats as bigint) as seats,
+    cast(amounts.seats - coalesce(earlier.seats, 0) as bigint) as seats_change_365d,
+    amounts.mrr_cents / 100.0 as mrr_eur,
+    (amounts.mrr_cents - coalesce(earlier.mrr_cents, 0)) / 100.0 as mrr_change_365d,
     accounts.tier_changes_365d,
     accounts.tier_downgrades_365d,
     accounts.reactivations
 
 from accounts
+left join principals using (as_of, account_key)
+left join amounts using (as_of, account_key)
 left join earlier using (as_of, account_key)

@@ -4,9 +4,12 @@ with
 
 strings as (
 
-    select distinct features_used
-    from {{ ref('stg_churn__usage_events') }}
-    where features_used <> ''
+    select distinct usage.features_used
+    from {{ ref('stg_churn__usage_events') }} as usage
+    inner join {{ ref('int_churn__lookback_days') }} as days
+        on usage.used_on = days.day
+        and days.age_days <= 28
+    where usage.features_used <> ''
 
 ),
 

@@ -6,6 +6,14 @@ days as (
 
 ),
 
+invoices_in_reach as (
+
+    select distinct invoice_id
+    from {{ ref('stg_churn__invoices') }}
+    where issued_on in (select day from days)
+
+),
+
 -- See int_churn__tickets_as_of for why looking ahead to `known_until` is point in time.
 versions as (
 
@@ -14,6 +22,7 @@ versions as (
         lead(known_at) over (partition by invoice_id order by known_at) as known_until
 
     from {{ ref('stg_churn__invoices') }}
+    where invoice_id in (select invoice_id from invoices_in_reach)
 
 ),
 

@@ -5,6 +5,7 @@ with
 as_of_dates as (
 
     select * from {{ ref('stg_run__as_of_dates') }}
+    where wants_features
 
 ),
 

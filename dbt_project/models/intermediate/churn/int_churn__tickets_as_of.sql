@@ -6,6 +6,14 @@ days as (
 
 ),
 
+tickets_in_reach as (
+
+    select distinct ticket_id
+    from {{ ref('stg_churn__support_tickets') }}
+    where opened_on in (select day from days)
+
+),
+
 -- A version is the valid one at `as_of` if it was known before and no later one was. What `known_until`
 -- looks ahead to is only ever compared with `as_of`: deleting what became known since changes nothing.
 versions as (
@@ -15,6 +23,7 @@ versions as (
         lead(known_at) over (partition by ticket_id order by known_at) as known_until
 
     from {{ ref('stg_churn__support_tickets') }}
+    where ticket_id in (select ticket_id from tickets_in_reach)
 
 ),
 

@@ -2,7 +2,10 @@ with
 
 accounts as (
 
-    select * from {{ ref('int_churn__accounts_as_of') }}
+    select accounts.*
+    from {{ ref('int_churn__accounts_as_of') }} as accounts
+    inner join {{ ref('stg_run__as_of_dates') }} as as_of_dates using (as_of)
+    where as_of_dates.wants_features
 
 ),
 

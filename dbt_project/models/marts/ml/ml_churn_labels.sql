@@ -17,12 +17,13 @@ as_of_dates as (
 scored as (
 
     select
-        as_of,
-        account_key,
-        as_of + cast(days_to_renewal as integer) as term_end
+        contracts.as_of,
+        contracts.account_key,
+        contracts.term_end
 
-    from {{ ref('ml_churn_features') }}
-    where in_scope
+    from {{ ref('int_churn__contracts_as_of') }} as contracts
+    inner join {{ ref('int_churn__accounts_as_of') }} as accounts using (as_of, account_key)
+    where contracts.in_scope
 
 ),
 
