@@ -16,6 +16,7 @@ from airflow.sdk import dag, task
 
 from pipelines.orchestration.assets import CHURN_FEATURES, CHURN_MODEL, CHURN_SCORES
 from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs, schedule
+from pipelines.orchestration.notifications import notify_alarms
 
 
 @dag(
@@ -44,7 +45,9 @@ def churn_score() -> None:
     def monitor(as_of: str) -> dict[str, Any]:
         from pipelines.usecases import run_step
 
-        return run_step("churn", "monitor", as_of)
+        record = run_step("churn", "monitor", as_of)
+        notify_alarms(record["alarms"])
+        return record
 
     prepare(as_of=AS_OF) >> score(as_of=AS_OF) >> monitor(as_of=AS_OF)
 

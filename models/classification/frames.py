@@ -31,7 +31,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     categories_ : dict[int, ndarray]
         Sorted categories by position of the column in the frame.
-    empty_ : frozenset[int]
+    empty_ : tuple of int
         Positions of the columns without any value when fitted.
     """
 
@@ -49,7 +49,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             A number is infinite.
         """
         self.categories_: dict[int, NDArray[Any]] = {}
-        self.empty_: frozenset[int] = frozenset()
+        self.empty_: tuple[int, ...] = ()
         if not isinstance(X, pd.DataFrame):
             validate_data(self, X, dtype="numeric", ensure_all_finite="allow-nan")
             return self
@@ -61,7 +61,7 @@ class FrameEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 "columns must hold numbers, flags or words, got others; "
                 f"offending: {list(bad)[:5]} of {X.shape[1]}"
             )
-        self.empty_ = frozenset(i for i, kind in enumerate(kinds) if kind is None)
+        self.empty_ = tuple(i for i, kind in enumerate(kinds) if kind is None)
         for i, kind in enumerate(kinds):
             if kind == "words":
                 # Sorted by text, so that codes do not depend on the order of the rows.
