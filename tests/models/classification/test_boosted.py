@@ -51,7 +51,7 @@ def mixed(n: int, seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     return frame, rng.random(n) < risk, risk
 
 
-QUICK = {"learning_rate": 0.2, "n_estimators": 25, "n_models": 2, "n_folds": 2}
+QUICK = {"learning_rate": 0.2, "n_estimators": 8, "n_models": 2, "n_folds": 2}
 SMALL = {"learning_rate": 0.1, "n_estimators": 200, "patience": 20}
 
 
