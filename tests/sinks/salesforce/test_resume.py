@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.errors import SinkError
 from pipelines.sinks.emulator import Emulator, Faults
+from pipelines.sinks.ledger import Ledger
 from pipelines.sinks.ledger_tables import JobState, RunState
 from pipelines.sinks.run_ledger import RunLedger
 from pipelines.sinks.salesforce import carrier
@@ -116,6 +117,22 @@ def test_other_rows_supersede_a_run_after_its_jobs_are_settled(bench: Any, monke
     # The first rows again: their run was superseded, so this is a publish and not a no-op.
     back = bench.publish(bench.rows(ROWS), force=True)
     assert (back.planned, back.noop) == (ROWS, False)
+
+
+def test_a_run_superseded_by_one_that_never_began_is_not_taken_for_finished(
+    bench: Any, monkeypatch: Any
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(*dies_after(BulkIngest, "close", 2))
+        with pytest.raises(Crash):
+            bench.publish(bench.rows(ROWS), max_chunk_rows=10)
+    with monkeypatch.context() as patch:
+        patch.setattr(*dies_before(Ledger, "start"))
+        with pytest.raises(Crash):
+            bench.publish(bench.rows(ROWS, shift=0.01), max_chunk_rows=10)
+    assert bench.ledger.newest().state is RunState.SUPERSEDED
+    report = bench.publish(bench.rows(ROWS), max_chunk_rows=10)
+    assert (report.planned, report.skipped, report.noop, len(bench.held())) == (10, 20, False, ROWS)
 
 
 def test_a_stray_of_a_superseded_run_is_found_by_the_next_one(bench: Any, monkeypatch: Any) -> None:
