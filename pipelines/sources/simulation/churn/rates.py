@@ -41,7 +41,7 @@ class Rates:
     onboarded: float = 0.14
     onboarding_drift: float = 0.012
     onboarding_leave: float = 0.0043
-    drift: float = 0.0122
+    drift: float = 0.0126
     leave_at_once: float = 0.0019
     drift_leave: float = 0.13
     drift_heal: float = 0.12
@@ -67,7 +67,7 @@ class Rates:
     near_days: tuple[int, int] = (42, 14)
     timing: tuple[tuple[float, float], tuple[float, float]] = ((1.9, 0.25), (6.0, 0.10))
     review_days: tuple[int, int] = (5, 30)
-    refuse_healthy: tuple[float, float] = (0.0044, 0.06)
+    refuse_healthy: tuple[float, float] = (0.0036, 0.05)
     refuse_onboarding: tuple[float, float] = (0.008, 0.06)
     refuse_drifting: tuple[float, float] = (0.015, 0.15)
     refuse_young_leaver: tuple[float, float] = (0.02, 0.20)
