@@ -24,7 +24,7 @@ from features.pseudonyms import pseudonym
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Commit, Lake, content_hash
 from pipelines.settings import Settings
-from pipelines.sources import validation
+from pipelines.sources import fates, validation
 from pipelines.sources.churn import LAYOUTS
 from pipelines.sources.fates import CONFLICT
 from pipelines.sources.ingest import IngestReport, ingest
@@ -525,7 +525,9 @@ def test_a_lake_belongs_to_one_source(
     folder = write_files(tmp_path / "in", company)
     land(folder)
     before = versions(settings)
-    with pytest.raises(ConfigError, match=r"holds churn data of source 'native', got 'ravenstack'.*MILLRACE_LAKE"):
+    with pytest.raises(
+        ConfigError, match=r"holds churn data of source 'native', got 'ravenstack'.*MILLRACE_LAKE"
+    ):
         land(folder, source="ravenstack")
     assert versions(settings) == before
     with pytest.raises(ConfigError, match=r"must be native or one of \['ravenstack'\], got 'salesforce'"):
@@ -579,6 +581,30 @@ def test_the_ledger_of_ingests_accounts_for_every_row(
         assert row["rows_read"] == parts
     assert rows["subscriptions"]["duplicates"] == 1
     assert (rows["usage_events"]["quarantined"], rows["usage_events"]["unresolved"]) == (2, 1)
+
+
+def test_rows_that_do_not_add_up_stop_the_ingest(
+    company: Company,
+    write_files: Write,
+    land: Land,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    company["usage_events"].append(dict(company["usage_events"][0]))
+    decide = fates.decide
+
+    def forgetful(con: Any, *args: Any, **options: Any) -> None:
+        decide(con, *args, **options)
+        con.execute("delete from fates")
+        con.execute("delete from checked where row_number = 16")  # neither good nor bad: lost
+
+    monkeypatch.setattr(fates, "decide", forgetful)
+    with pytest.raises(
+        DataContractError, match=r"usage_events\.csv: rows read must equal .*got 16 and 15 \+ 0"
+    ):
+        land(write_files(tmp_path / "in", company))
+    assert versions(settings) == {}
 
 
 #: What the simulator plants, by the rules that must find it.

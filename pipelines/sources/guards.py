@@ -1,0 +1,93 @@
+"""What is refused before a row is looked at: mixed sources, a changed key, dangling references."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from features.pseudonyms import pseudonym
+from pipelines.errors import ConfigError, DataContractError
+from pipelines.io.lake import Lake
+from pipelines.settings import Settings
+from pipelines.sources.delivery import DeliveredFile
+from pipelines.sources.landed import SOURCES, SUBJECT_KEY, landed_table
+from pipelines.sources.layout import RawLayout
+
+
+def check_source(lake: Lake, usecase: str, source: str) -> None:
+    """Refuse data of another source than the lake holds.
+
+    Raises
+    ------
+    ConfigError
+        It holds another; use another lake.
+    """
+    if not lake.exists(SOURCES.name):
+        return
+    for row in lake.read(SOURCES).to_pylist():
+        if row["usecase"] == usecase and row["source"] != source:
+            raise ConfigError(
+                f"{lake.root} holds {usecase} data of source {row['source']!r}, got {source!r}: a lake"
+                " belongs to one source, so that two companies are never scored as one."
+                " Set MILLRACE_LAKE to another folder."
+            )
+
+
+def check_key(lake: Lake, usecase: str, layouts: Sequence[RawLayout], key: bytes) -> None:
+    """Refuse a changed key: the same account would get a second pseudonym and so a second life.
+
+    Raises
+    ------
+    ConfigError
+        The lake was landed with another key.
+    """
+    for layout in layouts:
+        name = landed_table(usecase, layout).name
+        if not layout.keeps_subject or not lake.exists(name):
+            continue
+        for row in lake.dataset(name).head(1, columns=[layout.subject, SUBJECT_KEY]).to_pylist():
+            if pseudonym(row[layout.subject], key=key) != row[SUBJECT_KEY]:
+                raise ConfigError(
+                    f"{lake.root} was landed with another pseudonym key than the one in use:"
+                    " set MILLRACE_PSEUDONYM_KEY to the key of this lake, or start a new lake"
+                )
+
+
+def check_references(lake: Lake, usecase: str, delivered: Sequence[DeliveredFile]) -> None:
+    """Refuse tables whose referenced table was never delivered.
+
+    Raises
+    ------
+    DataContractError
+        Every row would be quarantined for an unknown account.
+    """
+    arriving = {file.layout.table.name for file in delivered}
+    for layout in {file.layout.table.name: file.layout for file in delivered}.values():
+        for column, table, _ in layout.references:
+            if table not in arriving and not lake.exists(f"raw/{usecase}_{table}"):
+                raise DataContractError(
+                    f"{layout.table.name}.{column} refers to {table}, which is neither delivered nor landed:"
+                    f" deliver {table} with it (every row would be quarantined); nothing was landed"
+                )
+
+
+@contextmanager
+def one_at_a_time(settings: Settings, usecase: str) -> Iterator[None]:
+    """Hold a lock file: two ingests at once could both find a row absent and land it twice.
+
+    Raises
+    ------
+    ConfigError
+        Another ingest of the use case is running on this machine.
+    """
+    path = settings.var / "locks" / f"ingest-{usecase}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another ingest of {usecase} is running (it holds {path}); wait for it"
+            ) from None
+        yield

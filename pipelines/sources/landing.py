@@ -1,0 +1,132 @@
+"""Second half of an ingest: commits to the lake, in the order that makes them resumable.
+
+The source's claim, the quarantine, the rows, and last the entry in ``ops/ingests`` that says that a
+file is done. Whatever happens in between, doing it all again adds what is missing and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pa_parquet
+
+from pipelines.io.lake import Lake
+from pipelines.sources.delivery import DeliveredFile
+from pipelines.sources.landed import INGESTS, QUARANTINE, SOURCES, landed_table
+from pipelines.sources.staging import FileOutcome, Staging
+
+
+def finished(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Files that need not be read again: fully landed, with no row waiting for another table."""
+    rows = lake.read(INGESTS, missing_ok=True).sort_by("ingested_at").to_pylist()
+    newest = {(row["table_name"], row["source_sha256"]): row for row in rows if row["usecase"] == usecase}
+    return {key: row for key, row in newest.items() if row["unresolved"] == 0}
+
+
+def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileOutcome:
+    """Report a finished file without reading it: its good rows are landed, its bad ones quarantined."""
+    read, quarantined, duplicates = earlier["rows_read"], earlier["quarantined"], earlier["duplicates"]
+    outcome = FileOutcome(
+        file,
+        read=read,
+        already_landed=read - quarantined - duplicates,
+        duplicates=duplicates,
+        quarantined=quarantined,
+        skipped=True,
+    )
+    if quarantined:
+        same = (pc.field("source_sha256") == file.sha256) & (
+            pc.field("source_file") == earlier["source_file"]
+        )
+        rules = lake.read(QUARANTINE, columns=["rules"], where=same).column("rules")
+        outcome.rules = dict(Counter(rule for row in rules.to_pylist() for rule in json.loads(row)))
+    outcome.balance()
+    return outcome
+
+
+def claim(lake: Lake, usecase: str, source: str, ingested_at: datetime) -> None:
+    """Note whose data the lake holds before the first row lands."""
+    if lake.exists(SOURCES.name) and usecase in lake.read(SOURCES).column("usecase").to_pylist():
+        return
+    row = {"usecase": usecase, "source": source, "ingested_at": ingested_at}
+    lake.append(SOURCES, pa.Table.from_pylist([row], schema=SOURCES.arrow_schema))
+
+
+def land_quarantine(lake: Lake, staging: Staging, outcomes: Sequence[FileOutcome]) -> None:
+    """Append the quarantined rows that are not there yet (a crashed or repeated run may have been)."""
+    bad: pa.Table = staging.con.sql("from quarantine").to_arrow_table()
+    if lake.exists(QUARANTINE.name) and bad.num_rows:
+        shas = pa.array(sorted({file.file.sha256 for file in outcomes}))
+        there = lake.read(
+            QUARANTINE, columns=list(QUARANTINE.key), where=pc.field("source_sha256").isin(shas)
+        )
+        bad = bad.join(there, keys=list(QUARANTINE.key), join_type="left anti").select(
+            QUARANTINE.column_names
+        )
+    new = Counter(zip(bad["table_name"].to_pylist(), bad["source_file"].to_pylist(), strict=True))
+    for outcome in outcomes:
+        outcome.new_quarantined = new[outcome.file.layout.table.name, outcome.file.name]
+    if bad.num_rows:
+        lake.append(QUARANTINE, bad.cast(QUARANTINE.arrow_schema))
+
+
+def land_rows(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome], ingest_id: str) -> None:
+    """Append the staged rows, one commit per staged file; each is audited by the lake once more."""
+    for outcome in outcomes:
+        table = landed_table(usecase, outcome.file.layout)
+        metadata = {"ingest_id": ingest_id, "source_file": outcome.file.name}
+        for path in outcome.staged:
+            rows = pa_parquet.read_table(path).select(table.column_names).cast(table.arrow_schema)
+            lake.append(table, rows, metadata=metadata)
+        if not lake.exists(table.name):  # delivered without a row: readers need the columns
+            lake.append(table, table.arrow_schema.empty_table(), metadata=metadata)
+
+
+def worth_noting(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
+    """Files not in the ledger yet, and those from which something new was landed or quarantined."""
+    entries = lake.read(INGESTS, missing_ok=True).to_pylist()
+    known = {(row["table_name"], row["source_sha256"]) for row in entries if row["usecase"] == usecase}
+    return [
+        outcome
+        for outcome in outcomes
+        if (outcome.file.layout.table.name, outcome.file.sha256) not in known
+        or outcome.staged
+        or outcome.new_quarantined
+    ]
+
+
+def note(
+    lake: Lake,
+    outcomes: Sequence[FileOutcome],
+    usecase: str,
+    source: str,
+    ingest_id: str,
+    ingested_at: datetime,
+) -> None:
+    """Enter files in the ledger: from here on they are done."""
+    rows = [
+        {
+            "ingest_id": ingest_id,
+            "usecase": usecase,
+            "table_name": outcome.file.layout.table.name,
+            "source_file": outcome.file.name,
+            "source_sha256": outcome.file.sha256,
+            "source": source,
+            "rows_read": outcome.read,
+            "landed": outcome.landed,
+            "already_landed": outcome.already_landed,
+            "duplicates": outcome.duplicates,
+            "quarantined": outcome.quarantined,
+            "unresolved": outcome.unresolved,
+            "ingested_at": ingested_at,
+        }
+        for outcome in outcomes
+    ]
+    if rows:
+        lake.append(INGESTS, pa.Table.from_pylist(rows, schema=INGESTS.arrow_schema))
