@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import logging
 from datetime import date
 from typing import Any
@@ -63,7 +62,7 @@ def run(
     X = model_frame(inside, list(themes))
     score = model.predict_proba(X)[:, 1]
     contributed = contributions(model, X)
-    scores = _scores(inside, score, contributed, themes, version, params, settings)
+    scores = _scores(inside, score, contributed, themes, version, params, _action_guide(settings))
 
     audits = [_volume_audit(lake, as_of, params), quality_audit(SCORES, settings, suite=SCORES.name)]
     day, metadata = {"as_of": as_of}, {"model_version": version.label}
@@ -106,7 +105,7 @@ def _scores(
     themes: dict[str, str],
     version: ModelVersion,
     params: ChurnParams,
-    settings: Settings,
+    guide: dict[str, str],
 ) -> pa.Table:
     # Equal scores are ranked by pseudonym, in which order the rows come.
     rank = np.empty(len(score), dtype=np.int64)
@@ -123,7 +122,7 @@ def _scores(
         "reason_2": reasons.texts[1],
         "reason_3": reasons.texts[2],
         "reasons_json": reasons.facts_json,
-        "action": _actions(settings, levels, reasons.facts_json),
+        "action": [guide[level] for level in levels],
         **{name: inside[name] for name in ("plan_tier", "size_band", "sector", "mrr_eur", "days_to_renewal")},
         "model_version": [version.label] * len(score),
     }
@@ -155,37 +154,21 @@ def _sampled(
     )
 
 
-def _actions(settings: Settings, levels: NDArray[np.object_], facts_json: NDArray[Any]) -> list[str]:
-    """Action for each risk level and theme of the strongest risk-raising reason.
-
-    From the seed table that customer success edits; its theme ``any`` stands for all that have no
-    line of their own.
+def _action_guide(settings: Settings) -> dict[str, str]:
+    """Read the action per risk level from the seed table that customer success edits.
 
     Raises
     ------
     ConfigError
-        A level has no line for ``any``.
+        A level has no action.
     """
     path = settings.dbt_project / "seeds" / "churn_action_guide.csv"
     with path.open(newline="") as file:
-        guide = {
-            (row["risk_level"], row["theme"]): f"{row['title']}: {row['action']}"
-            for row in csv.DictReader(file)
-        }
-    missing = [level for level in RISK_LEVELS if (level, "any") not in guide]
+        guide = {row["risk_level"]: f"{row['title']}: {row['text']}" for row in csv.DictReader(file)}
+    missing = [level for level in RISK_LEVELS if level not in guide]
     if missing:
-        raise ConfigError(
-            f"{path.name} must have a line with theme 'any' for every level, missing: {missing}"
-        )
-    return [
-        guide.get((level, _raising_theme(facts)), guide[level, "any"])
-        for level, facts in zip(levels.tolist(), facts_json.tolist(), strict=True)
-    ]
-
-
-def _raising_theme(facts_json: str) -> str:
-    strongest = json.loads(facts_json)[0]
-    return str(strongest["theme"]) if strongest["direction"] == "raises" else "any"
+        raise ConfigError(f"{path.name} must have an action for every risk level, missing: {missing}")
+    return guide
 
 
 def _volume_audit(lake: Lake, as_of: date, params: ChurnParams) -> Audit:
