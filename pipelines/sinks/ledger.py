@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import date
+from datetime import UTC, date, datetime
 
 import polars as pl
 import pyarrow.dataset as pa_dataset
@@ -17,7 +17,7 @@ import pyarrow.dataset as pa_dataset
 from pipelines.io.lake import Lake
 from pipelines.sinks.fold import published
 from pipelines.sinks.ledger_tables import JOBS, RUNS, RowState, RunState
-from pipelines.sinks.run_ledger import RunLedger, clock, to_frame
+from pipelines.sinks.run_ledger import RunLedger, to_frame
 
 
 def run_key(sink: str, object_: str, as_of: date, wanted: pl.DataFrame, *variant: str) -> str:
@@ -62,7 +62,7 @@ class Ledger:
     def newest(self) -> RunLedger | None:
         """Newest run; None before the first."""
         runs = self.runs()
-        return RunLedger(self.lake, runs.row(-1, named=True)) if runs.height else None
+        return RunLedger(self.lake, runs.row(-1, named=True), _clock) if runs.height else None
 
     def job_ids(self) -> set[str]:
         """Every job of the object that the ledger knows."""
@@ -113,11 +113,12 @@ class Ledger:
                 "seq": 0,
                 "state": RunState.OPEN.value,
                 "forced": forced,
-                "recorded_at": clock(),
+                "recorded_at": _clock(),
                 "planned": rows.height - skipped,
                 "skipped": skipped,
                 **zeros,
             },
+            _clock,
         )
         run.record_rows(rows)
         run.begin()
@@ -131,3 +132,8 @@ def dead_letters(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
     if run is None:
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
     return run.rows().filter(pl.col("state") == RowState.DEAD).select(columns)
+
+
+def _clock() -> datetime:
+    """Now, in UTC without a zone attached, as the ledger stores it."""
+    return datetime.now(UTC).replace(tzinfo=None)

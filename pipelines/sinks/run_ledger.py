@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import polars as pl
@@ -22,6 +23,15 @@ _COMPACT_ABOVE = 40
 class RunLedger:
     """Events of one run, appended as they happen.
 
+    Parameters
+    ----------
+    lake
+        Where the ledger tables are.
+    run
+        The run's row in :data:`~pipelines.sinks.ledger_tables.RUNS`.
+    clock
+        When an event is written down; never part of a decision.
+
     Attributes
     ----------
     run_id, run_key, run_no, as_of, state
@@ -30,7 +40,8 @@ class RunLedger:
         When its newest state was written down (UTC).
     """
 
-    def __init__(self, lake: Lake, run: dict[str, Any]) -> None:
+    def __init__(self, lake: Lake, run: dict[str, Any], clock: Callable[[], datetime]) -> None:
+        self._clock = clock
         self._lake = lake
         self._run = run
         self.run_id: str = run["run_id"]
@@ -97,7 +108,7 @@ class RunLedger:
         self.state = state
         self._seq += 1
         jobs = len(self.job_ids())
-        end = {"jobs": jobs, "state": state.value, "seq": self._seq, "recorded_at": clock()}
+        end = {"jobs": jobs, "state": state.value, "seq": self._seq, "recorded_at": self._clock()}
         self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run | asdict(counts) | end])))
         self._compact()
         return counts
@@ -126,7 +137,7 @@ class RunLedger:
             "as_of": self.as_of,
             "run_id": self.run_id,
             "seq": self._seq,
-            "recorded_at": clock(),
+            "recorded_at": self._clock(),
         }
         stamped = events.with_columns(**{name: pl.lit(value) for name, value in given.items()})
         absent = [name for name in table.column_names if name not in stamped.columns]
@@ -141,11 +152,6 @@ class RunLedger:
             delta = self._lake.open(table.name)
             if len(delta.file_uris(file_pruning_predicate=partition)) > _COMPACT_ABOVE:
                 delta.optimize.compact(partition_filters=partition)
-
-
-def clock() -> datetime:
-    """Now, in UTC without a zone attached: when an event was written down, never part of a decision."""
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def to_frame(table: pa.Table) -> pl.DataFrame:
