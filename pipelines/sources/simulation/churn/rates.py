@@ -1,4 +1,4 @@
-"""The constants of the simulated world, calibrated together (``millrace bench`` shows the result).
+"""The constants of the simulated world, calibrated together.
 
 Weekly probabilities unless stated otherwise.
 """
