@@ -154,7 +154,13 @@ def ingest(
     settings = Settings.load()
     folder = files or settings.var / "data" / usecase
     # The one place where the wall clock belongs: when a row arrived is a fact of the arrival.
-    report = land(usecase, folder, source=source, settings=settings, ingested_at=_now())
+    with Progress(console=notes, transient=True) as progress:
+        task = progress.add_task("landing", total=None)
+
+        def tell(name: str, done: int, total: int) -> None:
+            progress.update(task, description=name, completed=done, total=total)
+
+        report = land(usecase, folder, source=source, settings=settings, ingested_at=_now(), progress=tell)
     _print_ingest(report, as_json)
 
 
@@ -166,13 +172,22 @@ def _print_ingest(report: IngestReport, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.as_record(), default=str))
         return
-    table = RichTable("table", "read", "landed", "already there", "repeated", "quarantined")
-    for row in report.tables:
-        counts = (row.read, row.landed, row.already_landed, row.duplicates, row.quarantined)
-        table.add_row(row.table, *(f"{count:,}" for count in counts))
-    out.print(table)
+    for title, rows in (("adapted", report.adapted), ("landed", report.tables)):
+        if not rows:
+            continue
+        table = RichTable(
+            "table", "read", title, "already there", "repeated", "quarantined", title_justify="left"
+        )
+        for row in rows:
+            counts = (row.read, row.landed, row.already_landed, row.duplicates, row.quarantined)
+            table.add_row(row.table, *(f"{count:,}" for count in counts))
+        out.print(table)
+    if report.reasons():
+        out.print("Quarantined in ops/quarantine, because:")
     for table_name, reason, count in report.reasons():
-        out.print(f"  {table_name}: {count:,} x {reason}", markup=False, highlight=False)
+        out.print(f"  {count:>9,}  {table_name}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    for note in report.notes:
+        out.print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 # ------------------------------------------------------------------------------------------- steps

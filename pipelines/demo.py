@@ -18,9 +18,9 @@ from pipelines.settings import Settings
 Say = Callable[[str], None]
 
 DAGS = {"churn_features", "churn_train", "churn_score", "churn_publish"}
-TRAINED_ON = date(2025, 12, 1)  # first Monday of the month
-SCORED_ON = (date(2025, 12, 22), date(2025, 12, 29), date(2026, 1, 5))
-SIMULATED_UNTIL = date(2026, 1, 5)
+TRAINED_ON = date(2025, 11, 3)  # first Monday of the month
+SCORED_ON = (date(2025, 11, 17), date(2025, 11, 24), date(2025, 12, 1))
+SIMULATED_UNTIL = date(2025, 12, 1)
 
 #: Written into a demo's folder, so that only a demo's own files are ever removed.
 MARKER = ".millrace-demo"

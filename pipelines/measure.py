@@ -28,7 +28,7 @@ class Stopwatch:
 
 
 class PeakMemory:
-    """Largest memory of this process and all its descendants together, sampled twice a second.
+    """Largest memory of this process and all its descendants together, sampled every two seconds.
 
     Proportional set sizes where the system tells them, so that pages that forked workers share count
     once. Use as a context manager; ``peak_mb`` may be read at any time.
@@ -49,7 +49,7 @@ class PeakMemory:
         self._sample()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.5):
+        while not self._stop.wait(2.0):
             self._sample()
 
     def _sample(self) -> None:

@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 
 from pipelines.churn.contracts import features_contract
 from pipelines.errors import DataContractError
-from pipelines.io.lake import Lake, content_hash
+from pipelines.io.hashing import content_hash
+from pipelines.io.lake import Lake
 from pipelines.settings import Settings
 
 FEATURES = "features/churn"
 LABELS = "features/churn_labels"
 SEGMENTS = ("plan_tier", "size_band", "sector")
 KEY = ("as_of", "account_key")
+
+#: Fewest monthly snapshots of which some can be held out and the rest cut into folds.
+MIN_SNAPSHOTS = 8
 
 
 @dataclass(frozen=True)
@@ -62,25 +66,19 @@ def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
 
 
 def read_training(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Training:
-    """Join features and labels of the snapshots.
+    """Join features and labels of the snapshots; those before the history begins are left out.
 
     Raises
     ------
     DataContractError
-        A snapshot has no features or no labels; the message names the days and the command.
+        A snapshot within the history lacks features or labels, or the history is too short.
     """
     versions = {name: lake.version(name) for name in (FEATURES, LABELS)}
     wanted = pa_dataset.field("as_of").isin(list(snapshots))
     rows = lake.read(FEATURES, where=wanted & pa_dataset.field("in_scope"), version=versions[FEATURES])
     labels = lake.read(LABELS, columns=[*KEY, "churned"], where=wanted, version=versions[LABELS])
-    for name, table in ((FEATURES, rows), (LABELS, labels)):
-        missing = sorted(set(snapshots) - set(table["as_of"].unique().to_pylist()))
-        if missing:
-            days = ", ".join(map(str, missing[:5]))
-            raise DataContractError(
-                f"{name} lacks {len(missing)} of {len(snapshots)} snapshots ({days} ...): the history may be "
-                "too short for snapshots.months in params.yaml, or `millrace train churn` must prepare them"
-            )
+    _check_snapshots(FEATURES, rows, snapshots)
+    _check_snapshots(LABELS, labels, snapshots)
     joined = rows.join(labels, keys=list(KEY), join_type="inner").sort_by([(k, "ascending") for k in KEY])
     if joined.num_rows != rows.num_rows:
         raise DataContractError(
@@ -94,6 +92,20 @@ def read_training(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> 
         versions=versions,
         fingerprint=content_hash(joined, sort_by=KEY),
     )
+
+
+def _check_snapshots(name: str, rows: pa.Table, snapshots: Sequence[date]) -> None:
+    """Accept a history that begins later than the oldest snapshots, but no gap within it."""
+    there = set(rows["as_of"].unique().to_pylist())
+    begun = [day for day in snapshots if there and day >= min(there)]
+    missing = [day for day in begun if day not in there]
+    if missing or len(begun) < MIN_SNAPSHOTS:
+        days = ", ".join(map(str, (missing or snapshots)[:5]))
+        raise DataContractError(
+            f"{name} must hold at least {MIN_SNAPSHOTS} snapshots without a gap, got {len(there)} of "
+            f"{len(snapshots)} (missing: {days}): `millrace train churn` prepares them; if it did, the raw "
+            "tables reach back too short"
+        )
 
 
 def read_scope(lake: Lake, as_of: date) -> tuple[pa.Table, pa.Table]:

@@ -28,6 +28,25 @@ TEMPLATES: tuple[Template, ...] = (
         "usage_trend_12w", "trend of use", "logins in four weeks", "against eight weeks earlier",
         now="logins_28d", before=earlier("usage_trend_12w", "logins_28d", 4), missing=_YOUNG_12W,
     ),
+    # The same trends divided by the day's median over all accounts, which takes out holidays and seasons.
+    Change(
+        "usage_trend_4w_vs_all", "trend of use", "weekly logins", "in four weeks", now="logins_7d",
+        before=earlier("usage_trend_4w", "logins_7d", 1), missing=_YOUNG_4W, trend="usage_trend_4w",
+    ),
+    Trend(
+        "minutes_trend_4w_vs_all", "trend of use", "time in the product", "over four weeks", _YOUNG_4W,
+        trend="minutes_trend_4w",
+    ),
+    Change(
+        "usage_trend_8w_vs_all", "trend of use", "logins in four weeks", "against the four weeks before",
+        now="logins_28d", before=earlier("usage_trend_8w", "logins_28d", 4), missing=_YOUNG_8W,
+        trend="usage_trend_8w",
+    ),
+    Change(
+        "usage_trend_12w_vs_all", "trend of use", "logins in four weeks", "against eight weeks earlier",
+        now="logins_28d", before=earlier("usage_trend_12w", "logins_28d", 4), missing=_YOUNG_12W,
+        trend="usage_trend_12w",
+    ),
     Level(
         "days_since_last_login", "last login", "last login {} days ago", one="last login yesterday",
         form="{} days", worse=1, ceiling=365, at_ceiling="no login in a year",

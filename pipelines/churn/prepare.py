@@ -18,7 +18,8 @@ from features.spine import matured_mondays, monthly_snapshots
 from pipelines.churn.contracts import RAW_TABLES, features_contract, labels_contract
 from pipelines.churn.params import ChurnParams
 from pipelines.io.dbt import DbtRun, run_dbt
-from pipelines.io.lake import Lake, content_hash
+from pipelines.io.hashing import content_hash
+from pipelines.io.lake import Lake
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)

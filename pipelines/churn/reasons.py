@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.explanation.choice import choose
 from models.explanation.peers import Peers
 from pipelines.churn.facts import TEMPLATES
-from pipelines.churn.wording import Category, Change, Flag, Level, Template, Texts
+from pipelines.churn.wording import Category, Change, Flag, Level, Template, Texts, Trend
 
 #: Salesforce's limit for a text field.
 MAX_LENGTH = 255
@@ -103,7 +103,7 @@ def word_reasons(
         row, place = np.nonzero(chosen.feature == i)
         if not len(row):
             continue
-        own = {name: values[row] for name, values in columns.items() if name in _needs(template)}
+        own = {name: values[row] for name, values in columns.items() if name in template.needs}
         peer = peer_values[template.feature][row]
         effect = chosen.effect[row, place]
         texts[row, place] = _finished(template.words(own, peer, who[row]), effect)
@@ -139,14 +139,12 @@ def _who(peers: Peers) -> Texts:
 def _peer_value(template: Template, columns: Mapping[str, NDArray[Any]], peers: Peers) -> NDArray[np.float64]:
     if isinstance(template, (Category, Flag)):
         return peers.shares_alike(columns[template.feature])
-    return peers.medians(columns[template.now if isinstance(template, Change) else template.feature])
-
-
-def _needs(template: Template) -> set[str]:
-    """Columns that a template's words are made of."""
+    column = template.feature
     if isinstance(template, Change):
-        return {template.feature, template.now}
-    return {template.feature}
+        column = template.now
+    elif isinstance(template, Trend):
+        column = template.trend or template.feature
+    return peers.medians(columns[column])
 
 
 def _finished(words: Texts, effect: NDArray[np.int8]) -> Texts:

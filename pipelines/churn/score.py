@@ -21,7 +21,8 @@ from pipelines.churn.reasons import word_reasons
 from pipelines.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, RISK_LEVELS, SCORES
 from pipelines.errors import ConfigError, ModelGateError
 from pipelines.io.audit import Audit
-from pipelines.io.lake import Lake, content_hash
+from pipelines.io.hashing import content_hash
+from pipelines.io.lake import Lake
 from pipelines.io.quality import quality_audit
 from pipelines.io.registry import CHAMPION, ModelVersion, Registry
 from pipelines.settings import Settings

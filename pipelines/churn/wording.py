@@ -36,6 +36,10 @@ class Template(Protocol):
     def topic(self) -> str:
         """Fact that the feature is a facet of."""
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns that the words are made of."""
+
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
         """1 where the value reads as bad news, -1 as good news, 0 as neither."""
 
@@ -94,6 +98,11 @@ class Level:
     ceiling: float | None = None
     at_ceiling: str = ""
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The feature alone."""
+        return (self.feature,)
+
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
         """More (or less) than the peers is bad news; as many as the peers is good news."""
         value = columns[self.feature]
@@ -132,10 +141,11 @@ class Change:
         Column with the number now; the peers' median is of this column.
     before : callable
         From the columns to the number before; NaN where it cannot be told (the trend is capped or null).
-    worse : int
-        -1 if falling reads as bad news, 1 if rising does.
     missing : str
         Sentence where the feature is null.
+    trend : str, optional
+        Column with the trend, where ``feature`` is that trend divided by the day's median over all
+        accounts: the sentence then says whether it went better or worse than at the median account.
     """
 
     feature: str
@@ -145,16 +155,23 @@ class Change:
     now: str
     before: Callable[[Columns], Floats]
     unit: str = ""
-    worse: int = -1
     missing: str = "not known"
+    trend: str | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The feature, the number now, and the trend behind a relative one."""
+        return (self.feature, self.now, *([self.trend] if self.trend else []))
 
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
-        """Falling (or rising) is bad news, staying is good news."""
+        """Falling is bad news, staying is good news; if relative, falling behind the others is bad news."""
+        if self.trend:
+            return behind(columns[self.feature])
         now, before = rounded(columns[self.now]), rounded(self.before(columns))
         # Beyond the cap it rose, by how much is not known.
-        change = np.where(np.isnan(before), 1.0, now - before) * self.worse
+        change = np.where(np.isnan(before), 1.0, now - before)
         unknown = np.isnan(columns[self.feature])
-        return np.where(unknown, 0, np.where(change > 0, 1, -1)).astype(np.int8)
+        return np.where(unknown, 0, np.where(change < 0, 1, -1)).astype(np.int8)
 
     def words(self, columns: Columns, peer: Floats, peers: Texts) -> Texts:
         """Say from what to what it changed."""
@@ -172,33 +189,63 @@ class Change:
         stayed: Texts = f"{self.subject} stayed at " + show(now) + f"{self.unit} {self.span}"
         capped: Texts = f"{self.subject} rose at least tenfold {self.span}, to " + show(now) + self.unit
         text = np.where(now == before, stayed, np.where(np.isnan(before), capped, moved))
+        if self.trend:
+            text = text + than_others(columns[self.feature])
         text = np.where(np.isnan(columns[self.feature]), self.missing, text)
         return compared(text, peer, peers, f"{{}}{self.unit}")
 
 
 @dataclass(frozen=True)
 class Trend:
-    """A ratio of now to before whose terms are not in the row."""
+    """A ratio of now to before whose terms are not in the row.
+
+    Attributes
+    ----------
+    trend : str, optional
+        As for :class:`Change`.
+    """
 
     feature: str
     topic: str
     subject: str
     span: str
     missing: str
+    trend: str | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The feature, and the trend behind a relative one."""
+        return (self.feature, *([self.trend] if self.trend else []))
 
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
-        """Falling is bad news."""
-        value = rounded(columns[self.feature], 2)
-        return np.where(np.isnan(value), 0, np.where(value < 1, 1, -1)).astype(np.int8)
+        """Falling is bad news; if relative, falling behind the others is."""
+        return behind(columns[self.feature])
 
     def words(self, columns: Columns, peer: Floats, peers: Texts) -> Texts:
         """Say which way it went, and the ratio."""
-        value = rounded(columns[self.feature], 2)
+        value = rounded(columns[self.trend or self.feature], 2)
         verb = np.where(value < 1, "fell", np.where(value > 1, "rose", "was steady")).astype(object)
         text: Texts = (
             f"{self.subject} " + verb + f" {self.span} (trend " + show(value, 2) + ", steady would be 1)"
         )
+        if self.trend:
+            text = text + than_others(columns[self.feature])
         return compared(np.where(np.isnan(value), self.missing, text), peer, peers, digits=2)
+
+
+def behind(ratio: Floats) -> NDArray[np.int8]:
+    """How a ratio reads of which 1 is the mark: bad news below, good news from there on."""
+    shown = rounded(ratio, 2)
+    return np.where(np.isnan(shown), 0, np.where(shown < 1, 1, -1)).astype(np.int8)
+
+
+def than_others(relative: Floats) -> Texts:
+    """What a trend relative to the median account's means."""
+    shown = rounded(relative, 2)
+    worse, better = ", worse than at the median account", ", better than at the median account"
+    return np.where(shown < 1, worse, np.where(shown > 1, better, ", as at the median account")).astype(
+        object
+    )
 
 
 @dataclass(frozen=True)
@@ -211,6 +258,11 @@ class Flag:
     no: str
     missing: str = "not known"
     worse: int = 0
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The feature alone."""
+        return (self.feature,)
 
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
         """Yes (or no) is bad news."""
@@ -231,6 +283,11 @@ class Category:
     feature: str
     topic: str
     label: str
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The feature alone."""
+        return (self.feature,)
 
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
         """A word is neither good nor bad news."""

@@ -1,4 +1,4 @@
-"""Audits of a staged table: the contract that its declaration implies, as one SQL pass."""
+"""Audits of a staged table: the contract that its declaration implies, as SQL over the rows."""
 
 from __future__ import annotations
 
@@ -58,14 +58,16 @@ def schema_problems(table: Table, schema: pa.Schema) -> list[str]:
 def contract_audit(table: Table) -> Audit:
     """Audit that checks nulls, ranges, allowed values and the uniqueness of the key.
 
-    One aggregate query over the staged rows; every problem names the column, the rule, the number
+    Every problem names the column, the rule, the number
     of offending rows and one offending value.
     """
     rules = [(column, *rule) for column in table.columns for rule in _rules(column)]
 
     def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
         key = ", ".join(_quoted(name) for name in table.key)
-        selects = [f"count(*) - count(distinct ({key}))"]
+        # On its own: beside other aggregates the distinct count takes twice as long.
+        repeated = staged.aggregate(f"count(*) - count(distinct ({key}))").fetchall()[0][0]
+        selects = ["count(*)"]
         for column, _, condition in rules:
             selects += [
                 f"count(*) filter (where {condition})",
@@ -73,8 +75,8 @@ def contract_audit(table: Table) -> Audit:
             ]
         row = staged.aggregate(", ".join(f"{sql} as v{i}" for i, sql in enumerate(selects))).fetchall()[0]
         problems = []
-        if row[0]:
-            problems.append(f"key {list(table.key)} must be unique, got {row[0]} repeated rows")
+        if repeated:
+            problems.append(f"key {list(table.key)} must be unique, got {repeated} repeated rows")
         for index, (column, words, _) in enumerate(rules):
             count, example = row[1 + 2 * index], row[2 + 2 * index]
             if count:

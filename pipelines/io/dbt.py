@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -231,7 +230,7 @@ def _sources(
 def _scan(lake: Lake, table: Table, version: int) -> str:
     """Query over the files of a version; partition columns are read from the folder names."""
     # Delta names local files as URLs do: a blank in a folder's name comes as %20.
-    files = [f if "://" in f else unquote(f) for f in lake.files(table.name, version)]
+    files = lake.files(table.name, version)
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
     if not files:
         nothing = ", ".join(f'cast(null as {_SQL_TYPES[c.dtype]}) as "{c.name}"' for c in table.columns)

@@ -7,33 +7,29 @@ a failed audit or a killed process leaves the previous version in place.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Self, TypeAlias
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.dataset as pa_dataset
 import pyarrow.fs as pa_fs
-import pyarrow.parquet as pa_parquet
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from features.schemas import Table
 from pipelines.errors import DataContractError
 from pipelines.io.audit import Audit, contract_audit, schema_problems
+from pipelines.io.staged import Rows, Staged, staged
 from pipelines.settings import Settings
 
-Rows: TypeAlias = pa.Table | pa.RecordBatchReader
 PartitionValue: TypeAlias = str | date
 
 #: A commit that lost a race is tried again this often; each try sees the winner's version.
@@ -47,15 +43,6 @@ class Commit:
     table: str
     version: int
     rows: int
-
-
-@dataclass(frozen=True)
-class _Staged:
-    """Rows set aside for audit, re-readable as often as needed."""
-
-    rows: int
-    relation: duckdb.DuckDBPyRelation
-    read: Callable[[], Any]
 
 
 class Lake:
@@ -116,7 +103,9 @@ class Lake:
 
     def files(self, name: str, version: int | None = None) -> list[str]:
         """Parquet files that make up a version."""
-        return sorted(self.open(name, version).file_uris())
+        # delta-rs percent-encodes: a blank in a folder's name would come back as %20.
+        uris = self.open(name, version).file_uris()
+        return sorted(uri if "://" in uri else unquote(uri) for uri in uris)
 
     def dataset(self, name: str, version: int | None = None) -> pa_dataset.Dataset:
         """Arrow dataset of a version, for filters that prune partitions and files."""
@@ -225,7 +214,7 @@ class Lake:
         """Update rows that have the same key and insert the others, in one commit."""
         on = " AND ".join(f"target.{name} = source.{name}" for name in table.key)
 
-        def commit(staged: _Staged) -> None:
+        def commit(staged: Staged) -> None:
             delta = self._create(table)
             _retried(
                 lambda: (
@@ -285,7 +274,7 @@ class Lake:
         overwrite: bool,
         predicate: str | None = None,
     ) -> Commit:
-        def commit(staged: _Staged) -> None:
+        def commit(staged: Staged) -> None:
             delta = self._create(table)
             properties = _properties(metadata)
             if overwrite:
@@ -310,41 +299,18 @@ class Lake:
         return self._audited(table, data, audits, commit)
 
     def _audited(
-        self, table: Table, data: Rows, audits: Sequence[Audit], commit: Callable[[_Staged], None]
+        self, table: Table, data: Rows, audits: Sequence[Audit], commit: Callable[[Staged], None]
     ) -> Commit:
         problems = schema_problems(table, data.schema)
         if problems:
             raise _refusal(table, problems)
-        with _staged(table, data) as staged:
+        with staged(table, data) as rows:
             for audit in (contract_audit(table), *audits):
-                problems += audit(staged.relation)
+                problems += audit(rows.relation)
             if problems:
                 raise _refusal(table, problems)
-            commit(staged)
-            return Commit(table.name, self.version(table.name), staged.rows)
-
-
-@contextmanager
-def _staged(table: Table, data: Rows) -> Iterator[_Staged]:
-    """Set rows aside: tables stay in memory, streams go to a temporary Parquet file."""
-    schema = table.arrow_schema
-    with duckdb.connect(config={"threads": 2}) as con:
-        if isinstance(data, pa.Table):
-            rows = pa.Table.from_arrays(
-                [data.column(name) for name in table.column_names], names=table.column_names
-            )
-            yield _Staged(rows.num_rows, con.from_arrow(rows), lambda: rows)
-            return
-        with tempfile.TemporaryDirectory(prefix="millrace-stage-") as folder:
-            path = Path(folder) / "stage.parquet"
-            count = 0
-            with pa_parquet.ParquetWriter(path, pa.schema([f.with_nullable(True) for f in schema])) as writer:
-                for batch in data:
-                    ordered = pa.Table.from_batches([batch]).select(table.column_names)
-                    writer.write_table(ordered.cast(writer.schema))
-                    count += batch.num_rows
-            relation = con.read_parquet(str(path))
-            yield _Staged(count, relation, lambda: pa_dataset.dataset(path).scanner().to_reader())
+            commit(rows)
+            return Commit(table.name, self.version(table.name), rows.rows)
 
 
 def _refusal(table: Table, problems: Sequence[str]) -> DataContractError:
@@ -385,30 +351,3 @@ def _retried(write: Callable[[], Any], delta: DeltaTable) -> None:
 
 def _local(root: str) -> tuple[pa_fs.FileSystem, str]:
     return pa_fs.LocalFileSystem(), str(Path(root).resolve())
-
-
-class _Digest:
-    """A file-like sink that only hashes, for :func:`content_hash`."""
-
-    def __init__(self) -> None:
-        self.sha = hashlib.sha256()
-        self.closed = False
-
-    def write(self, data: bytes) -> int:
-        self.sha.update(data)
-        return len(data)
-
-    def flush(self) -> None:
-        """Nothing is buffered."""
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def content_hash(data: pa.Table, *, sort_by: Sequence[str]) -> str:
-    """SHA-256 over names and values, independent of row order, chunking and file layout."""
-    ordered = data.sort_by([(name, "ascending") for name in sort_by])
-    digest = _Digest()
-    with pa.PythonFile(digest, mode="w") as sink:
-        pa_csv.write_csv(ordered, sink)
-    return digest.sha.hexdigest()

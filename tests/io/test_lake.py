@@ -15,7 +15,8 @@ import pytest
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.io.lake import Lake, content_hash
+from pipelines.io.hashing import content_hash
+from pipelines.io.lake import Lake
 
 TABLE = Table(
     "ops/example",
@@ -104,9 +105,7 @@ def test_merge_updates_and_inserts_by_key(lake: Lake) -> None:
     ids=["max", "min", "nan", "allowed", "key", "missing", "extra", "type", "null"],
 )
 @pytest.mark.parametrize("streamed", [False, True], ids=["table", "stream"])
-def test_a_broken_contract_publishes_nothing(
-    lake: Lake, bad: pa.Table, message: str, streamed: bool
-) -> None:
+def test_a_broken_contract_publishes_nothing(lake: Lake, bad: pa.Table, message: str, streamed: bool) -> None:
     lake.append(TABLE, rows())
     with pytest.raises(DataContractError, match=message):
         lake.overwrite(TABLE, bad.to_reader() if streamed else bad)

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from features.pseudonyms import pseudonym
 from pipelines.errors import ConfigError, DataContractError
-from pipelines.io.lake import Commit, Lake, content_hash
+from pipelines.io.hashing import content_hash
+from pipelines.io.lake import Commit, Lake
 from pipelines.settings import Settings
 from pipelines.sources import fates, validation
 from pipelines.sources.churn import LAYOUTS

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from pipelines.bench.result import BenchResult, peak_rss_mb
+from pipelines.bench.result import BenchResult
 
 
 def test_one_line_of_json_with_the_agreed_fields():

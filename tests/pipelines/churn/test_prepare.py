@@ -15,7 +15,8 @@ from pipelines.churn import prepare
 from pipelines.churn.contracts import features_contract, labels_contract
 from pipelines.churn.params import ChurnParams
 from pipelines.errors import ConfigError, DataContractError
-from pipelines.io.lake import Lake, content_hash
+from pipelines.io.hashing import content_hash
+from pipelines.io.lake import Lake
 from pipelines.settings import Settings
 
 Raw = dict[str, list[dict[str, Any]]]
