@@ -28,8 +28,8 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Small trees, a low learning rate and strong regularisation; the number of rounds is found by
     early stopping on the log loss over folds (forward in time where ``snapshots`` are given,
     stratified otherwise), then boosters are refitted on all rows. The raw scores of the folds'
-    validation rows calibrate the probabilities. The classes are not re-weighted: the ranking does
-    not need it, and it would spoil the probabilities.
+    validation rows calibrate the probabilities, if that proves to help from fold to fold. The classes
+    are not re-weighted: the ranking does not need it, and it would spoil the probabilities.
 
     The encoding of the frame is part of the estimator, so one object is all that scoring needs.
 
@@ -143,7 +143,8 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             rounds=self.n_estimators,
             patience=self.patience,
         )
-        self.calibration_ = LogitCalibration.fit(raw, target[held_out])
+        fold = np.repeat(np.arange(len(folds)), [len(held) for _, held in folds])
+        self.calibration_ = LogitCalibration.fit_over_folds(raw, target[held_out], fold)
         self.boosters_ = [
             lgb.train(self.booster_params(len(matrix), seed=self.random_state + 1 + k), data, self.n_rounds_)
             for k in range(self.n_models)

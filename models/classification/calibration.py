@@ -62,6 +62,42 @@ class LogitCalibration:
         found = minimize(loss, np.zeros(2), jac=True, method="L-BFGS-B", bounds=[(-2.0, 2.0), (-10.0, 10.0)])
         return cls(float(np.exp(found.x[0])), float(found.x[1]))
 
+    @classmethod
+    def fit_over_folds(
+        cls,
+        raw: NDArray[np.float64],
+        y: NDArray[np.bool_],
+        fold: NDArray[np.intp],
+        *,
+        min_positives: int = 50,
+    ) -> Self:
+        """Fit on all folds, but only if what is learnt on some folds helps on the others.
+
+        The identity stays unless fits that leave one fold out lower the log loss summed over the folds
+        left out. Forward in time this matters: the level of risk wobbles from month to month, and a
+        shift learnt from the last months is as often wrong as right for the next. Over five origins of
+        a simulated company, always applying the fit raised the log loss by 1 to 2 %, isotonic
+        regression by 3 %.
+
+        Parameters
+        ----------
+        raw, y, fold : ndarray of shape (n,)
+            Out-of-fold log-odds, outcomes, and the fold each row was held out in.
+        min_positives : int
+            See :meth:`fit`.
+        """
+        gain = 0.0
+        for k in np.unique(fold):
+            held = fold == k
+            found = cls.fit(raw[~held], y[~held], min_positives=min_positives)
+            gain += _loss(raw[held], y[held]) - _loss(found.slope * raw[held] + found.intercept, y[held])
+        return cls.fit(raw, y, min_positives=min_positives) if gain > 0 else cls()
+
     def __call__(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities of raw scores."""
         return np.asarray(expit(self.slope * raw + self.intercept), dtype=np.float64)
+
+
+def _loss(raw: NDArray[np.float64], y: NDArray[np.bool_]) -> float:
+    """Log loss of log-odds, summed over the rows."""
+    return float((np.logaddexp(0.0, raw) - y * raw).sum())

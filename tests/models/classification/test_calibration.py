@@ -33,3 +33,25 @@ def test_few_events_leave_scores_as_they_are():
     assert y.sum() < 50
     assert LogitCalibration.fit(raw, y) == LogitCalibration(1.0, 0.0)
     assert LogitCalibration.fit(raw, y, min_positives=5) != LogitCalibration(1.0, 0.0)
+
+
+def test_a_lasting_distortion_is_corrected():
+    raw, y = sample(20_000, 0.5, -0.4)
+    found = LogitCalibration.fit_over_folds(raw, y, np.arange(20_000) % 4)
+    assert found == LogitCalibration.fit(raw, y)
+    assert found.slope == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_passing_shift_is_not_believed():
+    # The level of risk swings between folds: what three folds say misleads on the fourth.
+    swings = [-0.6, 0.6, -0.6, 0.6]
+    parts = [sample(20_000, 1.0, swing, seed) for seed, swing in enumerate(swings)]
+    raw, y = (np.concatenate(column) for column in zip(*parts, strict=True))
+    fold = np.repeat(np.arange(4), 20_000)
+    assert LogitCalibration.fit_over_folds(raw, y, fold) == LogitCalibration(1.0, 0.0)
+
+
+def test_no_folds_no_calibration():
+    none = np.empty(0)
+    found = LogitCalibration.fit_over_folds(none, none.astype(bool), none.astype(np.intp))
+    assert found == LogitCalibration(1.0, 0.0)

@@ -19,6 +19,11 @@ THEMES = read_contract(
     DBT / "marts" / "ml" / "_ml__models.yml", "ml_churn_features", docs=read_docs(DBT)
 ).themes
 
+#: Trends relative to the day's median, which the table may hold beside or instead of the plain ones.
+RELATIVE = ("usage_trend_4w", "minutes_trend_4w", "usage_trend_8w", "usage_trend_12w")
+TABLE = THEMES
+THEMES = {**{f"{name}_vs_all": "usage" for name in RELATIVE}, **TABLE}
+
 #: Numbers that belong to the sentence: windows and scales.
 WINDOWS = re.compile(
     r"in (the last 7|30|90|180) days|of the last (28|180) days|of 5 on|within 30 days|would be 1"
@@ -34,6 +39,7 @@ CHANGES = {
     "mrr_change_365d": ("mrr_eur", "mrr_year_ago"),
 }
 NOUNS = {"login", "minute", "ticket", "invoice", "day", "seat", "employee", "time", "year", "rating", "debit"}
+CHANGES |= {f"{name}_vs_all": CHANGES[name] for name in RELATIVE if name in CHANGES}
 ALIKE = {"plan_tier", "sector", "country", "term_ends_within_30d", "renewal_booked", "is_annual"}
 
 
@@ -57,6 +63,8 @@ def accounts(n: int, seed: int) -> pd.DataFrame:
         trend = ((f[now] + added) / (f[before] + added)).clip(upper=10)
         f[name] = trend.where(rng.random(n) > 0.05)
     f["minutes_trend_4w"] = np.where(rng.random(n) < 0.05, np.nan, rng.lognormal(0, 0.5, n))
+    for name in RELATIVE:
+        f[f"{name}_vs_all"] = f[name] / f[name].median()
     f["days_since_last_login"] = np.where(rng.random(n) < 0.05, 365, rng.integers(1, 40, n))
     f["minutes_28d"] = f["logins_28d"] * rng.uniform(5, 60, n)
     f["minutes_prev_28d"] = f["logins_prev_28d"] * rng.uniform(5, 60, n)
@@ -114,7 +122,7 @@ def peer_value(frame: pd.DataFrame, feature: str, row: int) -> tuple[float | Non
         own = frame[feature].iloc[row]
         alike = peers[feature].isna() if own is None else peers[feature] == own
         return float(alike.mean()), who
-    column = CHANGES.get(feature, (feature,))[0]
+    column = CHANGES.get(feature, (feature.removesuffix("_vs_all"),))[0]
     return float(peers[column].median()), who
 
 
@@ -168,6 +176,9 @@ def test_every_reason_is_true(told):
 def check_sentence(row, feature, own, sentence, factor, context):
     # The one sentence whose own number looks like a window.
     shown = numbers(sentence if feature == "days_to_renewal" else WINDOWS.sub("", sentence))
+    if feature.endswith("_vs_all") and own is not None:
+        assert ("worse than at the median account" in sentence) == (round(own, 2) < 1), context
+        assert ("better than at the median account" in sentence) == (round(own, 2) > 1), context
     if own is None:
         assert re.search(r"not known|\bno\b|less than", sentence, re.IGNORECASE), context
     elif feature in CHANGES:
@@ -177,7 +188,8 @@ def check_sentence(row, feature, own, sentence, factor, context):
         assert own[:59].lower() in sentence, context
     elif isinstance(own, bool | np.bool_):
         assert (" not " in sentence or "monthly" in sentence) == (not own), context
-    elif feature == "minutes_trend_4w":
+    elif feature.startswith("minutes_trend_4w"):
+        own = row["minutes_trend_4w"]
         verb = "fell" if round(own, 2) < 1 else "rose" if round(own, 2) > 1 else "was steady"
         assert verb in sentence, context
         assert shown == [(pytest.approx(own, abs=0.0051), shown[0][1])], context
@@ -221,10 +233,10 @@ def test_what_reads_as_good_news_is_no_reason_to_worry(told):
     _, _, reasons = told
     for text in np.concatenate(reasons.texts):
         if not text.startswith(("Lowers", "Without")):
-            assert "rose" not in text or "logins" not in text, text
+            assert "logins rose" not in text.lower() or "worse than at the median" in text, text
             assert not re.match(r"No (support ticket|failed debit|urgent ticket)|Nothing overdue", text), text
         if text.startswith("Lowers"):
-            assert "fell" not in text or "charge" in text or "seats" in text, text
+            assert "logins fell" not in text.lower() or "better than at the median" in text, text
 
 
 def test_the_example_of_the_mission():
@@ -270,7 +282,7 @@ def test_order_of_the_rows_does_not_matter(told):
 
 
 def test_every_feature_of_the_table_has_a_sentence():
-    assert set(THEMES) <= {template.feature for template in TEMPLATES}
+    assert set(TABLE) <= {template.feature for template in TEMPLATES}
 
 
 def test_feature_without_a_sentence_is_named_and_shown():
