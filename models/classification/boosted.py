@@ -229,7 +229,8 @@ def dataset(matrix: NDArray[np.float64], target: NDArray[np.bool_], encoder: Fra
         matrix,
         label=target.astype(np.float64),
         categorical_feature=sorted(encoder.categories_),
-        params={"verbose": -1, "deterministic": True},
+        # Unfiltered: trials with smaller leaves must still see every feature.
+        params={"verbose": -1, "deterministic": True, "feature_pre_filter": False},
         free_raw_data=False,
     )
 

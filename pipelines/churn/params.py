@@ -31,8 +31,9 @@ class TuningParams(Params):
     """Bounds of the search for hyper-parameters."""
 
     trials: int = Field(ge=0, description="Optuna trials; 0 keeps the defaults.")
-    folds: int = Field(ge=2, description="Time-ordered folds before the hold-out.")
+    folds: int = Field(ge=2, description="Time-ordered folds, of the search and of early stopping.")
     max_rows: int = Field(ge=1000, description="Rows of a deterministic subsample used while tuning.")
+    learning_rate: float = Field(gt=0, le=1, description="Shrinkage of each boosting round.")
     seed: int = 0
 
 

@@ -48,6 +48,9 @@ PROBABILISTIC = ("challenger", "champion", "logistic")
 #: Accounts that the timing is extrapolated to, as in the gate.
 _TIMED_ACCOUNTS = 15_000
 
+#: Threads of the boosters; the result does not depend on them.
+_THREADS = 2
+
 #: Folders whose code decides what a model is; part of the fingerprint.
 _CODE = ("features", "models", "pipelines/churn", "dbt_project/models")
 
@@ -107,7 +110,8 @@ def run(
     }
     with registry.run(f"{USECASE}-{as_of}-{tags['code_version']}", tags) as run_id:
         chosen = _tuned(training, holdout, params)
-        model = _fit(ChurnClassifier(random_state=params.seed, n_jobs=2, **chosen), training, holdout)
+        fixed = {"n_folds": params.tuning.folds, "random_state": params.seed, "n_jobs": _THREADS}
+        model = _fit(ChurnClassifier(**fixed, **chosen), training, holdout)
         judged = _judge(model, training, holdout, registry)
         seconds = _seconds_per_15000(model, training.X.iloc[holdout.test])
         metrics = evaluate(judged, params)
@@ -156,7 +160,7 @@ def evaluate(judged: Judged, params: ChurnParams) -> dict[str, dict[str, Interva
 
 def _tuned(training: Training, holdout: Holdout, params: ChurnParams) -> dict[str, Any]:
     if params.tuning.trials == 0:
-        return {}
+        return {"learning_rate": params.tuning.learning_rate}
     rows = holdout.train
     return tune(
         training.X.iloc[rows],
@@ -165,6 +169,9 @@ def _tuned(training: Training, holdout: Holdout, params: ChurnParams) -> dict[st
         n_trials=params.tuning.trials,
         n_folds=params.tuning.folds,
         max_rows=params.tuning.max_rows,
+        learning_rate=params.tuning.learning_rate,
+        horizon_days=params.snapshots.horizon_days,
+        n_jobs=_THREADS,
         seed=params.tuning.seed,
     )
 

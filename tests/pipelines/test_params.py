@@ -65,7 +65,7 @@ def test_a_deployment_overrides_by_environment(monkeypatch: pytest.MonkeyPatch) 
     before = ChurnParams.load_default()
     monkeypatch.setenv("MILLRACE_CHURN_PARAMS", json.dumps({"tuning.trials": 0}))
     after = ChurnParams.load_default()
-    assert (before.tuning.trials, after.tuning.trials) == (12, 0)
+    assert (before.tuning.trials, after.tuning.trials) == (8, 0)
     assert before.fingerprint != after.fingerprint
     monkeypatch.setenv("MILLRACE_CHURN_PARAMS", "[1]")
     with pytest.raises(ConfigError, match="must be a mapping of dotted keys"):

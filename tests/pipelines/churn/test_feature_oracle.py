@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+import statistics
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -215,6 +216,17 @@ def churned(raw: Raw, key: str, day: date) -> tuple[bool, str]:
     return True, "not_renewed"
 
 
+def against_all(row: Row, rows: list[Row]) -> Row:
+    found: Row = {}
+    for name in ("usage_trend_4w", "minutes_trend_4w", "usage_trend_8w", "usage_trend_12w"):
+        there = [
+            r[name] for r in rows if r["as_of"] == row["as_of"] and r["in_scope"] and r[name] is not None
+        ]
+        known_both = row[name] is not None and there
+        found[f"{name}_vs_all"] = row[name] / statistics.median(there) if known_both else None
+    return found
+
+
 def same(built: Any, expected: Any) -> bool:
     """Equal; ratios and sums of cents up to the last bits of a double."""
     if isinstance(built, float) and isinstance(expected, int | float):
@@ -227,12 +239,17 @@ def test_every_feature_agrees_with_plain_python(company: Raw, built: Settings) -
     rows = all_rows(built, declared)
     assert len(rows) > 300
     seen: dict[str, set[Any]] = {name: set() for name in declared.table.column_names}
+    wanted = []
     for row in rows:
         key, day = row["account_key"], row["as_of"]
-        empty = dict.fromkeys(declared.table.column_names)
-        expected = empty | {"account_key": key, "as_of": day}
+        expected = dict.fromkeys(declared.table.column_names) | {"account_key": key, "as_of": day}
         for part in (usage, support, billing, contract, profile):
             expected |= part(company, key, day)
+        wanted.append(expected)
+    for expected in wanted:
+        expected |= against_all(expected, wanted)
+    for row, expected in zip(rows, wanted, strict=True):
+        key, day = row["account_key"], row["as_of"]
         wrong = {
             name: (row[name], expected[name]) for name in expected if not same(row[name], expected[name])
         }
