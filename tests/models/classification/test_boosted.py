@@ -101,6 +101,15 @@ def test_same_bytes_again_and_with_more_threads(monkeypatch):
     assert other != runs[0]
 
 
+def test_several_models_differ_and_their_mean_is_the_score():
+    X, y, _ = mixed(1000, 14)
+    model = ChurnClassifier(**QUICK).fit(X, y)
+    matrix = model.encoder_.transform(X)
+    first, second = (booster.predict(matrix, raw_score=True) for booster in model.boosters_)
+    assert not np.allclose(first, second)
+    np.testing.assert_allclose(model.raw_score(X), (first + second) / 2)
+
+
 def test_few_rows_get_one_thread():
     assert ChurnClassifier(n_jobs=4).booster_params(3000)["num_threads"] == 1
     assert ChurnClassifier(n_jobs=4).booster_params(70_000)["num_threads"] == 3

@@ -44,6 +44,10 @@ def test_a_raising_topic_in_a_theme_that_lowers_is_told_after_raising_themes():
     assert told([0.3, 0, -2, 0.2, 0, 0, 0]) == [(3, 1), (0, 1), (2, -1)]
 
 
+def test_it_does_not_stand_for_its_theme():
+    assert told([0.3, 0, -2, 0.5, 0.4, 0, 0]) == [(3, 1), (4, 1), (0, 1)]
+
+
 @given(st.integers(0, 10_000))
 @settings(max_examples=100, deadline=None)
 def test_topics_differ_and_effects_have_the_sign_of_the_topic(seed):

@@ -179,6 +179,8 @@ def check_sentence(row, feature, own, sentence, factor, context):
     if feature.endswith("_vs_all") and own is not None:
         assert ("worse than at the median account" in sentence) == (round(own, 2) < 1), context
         assert ("better than at the median account" in sentence) == (round(own, 2) > 1), context
+    if feature == "days_since_last_login":
+        assert (own == 365) == ("no login in a year" in sentence), context
     if own is None:
         assert re.search(r"not known|\bno\b|less than", sentence, re.IGNORECASE), context
     elif feature in CHANGES:
