@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
+from typing import Any
 
 from pipelines.airflow_api import AirflowApi
 from pipelines.errors import ConfigError, MillraceError
@@ -98,20 +102,34 @@ def _claim_folder(settings: Settings, keep: bool) -> None:
 
 
 def _make_data(settings: Settings, accounts: int, say: Say) -> None:
-    from pipelines.sources.ingest import ingest
-    from pipelines.sources.simulation.churn import generate
-
+    """Simulate and land by the commands that a person would use; their memory goes when they end."""
     folder = settings.var / "data" / "churn"
     if (folder / "accounts.parquet").exists():
         say(f"data: kept {folder}")
     else:
         say(f"data: simulating a company with {accounts:,} paying accounts over three years ...")
-        generate(accounts, 0, folder, end=SIMULATED_UNTIL)
-    now = datetime.now(UTC).replace(tzinfo=None)
-    report = ingest("churn", folder, source="native", settings=settings, ingested_at=now)
-    for table in report.tables:
-        landed = table.landed + table.already_landed
-        say(f"  {table.table:<16} {landed:>10,} rows landed, {table.quarantined:,} quarantined")
+        size = ["--accounts", str(accounts), "--end", str(SIMULATED_UNTIL), "--to", str(folder)]
+        _millrace(settings, "generate", "churn", *size)
+    report = _millrace(settings, "ingest", "churn", "--from", str(folder))
+    for table in report["tables"]:
+        landed = table["landed"] + table["already_landed"]
+        say(f"  {table['table']:<16} {landed:>10,} rows landed, {table['quarantined']:,} quarantined")
+
+
+def _millrace(settings: Settings, *arguments: str) -> Any:
+    """Run a command of ours and decode its JSON.
+
+    Raises
+    ------
+    MillraceError
+        It failed.
+    """
+    command = [sys.executable, "-m", "pipelines.cli", *arguments, "--json"]
+    environment = {**os.environ, "MILLRACE_VAR": str(settings.var)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise MillraceError(f"millrace {' '.join(arguments)} failed: {done.stderr.strip()[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def _seed_accounts(settings: Settings, stack: LocalStack) -> None:

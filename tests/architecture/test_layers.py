@@ -70,7 +70,6 @@ def test_wall_clocks_are_read_only_where_a_fact_is_logged() -> None:
         "pipelines/io/runs.py": "start of a step in the log of runs",
         "pipelines/churn/gate.py": "time of a decision in the promotion log",
         "pipelines/sinks/ledger.py": "times of what was sent, in the ledger",
-        "pipelines/demo.py": "arrival of the demo's delivery",
     }
     clocks = {"now", "today", "utcnow"}
     found = {
