@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +15,7 @@ from features.contracts import Contract
 from features.spine import matured_mondays, monthly_snapshots
 from pipelines.churn.contracts import RAW_TABLES, features_contract, labels_contract
 from pipelines.churn.params import ChurnParams
-from pipelines.io.dbt import DbtRun, run_dbt
+from pipelines.io.dbt import DbtRun, project_hash, run_dbt
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
 from pipelines.settings import Settings
@@ -92,7 +90,7 @@ def run(
         known_before=as_of,
         pins=pins,
     )
-    code = code_hash(settings.dbt_project)
+    code = project_hash(settings.dbt_project)
     metadata = {"source_versions": dict(built.versions), "code_hash": code}
     published = lake.replace_partitions(
         features.table,
@@ -125,15 +123,6 @@ def run(
         "seconds_dbt": round(built.seconds, 2),
         "slowest": _slowest(built),
     }
-
-
-def code_hash(project: Path) -> str:
-    """Short hash of every file of the dbt project that can change a result."""
-    digest = hashlib.sha256()
-    for file in sorted(project.rglob("*")):
-        if file.suffix in {".sql", ".yml", ".csv"}:
-            digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
 
 
 def _is_published(lake: Lake, contract: Contract, as_of: date) -> bool:

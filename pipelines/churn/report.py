@@ -8,6 +8,7 @@ from typing import Any
 from pipelines.churn import monitor, report_model, report_operations
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.report_list import GRID, work_list
+from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
 from pipelines.reporting import control_room
 from pipelines.reporting.site import PAGES, Missing, Site
@@ -90,6 +91,7 @@ def run(
             "glossary": GLOSSARY,
         },
     )
+    write_docs(settings, settings.report_dir / "dbt_docs")
     index = control_room.build(
         site,
         settings,

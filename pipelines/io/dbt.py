@@ -7,6 +7,7 @@ pinned versions, and the days to compute from ``run.as_of_dates``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -183,8 +184,19 @@ def call_dbt(settings: Settings, arguments: Sequence[str], folder: Path | None =
     return _dbt(settings, arguments, folder, capture=False).returncode
 
 
+def project_hash(project: Path) -> str:
+    """Short hash of every file of the dbt project that can change a result."""
+    digest = hashlib.sha256()
+    for file in sorted(project.rglob("*")):
+        if file.suffix in {".sql", ".yml", ".csv"}:
+            digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
 def write_docs(settings: Settings, to: Path) -> Path:
     """Write dbt's documentation site (models, columns, lineage) as one page that needs no server.
+
+    A page of the same project is kept.
 
     Returns
     -------
@@ -196,13 +208,19 @@ def write_docs(settings: Settings, to: Path) -> Path:
     ConfigError
         The project does not parse.
     """
+    page, stamp = to / "index.html", to / "project_hash"
+    made_from = project_hash(settings.dbt_project)
+    if page.exists() and stamp.exists() and stamp.read_text() == made_from:
+        return page
     with tempfile.TemporaryDirectory(prefix="millrace-dbt-docs-") as name:
         folder = Path(name)
         done = _dbt(settings, ["docs", "generate", "--static", "--empty-catalog"], folder)
         if done.returncode:
             raise ConfigError(f"dbt docs were not written: {_tail(done.stdout)}")
         to.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.copy(folder / "target" / "static_index.html", to / "index.html"))
+        shutil.copy(folder / "target" / "static_index.html", page)
+    stamp.write_text(made_from)
+    return page
 
 
 def _sources(
