@@ -10,15 +10,12 @@ Importing Great Expectations takes 6 to 9 seconds, so it happens inside the func
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import json
 import re
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ import pyarrow as pa
 
 from features.schemas import Column, Table
 from pipelines.io.audit import Audit
+from pipelines.io.lock import exclusive
 from pipelines.settings import Settings
 
 #: Larger tables are checked on a sample of about this many rows; the contract audit of the lake,
@@ -88,7 +86,8 @@ def validate(
     started = time.monotonic()
     # Slashes and dots would become folders.
     suite_name = re.sub(r"[/.]", "_", suite_name or table.name)
-    with _only_one(settings):
+    # Several steps may end at once, and the site has one index.
+    with exclusive(settings, "data_docs"):
         for earlier in (_root(settings), docs_dir(settings)):
             shutil.rmtree(earlier / "validations" / suite_name, ignore_errors=True)
         context = _context(settings)
@@ -143,16 +142,6 @@ def docs_dir(settings: Settings) -> Path:
 
 def _root(settings: Settings) -> Path:
     return settings.var / "gx"
-
-
-@contextmanager
-def _only_one(settings: Settings) -> Iterator[None]:
-    """Hold a lock: several steps may end at once, and the site has one index."""
-    path = settings.var / "locks" / "data_docs.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _context(settings: Settings) -> Any:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from features.pseudonyms import pseudonym
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Lake
-from pipelines.settings import Settings
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import SOURCES, SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
@@ -70,24 +67,3 @@ def check_references(lake: Lake, usecase: str, delivered: Sequence[DeliveredFile
                     f"{layout.table.name}.{column} refers to {table}, which is neither delivered nor landed:"
                     f" deliver {table} with it (every row would be quarantined); nothing was landed"
                 )
-
-
-@contextmanager
-def one_at_a_time(settings: Settings, usecase: str) -> Iterator[None]:
-    """Hold a lock file: two ingests at once could both find a row absent and land it twice.
-
-    Raises
-    ------
-    ConfigError
-        Another ingest of the use case is running on this machine.
-    """
-    path = settings.var / "locks" / f"ingest-{usecase}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"another ingest of {usecase} is running (it holds {path}); wait for it"
-            ) from None
-        yield

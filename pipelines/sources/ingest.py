@@ -21,12 +21,13 @@ from pathlib import Path
 
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Lake
+from pipelines.io.lock import exclusive
 from pipelines.io.quality import quality_audit
 from pipelines.settings import Settings
 from pipelines.sources import churn, ravenstack
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile, discover
-from pipelines.sources.guards import check_key, check_references, check_source, one_at_a_time
+from pipelines.sources.guards import check_key, check_references, check_source
 from pipelines.sources.landed import landed_table
 from pipelines.sources.landing import (
     as_before,
@@ -105,7 +106,9 @@ def ingest(
     usecase, source = str(usecase), str(source)
     lake = lake or Lake.of(settings)
     layouts, adapter = LAYOUTS[usecase], _adapter(usecase, source)
-    with one_at_a_time(settings, usecase):
+    # Two ingests at once could both find a row absent and land it twice.
+    busy = ConfigError(f"another ingest of {usecase} is running on this machine; wait for it to end")
+    with exclusive(settings, f"ingest-{usecase}", refusal=busy):
         check_source(lake, usecase, source)
         delivered = discover(files, adapter.layouts if adapter else layouts)
         key = settings.load_pseudonym_key()

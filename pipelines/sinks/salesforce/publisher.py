@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from pipelines.errors import ConfigError, SinkError
 from pipelines.io.lake import Lake
+from pipelines.io.lock import exclusive
 from pipelines.settings import SalesforceSettings, Settings
 from pipelines.sinks.fold import Counts
 from pipelines.sinks.ledger import Ledger
 from pipelines.sinks.ledger_tables import ABSENT, JobState, Operation, RowState, RunState
-from pipelines.sinks.lock import exclusive
 from pipelines.sinks.report import PublishReport
 from pipelines.sinks.run_ledger import RunLedger
 from pipelines.sinks.salesforce.bulk2 import BulkIngest
@@ -79,7 +79,8 @@ def publish(
             "Salesforce is not configured: set MILLRACE_SALESFORCE__USERNAME, __PASSWORD and __INSTANCE"
         )
     options = options or PublishOptions()
-    with exclusive(settings.var / "locks", f"{SINK}-{target.object}"):
+    busy = SinkError(f"another process is publishing to {target.object}; wait for it to end, then run again")
+    with exclusive(settings, f"{SINK}-{target.object}", refusal=busy):
         return _Publisher(rows, as_of, target, settings.salesforce, lake, options).run()
 
 
