@@ -24,7 +24,9 @@ class SnapshotParams(Params):
 
     months: int = Field(ge=6, description="Monthly snapshots before the training day.")
     holdout_months: int = Field(ge=1, description="Newest snapshots kept out of time.")
-    horizon_days: int = Field(ge=1, description="Days within which a churn counts.")
+    horizon_days: int = Field(
+        ge=30, le=30, description="Days within which a churn counts; the label SQL says 30."
+    )
 
 
 class TuningParams(Params):
