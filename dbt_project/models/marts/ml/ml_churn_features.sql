@@ -33,7 +33,7 @@ invoices as (
 
 ),
 
-features as (
+features as not materialized (
 
     select
 
@@ -114,15 +114,32 @@ features as (
     left join tickets using (as_of, account_key)
     left join invoices using (as_of, account_key)
 
+),
+
+-- Not a window: that would hold every column of every row at once.
+medians as (
+
+    select
+        as_of,
+        median(usage_trend_4w) as usage_trend_4w,
+        median(minutes_trend_4w) as minutes_trend_4w,
+        median(usage_trend_8w) as usage_trend_8w,
+        median(usage_trend_12w) as usage_trend_12w
+
+    from features
+    where in_scope
+    group by as_of
+
 )
 
 select
-    *,
+    features.*,
 
     ---------- the same trends against the median account of the day: holidays and seasons move everyone
-    usage_trend_4w / {{ median_in_scope('usage_trend_4w') }} as usage_trend_4w_vs_all,
-    minutes_trend_4w / {{ median_in_scope('minutes_trend_4w') }} as minutes_trend_4w_vs_all,
-    usage_trend_8w / {{ median_in_scope('usage_trend_8w') }} as usage_trend_8w_vs_all,
-    usage_trend_12w / {{ median_in_scope('usage_trend_12w') }} as usage_trend_12w_vs_all
+    features.usage_trend_4w / medians.usage_trend_4w as usage_trend_4w_vs_all,
+    features.minutes_trend_4w / medians.minutes_trend_4w as minutes_trend_4w_vs_all,
+    features.usage_trend_8w / medians.usage_trend_8w as usage_trend_8w_vs_all,
+    features.usage_trend_12w / medians.usage_trend_12w as usage_trend_12w_vs_all
 
 from features
+left join medians using (as_of)
