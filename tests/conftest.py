@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from pipelines.churn.params import ChurnParams
+    from pipelines.io.lake import Lake
+    from pipelines.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("MILLRACE_DATA", ROOT.parent / "shared" / "data"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Warnings that libraries give about their own code, named one by one; all others are errors."""
+    for ignored in (
+        # MLflow's store of a run's models, with the SQLAlchemy that Airflow needs.
+        "ignore:The ``noload`` loader strategy is deprecated",
+        # The type hints of its own agents, when pyfunc is first imported; coloured.
+        "ignore:.*Any type hint is inferred as AnyType",
+    ):
+        config.addinivalue_line("filterwarnings", ignored)
 
 
 def pytest_report_header() -> str:
@@ -56,3 +77,122 @@ def airflow_home(own_environment: Path) -> Path:
 def data_dir() -> Path:
     """Folder of the public data sets for tests marked ``real_data``."""
     return DATA
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A small company that was simulated, landed, trained on and scored.
+
+    Attributes
+    ----------
+    files
+        The delivery as the source systems wrote it.
+    overrides
+        What differs from ``params.yaml``, so that a small company can be trained on and judged.
+    trained_on
+        Day of the training run; its accounts are scored as well.
+    scored_on
+        A Monday five weeks later, by which the fate of the accounts of ``trained_on`` is known.
+    records
+        What the steps returned, by step and day.
+    """
+
+    settings: Settings
+    files: Path
+    overrides: dict[str, Any]
+    trained_on: date
+    scored_on: date
+    records: dict[tuple[str, date], dict[str, Any]]
+
+    @property
+    def lake(self) -> Lake:
+        """Its lake."""
+        from pipelines.io.lake import Lake
+
+        return Lake.of(self.settings)
+
+    def params(self, **changed: Any) -> ChurnParams:
+        """Parameters of the use case; ``gate__min_auc_pr=0.5`` changes one more of them."""
+        from pipelines.churn.params import ChurnParams
+
+        more = {name.replace("__", "."): value for name, value in changed.items()}
+        return ChurnParams.load_default({**self.overrides, **more})
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables by which a process of its own works on this deployment."""
+        return {
+            "MILLRACE_VAR": str(self.settings.var),
+            "MILLRACE_CHURN_PARAMS": json.dumps(self.overrides),
+        }
+
+
+@pytest.fixture(scope="session")
+def deployed(own_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """The company after training and two score days. To be read only: ``working_copy`` is for changes."""
+    from pipelines.settings import Settings
+    from pipelines.sources.ingest import ingest
+    from pipelines.sources.simulation.churn import generate
+    from pipelines.usecases import run_step
+
+    var = tmp_path_factory.mktemp("deployed")
+    made = Deployment(
+        settings=Settings(var=var),
+        files=var / "data" / "churn",
+        overrides={
+            "snapshots.months": 10,
+            "snapshots.holdout_months": 3,
+            "tuning.trials": 0,
+            "gate.bootstrap_replicates": 100,
+            "gate.min_positives": 20,
+            "gate.min_auc_pr": 0.3,
+            "gate.min_recall_at_top20": 0.3,
+            "gate.confidence": 0.51,  # so few accounts separate two good models by little
+            "monitoring.min_predictions": 300,
+            "monitoring.max_predictions": 900,
+            "monitoring.min_labels": 100,
+            "monitoring.min_churners": 10,
+        },
+        trained_on=date(2025, 6, 2),
+        scored_on=date(2025, 7, 7),
+        records={},
+    )
+    generate(700, 1, made.files, start=date(2024, 5, 6), end=made.scored_on)
+    arrived = datetime.combine(made.scored_on, time(3))
+    ingest("churn", made.files, settings=made.settings, ingested_at=arrived, quality_checks=False)
+    for step, day, options in (
+        ("prepare", made.trained_on, {"training": True}),
+        ("train", made.trained_on, {}),
+        ("gate", made.trained_on, {}),
+        ("score", made.trained_on, {}),
+        ("prepare", made.scored_on, {}),
+        ("score", made.scored_on, {}),
+    ):
+        made.records[step, day] = run_step(
+            "churn", step, day, settings=made.settings, params=made.params(), **options
+        )
+        if step == "gate":
+            verdict = made.records[step, day]
+            assert verdict["outcome"] == "promoted", f"the company needs a champion: {verdict['words']}"
+    return made
+
+
+@pytest.fixture
+def working_copy(deployed: Deployment, tmp_path: Path) -> Deployment:
+    """A copy of the deployment for a test to change."""
+    return copied(deployed, tmp_path / "var")
+
+
+@pytest.fixture(scope="module")
+def module_copy(deployed: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    """A copy of the deployment that the tests of a module share."""
+    return copied(deployed, tmp_path_factory.mktemp("copy") / "var")
+
+
+def copied(deployment: Deployment, var: Path) -> Deployment:
+    """Copy what runs wrote; dbt's parse is shared, since it is the same for all."""
+    var.mkdir(parents=True)
+    for name in ("lake", "mlflow"):
+        shutil.copytree(deployment.settings.var / name, var / name)
+    (var / "dbt_cache").symlink_to(deployment.settings.var / "dbt_cache")
+    return replace(deployment, settings=deployment.settings.model_copy(update={"var": var}))
