@@ -12,6 +12,8 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Telemetry and progress bars of the libraries stay off, everywhere.
 # Compiled modules are kept: every Airflow task is a process that imports anew.
 export PYTHONDONTWRITEBYTECODE :=
+# Threads that wait must not spin on a busy machine.
+export OMP_WAIT_POLICY := PASSIVE
 export DO_NOT_TRACK := 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 

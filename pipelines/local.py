@@ -78,6 +78,7 @@ def airflow_environment(settings: Settings, ports: Ports | None = None) -> dict[
         # No login: the server listens on loopback only.
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "MILLRACE_SCHEDULES": "off",
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait must not spin on a busy machine
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
     }
     return {**own, **os.environ, "PATH": own["PATH"]}

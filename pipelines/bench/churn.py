@@ -82,10 +82,8 @@ def _publish(settings: Settings, folder: Path, watch: Stopwatch) -> int:
     credentials = Credentials()
     accounts = Lake.of(settings).read("raw/churn_accounts", columns=["account_id", "account_name"])
     with Emulator(folder / "salesforce", credentials=credentials) as emulator:
-        records = [
-            {"Millrace_Account_Id__c": row["account_id"], "Name": row["account_name"]}
-            for row in accounts.to_pylist()
-        ]
+        names = {row["account_id"]: row["account_name"] for row in accounts.to_pylist()}  # newest version
+        records = [{"Millrace_Account_Id__c": key, "Name": name} for key, name in names.items()]
         emulator.control.seed("Account", records, "Millrace_Account_Id__c")
         reached = SalesforceSettings(
             username=credentials.username,

@@ -189,7 +189,7 @@ def _judge(model: Any, training: Training, holdout: Holdout, registry: Registry)
     candidates = {
         "challenger": model,
         "logistic": logistic_baseline().fit(train, known),
-        "usage_trend": UsageTrendRule().fit(train, known),
+        "usage_trend": UsageTrendRule(column="usage_trend_4w_vs_all").fit(train, known),
     }
     champion = registry.aliased(CHAMPION)
     if champion is not None:
