@@ -1,7 +1,7 @@
 """The ``millrace`` command: every step of every use case by hand, and the laptop deployment.
 
 Exit codes: 0 done; 1 unexpected failure; 2 configuration or arguments; 3 data broke its contract;
-4 the gate refused or no model may serve; 5 rows could not be delivered.
+4 no model may serve; 5 rows could not be delivered.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
@@ -35,7 +36,7 @@ app = typer.Typer(
     help="Batch MLOps pipelines: dbt features, MLflow training and gates, scoring, publishing.\n\n"
     "Each step takes [bold]--as-of[/bold], the only clock: it computes what was knowable at the start of "
     "that day. Running a step again for the same day changes nothing.",
-    epilog="Exit codes: 0 done, 1 unexpected, 2 configuration, 3 data contract, 4 gate, 5 delivery. "
+    epilog="Exit codes: 0 done, 1 unexpected, 2 configuration, 3 data contract, 4 no model may serve, 5 delivery. "
     "Settings: environment variables MILLRACE_*; see docs/reference.md.",
 )
 
@@ -60,7 +61,9 @@ def main() -> None:
     try:
         app()
     except MillraceError as error:
-        notes.print(f"[bold red]{type(error).__name__}[/bold red]", error, markup=True, highlight=False)
+        # Messages quote data and paths: brackets in them are no markup, and a line stays one line.
+        name = f"[bold red]{type(error).__name__}[/bold red]"
+        notes.print(name, escape(str(error)), highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 
@@ -72,7 +75,7 @@ def _emit(record: Mapping[str, Any], as_json: bool, title: str) -> None:
     table = RichTable(title=title, show_header=False, title_justify="left")
     for key, value in record.items():
         shown = json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
-        table.add_row(key, shown)
+        table.add_row(key, escape(shown))
     out.print(table)
 
 

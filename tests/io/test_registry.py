@@ -75,7 +75,7 @@ def test_a_foreign_type_in_a_stored_model_is_refused_before_it_is_loaded(tmp_pat
     """Whoever can write artifacts cannot make the scoring process run their code."""
     settings = Settings(var=tmp_path)
     registry = Registry(settings, "churn")
-    model, example = small_pipeline()
+    model, _ = small_pipeline()
     model.steps[0][1].note_ = Fraction(1, 3)
     with registry.run("smuggled", {}):
         mlflow.sklearn.log_model(
