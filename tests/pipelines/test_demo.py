@@ -1,0 +1,48 @@
+"""The demo replaces nothing but what a demo made."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from features.spine import first_monday
+from pipelines import demo
+from pipelines.errors import ConfigError
+from pipelines.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_lake_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "lake" / "features" / "part.parquet"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("years of work")
+    said: list[str] = []
+    with pytest.raises(ConfigError, match=r"holds data that no demo made.*set MILLRACE_VAR"):
+        demo.run_demo(Settings(var=tmp_path), accounts=500, keep=False, say=said.append)
+    assert kept.read_text() == "years of work"
+    assert said == []
+
+
+def test_an_earlier_demo_is_replaced_but_secrets_and_caches_stay(tmp_path: Path) -> None:
+    settings = Settings(var=tmp_path)
+    demo._claim_folder(settings, keep=False)
+    for name in ("lake", "report", "secrets", "dbt_cache"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    demo._claim_folder(settings, keep=True)
+    assert (tmp_path / "lake" / "file").exists()
+    demo._claim_folder(settings, keep=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [demo.MARKER, "dbt_cache", "secrets"]
+
+
+def test_the_demo_runs_every_dag_on_days_that_can_be_computed() -> None:
+    assert {path.stem for path in (ROOT / "dags").glob("*.py")} == demo.DAGS
+    assert first_monday(demo.TRAINED_ON.year, demo.TRAINED_ON.month) == demo.TRAINED_ON
+    days: list[date] = sorted(demo.SCORED_ON)
+    assert tuple(days) == demo.SCORED_ON, "an older day would not be published"
+    assert all(day.weekday() == 0 for day in days)
+    assert days[0] >= demo.TRAINED_ON
+    assert days[-1] <= demo.SIMULATED_UNTIL < days[-1] + timedelta(days=7)
