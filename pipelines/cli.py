@@ -222,10 +222,12 @@ def publish(
     as_of: AsOf,
     dry_run: Annotated[bool, typer.Option(help="Count and show five rows, send nothing.")] = False,
     force: Annotated[bool, typer.Option(help="Allow an older day or many leavers.")] = False,
+    retry_dead: Annotated[bool, typer.Option(help="Send dead letters again, their cause mended.")] = False,
     as_json: Json = False,
 ) -> None:
     """Send the day's changed rows; run it again after a crash and it resumes."""
-    _run_steps(usecase, [(Step.PUBLISH, {"dry_run": dry_run, "force": force})], as_of, as_json)
+    options = {"dry_run": dry_run, "force": force, "retry_dead": retry_dead}
+    _run_steps(usecase, [(Step.PUBLISH, options)], as_of, as_json)
 
 
 @app.command()

@@ -36,6 +36,7 @@ def run(
     params: ChurnParams | None = None,
     dry_run: bool = False,
     force: bool = False,
+    retry_dead: bool = False,
 ) -> dict[str, Any]:
     """Make the records in Salesforce equal to the scores of ``as_of``, sending only what differs.
 
@@ -48,6 +49,8 @@ def run(
     force
         Publish a day older than the newest published one, many leavers, or the scores of a model that
         the gate never let serve.
+    retry_dead
+        Send the dead letters of the last publication again, once their cause is mended.
 
     Raises
     ------
@@ -73,6 +76,7 @@ def run(
             max_leavers_share=params.publish.max_leavers_share,
             force=force,
             dry_run=dry_run,
+            retry_dead=retry_dead,
         ),
     )
     _judge(report, params.publish.max_dead_share)
