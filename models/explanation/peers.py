@@ -40,7 +40,8 @@ class Peers:
         """Median of each row's peers (itself included), missing values left out; NaN if all are."""
         series = pd.Series(values)
         found = series.groupby(self.group).median().reindex(range(len(self.names))).to_numpy(np.float64)
-        found = np.where(self.large, found, series.median())
+        # Over a column that is missing everywhere, pandas would warn of an empty mean.
+        found = np.where(self.large, found, series.dropna().median())
         return np.asarray(found[self.group], dtype=np.float64)
 
     def shares_alike(self, categories: Any) -> NDArray[np.float64]:

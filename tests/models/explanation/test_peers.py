@@ -33,6 +33,11 @@ def test_band_without_any_value_has_no_peer_value():
     assert np.isnan(Peers.of(BANDS).medians(values)[0])
 
 
+def test_column_that_is_missing_everywhere_has_no_peer_values():
+    """A source may lack a whole table; warnings are errors here."""
+    assert np.isnan(Peers.of(BANDS).medians(np.full(len(BANDS), np.nan))).all()
+
+
 def test_share_alike_equals_counting():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"band": rng.choice(list("abc"), 300), "word": rng.choice(["x", "y", None], 300)})
