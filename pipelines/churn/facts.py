@@ -15,20 +15,7 @@ TEMPLATES: tuple[Template, ...] = (
     Category("sector", "company", "sector"),
     Category("country", "company", "country"),
     # The trends add 1 login (a week) or 4 (four weeks) to both terms: see the feature table.
-    Change(
-        "usage_trend_4w", "trend of use", "weekly logins", "in four weeks",
-        now="logins_7d", before=earlier("usage_trend_4w", "logins_7d", 1), missing=_YOUNG_4W,
-    ),
-    Trend("minutes_trend_4w", "trend of use", "time in the product", "over four weeks", _YOUNG_4W),
-    Change(
-        "usage_trend_8w", "trend of use", "logins in four weeks", "against the four weeks before",
-        now="logins_28d", before=earlier("usage_trend_8w", "logins_28d", 4), missing=_YOUNG_8W,
-    ),
-    Change(
-        "usage_trend_12w", "trend of use", "logins in four weeks", "against eight weeks earlier",
-        now="logins_28d", before=earlier("usage_trend_12w", "logins_28d", 4), missing=_YOUNG_12W,
-    ),
-    # The same trends divided by the day's median over all accounts, which takes out holidays and seasons.
+    # Trends are divided by the day's median over all accounts, which takes out holidays and seasons.
     Change(
         "usage_trend_4w_vs_all", "trend of use", "weekly logins", "in four weeks", now="logins_7d",
         before=earlier("usage_trend_4w", "logins_7d", 1), missing=_YOUNG_4W, trend="usage_trend_4w",

@@ -82,12 +82,16 @@ def word_reasons(
     missing = [name for name in (*features, PEERS) if name not in frame]
     if missing:
         raise ValueError(f"frame must have all features and {PEERS!r}, missing: {missing[:5]}")
+    templates = [_BY_FEATURE.get(name) or _plain(name, frame[name]) for name in features]
+    needed = sorted({name for template in templates for name in template.needs})
+    untold = [name for name in needed if name not in frame]
+    if untold:
+        raise ValueError(f"frame must have the columns that the sentences tell, missing: {untold[:5]}")
     days = set(frame["as_of"]) if "as_of" in frame else set()
     if len(days) > 1:
         raise ValueError(f"rows must be of one as_of, got {len(days)} days")
 
-    templates = [_BY_FEATURE.get(name) or _plain(name, frame[name]) for name in features]
-    columns = {name: _values(frame[name]) for name in frame.columns if name in _BY_FEATURE or name in themes}
+    columns = {name: _values(frame[name]) for name in needed}
     peers = Peers.of(frame[PEERS])
     who = _who(peers)
     peer_values = {t.feature: _peer_value(t, columns, peers) for t in templates}
