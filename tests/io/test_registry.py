@@ -17,7 +17,6 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from models.classification.boosted import ChurnClassifier
 from pipelines.errors import ModelGateError
 from pipelines.io.registry import CHALLENGER, CHAMPION, Registry, code_version
-from pipelines.settings import Settings
 
 
 def frame(rows: int = 400) -> tuple[pd.DataFrame, np.ndarray]:
@@ -44,8 +43,9 @@ def log(registry: Registry, model: object, example: pd.DataFrame, **tags: str) -
         return registry.log_model(model, example, tags=tags)
 
 
-def test_the_default_model_holds_trusted_types_only_and_comes_back_as_it_was(tmp_path: Path) -> None:
-    registry = Registry(Settings(var=tmp_path), "churn")
+def test_the_default_model_holds_trusted_types_only_and_comes_back_as_it_was(
+    registry: Registry, tmp_path: Path
+) -> None:
     X, churned = frame()
     model = ChurnClassifier(random_state=0, n_jobs=1).fit(X, churned)
     version = log(registry, model, X.head(5))
@@ -61,8 +61,7 @@ def shifted(values: object) -> object:
     return values
 
 
-def test_a_model_with_a_foreign_type_is_not_stored(tmp_path: Path) -> None:
-    registry = Registry(Settings(var=tmp_path), "churn")
+def test_a_model_with_a_foreign_type_is_not_stored(registry: Registry) -> None:
     X, churned = frame(60)
     X = X[["tenure_days"]]
     model = make_pipeline(FunctionTransformer(shifted), LogisticRegression()).fit(X, churned)
@@ -71,10 +70,8 @@ def test_a_model_with_a_foreign_type_is_not_stored(tmp_path: Path) -> None:
     assert registry.aliased(CHALLENGER) is None
 
 
-def test_a_foreign_type_in_a_stored_model_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+def test_a_foreign_type_in_a_stored_model_is_refused_before_it_is_loaded(registry: Registry) -> None:
     """Whoever can write artifacts cannot make the scoring process run their code."""
-    settings = Settings(var=tmp_path)
-    registry = Registry(settings, "churn")
     model, _ = small_pipeline()
     model.steps[0][1].note_ = Fraction(1, 3)
     with registry.run("smuggled", {}):
@@ -90,8 +87,7 @@ def test_a_foreign_type_in_a_stored_model_is_refused_before_it_is_loaded(tmp_pat
         registry.load(registry.version("1"))
 
 
-def test_aliases_follow_training_and_promotion(tmp_path: Path) -> None:
-    registry = Registry(Settings(var=tmp_path), "churn")
+def test_aliases_follow_training_and_promotion(registry: Registry) -> None:
     assert registry.aliased(CHAMPION) is None
     assert registry.aliased(CHALLENGER) is None
     model, example = small_pipeline()
@@ -105,8 +101,7 @@ def test_aliases_follow_training_and_promotion(tmp_path: Path) -> None:
     assert registry.aliased(CHALLENGER).tags["as_of"] == "2025-07-07"
 
 
-def test_a_version_is_found_by_its_fingerprint_once_it_is_complete(tmp_path: Path) -> None:
-    registry = Registry(Settings(var=tmp_path), "churn")
+def test_a_version_is_found_by_its_fingerprint_once_it_is_complete(registry: Registry) -> None:
     assert registry.with_fingerprint("f1") is None
     model, example = small_pipeline()
     version = log(registry, model, example)
@@ -116,8 +111,7 @@ def test_a_version_is_found_by_its_fingerprint_once_it_is_complete(tmp_path: Pat
     assert registry.with_fingerprint("f2") is None
 
 
-def test_a_run_whose_block_raises_is_marked_failed(tmp_path: Path) -> None:
-    registry = Registry(Settings(var=tmp_path), "churn")
+def test_a_run_whose_block_raises_is_marked_failed(registry: Registry) -> None:
     with pytest.raises(ZeroDivisionError), registry.run("a run", {"as_of": "x"}) as run_id:
         raise ZeroDivisionError
     assert registry.client.get_run(run_id).info.status == "FAILED"

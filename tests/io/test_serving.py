@@ -18,14 +18,12 @@ NOON = datetime.fromisoformat("2025-06-02T12:00:00")
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(registry: Registry, tmp_path: Path) -> Settings:
     """A registry with four versions, of which none serves. Their artifacts play no part here."""
-    made = Settings(var=tmp_path)
-    client = Registry(made, "churn").client
-    client.create_registered_model("churn")
+    registry.client.create_registered_model("churn")
     for _ in range(4):
-        client.create_model_version("churn", source=tmp_path.as_uri())
-    return made
+        registry.client.create_model_version("churn", source=tmp_path.as_uri())
+    return registry.settings
 
 
 def serve(settings: Settings, *versions: str) -> None:
