@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
+from features.contracts import Contract
 from pipelines.churn.contracts import features_contract
-from pipelines.errors import DataContractError
+from pipelines.errors import DataContractError, ModelGateError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
 from pipelines.settings import Settings
@@ -34,6 +36,8 @@ class Training:
 
     Attributes
     ----------
+    rows
+        The joined rows themselves, for models that were fitted on other columns.
     X
         Features, one column per feature of the contract.
     churned
@@ -46,11 +50,33 @@ class Training:
         Hash of all features and labels.
     """
 
+    rows: pa.Table
     X: pd.DataFrame
     churned: NDArray[np.bool_]
     keys: pd.DataFrame
     versions: dict[str, int]
     fingerprint: str
+
+
+def model_features(model: Any, rows: pa.Table, contract: Contract) -> dict[str, str]:
+    """Columns that a fitted model takes, with their themes.
+
+    They may differ from today's contract: a champion goes on serving after a deployment that added
+    features or demoted some. A column without a theme any more is told under ``other``.
+
+    Raises
+    ------
+    ModelGateError
+        The table no longer has a column that the model needs.
+    """
+    names = [str(name) for name in model.feature_names_in_]
+    gone = [name for name in names if name not in rows.column_names]
+    if gone:
+        raise ModelGateError(
+            f"the model needs columns that the feature table no longer has: {gone}; train a new one, or "
+            "bring the columns back"
+        )
+    return {name: contract.themes.get(name, "other") for name in names}
 
 
 def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
@@ -86,6 +112,7 @@ def read_training(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> 
             f"{joined.num_rows} labelled ones"
         )
     return Training(
+        rows=joined,
         X=model_frame(joined, list(features_contract(settings).themes)),
         churned=joined["churned"].to_numpy().astype(np.bool_),
         keys=joined.select([*KEY, *SEGMENTS]).to_pandas(),

@@ -13,7 +13,7 @@ import pyarrow.dataset as pa_dataset
 from features.pseudonyms import pseudonymise
 from models.explanation.contributions import by_theme, contributions_and_bias
 from pipelines.churn.contracts import features_contract
-from pipelines.churn.dataset import model_frame, read_scope
+from pipelines.churn.dataset import model_features, model_frame, read_scope
 from pipelines.churn.schemas import OUT_OF_SCOPE, SCORES
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
@@ -69,7 +69,7 @@ def _by_theme(lake: Lake, settings: Settings, as_of: date, scored: dict[str, Any
     model = registry.load(registry.version(scored["model_version"].rpartition("/")[2]))
     inside, _ = read_scope(lake, as_of)
     row = inside.filter(pc.equal(inside["account_key"], scored["account_key"]))
-    themes = features_contract(settings).themes
+    themes = model_features(model, row, features_contract(settings))
     values, bias = contributions_and_bias(model, model_frame(row, list(themes)))
     summed, names = by_theme(values, list(themes), themes)
     ordered = sorted(zip(names, summed[0].tolist(), strict=True), key=lambda pair: -abs(pair[1]))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.explanation.contributions import contributions
 from pipelines.churn.contracts import features_contract
-from pipelines.churn.dataset import model_frame, read_scope
+from pipelines.churn.dataset import model_features, model_frame, read_scope
 from pipelines.churn.params import ChurnParams, RiskLevelParams
 from pipelines.churn.reasons import word_reasons
 from pipelines.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, RISK_LEVELS, SCORES
@@ -59,7 +59,7 @@ def run(
     version = _version(registry, alias)
     model = registry.load(version)
     inside, outside = read_scope(lake, as_of)
-    themes = features_contract(settings).themes
+    themes = model_features(model, inside, features_contract(settings))
     X = model_frame(inside, list(themes))
     score = model.predict_proba(X)[:, 1]
     contributed = contributions(model, X)

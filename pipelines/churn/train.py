@@ -20,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from features.contracts import Contract
 from features.spine import monthly_snapshots
 from models.classification.baselines import UsageTrendRule, logistic_baseline
 from models.classification.boosted import ChurnClassifier
@@ -29,7 +30,7 @@ from models.evaluation.splits import Holdout, out_of_time
 from models.evaluation.subgroups import subgroup_table
 from models.explanation.contributions import contributions
 from pipelines.churn.contracts import features_contract
-from pipelines.churn.dataset import SEGMENTS, Training, read_training
+from pipelines.churn.dataset import SEGMENTS, Training, model_features, model_frame, read_training
 from pipelines.churn.model_card import model_card
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import VALIDATION
@@ -112,7 +113,7 @@ def run(
         chosen = _tuned(training, holdout, params)
         fixed = {"n_folds": params.tuning.folds, "random_state": params.seed, "n_jobs": _THREADS}
         model = _fit(ChurnClassifier(**fixed, **chosen), training, holdout)
-        judged = _judge(model, training, holdout, registry)
+        judged = _judge(model, training, holdout, registry, features_contract(settings))
         seconds = _seconds_per_15000(model, training.X.iloc[holdout.test])
         metrics = evaluate(judged, params)
         tags["seconds_per_15000"] = f"{seconds:.3f}"
@@ -182,7 +183,9 @@ def _fit(model: Any, training: Training, holdout: Holdout) -> Any:
     return model.fit(training.X.iloc[rows], training.churned[rows], snapshots)
 
 
-def _judge(model: Any, training: Training, holdout: Holdout, registry: Registry) -> Judged:
+def _judge(
+    model: Any, training: Training, holdout: Holdout, registry: Registry, contract: Contract
+) -> Judged:
     """Score the out-of-time rows with the challenger, the baselines and the serving champion."""
     train, test = training.X.iloc[holdout.train], training.X.iloc[holdout.test]
     known = training.churned[holdout.train]
@@ -191,10 +194,13 @@ def _judge(model: Any, training: Training, holdout: Holdout, registry: Registry)
         "logistic": logistic_baseline().fit(train, known),
         "usage_trend": UsageTrendRule(column="usage_trend_4w_vs_all").fit(train, known),
     }
+    scores = {name: candidate.predict_proba(test)[:, 1] for name, candidate in candidates.items()}
     champion = registry.aliased(CHAMPION)
     if champion is not None:
-        candidates["champion"] = registry.load(champion)
-    scores = {name: candidate.predict_proba(test)[:, 1] for name, candidate in candidates.items()}
+        serving = registry.load(champion)
+        rows = training.rows.take(holdout.test)
+        own = model_frame(rows, list(model_features(serving, rows, contract)))
+        scores["champion"] = serving.predict_proba(own)[:, 1]
     keys = training.keys.iloc[holdout.test].reset_index(drop=True)
     return Judged(training.churned[holdout.test], keys, scores)
 
