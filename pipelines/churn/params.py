@@ -45,7 +45,9 @@ class GateParams(Params):
     min_auc_pr: float = Field(gt=0, lt=1)
     min_recall_at_top20: float = Field(gt=0, lt=1)
     max_seconds_per_15000: float = Field(gt=0, description="Scoring time per 15,000 accounts.")
-    min_positives: int = Field(ge=1, description="Churned rows out of time below which nothing is decided.")
+    min_positives: int = Field(
+        ge=1, description="Churned accounts out of time below which nothing is decided."
+    )
     bootstrap_replicates: int = Field(ge=100)
     confidence: float = Field(gt=0.5, lt=1)
 

@@ -35,7 +35,7 @@ from pipelines.churn.model_card import model_card
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import VALIDATION
 from pipelines.io.lake import Lake
-from pipelines.io.registry import CHAMPION, ModelVersion, Registry, code_version
+from pipelines.io.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, code_version
 from pipelines.monitoring.reference import store_reference
 from pipelines.settings import Settings
 
@@ -80,7 +80,7 @@ def run(
 ) -> dict[str, Any]:
     """Train and register a challenger for ``as_of``.
 
-    A training run with the same data, parameters and code as an earlier one reuses its version.
+    A run with the same data, parameters and code as the newest challenger's reuses that version.
 
     Returns
     -------
@@ -94,8 +94,8 @@ def run(
     )
     training = read_training(lake, settings, snapshots)
     fingerprint = _fingerprint(as_of, settings, params, training)
-    version = registry.with_fingerprint(fingerprint)
-    if version is not None:
+    version = registry.aliased(CHALLENGER)
+    if version is not None and version.tags.get("fingerprint") == fingerprint:
         return {"model_version": version.label, "reused": True, "run_id": version.run_id}
 
     holdout = out_of_time(

@@ -157,13 +157,6 @@ class Registry:
             return None
         return self.version(str(found.version))
 
-    def with_fingerprint(self, fingerprint: str) -> ModelVersion | None:
-        """Version trained from the same data, parameters and code, or None."""
-        for found in self.client.search_model_versions(f"name = '{self.usecase}'"):
-            if dict(found.tags).get("fingerprint") == fingerprint:
-                return self.version(str(found.version))
-        return None
-
     def mark_complete(self, version: ModelVersion, fingerprint: str) -> None:
         """Note what a version was made from, once everything that belongs to it is stored."""
         self.client.set_model_version_tag(version.name, version.version, "fingerprint", fingerprint)

@@ -101,14 +101,12 @@ def test_aliases_follow_training_and_promotion(registry: Registry) -> None:
     assert registry.aliased(CHALLENGER).tags["as_of"] == "2025-07-07"
 
 
-def test_a_version_is_found_by_its_fingerprint_once_it_is_complete(registry: Registry) -> None:
-    assert registry.with_fingerprint("f1") is None
+def test_a_version_tells_what_it_was_made_from_once_it_is_complete(registry: Registry) -> None:
     model, example = small_pipeline()
     version = log(registry, model, example)
-    assert registry.with_fingerprint("f1") is None, "not before everything is stored"
+    assert "fingerprint" not in registry.aliased(CHALLENGER).tags, "not before everything is stored"
     registry.mark_complete(version, "f1")
-    assert registry.with_fingerprint("f1").label == version.label
-    assert registry.with_fingerprint("f2") is None
+    assert registry.aliased(CHALLENGER).tags["fingerprint"] == "f1"
 
 
 def test_a_run_whose_block_raises_is_marked_failed(registry: Registry) -> None:
