@@ -12,15 +12,13 @@ import pyarrow.dataset as pa_dataset
 
 from features.pseudonyms import pseudonymise
 from models.explanation.contributions import by_theme, contributions_and_bias
-from pipelines.churn.contracts import features_contract
+from pipelines.churn.contracts import USECASE, features_contract
 from pipelines.churn.dataset import model_features, model_frame, read_scope
 from pipelines.churn.schemas import OUT_OF_SCOPE, SCORES
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
 from pipelines.io.registry import Registry
 from pipelines.settings import Settings
-
-USECASE = "churn"
 
 
 def run(as_of: date, account: str, *, settings: Settings | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from models.evaluation.gate import Thresholds, Verdict, judge
+from pipelines.churn.contracts import USECASE
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import VALIDATION
 from pipelines.errors import ModelGateError
@@ -22,7 +23,6 @@ from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 
-USECASE = "churn"
 BASELINES = ("logistic", "usage_trend")
 
 _OUTCOMES = {

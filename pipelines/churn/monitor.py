@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
+from pipelines.churn.contracts import USECASE
+from pipelines.churn.dataset import FEATURES, LABELS, SEGMENTS
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import CONTRIBUTIONS, SCORES
 from pipelines.io.lake import Lake
@@ -31,10 +33,6 @@ from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 
-USECASE = "churn"
-SEGMENTS = ("plan_tier", "size_band", "sector")
-FEATURES = "features/churn"
-LABELS = "features/churn_labels"
 
 #: What an alarm means for whom, and the first thing to do, by metric.
 _WORDS = {

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
 from features.contracts import Contract
-from pipelines.churn.contracts import ACCOUNTS_TABLE, exports_contract
+from pipelines.churn.contracts import ACCOUNTS_TABLE, USECASE, exports_contract
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import SCORES
 from pipelines.errors import DataContractError, ModelGateError, SinkError
@@ -23,7 +23,6 @@ from pipelines.sinks.report import PublishReport
 from pipelines.sinks.salesforce.publisher import publish
 from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTarget
 
-USECASE = "churn"
 OBJECT = "Churn_Score__c"
 EXTERNAL_ID = "External_Id__c"
 ACCOUNT = "Account__r.Millrace_Account_Id__c"

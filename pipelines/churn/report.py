@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from pipelines.churn import monitor, report_model, report_operations
+from pipelines.churn.contracts import USECASE
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.report_list import GRID, work_list
 from pipelines.io.dbt import write_docs
@@ -14,7 +15,6 @@ from pipelines.reporting import control_room
 from pipelines.reporting.site import PAGES, Missing, Site
 from pipelines.settings import Settings
 
-USECASE = "churn"
 PAGE = next(page for page in PAGES if page.file == "churn.html")
 
 GLOSSARY = (

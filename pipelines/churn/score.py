@@ -14,7 +14,7 @@ import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
 from models.explanation.contributions import contributions
-from pipelines.churn.contracts import features_contract
+from pipelines.churn.contracts import USECASE, features_contract
 from pipelines.churn.dataset import model_features, model_frame, read_scope
 from pipelines.churn.params import ChurnParams, RiskLevelParams
 from pipelines.churn.reasons import word_reasons
@@ -29,7 +29,6 @@ from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 
-USECASE = "churn"
 
 #: Accounts whose contributions are kept for the beeswarm: evenly spread over the ranks.
 _SAMPLE = 1_000

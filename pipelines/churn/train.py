@@ -29,7 +29,7 @@ from models.evaluation.bootstrap import Interval, bootstrap_metrics
 from models.evaluation.splits import Holdout, out_of_time
 from models.evaluation.subgroups import subgroup_table
 from models.explanation.contributions import contributions
-from pipelines.churn.contracts import features_contract
+from pipelines.churn.contracts import USECASE, features_contract
 from pipelines.churn.dataset import SEGMENTS, Training, model_features, model_frame, read_training
 from pipelines.churn.model_card import model_card
 from pipelines.churn.params import ChurnParams
@@ -41,7 +41,6 @@ from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 
-USECASE = "churn"
 
 #: Candidates whose scores are probabilities, so that Brier score and calibration mean something.
 PROBABILISTIC = ("challenger", "champion", "logistic")
