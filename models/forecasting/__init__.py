@@ -1,0 +1,1 @@
+"""Forecasting of many related daily series: panels, models, intervals, reconciliation."""
