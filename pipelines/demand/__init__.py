@@ -1,0 +1,1 @@
+"""Demand forecasting: coherent daily forecasts by product and store, fourteen days ahead."""

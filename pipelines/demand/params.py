@@ -1,0 +1,109 @@
+"""Parameters of the demand use case, read from ``params.yaml`` beside this file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field
+
+from pipelines.errors import ConfigError
+from pipelines.params import Params
+
+PATH = Path(__file__).with_name("params.yaml")
+
+#: JSON or YAML mapping of dotted keys that replaces values of the file for one deployment.
+OVERRIDES_VARIABLE = "MILLRACE_DEMAND_PARAMS"
+
+
+class FeatureParams(Params):
+    """What the feature models are asked for; reaches the SQL as the table ``run.parameters``."""
+
+    history_days: int = Field(ge=56, description="Days of history in the panel.")
+    active_days: int = Field(ge=14, description="A series not sold for longer is out of scope.")
+    new_days: int = Field(ge=28, description="History below which a product is new.")
+
+
+class BacktestParams(Params):
+    """Rolling origins of a training run, and how models compete on them."""
+
+    training_weeks: int = Field(ge=2, description="Weekly origins the global models learn from.")
+    selection_origins: int = Field(ge=1, description="Origins that choose champions, calibrate intervals.")
+    judging_origins: int = Field(ge=1, description="Newest origins, kept for the gate.")
+    spacing_days: int = Field(ge=1, description="Days between origins.")
+    local_series: int = Field(ge=5, description="Series per cell on which models fitted one by one compete.")
+    order_series: int = Field(ge=1, description="Representatives per cluster of the search for orders.")
+    tolerance: float = Field(ge=0, lt=1, description="A cheaper model within this share of the best serves.")
+    max_seconds_per_series: float = Field(gt=0, description="A dearer model cannot be champion.")
+
+
+class BoostingParams(Params):
+    """Global models."""
+
+    max_rows: int = Field(ge=1000, description="Rows of the deterministic sample of the stack.")
+    rounds: int = Field(ge=10)
+    learning_rate: float = Field(gt=0, le=1)
+
+
+class GateParams(Params):
+    """What a challenger must show before it may serve."""
+
+    min_products: int = Field(ge=1, description="Products judged below which nothing is decided.")
+    max_bias: float = Field(gt=0, description="Largest bias as a share of the sales, either way.")
+    min_coverage_80: float = Field(ge=0, le=1)
+    max_coverage_80: float = Field(ge=0, le=1)
+    bootstrap_replicates: int = Field(ge=100)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+class PublishParams(Params):
+    """How forecasts reach DynamoDB."""
+
+    retention_days: int = Field(ge=1, description="Versions older than this expire.")
+    max_write_units: int = Field(ge=1, description="Write capacity used per second.")
+
+
+class TargetParams(Params):
+    """MAPE at J+7 by segment that users were promised."""
+
+    stable: float = Field(gt=0)
+    seasonal: float = Field(gt=0)
+    new: float = Field(gt=0)
+    promo: float = Field(gt=0)
+
+
+class DemandMonitoringParams(Params):
+    """Bounds beyond which an alarm is raised."""
+
+    min_units: float = Field(ge=0, description="Targets concern series that sell so many units a day.")
+    max_bias: float = Field(gt=0)
+    min_coverage_80: float = Field(ge=0, le=1)
+    max_coverage_80: float = Field(ge=0, le=1)
+    max_volume_change: float = Field(gt=0, description="Change of the forecast total against yesterday's.")
+
+
+class DemandParams(Params):
+    """All parameters of the demand use case."""
+
+    horizon_days: int = Field(ge=1, le=90)
+    features: FeatureParams
+    backtest: BacktestParams
+    boosting: BoostingParams
+    gate: GateParams
+    engine: Literal["local", "spark"]
+    workers: int = Field(ge=1)
+    publish: PublishParams
+    targets: TargetParams
+    monitoring: DemandMonitoringParams
+    panel_versions: int = Field(ge=1, description="Days of `features/demand_panel` kept.")
+    seed: int = 0
+
+    @classmethod
+    def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:
+        """Read ``params.yaml`` with the deployment's overrides from ``MILLRACE_DEMAND_PARAMS``."""
+        given = yaml.safe_load(os.environ.get(OVERRIDES_VARIABLE, "") or "{}")
+        if not isinstance(given, dict):
+            raise ConfigError(f"{OVERRIDES_VARIABLE} must be a mapping of dotted keys, got {given!r}")
+        return cls.load(PATH, {**given, **(overrides or {})})

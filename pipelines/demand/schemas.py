@@ -1,0 +1,257 @@
+"""Tables that the demand steps produce in Python (features are declared in dbt)."""
+
+from __future__ import annotations
+
+from features.schemas import Column, DType, Table
+
+SEGMENTS = ("stable", "seasonal", "new", "promo")
+LEVELS = ("national", "region", "store", "sku_store")
+
+#: Levels with rows in ``predictions/demand_aggregates``; ``sku`` is the chain's total of a product, which
+#: lies across the tree and is summed from the leaves.
+AGGREGATE_LEVELS = ("national", "region", "store", "sku")
+
+#: Nominal coverage of the published intervals, in percent.
+INTERVALS = (80, 95)
+
+AS_OF = Column("as_of", DType.DATE, "Day of the forecast, J; nothing known on or after it is used.")
+STORE = Column("store_id", DType.STRING, "Store.")
+SKU = Column("sku_id", DType.STRING, "Product.")
+DS = Column("ds", DType.DATE, "Day that is forecast.")
+HORIZON = Column("horizon", DType.INTEGER, "Days after `as_of`: J+1 is 1.", unit="days", minimum=1)
+SEGMENT = Column("segment", DType.STRING, "Kind of series, from `features/demand_profile`.", allowed=SEGMENTS)
+MODEL_VERSION = Column("model_version", DType.STRING, "Version in the MLflow registry, as `demand/<n>`.")
+
+_LEVEL = Column("level", DType.STRING, "Level of the hierarchy.", allowed=(*LEVELS, "sku"))
+_NODE = Column("node", DType.STRING, "Node of the level: `all`, a region, a store, a product.")
+
+_QUANTITIES = (
+    Column(
+        "operational",
+        DType.NUMBER,
+        "Forecast for orders: best model of each series, summed bottom-up.",
+        unit="units",
+        minimum=0,
+    ),
+    Column(
+        "strategic",
+        DType.NUMBER,
+        "Forecast for plans: national forecast, split top-down by forecast proportions.",
+        unit="units",
+        minimum=0,
+    ),
+    *(
+        Column(
+            f"{side}_{nominal}",
+            DType.NUMBER,
+            f"{end} end of the {nominal} % prediction interval of `operational`.",
+            unit="units",
+            minimum=0,
+        )
+        for nominal in INTERVALS
+        for side, end in (("lower", "Lower"), ("upper", "Upper"))
+    ),
+)
+
+FORECASTS = Table(
+    name="predictions/demand_forecasts",
+    description=(
+        "Forecasts by product and store; every active series has all days. "
+        "One row per `as_of`, store, product and day."
+    ),
+    columns=(
+        AS_OF,
+        STORE,
+        SKU,
+        DS,
+        HORIZON,
+        *_QUANTITIES,
+        SEGMENT,
+        Column("model", DType.STRING, "Model that made the forecast, or the fallback's name."),
+        Column("reason", DType.STRING, "Why this model: champion of its cell, fallback and why, or failure."),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "store_id", "sku_id", "ds"),
+    partition_by=("as_of",),
+)
+
+AGGREGATES = Table(
+    name="predictions/demand_aggregates",
+    description=(
+        "The same forecasts by store, region, nation and by product over all stores; sums of the rows of "
+        "`predictions/demand_forecasts`. One row per `as_of`, level, node and day."
+    ),
+    columns=(AS_OF, _LEVEL, _NODE, DS, HORIZON, *_QUANTITIES, MODEL_VERSION),
+    key=("as_of", "level", "node", "ds"),
+    partition_by=("as_of",),
+)
+
+WEEKLY = Table(
+    name="predictions/demand_weekly",
+    description=(
+        "Forecasts summed over J+1..J+7 and J+8..J+14, for all levels. "
+        "One row per `as_of`, level, node and week."
+    ),
+    columns=(
+        AS_OF,
+        _LEVEL,
+        Column("node", DType.STRING, "Node of the level; `<store>/<product>` for series."),
+        Column("week", DType.INTEGER, "1 for J+1..J+7, 2 for J+8..J+14.", minimum=1),
+        Column("starts_on", DType.DATE, "First day of the week."),
+        Column("ends_on", DType.DATE, "Last day of the week."),
+        *_QUANTITIES[:2],
+    ),
+    key=("as_of", "level", "node", "week"),
+    partition_by=("as_of",),
+)
+
+CERTIFICATES = Table(
+    name="predictions/demand_certificates",
+    description=(
+        "What was checked of each reconciliation, computed apart from it. A day whose certificate is not "
+        "ok is not published. One row per `as_of` and forecast."
+    ),
+    columns=(
+        AS_OF,
+        Column("forecast", DType.STRING, "Which one.", allowed=("operational", "strategic")),
+        Column("method", DType.STRING, "Method of reconciliation."),
+        Column("max_incoherence", DType.NUMBER, "Largest gap between a node and its children.", unit="units"),
+        Column("relative_incoherence", DType.NUMBER, "The same as a share of the node's forecast."),
+        Column(
+            "optimality_residual",
+            DType.NUMBER,
+            "Residual of the optimality conditions; null for methods that optimise nothing.",
+            nullable=True,
+        ),
+        Column("negatives", DType.INTEGER, "Forecasts below zero.", minimum=0),
+        Column(
+            "zero_parents",
+            DType.INTEGER,
+            "Parent days whose children's forecasts sum to zero, split by recent shares.",
+            minimum=0,
+        ),
+        Column("ok", DType.BOOLEAN, "Whether all limits are kept."),
+        Column("words", DType.STRING, "The verdict in words."),
+    ),
+    key=("as_of", "forecast"),
+    partition_by=("as_of",),
+)
+
+_ERRORS = tuple(
+    Column(f"{metric}_j{horizon}", DType.NUMBER, f"{words} at J+{horizon}; null if undefined.", nullable=True)
+    for metric, words in (("mape", "MAPE"), ("wape", "WAPE"), ("rmsse", "RMSSE"))
+    for horizon in (1, 7, 14)
+)
+
+SERIES = Table(
+    name="predictions/demand_series",
+    description=(
+        "Which model serves each series, and how it did in the backtest of the training run: the one table "
+        "that tracks all series. One row per training `as_of`, store and product."
+    ),
+    columns=(
+        AS_OF,
+        STORE,
+        SKU,
+        SEGMENT,
+        Column("pattern", DType.STRING, "Smooth, intermittent, erratic or lumpy (Syntetos and Boylan)."),
+        Column("cell", DType.STRING, "Group within which models compete: segment and regularity."),
+        Column("model", DType.STRING, "Model that serves the series, or the fallback's name."),
+        Column("reason", DType.STRING, "Why."),
+        Column(
+            "sarima_order", DType.STRING, "Cached SARIMA order of its cluster; null if none.", nullable=True
+        ),
+        Column("mean_quantity", DType.NUMBER, "Mean units a day over the history.", unit="units/day"),
+        *_ERRORS,
+        Column("bias", DType.NUMBER, "Sum of errors over sum of sales; null if none.", nullable=True),
+        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "store_id", "sku_id"),
+    partition_by=("as_of",),
+)
+
+BACKTEST = Table(
+    name="predictions/demand_backtest",
+    description=(
+        "The competition: every model's error in the rolling-origin backtest, on the same series and days. "
+        "One row per training `as_of`, cell, model and horizon (0: all of J+1..J+14)."
+    ),
+    columns=(
+        AS_OF,
+        Column("cell", DType.STRING, "Segment and regularity, or `level:<name>` for aggregates."),
+        Column("model", DType.STRING, "Candidate."),
+        Column("horizon", DType.INTEGER, "Days after the origin; 0 for all together.", minimum=0),
+        Column("mape", DType.NUMBER, "Mean absolute percentage error of days with sales.", nullable=True),
+        Column("wape", DType.NUMBER, "Sum of absolute errors over sum of sales.", nullable=True),
+        Column("rmsse", DType.NUMBER, "Root mean squared scaled error, mean of the series.", nullable=True),
+        Column("bias", DType.NUMBER, "Sum of errors over sum of sales.", nullable=True),
+        Column("series", DType.INTEGER, "Series judged.", minimum=0),
+        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        Column("seconds_per_series", DType.NUMBER, "Cost of a forecast.", unit="s"),
+        Column("is_mission_model", DType.BOOLEAN, "Whether it is the segment's reference model."),
+        Column("is_champion", DType.BOOLEAN, "Whether it serves the cell."),
+    ),
+    key=("as_of", "cell", "model", "horizon"),
+    partition_by=("as_of",),
+)
+
+VALIDATION = Table(
+    name="predictions/demand_validation",
+    description=(
+        "Errors on the origins kept for judging, summed by product, from which the gate draws its "
+        "bootstrap. One row per training `as_of`, candidate, segment and product."
+    ),
+    columns=(
+        AS_OF,
+        Column("candidate", DType.STRING, "`challenger`, `champion`, `seasonal_naive` or `mission`."),
+        SEGMENT,
+        SKU,
+        Column("absolute_error", DType.NUMBER, "Sum of absolute errors.", unit="units"),
+        Column("error", DType.NUMBER, "Sum of errors, forecast minus sales.", unit="units"),
+        Column("quantity", DType.NUMBER, "Sum of sales.", unit="units"),
+        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+    ),
+    key=("as_of", "candidate", "segment", "sku_id"),
+    partition_by=("as_of",),
+)
+
+COVERAGE = Table(
+    name="predictions/demand_coverage",
+    description=(
+        "Measured coverage of the prediction intervals on the origins kept for judging. "
+        "One row per training `as_of`, level, nominal coverage and horizon (0: all)."
+    ),
+    columns=(
+        AS_OF,
+        Column("level", DType.STRING, "Level of the hierarchy.", allowed=(*LEVELS, "sku")),
+        Column("nominal", DType.INTEGER, "Nominal coverage.", unit="%"),
+        Column("horizon", DType.INTEGER, "Days after the origin; 0 for all together.", minimum=0),
+        Column("coverage", DType.NUMBER, "Share of days inside.", minimum=0, maximum=1),
+        Column("relative_width", DType.NUMBER, "Mean width over mean sales.", nullable=True),
+        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+    ),
+    key=("as_of", "level", "nominal", "horizon"),
+    partition_by=("as_of",),
+)
+
+ORDERS = Table(
+    name="predictions/demand_orders",
+    description=(
+        "Cache of SARIMA orders: searched weekly on representatives of a cluster of similar series, refitted "
+        "nightly with the order fixed. One row per training `as_of` and cluster."
+    ),
+    columns=(
+        AS_OF,
+        Column("cluster", DType.STRING, "Cluster of similar series."),
+        Column("sarima_order", DType.STRING, "Order as `(p,d,q)(P,D,Q)7`."),
+        Column("representatives", DType.INTEGER, "Series searched.", minimum=0),
+        Column("votes", DType.INTEGER, "Representatives whose search chose the order.", minimum=0),
+    ),
+    key=("as_of", "cluster"),
+    partition_by=("as_of",),
+)
+
+TABLES = (
+    FORECASTS, AGGREGATES, WEEKLY, CERTIFICATES, SERIES, BACKTEST, VALIDATION, COVERAGE, ORDERS,
+)  # fmt: skip
