@@ -15,13 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from models.evaluation.bootstrap import LEVEL, Interval, bootstrap_metrics, paired_difference
-
-Outcome = Literal["pass", "refused", "not enough evidence"]
+from models.evaluation.verdict import Check, Verdict, decide, signed
 
 LABELS = {"auc_pr": "AUC-PR", "recall_at_top20": "Recall@top20 %"}
 
@@ -49,52 +48,6 @@ class Thresholds:
     scoring_accounts: int = 15_000
     min_positives: int = 100
     level: float = LEVEL
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing the gate looked at.
-
-    Attributes
-    ----------
-    name : str
-        For instance ``auc_pr`` or ``auc_pr_against_champion``.
-    value : float
-        What was found.
-    low, high : float or None
-        Interval of ``value``, where it has one.
-    threshold : float
-        What it was held against.
-    passed : bool
-    words : str
-        The same as a sentence.
-    """
-
-    name: str
-    value: float
-    low: float | None
-    high: float | None
-    threshold: float
-    passed: bool
-    words: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the gate decided, and why.
-
-    Attributes
-    ----------
-    outcome : {'pass', 'refused', 'not enough evidence'}
-    checks : tuple of Check
-        Everything that was looked at, in order.
-    words : str
-        A paragraph for people: the decision, then the checks that led to it.
-    """
-
-    outcome: Outcome
-    checks: tuple[Check, ...]
-    words: str
 
 
 def judge(
@@ -150,7 +103,7 @@ def judge(
         )
         checks.extend(_no_worse(name, difference[name]) for name in LABELS)
     checks.append(_fast_enough(scoring_seconds, scored_accounts, limits))
-    return _decide(checks)
+    return decide(checks)
 
 
 def _enough(churned: int, limits: Thresholds) -> Check:
@@ -177,7 +130,7 @@ def _reaches(name: str, found: Interval, threshold: float) -> Check:
 def _beats(label: str, difference: Interval) -> Check:
     passed = difference.low > 0
     how = "better than" if passed else "not better beyond noise than"
-    words = f"{how} the baseline {label!r} (AUC-PR {_signed(difference)})"
+    words = f"{how} the baseline {label!r} (AUC-PR {signed(difference)})"
     return Check(
         f"auc_pr_against_{label}", difference.value, difference.low, difference.high, 0.0, passed, words
     )
@@ -187,7 +140,7 @@ def _no_worse(name: str, difference: Interval) -> Check:
     # An undefined bound proves nothing, neither that it is worse; the count of events decides then.
     passed = not difference.high < 0
     how = "not worse than the champion beyond noise" if passed else "worse than the champion"
-    words = f"{how} ({LABELS[name]} {_signed(difference)})"
+    words = f"{how} ({LABELS[name]} {signed(difference)})"
     return Check(
         f"{name}_against_champion", difference.value, difference.low, difference.high, 0.0, passed, words
     )
@@ -201,23 +154,3 @@ def _fast_enough(seconds: float, accounts: int, limits: Thresholds) -> Check:
         f"{'within' if passed else 'over'} the budget of {limits.scoring_seconds:g} s"
     )
     return Check("scoring_seconds", scaled, None, None, limits.scoring_seconds, passed, words)
-
-
-def _decide(checks: list[Check]) -> Verdict:
-    failed = [check for check in checks if not check.passed]
-    outcome: Outcome
-    if not checks[0].passed:
-        outcome, head, grounds = "not enough evidence", "Not enough evidence: ", [checks[0]]
-    elif failed:
-        outcome, head, grounds = "refused", "Refused: ", failed
-    else:
-        outcome, head, grounds = "pass", "Passed: ", checks
-    words = head + "; ".join(check.words for check in grounds) + "."
-    rest = [check for check in checks if check not in grounds]
-    if rest:
-        words += " Also seen: " + "; ".join(check.words for check in rest) + "."
-    return Verdict(outcome, tuple(checks), words)
-
-
-def _signed(difference: Interval) -> str:
-    return f"{difference.value:+.3f}, between {difference.low:+.3f} and {difference.high:+.3f}"

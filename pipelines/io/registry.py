@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import mlflow
 import pandas as pd
@@ -30,10 +30,12 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 
 #: Packages whose types may stand in a stored model; anything else is refused on load.
-TRUSTED_PACKAGES = ("models.", "lightgbm.", "sklearn.", "numpy.", "collections.", "pandas.", "scipy.")
+TRUSTED_PACKAGES = (
+    "models.", "lightgbm.", "sklearn.", "numpy.", "collections.", "pandas.", "scipy.", "xgboost.",
+)  # fmt: skip
 
 #: What a served model needs; passed explicitly because inferring it loads the model in a new process.
-_REQUIREMENTS = ("lightgbm", "scikit-learn", "numpy", "pandas", "skops")
+_REQUIREMENTS = ("lightgbm", "xgboost-cpu", "scikit-learn", "numpy", "pandas", "skops")
 
 
 @dataclass(frozen=True)
@@ -99,22 +101,33 @@ class Registry:
         with mlflow.start_run(experiment_id=self.experiment_id(), run_name=name, tags=dict(tags)) as active:
             yield active.info.run_id
 
-    def log_model(self, model: Any, example: pd.DataFrame, *, tags: Mapping[str, str]) -> ModelVersion:
-        """Log a fitted classifier in the open run, register it and make it the challenger.
+    def log_model(
+        self,
+        model: Any,
+        example: pd.DataFrame,
+        *,
+        tags: Mapping[str, str],
+        predict: Literal["predict", "predict_proba"] = "predict_proba",
+    ) -> ModelVersion:
+        """Log a fitted estimator in the open run, register it and make it the challenger.
 
         Parameters
         ----------
         model
-            Fitted estimator with ``predict_proba``; preprocessing included.
+            Fitted estimator; preprocessing included.
         example
             A few feature rows: input example and signature.
         tags
             Tags of the model version.
+        predict
+            Method that serves; of ``predict_proba`` the signature shows the second column.
         """
         with warnings.catch_warnings():
             # The signature hint about integer columns: integers here are counts, never missing.
             warnings.filterwarnings("ignore", message=".*integer column.*", category=UserWarning)
-            signature = infer_signature(example, model.predict_proba(example)[:, 1])
+            answer = getattr(model, predict)(example)
+            shown = answer[:, 1] if predict == "predict_proba" else answer
+            signature = infer_signature(example, shown)
             info = mlflow.sklearn.log_model(
                 model,
                 name="model",
@@ -123,7 +136,7 @@ class Registry:
                 pip_requirements=list(_REQUIREMENTS),
                 serialization_format="skops",
                 skops_trusted_types=_trusted(skops.io.get_untrusted_types(data=skops.io.dumps(model))),
-                pyfunc_predict_fn="predict_proba",
+                pyfunc_predict_fn=predict,
                 registered_model_name=self.usecase,
             )
         version = str(info.registered_model_version)
