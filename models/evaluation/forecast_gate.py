@@ -106,11 +106,9 @@ def judge_forecasts(
         """Ratio of two sums with the interval of its replicates over products."""
         a, b = (np.bincount(position, weights=part, minlength=products) for part in (top, bottom))
         value = float(a.sum() / b.sum()) if b.sum() else float("nan")
-        replicates = np.concatenate(
-            [(a @ counts) / np.maximum(b @ counts, 1e-12) for counts in draws] or [[]]
-        )
-        if not len(replicates):
+        if not draws:
             return Interval(value, float("nan"), float("nan"), limits.level)
+        replicates = np.concatenate([(a @ counts) / np.maximum(b @ counts, 1e-12) for counts in draws])
         tail = (1 - limits.level) / 2
         low, high = (float(q) for q in np.quantile(replicates, [tail, 1 - tail]))
         return Interval(value, low, high, limits.level)
