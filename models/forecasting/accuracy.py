@@ -219,7 +219,7 @@ def sum_rows(values: NDArray[Any], codes: NDArray[np.intp], count: int | None = 
     matrix = np.asarray(values, dtype=np.float64)
     size = (int(codes.max(initial=-1)) + 1 if count is None else count, matrix.shape[1])
     cell = codes[:, None] * size[1] + np.arange(size[1])
-    sums: Floats = np.bincount(cell.ravel(), weights=matrix.ravel(), minlength=size[0] * size[1])
+    sums = np.bincount(cell.ravel(), weights=matrix.ravel(), minlength=size[0] * size[1]).astype(np.float64)
     return sums.reshape(size)
 
 

@@ -99,7 +99,7 @@ def test_single_figures_are_those_of_the_table(case):
 
 
 def test_days_not_judged_change_nothing(case):
-    history, actual, forecast, censored = case
+    _, actual, forecast, censored = case
     before = accuracy.error_table(actual, forecast, censored=censored)
     actual, forecast = actual.copy(), forecast.copy()
     hidden = censored | np.isnan(actual)
