@@ -10,12 +10,11 @@ labels of past Mondays that are complete by now.
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow.sdk import dag, task
+from airflow.sdk import dag
 
 from pipelines.orchestration.assets import CHURN_FEATURES
-from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs, schedule
+from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
+from pipelines.orchestration.steps import step_task
 
 
 @dag(
@@ -26,15 +25,7 @@ from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs, sched
     **dag_kwargs(),
 )
 def churn_features() -> None:
-    @task(outlets=[CHURN_FEATURES], pool=Pool.DBT)
-    def prepare(as_of: str, *, outlet_events: Any = None) -> dict[str, Any]:
-        from pipelines.usecases import run_step
-
-        record = run_step("churn", "prepare", as_of)
-        outlet_events[CHURN_FEATURES].extra = {"as_of": as_of}
-        return record
-
-    prepare(as_of=AS_OF)
+    step_task("churn", "prepare", makes=CHURN_FEATURES, pool=Pool.DBT)
 
 
 churn_features()

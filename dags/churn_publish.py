@@ -11,12 +11,11 @@ row's fate in the ledger and resumes after a crash without sending twice.
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow.sdk import dag, task
+from airflow.sdk import dag
 
 from pipelines.orchestration.assets import CHURN_SCORES
-from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs
+from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs
+from pipelines.orchestration.steps import step_task
 
 
 @dag(
@@ -27,20 +26,9 @@ from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs
     **dag_kwargs(),
 )
 def churn_publish() -> None:
-    @task(inlets=[CHURN_SCORES], pool=Pool.SALESFORCE)
-    def publish(as_of: str) -> dict[str, Any]:
-        from pipelines.usecases import run_step
-
-        return run_step("churn", "publish", as_of)
-
-    @task
-    def report(as_of: str) -> dict[str, Any]:
-        from pipelines.usecases import run_step
-
-        return run_step("churn", "report", as_of)
-
+    publish = step_task("churn", "publish", inlets=[CHURN_SCORES], pool=Pool.SALESFORCE)
     # A teardown runs even when publishing failed, and does not hide that it did.
-    publish(as_of=AS_OF) >> report(as_of=AS_OF).as_teardown()
+    publish >> step_task("churn", "report").as_teardown()
 
 
 churn_publish()

@@ -10,13 +10,11 @@ the result and commits it to `predictions/churn_scores`; then compares the week 
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow.sdk import dag, task
+from airflow.sdk import dag
 
 from pipelines.orchestration.assets import CHURN_FEATURES, CHURN_MODEL, CHURN_SCORES
-from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs, schedule
-from pipelines.orchestration.notifications import notify_alarms
+from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
+from pipelines.orchestration.steps import step_task
 
 
 @dag(
@@ -27,29 +25,9 @@ from pipelines.orchestration.notifications import notify_alarms
     **dag_kwargs(),
 )
 def churn_score() -> None:
-    @task(pool=Pool.DBT)
-    def prepare(as_of: str) -> dict[str, Any]:
-        from pipelines.usecases import run_step
-
-        return run_step("churn", "prepare", as_of, only_if_missing=True)
-
-    @task(inlets=[CHURN_FEATURES, CHURN_MODEL], outlets=[CHURN_SCORES])
-    def score(as_of: str, *, outlet_events: Any = None) -> dict[str, Any]:
-        from pipelines.usecases import run_step
-
-        record = run_step("churn", "score", as_of)
-        outlet_events[CHURN_SCORES].extra = {"as_of": as_of}
-        return record
-
-    @task
-    def monitor(as_of: str) -> dict[str, Any]:
-        from pipelines.usecases import run_step
-
-        record = run_step("churn", "monitor", as_of)
-        notify_alarms(record["alarms"])
-        return record
-
-    prepare(as_of=AS_OF) >> score(as_of=AS_OF) >> monitor(as_of=AS_OF)
+    prepare = step_task("churn", "prepare", options={"only_if_missing": True}, pool=Pool.DBT)
+    score = step_task("churn", "score", makes=CHURN_SCORES, inlets=[CHURN_FEATURES, CHURN_MODEL])
+    prepare >> score >> step_task("churn", "monitor")
 
 
 churn_score()

@@ -11,12 +11,11 @@ the verdict, in words, is in the task's result, in MLflow and in `ops/promotions
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow.sdk import dag, task
+from airflow.sdk import dag
 
 from pipelines.orchestration.assets import CHURN_MODEL
-from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs, schedule
+from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
+from pipelines.orchestration.steps import step_task
 
 
 @dag(
@@ -27,27 +26,8 @@ from pipelines.orchestration.defaults import AS_OF, Pool, Tag, dag_kwargs, sched
     **dag_kwargs(),
 )
 def churn_train() -> None:
-    @task(pool=Pool.DBT)
-    def prepare(as_of: str) -> dict[str, Any]:
-        from pipelines.usecases import run_step
-
-        return run_step("churn", "prepare", as_of, training=True)
-
-    @task
-    def train(as_of: str) -> dict[str, Any]:
-        from pipelines.usecases import run_step
-
-        return run_step("churn", "train", as_of)
-
-    @task(outlets=[CHURN_MODEL])
-    def gate(as_of: str, *, outlet_events: Any = None) -> dict[str, Any]:
-        from pipelines.usecases import run_step
-
-        record = run_step("churn", "gate", as_of)
-        outlet_events[CHURN_MODEL].extra = {"as_of": as_of, "outcome": record["outcome"]}
-        return record
-
-    prepare(as_of=AS_OF) >> train(as_of=AS_OF) >> gate(as_of=AS_OF)
+    prepare = step_task("churn", "prepare", options={"training": True}, pool=Pool.DBT)
+    prepare >> step_task("churn", "train") >> step_task("churn", "gate", makes=CHURN_MODEL)
 
 
 churn_train()

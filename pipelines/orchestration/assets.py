@@ -7,3 +7,6 @@ from airflow.sdk import Asset
 CHURN_FEATURES = Asset(name="churn_features", uri="millrace://lake/features/churn")
 CHURN_MODEL = Asset(name="churn_model", uri="millrace://registry/churn")
 CHURN_SCORES = Asset(name="churn_scores", uri="millrace://lake/predictions/churn_scores")
+
+DEMAND_MODEL = Asset(name="demand_model", uri="millrace://registry/demand")
+DEMAND_FORECASTS = Asset(name="demand_forecasts", uri="millrace://lake/predictions/demand_forecasts")

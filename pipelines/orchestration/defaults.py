@@ -9,8 +9,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from airflow.sdk import CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk.definitions.callback import SyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from pipelines.orchestration.notifications import notify_failure
+from pipelines.orchestration.notifications import notify_deadline, notify_failure
 
 #: One date per run, whatever started it: the ``as_of`` parameter, the newest ``as_of`` among the
 #: asset events that triggered the run (such runs have no logical date), or the schedule's tick.
@@ -41,6 +43,7 @@ class Tag(StrEnum):
     """Vocabulary of the tags: use case, stage, impact."""
 
     CHURN = "usecase:churn"
+    DEMAND = "usecase:demand"
     FEATURES = "stage:features"
     TRAIN = "stage:train"
     SCORE = "stage:score"
@@ -54,6 +57,7 @@ class Pool(StrEnum):
 
     DBT = "dbt"
     SALESFORCE = "salesforce"
+    DYNAMODB = "dynamodb"
 
 
 #: Where the people are for whom the runs must be ready.
@@ -69,6 +73,15 @@ def schedule(cron: str) -> CronTriggerTimetable | None:
     if os.environ.get("MILLRACE_SCHEDULES") == "off":
         return None
     return CronTriggerTimetable(cron, timezone=TIMEZONE)
+
+
+def deadline(within: timedelta, *, what: str, for_whom: str) -> DeadlineAlert:
+    """Alert when a run has not ended so long after it was queued, that is after its schedule's tick.
+
+    From the queue and not from the logical date: a run triggered by hand has none.
+    """
+    told = SyncCallback(notify_deadline, kwargs={"what": what, "for_whom": for_whom})
+    return DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=within, callback=told)
 
 
 def dag_kwargs(**overrides: Any) -> dict[str, Any]:

@@ -42,18 +42,18 @@ _STEPS: Mapping[str, tuple[str, str]] = {
         "Read the verdict or error in the task log; the report page shows every check.",
     ),
     "score": (
-        "There are no new scores: users keep last week's list, which is a week out of date.",
-        "If an audit refused the scores, the error says which rule; otherwise trigger the DAG again "
+        "There are no new scores or forecasts: users keep the last ones, which age.",
+        "If an audit refused the result, the error says which rule; otherwise trigger the DAG again "
         "with the same as_of.",
     ),
     "publish": (
-        "Not every row reached the users' system; what arrived is right, the rest is last week's.",
+        "Not every row reached the users' system; what it holds is right, in part of the last run.",
         "Trigger the DAG again with the same as_of: it resumes and sends only what is missing. The report "
         "page lists the rows that were refused, with the reason.",
     ),
     "monitor": (
-        "The scores were written but not checked: nobody has looked whether they shifted.",
-        "Trigger the DAG again with the same as_of before the list is acted on.",
+        "The results were written but not checked: nobody has looked whether they shifted.",
+        "Trigger the DAG again with the same as_of before they are acted on.",
     ),
     "report": (
         "The pages show the previous state; what was published is not affected.",
@@ -130,6 +130,42 @@ def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
     Channels that took the message.
     """
     return send(alarm_message(alarms)) if alarms else []
+
+
+def notify_deadline(context: Mapping[str, Any], what: str, for_whom: str) -> None:
+    """Call back when a run has not ended by its deadline; the run itself goes on.
+
+    Parameters
+    ----------
+    context
+        What Airflow hands over: the run and the deadline, as JSON.
+    what, for_whom
+        What is late, and what that means for whom.
+    """
+    send(deadline_message(context, what, for_whom))
+
+
+def deadline_message(context: Mapping[str, Any], what: str, for_whom: str) -> Message:
+    """Word a missed deadline."""
+    run = context.get("dag_run") or {}
+    dag_id, run_id = str(run.get("dag_id", "")), str(run.get("dag_run_id", ""))
+    as_of = str((run.get("conf") or {}).get("as_of") or str(run.get("logical_date") or "unknown")[:10])
+    due = str((context.get("deadline") or {}).get("deadline_time", ""))
+    return Message(
+        subject=f"[millrace] {dag_id} is late, as_of {as_of}: {what}",
+        lines=(
+            ("What is late", f"{what}; due at {due}"),
+            ("What it means", for_whom),
+            (
+                "First step",
+                "Open the run in Airflow: a task that waits for a pool or a worker starts when one is free; "
+                "a task that runs far longer than usual shows in ops/step_runs which step grew.",
+            ),
+            ("Run", f"DAG {dag_id}, run {run_id}, as_of {as_of}"),
+        ),
+        link="",
+        facts={"kind": "deadline", "dag_id": dag_id, "run_id": run_id, "as_of": as_of, "due": due},
+    )
 
 
 def failure_message(context: Mapping[str, Any]) -> Message:

@@ -10,11 +10,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FILES = sorted((ROOT / "dags").glob("*.py"))
-EXPECTED = {"churn_features", "churn_train", "churn_score", "churn_publish"}
+EXPECTED = {
+    "churn_features",
+    "churn_train",
+    "churn_score",
+    "churn_publish",
+    "demand_forecast",
+    "demand_backtest",
+}
 SCHEDULES = {
     "churn_features": ("0 5 * * 1", "Europe/Paris"),
     "churn_train": ("0 2 * * MON#1", "Europe/Paris"),
     "churn_score": ("0 6 * * 1", "Europe/Paris"),
+    "demand_forecast": ("0 4 * * *", "Europe/Paris"),
+    "demand_backtest": ("0 1 * * 0", "Europe/Paris"),
 }
 MAX_LINES = 60
 HEAVY = (
@@ -28,6 +37,10 @@ HEAVY = (
     "pyarrow",
     "deltalake",
     "polars",
+    "boto3",
+    "prophet",
+    "pyspark",
+    "statsforecast",
 )
 
 
@@ -47,7 +60,9 @@ def test_bag_is_the_one_we_ship(bag) -> None:
 def test_dag_policy(bag, dag_id: str) -> None:
     dag = bag.dags[dag_id]
     assert dag.doc_md, f"{dag_id}: doc_md is required"
-    assert "docs/churn.md" in dag.doc_md, f"{dag_id}: the documentation names its runbook"
+    runbook = f"docs/{dag_id.partition('_')[0]}.md"
+    assert runbook in dag.doc_md, f"{dag_id}: the documentation names its runbook"
+    assert (ROOT / runbook).exists(), f"{dag_id}: its runbook {runbook} exists"
     assert not dag.catchup, f"{dag_id}: catchup must be False"
     assert dag.max_active_runs == 1, f"{dag_id}: max_active_runs must be 1"
     assert dag.has_on_failure_callback, f"{dag_id}: a failure must be told to someone"
@@ -63,6 +78,15 @@ def test_dag_policy(bag, dag_id: str) -> None:
 def test_schedules_have_a_time_zone(bag, dag_id: str) -> None:
     timetable = bag.dags[dag_id].timetable
     assert (timetable.expression, str(timetable.timezone)) == SCHEDULES[dag_id]
+
+
+def test_late_forecasts_are_told_before_the_order_system_opens(bag) -> None:
+    from datetime import timedelta
+
+    (alert,) = bag.dags["demand_forecast"].deadline
+    assert alert.interval == timedelta(hours=2), "04:00 and two hours: 06:00"
+    assert alert.callback.path == "pipelines.orchestration.notifications.notify_deadline"
+    assert "order system" in alert.callback.kwargs["for_whom"]
 
 
 def test_training_runs_on_first_mondays_only(bag) -> None:

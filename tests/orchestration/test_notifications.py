@@ -303,3 +303,31 @@ def test_one_message_per_failed_dag_run(tmp_path: Path, hook: HookServer) -> Non
     assert posted["as_of"] == "2025-06-02"
     assert str(posted["run_id"]).startswith("manual__")
     assert "dag_id=failing" in str(posted["link"]) or "/dags/failing/" in str(posted["link"])
+
+
+def test_a_missed_deadline_says_what_is_late_and_for_whom() -> None:
+    context = {
+        "dag_run": {"dag_id": "demand_forecast", "dag_run_id": "scheduled__1", "logical_date": "2025-06-02T02:00:00Z"},
+        "deadline": {"id": "7", "deadline_time": "2025-06-02 04:00:00+00:00"},
+    }  # fmt: skip
+    message = notifications.deadline_message(
+        context, "today's forecasts", "The order system opens without them."
+    )
+    assert message.subject == "[millrace] demand_forecast is late, as_of 2025-06-02: today's forecasts"
+    assert "due at 2025-06-02 04:00:00+00:00" in message.text
+    assert "What it means: The order system opens without them." in message.text
+    assert message.facts["run_id"] == "scheduled__1"
+
+
+def test_a_late_run_by_hand_is_told_with_its_own_day(caplog: pytest.LogCaptureFixture) -> None:
+    context = {
+        "dag_run": {
+            "dag_id": "d",
+            "dag_run_id": "manual__1",
+            "conf": {"as_of": "2025-06-03"},
+            "logical_date": None,
+        }
+    }
+    with caplog.at_level(logging.ERROR):
+        notifications.notify_deadline(context, what="w", for_whom="f")  # as Airflow calls it: by keywords
+    assert "d is late, as_of 2025-06-03" in caplog.text
