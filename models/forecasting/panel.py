@@ -83,10 +83,10 @@ class Panel:
 
     @property
     def open(self) -> Mask:
-        """Whether each series' store is open, shape (n, T + H); open where the calendar is silent."""
+        """Whether each series' store is open, shape (n, T + H); open where the calendar is silent (NaN)."""
         if "is_open" not in self.calendar:
             return np.ones((len(self), len(self.days)), dtype=bool)
-        return np.asarray(self.calendar["is_open"][self.store] > 0)
+        return np.asarray(self.calendar["is_open"][self.store] != 0)
 
     def take(self, rows: NDArray[Any]) -> Panel:
         """Panel of some series (indices or mask); the stores' calendars are shared."""

@@ -1,0 +1,220 @@
+"""Panels that training and scoring read: the same tables, placed into the same matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as pa_dataset
+from numpy.typing import NDArray
+
+from models.forecasting.panel import Panel
+from pipelines.errors import DataContractError
+from pipelines.io.lake import Lake
+
+PANEL = "features/demand_panel"
+CALENDAR = "features/demand_calendar"
+AHEAD = "features/demand_ahead"
+PROFILE = "features/demand_profile"
+
+#: Facts of a store's day that models may use, as columns of the calendar table.
+CALENDAR_FACTS = (
+    "is_open",
+    "is_public_holiday",
+    "is_school_holiday",
+    "has_local_event",
+    "days_to_holiday",
+    "days_since_holiday",
+    "temperature_c",
+    "rain_mm",
+)
+
+_DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything known at ``as_of`` of the series to forecast.
+
+    Attributes
+    ----------
+    panel
+        History up to yesterday and the days ahead, one row per series of ``profile``.
+    profile
+        ``features/demand_profile`` of the day, ordered by store and product.
+    versions
+        Lake version read of each table.
+    """
+
+    panel: Panel
+    profile: pd.DataFrame
+    versions: dict[str, int]
+
+
+class Places:
+    """Where rows of a store, product and day go in the matrices of a panel."""
+
+    def __init__(self, profile: pd.DataFrame, first: np.datetime64, days: int) -> None:
+        self.first, self.days = first, days
+        self.stores = {name: code for code, name in enumerate(sorted(profile["store_id"].unique()))}
+        self.skus = {name: code for code, name in enumerate(sorted(profile["sku_id"].unique()))}
+        codes = self._codes(
+            profile["store_id"].map(self.stores).to_numpy(), profile["sku_id"].map(self.skus).to_numpy()
+        )
+        self._order = np.argsort(codes, kind="stable")
+        self._sorted = codes[self._order]
+
+    def _codes(self, store: NDArray[Any], sku: NDArray[Any]) -> NDArray[np.int64]:
+        return np.asarray(store, dtype=np.int64) * len(self.skus) + np.asarray(sku, dtype=np.int64)
+
+    def series(self, store: pa.Array, sku: pa.Array) -> NDArray[np.intp]:
+        """Row of each pair; -1 for pairs that are not forecast."""
+        a, b = _lookup(store, self.stores), _lookup(sku, self.skus)
+        codes = np.where((a < 0) | (b < 0), -1, self._codes(a, b))
+        at = np.minimum(np.searchsorted(self._sorted, codes), len(self._sorted) - 1)
+        return np.where(self._sorted[at] == codes, self._order[at], -1)
+
+    def store(self, store: pa.Array) -> NDArray[np.intp]:
+        """Row of each store's calendar; -1 for others."""
+        return _lookup(store, self.stores)
+
+    def day(self, ds: pa.Array) -> NDArray[np.intp]:
+        """Column of each day; outside of 0 .. days - 1 for days of no interest."""
+        values = ds.to_numpy(zero_copy_only=False).astype("datetime64[D]")
+        return np.asarray((values - self.first) // _DAY, dtype=np.intp)
+
+
+def read_dataset(lake: Lake, as_of: date, *, horizon_days: int, history_days: int) -> Dataset:
+    """Read the panel, calendar and profile of a day.
+
+    Raises
+    ------
+    DataContractError
+        The day was not prepared.
+    """
+    versions = {name: lake.version(name) for name in (PANEL, CALENDAR, AHEAD, PROFILE)}
+    profile = (
+        lake.read(PROFILE, where=pa_dataset.field("as_of") == as_of, version=versions[PROFILE])
+        .to_pandas()
+        .sort_values(["store_id", "sku_id"], ignore_index=True)
+    )
+    if profile.empty:
+        raise DataContractError(
+            f"{PROFILE} has no rows for {as_of}: trigger demand_forecast with as_of={as_of} or run "
+            f"`millrace score demand --as-of {as_of}`, which prepares them"
+        )
+    first = np.datetime64(as_of - timedelta(days=history_days), "D")
+    total = history_days + horizon_days + 1
+    places = Places(profile, first, total)
+    n, n_stores = len(profile), len(places.stores)
+    panel = Panel(
+        series=profile,
+        days=first + np.arange(total) * _DAY,
+        n_history=history_days,
+        y=np.full((n, history_days), np.nan, dtype=np.float32),
+        censored=np.zeros((n, history_days), dtype=bool),
+        promo=np.zeros((n, total), dtype=np.float32),
+        price=np.full((n, total), np.nan, dtype=np.float32),
+        store=profile["store_id"].map(places.stores).to_numpy(np.intp),
+        calendar={name: np.full((n_stores, total), np.nan, dtype=np.float32) for name in CALENDAR_FACTS},
+        reported_on=np.full((n_stores, history_days), np.datetime64("NaT"), dtype="datetime64[D]"),
+    )
+    _fill_history(lake, panel, places, as_of, versions[PANEL])
+    _fill_calendar(lake, panel, places, as_of, versions[CALENDAR])
+    _fill_ahead(lake, panel, places, as_of, versions[AHEAD])
+    return Dataset(panel, profile, versions)
+
+
+def at_origin(lake: Lake, data: Dataset, origin: date, *, horizon_days: int) -> Panel:
+    """Panel as it stood at the start of a past day, with what was known then of the days ahead.
+
+    Raises
+    ------
+    DataContractError
+        The origin was not prepared.
+    """
+    past = data.panel.at(np.datetime64(origin, "D"), horizon_days + 1)
+    past = replace(
+        past,
+        promo=past.promo.copy(),
+        price=past.price.copy(),
+        calendar={name: values.copy() for name, values in past.calendar.items()},
+    )
+    past.promo[:, past.n_history :] = 0
+    places = Places(data.profile, past.days[0], len(past.days))
+    _fill_calendar(lake, past, places, origin, data.versions[CALENDAR])
+    _fill_ahead(lake, past, places, origin, data.versions[AHEAD])
+    return past
+
+
+def _fill_history(lake: Lake, panel: Panel, places: Places, as_of: date, version: int) -> None:
+    assert panel.reported_on is not None  # noqa: S101 - for the type checker: made above
+    columns = [
+        "store_id",
+        "sku_id",
+        "ds",
+        "quantity",
+        "is_stockout",
+        "promo_discount",
+        "price",
+        "reported_on",
+    ]
+    for batch in _batches(lake, PANEL, as_of, columns, version):
+        row, day = places.series(batch["store_id"], batch["sku_id"]), places.day(batch["ds"])
+        keep = (row >= 0) & (day >= 0) & (day < panel.n_history)
+        row, day = row[keep], day[keep]
+        panel.y[row, day] = _floats(batch["quantity"])[keep]
+        panel.censored[row, day] = batch["is_stockout"].to_numpy(zero_copy_only=False)[keep]
+        panel.promo[row, day] = _floats(batch["promo_discount"])[keep]
+        panel.price[row, day] = _floats(batch["price"])[keep]
+        reported = batch["reported_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
+        panel.reported_on[panel.store[row], day] = reported[keep]
+
+
+def _fill_calendar(lake: Lake, panel: Panel, places: Places, as_of: date, version: int) -> None:
+    for batch in _batches(lake, CALENDAR, as_of, ["store_id", "ds", *CALENDAR_FACTS], version):
+        row, day = places.store(batch["store_id"]), places.day(batch["ds"])
+        keep = (row >= 0) & (day >= 0) & (day < len(panel.days))
+        for name in CALENDAR_FACTS:
+            panel.calendar[name][row[keep], day[keep]] = _floats(batch[name])[keep]
+
+
+def _fill_ahead(lake: Lake, panel: Panel, places: Places, as_of: date, version: int) -> None:
+    found = False
+    for batch in _batches(
+        lake, AHEAD, as_of, ["store_id", "sku_id", "ds", "promo_discount", "price"], version
+    ):
+        found = True
+        row, day = places.series(batch["store_id"], batch["sku_id"]), places.day(batch["ds"])
+        keep = (row >= 0) & (day >= panel.n_history) & (day < len(panel.days))
+        panel.promo[row[keep], day[keep]] = _floats(batch["promo_discount"])[keep]
+        panel.price[row[keep], day[keep]] = _floats(batch["price"])[keep]
+    if not found:
+        raise DataContractError(
+            f"{AHEAD} has no rows for {as_of}: run `millrace train demand`, which prepares past origins"
+        )
+
+
+def _batches(
+    lake: Lake, name: str, as_of: date, columns: Sequence[str], version: int
+) -> Iterator[pa.RecordBatch]:
+    """Batches of one day's partition; memory holds a few of them at a time."""
+    where = pa_dataset.field("as_of") == as_of
+    for batch in lake.dataset(name, version).to_batches(columns=list(columns), filter=where):
+        if batch.num_rows:
+            yield batch
+
+
+def _lookup(values: pa.Array, codes: dict[str, int]) -> NDArray[np.intp]:
+    encoded = values.dictionary_encode()
+    known = np.array([codes.get(name, -1) for name in encoded.dictionary.to_pylist()], dtype=np.intp)
+    return np.asarray(known[encoded.indices.to_numpy(zero_copy_only=False)])
+
+
+def _floats(values: pa.Array) -> NDArray[np.float32]:
+    return np.asarray(values.cast(pa.float32()).to_numpy(zero_copy_only=False), dtype=np.float32)
