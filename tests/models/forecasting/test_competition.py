@@ -1,0 +1,81 @@
+"""Champions: the best serves, the cheaper of equals serves, and who does not compete is left out."""
+
+import numpy as np
+import pytest
+
+from models.forecasting.competition import Backtest, compete
+
+H = 4
+
+
+def backtest(errors: dict[str, float], seconds: dict[str, float] | None = None, cells: int = 1) -> Backtest:
+    rng = np.random.default_rng(3)
+    actual = rng.poisson(20.0, (40 * cells, H)).astype(float) + 1
+    wrong = np.where(rng.random(actual.shape) < 0.5, -1.0, 1.0)
+    return Backtest(
+        actual=actual,
+        censored=np.zeros(actual.shape, dtype=bool),
+        forecasts={name: actual + size * wrong for name, size in errors.items()},
+        cells=np.repeat([f"cell {i}" for i in range(cells)], 40),
+        series=np.tile(np.arange(20), 2 * cells),
+        scale=np.ones(len(actual)),
+        seconds=seconds or dict.fromkeys(errors, 0.01),
+    )
+
+
+def test_the_lowest_error_serves_and_every_model_is_in_the_table() -> None:
+    champions, table = compete(backtest({"a": 3.0, "b": 1.0, "c": 2.0}), tolerance=0.01, max_seconds=1)
+    assert champions["cell 0"].models == ("b",)
+    assert "lowest WAPE" in champions["cell 0"].words
+    assert set(table["model"]) == {"a", "b", "c", "average"}
+    assert set(table.loc[table["is_champion"], "model"]) == {"b"}
+    assert sorted(table.loc[table["model"] == "a", "horizon"]) == [0, 1, 2, 3, 4]
+
+
+def test_a_cheaper_model_within_the_tolerance_serves() -> None:
+    errors, seconds = {"dear": 1.0, "cheap": 1.005}, {"dear": 0.1, "cheap": 0.001}
+    near, _ = compete(backtest(errors, seconds), tolerance=0.01, max_seconds=1)
+    assert near["cell 0"].name == "cheap"
+    assert "0.1 instead of" not in near["cell 0"].words
+    assert "1.0 instead of 100.0 ms" in near["cell 0"].words
+    strict, _ = compete(backtest(errors, seconds), tolerance=0.001, max_seconds=1)
+    assert strict["cell 0"].name == "dear"
+
+
+def test_a_model_over_the_budget_is_in_the_table_but_cannot_serve() -> None:
+    champions, table = compete(
+        backtest({"a": 2.0, "slow": 1.0}, {"a": 0.01, "slow": 5.0}), tolerance=0, max_seconds=1
+    )
+    assert champions["cell 0"].models == ("a",)
+    assert "slow" in set(table["model"])
+
+
+def test_two_models_that_err_opposite_ways_serve_as_their_mean() -> None:
+    given = backtest({"a": 2.0})
+    mirrored = 2 * given.actual - given.forecasts["a"]
+    both = Backtest(
+        **{**vars(given), "forecasts": {**given.forecasts, "b": mirrored}, "seconds": {"a": 0.01, "b": 0.01}}
+    )
+    champions, table = compete(both, tolerance=0.01, max_seconds=1)
+    assert champions["cell 0"].models == ("a", "b")
+    assert champions["cell 0"].name == "average"
+    assert champions["cell 0"].wape == pytest.approx(0)
+    assert table.loc[table["model"] == "average", "seconds_per_series"].iloc[0] == pytest.approx(0.02)
+
+
+def test_cells_have_champions_of_their_own_and_absent_models_are_left_out() -> None:
+    given = backtest({"a": 1.0, "b": 2.0}, cells=2)
+    given.forecasts["a"][given.cells == "cell 1"] = np.nan
+    champions, table = compete(given, tolerance=0.01, max_seconds=1)
+    assert champions["cell 0"].name == "a"
+    assert champions["cell 1"].name == "b"
+    assert set(table.loc[table["cell"] == "cell 1", "model"]) == {"b"}
+
+
+def test_a_cell_without_sales_gets_the_cheapest_model() -> None:
+    given = backtest({"a": 1.0, "b": 1.0}, {"a": 0.2, "b": 0.1})
+    given.actual[:] = 0
+    champions, _ = compete(given, tolerance=0.01, max_seconds=1)
+    assert champions["cell 0"].name == "b"
+    assert "nothing was sold" in champions["cell 0"].words
+    assert np.isnan(champions["cell 0"].wape)
