@@ -251,15 +251,22 @@ def report(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None
 @app.command()
 def explain(
     usecase: UseCaseArgument,
-    key: Annotated[str, typer.Argument(help="Account id, or its pseudonym.")],
     as_of: AsOf,
+    key: Annotated[str | None, typer.Argument(help="churn: account id, or its pseudonym.")] = None,
+    store: Annotated[str | None, typer.Option(help="demand: store.")] = None,
+    sku: Annotated[str | None, typer.Option(help="demand: product.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain one score: reasons in words and every theme's contribution."""
+    """Explain one result: a score's reasons, or a series' model, errors and forecasts with a picture."""
     from importlib import import_module
 
+    wanted = {"account": key} if usecase is UseCase.CHURN else {"store_id": store, "sku_id": sku}
+    if not all(wanted.values()):
+        needs = "an account id" if usecase is UseCase.CHURN else "--store and --sku"
+        raise ConfigError(f"explain {usecase} needs {needs}")
     step = import_module(f"pipelines.{usecase}.explain")
-    _emit(step.run(parse_as_of(as_of), key, settings=Settings.load()), as_json, f"{usecase} {key}")
+    record = step.run(parse_as_of(as_of), **wanted, settings=Settings.load())
+    _emit(record, as_json, f"{usecase} {' '.join(str(part) for part in wanted.values())}")
 
 
 # ------------------------------------------------------------------------------------------ models
@@ -311,16 +318,31 @@ def vacuum(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="Bench: churn or telco.")],
-    data: Annotated[Path | None, typer.Option(help="Folder of the public data set.")] = None,
-    accounts: Annotated[int, typer.Option(help="Size of the simulated company.", min=50)] = 15_000,
-    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 0,
+    name: Annotated[str, typer.Argument(help="churn, telco, demand, rossmann, m5 or reconcile.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5).")
+    ] = None,
+    accounts: Annotated[
+        int | None, typer.Option(help="Size of the simulated company (churn).", min=50)
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="Sales rows of the simulated chain (demand).", min=10_000)
+    ] = None,
+    stores: Annotated[int | None, typer.Option(help="Stores of the chain (demand).", min=2)] = None,
+    skus: Annotated[int | None, typer.Option(help="Products of the chain (demand).", min=10)] = None,
+    leaves: Annotated[int | None, typer.Option(help="Bottom series (reconcile).", min=100)] = None,
+    horizon: Annotated[int | None, typer.Option(help="Days ahead (reconcile).", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the simulation.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure speed and accuracy; the last line printed is one JSON object."""
     from pipelines.bench import run_bench
 
-    result = run_bench(name, data=data, accounts=accounts, seed=seed, say=lambda line: notes.print(line))
+    options = {
+        "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "leaves": leaves,
+        "horizon": horizon, "seed": seed,
+    }  # fmt: skip
+    result = run_bench(name, options, say=lambda line: notes.print(line, highlight=False))
     if as_json:
         typer.echo(result.to_json())
         return

@@ -34,6 +34,7 @@ class UseCase(StrEnum):
     """Use cases; the module ``pipelines.<name>`` holds one module per step."""
 
     CHURN = "churn"
+    DEMAND = "demand"
 
 
 def run_step(

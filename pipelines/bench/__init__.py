@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import ConfigError
 
@@ -13,25 +13,47 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+#: Benches by name, each a module with ``run``, and the options that it takes.
+BENCHES: Mapping[str, tuple[str, ...]] = {
+    "churn": ("accounts", "seed"),
+    "telco": ("data",),
+    "demand": ("rows", "stores", "skus", "seed"),
+    "rossmann": ("data",),
+    "m5": ("data",),
+    "reconcile": ("leaves", "horizon", "seed"),
+}
 
-def run_bench(
-    name: str, *, data: Path | None, accounts: int, seed: int, say: Say = lambda line: None
-) -> BenchResult:
+#: Where the public data of a bench come from.
+_FILES = {
+    "telco": "Telco-Customer-Churn.csv",
+    "rossmann": "train.csv.gz and store.csv",
+    "m5": "m5_store_dept_daily_1913.parquet",
+}
+
+
+def run_bench(name: str, options: Mapping[str, Any], *, say: Say = lambda line: None) -> BenchResult:
     """Run a bench by name.
+
+    Parameters
+    ----------
+    options
+        By name; None stands for the bench's own default.
+    say
+        Called with a line of progress.
 
     Raises
     ------
     ConfigError
-        There is no such bench, or it needs ``--data``.
+        There is no such bench, it does not take an option, or it needs ``data``.
     """
-    if name == "churn":
-        from pipelines.bench import churn
-
-        return churn.run(accounts=accounts, seed=seed, say=say)
-    if name == "telco":
-        from pipelines.bench import telco
-
-        if data is None:
-            raise ConfigError("bench telco needs --data: the folder with Telco-Customer-Churn.csv")
-        return telco.run(data)
-    raise ConfigError(f"bench must be churn or telco, got {name!r}")
+    if name not in BENCHES:
+        raise ConfigError(f"bench must be one of {', '.join(BENCHES)}, got {name!r}")
+    given = {option: value for option, value in options.items() if value is not None}
+    foreign = sorted(set(given) - set(BENCHES[name]))
+    if foreign:
+        takes = ", ".join(f"--{option}" for option in BENCHES[name])
+        raise ConfigError(f"bench {name} takes {takes}, got --{foreign[0]}")
+    if "data" in BENCHES[name] and "data" not in given:
+        raise ConfigError(f"bench {name} needs --data: the folder with {_FILES[name]}")
+    result: BenchResult = import_module(f"pipelines.bench.{name}").run(**given, say=say)
+    return result

@@ -31,7 +31,9 @@ _KEY = "key of the benches"
 _METRICS = ("auc_roc", "auc_pr", "recall_at_top20")
 
 
-def run(*, accounts: int, seed: int, say: Callable[[str], None]) -> BenchResult:
+def run(
+    *, accounts: int = 15_000, seed: int = 0, say: Callable[[str], None] = lambda line: None
+) -> BenchResult:
     """Generate, land, prepare, train, score and publish ``accounts`` accounts; measure each.
 
     Accuracy is out of time, over the months that the gate judges. ``peers`` are the baselines on the

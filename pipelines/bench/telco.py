@@ -24,7 +24,7 @@ SEEDS = (0, 1, 2)
 FOLDS = 5
 
 
-def run(data: Path) -> BenchResult:
+def run(*, data: Path, say: Callable[[str], None] = lambda line: None) -> BenchResult:
     """Cross-validate the default classifier and its peers on the same stratified folds.
 
     One thread for all. Metrics are means over 5 folds x 3 shuffles; ``*_sd`` is the standard deviation of the mean of five
@@ -35,6 +35,7 @@ def run(data: Path) -> BenchResult:
     data : Path
         The CSV file, or the folder it is in.
     """
+    say(f"{FOLDS} folds x {len(SEEDS)} shuffles, three models")
     started = time.perf_counter()
     telco = read_telco(data)
     metrics = cross_validate(ChurnClassifier, telco)
