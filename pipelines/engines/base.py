@@ -1,0 +1,116 @@
+"""What an engine is: something that applies one function to the groups of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, Self
+
+import pandas as pd
+
+from pipelines.errors import MillraceError
+
+#: Pure function of the rows of one group. Of no rows it returns none, which tells its columns and types.
+GroupFunction = Callable[[pd.DataFrame], pd.DataFrame]
+
+#: Called with the number of finished groups and of all.
+Progress = Callable[[int, int], None]
+
+#: Variables that keep libraries to one thread in each worker: the parallelism is between groups.
+ONE_THREAD = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+        "STAN_NUM_THREADS",
+    ),
+    "1",
+)
+
+
+class EngineError(MillraceError):
+    """The engine itself failed: it does not start, or the function raised on a group."""
+
+
+class GroupsLost(EngineError):
+    """Some groups were tried several times and took their process with them each time.
+
+    Attributes
+    ----------
+    groups : list of str
+        Their keys.
+    rest : DataFrame
+        Result of all other groups.
+    """
+
+    def __init__(self, message: str, groups: list[str], rest: pd.DataFrame) -> None:
+        super().__init__(message)
+        self.groups = groups
+        self.rest = rest
+
+
+class Engine(Protocol):
+    """Applies a function to groups of rows. The result does not depend on which engine does it."""
+
+    name: str
+
+    def map_groups(
+        self,
+        function: GroupFunction,
+        frame: pd.DataFrame,
+        *,
+        key: str,
+        progress: Progress | None = None,
+    ) -> pd.DataFrame:
+        """Apply ``function`` to the rows of each value of the column ``key``.
+
+        Parameters
+        ----------
+        function
+            Importable by name, pure.
+        frame
+            Rows; those of a group reach the function in their order, with a fresh index.
+        key
+            Column of str.
+        progress
+            Told of every finished group.
+
+        Returns
+        -------
+        DataFrame
+            Results of all groups in the order of their keys.
+
+        Raises
+        ------
+        EngineError
+            The function raised; the message names the group and holds the traceback.
+        GroupsLost
+            The process of some groups died each time; the error carries the results of all others.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop what was started."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def groups_of(frame: pd.DataFrame, key: str) -> list[tuple[str, pd.DataFrame]]:
+    """Rows of each group, in the order of the keys."""
+    return [
+        (str(value), rows.reset_index(drop=True))
+        for value, rows in frame.groupby(key, sort=True, observed=True)
+    ]
+
+
+def joined(parts: list[pd.DataFrame], empty: pd.DataFrame) -> pd.DataFrame:
+    """Parts one below the other, with the columns and types of ``empty``."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return empty
+    return pd.concat(filled, ignore_index=True)[list(empty.columns)].astype(empty.dtypes.to_dict())
