@@ -16,7 +16,7 @@ from pipelines.churn.dataset import FEATURES, LABELS, SEGMENTS
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import CONTRIBUTIONS, SCORES
 from pipelines.io.lake import Lake
-from pipelines.monitoring.alarms import Alarm
+from pipelines.monitoring.alarms import Alarm, Sentence, raise_alarms
 from pipelines.monitoring.checks import (
     check_features,
     check_performance,
@@ -28,7 +28,8 @@ from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.params import MonitoringParams
 from pipelines.monitoring.performance import matured_sample
 from pipelines.monitoring.reference import Reference, load_reference
-from pipelines.monitoring.schemas import MONITORING, SCORE, Severity, State
+from pipelines.monitoring.schemas import ALL, SCORE, State
+from pipelines.monitoring.stored import read_findings, store_findings
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -97,12 +98,7 @@ def run(
     findings.append(check_performance(sample, limits))
 
     alarms = _alarms(as_of, findings)
-    lake.replace_partition(
-        MONITORING,
-        _rows(as_of, findings, version),
-        {"usecase": USECASE, "as_of": as_of},
-        metadata={"alarms": [alarm.name for alarm in alarms]},
-    )
+    store_findings(lake, USECASE, as_of, findings, model_version=version, alarms=alarms)
     for alarm in alarms:
         log.warning("%s alarm, %s. %s", alarm.severity, alarm.title, alarm.first_step)
     return {
@@ -115,27 +111,7 @@ def run(
 
 def read_alarms(lake: Lake, as_of: date) -> list[Alarm]:
     """Word the alarms of a monitored day again, from the stored findings."""
-    field = pa_dataset.field
-    where = (field("usecase") == USECASE) & (field("as_of") == as_of)
-    findings = [
-        Finding(
-            metric=row["metric"],
-            subject=row["subject"],
-            state=State(row["state"]),
-            message=row["message"],
-            value=row["value"],
-            threshold=row["threshold"],
-            severity=Severity(row["severity"]) if row["severity"] else None,
-            segment=(row["segment_column"], row["segment"]),
-            impact=row["impact"],
-            excess=row["excess"],
-            rows=row["rows"],
-        )
-        for row in lake.read(MONITORING, where=where, missing_ok=True).to_pylist()
-    ]
-    # Most important feature first, as the checks hand them over.
-    findings.sort(key=lambda f: (-(f.impact or 0.0), -f.excess, f.subject))
-    return _alarms(as_of, findings)
+    return _alarms(as_of, read_findings(lake, USECASE, as_of))
 
 
 def _distribution(
@@ -199,63 +175,18 @@ def _importance(lake: Lake, as_of: date) -> dict[str, float]:
 
 
 def _alarms(as_of: date, findings: Sequence[Finding]) -> list[Alarm]:
-    """One alarm per metric, naming the segment that moved most; critical ones first."""
-    alarms = []
-    for metric, (meaning, first_step) in _WORDS.items():
-        raised = [f for f in findings if f.metric == metric and f.state is State.ALARM]
-        if not raised:
-            continue
-        # The finding on all accounts speaks for the alarm, the worst segment is named beside it.
-        overall = next((f for f in raised if f.segment_name == "all"), None)
-        segments = [
-            f for f in findings if f.metric == metric and f.segment_name != "all" and f.value is not None
-        ]
-        worst = max(segments, key=lambda f: f.excess, default=None)
-        speaker = overall or max(raised, key=lambda f: f.excess)
-        finding = speaker.message
-        if metric == "feature_shift" and len(raised) > 1:
-            finding += f"; and {len(raised) - 1} more features moved"
-        elif overall is not None and worst is not None:
-            finding += f"; {worst.segment_name} moved most ({percent(worst.value or 0.0)})"
-        elif overall is None:
-            finding = f"{speaker.segment_name}: {finding}"
-        alarms.append(
-            Alarm(
-                usecase=USECASE,
-                as_of=as_of,
-                name=metric,
-                severity=speaker.severity or Severity.CRITICAL,
-                value=speaker.value or 0.0,
-                threshold=speaker.threshold or 0.0,
-                segment=speaker.segment_name if overall is None or worst is None else worst.segment_name,
-                finding=finding,
-                meaning=meaning,
-                first_step=first_step,
-            )
-        )
-    return sorted(alarms, key=lambda alarm: alarm.severity.value)
+    return raise_alarms(USECASE, as_of, findings, _WORDS, _phrase)
 
 
-def _rows(as_of: date, findings: Sequence[Finding], version: str | None) -> pa.Table:
-    rows = [
-        {
-            "usecase": USECASE,
-            "as_of": as_of,
-            "metric": f.metric,
-            "subject": f.subject,
-            "segment_column": f.segment[0],
-            "segment": f.segment[1],
-            "state": f.state.value,
-            "severity": f.severity.value if f.severity else None,
-            "value": f.value,
-            "threshold": f.threshold,
-            "psi": f.psi,
-            "impact": f.impact,
-            "excess": f.excess,
-            "rows": f.rows,
-            "message": f.message,
-            "model_version": version,
-        }
-        for f in findings
-    ]
-    return pa.Table.from_pylist(rows, schema=MONITORING.arrow_schema)
+def _phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
+    """The finding on all accounts, with the segment that moved most beside it."""
+    if speaker.segment_name != ALL:
+        return Sentence(f"{speaker.segment_name}: {speaker.message}", speaker.segment_name)
+    if speaker.metric == "feature_shift" and len(raised) > 1:
+        return Sentence(f"{speaker.message}; and {len(raised) - 1} more features moved", ALL)
+    segments = [f for f in of_metric if f.segment_name != ALL and f.value is not None]
+    if not segments:
+        return Sentence(speaker.message, ALL)
+    worst = max(segments, key=lambda f: f.excess)
+    moved = f"{worst.segment_name} moved most ({percent(worst.value or 0.0)})"
+    return Sentence(f"{speaker.message}; {moved}", worst.segment_name)

@@ -11,9 +11,11 @@ from pipelines.churn.params import ChurnParams
 from pipelines.churn.report_list import GRID, work_list
 from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
+from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting import control_room
 from pipelines.reporting.site import PAGES, Missing, Site
 from pipelines.settings import Settings
+from pipelines.sinks.salesforce.outbound import SINK
 
 PAGE = next(page for page in PAGES if page.file == "churn.html")
 
@@ -49,6 +51,13 @@ GLOSSARY = (
     ("Dead letter", "A row that the CRM refused for good, or too often; it needs a person."),
     ("Pseudonym", "Keyed hash that stands for an account everywhere but in the list above."),
 )
+
+
+def overview(lake: Lake, as_of: date) -> control_room.Overview:
+    """Part of the use case in the control room, with the alarms of its newest score day."""
+    checked = newest_monitored_day(lake, USECASE, as_of)
+    alarms = monitor.read_alarms(lake, checked) if checked else []
+    return control_room.overview(lake, PAGE, alarms, report_operations.WATCHED, as_of, sink=SINK)
 
 
 def run(
@@ -92,15 +101,7 @@ def run(
         },
     )
     write_docs(settings, settings.report_dir / "dbt_docs")
-    index = control_room.build(
-        site,
-        settings,
-        as_of,
-        tables=tables,
-        use_cases=[control_room.use_case_state(lake, USECASE, PAGE, alarms, as_of)],
-        steps=control_room.step_runs(lake, as_of),
-        quarantined=control_room.quarantine(lake, USECASE),
-    )
+    index = control_room.write_index(site, settings, lake, as_of, shown=USECASE)
     return {
         "as_of": as_of.isoformat(),
         "page": str(page),

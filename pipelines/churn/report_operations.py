@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
+from pipelines.churn.contracts import USECASE
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.report_list import account_names
 from pipelines.churn.schemas import OUT_OF_SCOPE, SCORES
@@ -21,6 +22,10 @@ from pipelines.reporting.control_room import Watched, publish_runs
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.site import Missing
 from pipelines.sinks.ledger import dead_letters
+from pipelines.sinks.salesforce.outbound import SINK
+
+#: Rows of this use case in tables that all share.
+_OURS = {"usecase": USECASE}
 
 #: Tables of churn with how often they are renewed.
 WATCHED = (
@@ -31,10 +36,10 @@ WATCHED = (
     Watched("raw/churn_support_tickets", "Support tickets", "known_at", 7, "millrace ingest churn"),
     Watched("features/churn", "Features", "as_of", 7, "millrace score churn"),
     Watched("predictions/churn_validation", "Out-of-time predictions", "as_of", 35, "millrace train churn"),
-    Watched("ops/promotions", "Promotion log", "as_of", 35, "millrace train churn"),
+    Watched("ops/promotions", "Promotion log", "as_of", 35, "millrace train churn", _OURS),
     Watched("predictions/churn_scores", "Scores", "as_of", 7, "millrace score churn"),
-    Watched("ops/monitoring", "Monitoring", "as_of", 7, "millrace monitor churn"),
-    Watched("ops/publish_runs", "Publish ledger", "as_of", 7, "millrace publish churn"),
+    Watched("ops/monitoring", "Monitoring", "as_of", 7, "millrace monitor churn", _OURS),
+    Watched("ops/publish_runs", "Publish ledger", "as_of", 7, "millrace publish churn", {"sink": SINK}),
 )
 
 _WEEKS = 12
@@ -95,7 +100,7 @@ def weekly_figures(lake: Lake, as_of: date, params: ChurnParams) -> list[Figure]
 def findings(lake: Lake, as_of: date) -> list[dict[str, Any]] | Missing:
     """Findings of the day's monitoring, most urgent first; of the features, the ones that moved most."""
     field = pa_dataset.field
-    where = (field("usecase") == "churn") & (field("as_of") == as_of)
+    where = (field("usecase") == USECASE) & (field("as_of") == as_of)
     rows = lake.read(MONITORING, where=where, missing_ok=True).to_pylist()
     if not rows:
         return Missing(f"The scores of {as_of} were not checked.", f"millrace monitor churn --as-of {as_of}")
@@ -113,7 +118,7 @@ def findings(lake: Lake, as_of: date) -> list[dict[str, Any]] | Missing:
 
 def ledger(lake: Lake, as_of: date) -> Ledger | Missing:
     """Publish runs and dead letters; accounts by pseudonym."""
-    runs = publish_runs(lake, as_of)[:10]
+    runs = publish_runs(lake, as_of, sink=SINK)[:10]
     if not runs:
         return Missing("Nothing was published yet.", f"millrace publish churn --as-of {as_of}")
     dead = dead_letters(lake, runs[0]["sink"], runs[0]["object"]).to_dicts()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pipelines.monitoring.schemas import Severity
+from pipelines.monitoring.findings import Finding
+from pipelines.monitoring.schemas import ALL, Severity, State
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,72 @@ def from_dict(record: dict[str, Any]) -> Alarm:
             "severity": Severity(record["severity"]),
         }
     )
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What an alarm says of the findings behind it.
+
+    Attributes
+    ----------
+    finding
+        The sentence, with the figures.
+    segment
+        Segment it names; ``all`` if none stands out.
+    """
+
+    finding: str
+    segment: str
+
+
+#: Given the finding that speaks for an alarm, all alarms of its metric and all its findings: the sentence.
+Phrase = Callable[[Finding, Sequence[Finding], Sequence[Finding]], Sentence]
+
+
+def raise_alarms(
+    usecase: str,
+    as_of: date,
+    findings: Sequence[Finding],
+    words: Mapping[str, tuple[str, str]],
+    phrase: Phrase,
+) -> list[Alarm]:
+    """One alarm per metric, whatever the number of segments and subjects that raised it.
+
+    Parameters
+    ----------
+    words
+        What an alarm means for whom, and the first thing to do, by metric. Metrics without words raise no
+        alarm.
+    phrase
+        Words the finding. The finding on all rows speaks for the metric, else the one with the largest
+        excess.
+
+    Returns
+    -------
+    Critical ones first, then in the order of ``words``.
+    """
+    alarms = []
+    for metric, (meaning, first_step) in words.items():
+        of_metric = [f for f in findings if f.metric == metric]
+        raised = [f for f in of_metric if f.state is State.ALARM]
+        if not raised:
+            continue
+        overall = next((f for f in raised if f.segment_name == ALL), None)
+        speaker = overall or max(raised, key=lambda f: f.excess)
+        critical = any(f.severity is Severity.CRITICAL for f in raised)
+        said = phrase(speaker, raised, of_metric)
+        alarms.append(
+            Alarm(
+                usecase=usecase,
+                as_of=as_of,
+                name=metric,
+                severity=Severity.CRITICAL if critical else Severity.WARNING,
+                value=speaker.value or 0.0,
+                threshold=speaker.threshold or 0.0,
+                segment=said.segment,
+                finding=said.finding,
+                meaning=meaning,
+                first_step=first_step,
+            )
+        )
+    return sorted(alarms, key=lambda alarm: alarm.severity.value)

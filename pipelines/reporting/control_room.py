@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from pipelines.monitoring.alarms import Alarm
 from pipelines.reporting.site import PAGES, Missing, Page, Site
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import RUNS
+from pipelines.usecases import UseCase
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Watched:
         Longest time between two dates; a table without a newer one is late.
     command
         What brings it up to date.
+    where
+        Values of other columns that tell the use case's rows from those of others in a shared table.
     """
 
     table: str
@@ -43,6 +49,7 @@ class Watched:
     column: str
     every_days: int
     command: str
+    where: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,30 @@ class UseCaseState:
     alarms: Sequence[Alarm]
 
 
+@dataclass(frozen=True)
+class Overview:
+    """What a use case adds to the control room.
+
+    Attributes
+    ----------
+    state
+        Its card.
+    tables
+        Its watched tables.
+    quarantined
+        See :func:`quarantine`.
+    """
+
+    state: UseCaseState
+    tables: Sequence[Freshness]
+    quarantined: Sequence[dict[str, Any]]
+
+    @property
+    def exists(self) -> bool:
+        """Whether any of its tables was ever written: a use case that nobody runs is not late."""
+        return any(table.version is not None and not table.watched.where for table in self.tables)
+
+
 def freshness(lake: Lake, watched: Sequence[Watched], as_of: date) -> list[Freshness]:
     """Hold the newest date of every table against its rhythm.
 
@@ -93,18 +124,30 @@ def freshness(lake: Lake, watched: Sequence[Watched], as_of: date) -> list[Fresh
     return [_fresh(lake, one, as_of) for one in watched]
 
 
-def use_case_state(
-    lake: Lake, usecase: str, page: Page, alarms: Sequence[Alarm], as_of: date
-) -> UseCaseState:
-    """Gather the newest gate verdict and publish run of a use case."""
-    log = read_promotions(lake, usecase, until=as_of)
-    runs = publish_runs(lake, as_of)
-    return UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms)
+def overview(
+    lake: Lake, page: Page, alarms: Sequence[Alarm], watched: Sequence[Watched], as_of: date, *, sink: str
+) -> Overview:
+    """Gather the newest gate verdict, publish run, alarms and table states of a use case.
+
+    Parameters
+    ----------
+    sink
+        Where the use case publishes, as in ``ops/publish_runs``.
+    """
+    log = read_promotions(lake, page.usecase, until=as_of)
+    runs = publish_runs(lake, as_of, sink=sink)
+    return Overview(
+        UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms),
+        freshness(lake, watched, as_of),
+        quarantine(lake, page.usecase),
+    )
 
 
-def publish_runs(lake: Lake, as_of: date) -> list[dict[str, Any]]:
-    """Publish runs up to a day in their present state, newest first."""
-    events = lake.read(RUNS, where=pa_dataset.field("as_of") <= as_of, missing_ok=True).sort_by("seq")
+def publish_runs(lake: Lake, as_of: date, *, sink: str) -> list[dict[str, Any]]:
+    """Publish runs to a sink up to a day in their present state, newest first."""
+    column = pa_dataset.field
+    where = (column("as_of") <= as_of) & (column("sink") == sink)
+    events = lake.read(RUNS, where=where, missing_ok=True).sort_by("seq")
     newest = {row["run_id"]: row for row in events.to_pylist()}
     runs = sorted(newest.values(), key=lambda row: (row["as_of"], row["run_no"]), reverse=True)
     for run in runs:
@@ -114,8 +157,8 @@ def publish_runs(lake: Lake, as_of: date) -> list[dict[str, Any]]:
 
 def step_runs(lake: Lake, as_of: date) -> list[dict[str, Any]]:
     """List the newest run of every step up to a day, in the order in which they started."""
-    field = pa_dataset.field
-    rows = lake.read(STEP_RUNS, where=field("as_of") <= as_of, missing_ok=True).sort_by("started_at")
+    where = pa_dataset.field("as_of") <= as_of
+    rows = lake.read(STEP_RUNS, where=where, missing_ok=True).sort_by("started_at")
     newest = {(row["usecase"], row["step"]): row for row in rows.to_pylist()}
     steps = sorted(newest.values(), key=lambda row: row["started_at"])
     for step in steps:
@@ -132,10 +175,36 @@ def quarantine(lake: Lake, usecase: str) -> list[dict[str, Any]]:
     )
     counted = rows.group_by(["table_name", "rules"]).aggregate([([], "count_all")]).to_pylist()
     found = [
-        {"table": row["table_name"], "rules": json.loads(row["rules"]), "rows": row["count_all"]}
+        {
+            "usecase": usecase,
+            "table": row["table_name"],
+            "rules": json.loads(row["rules"]),
+            "rows": row["count_all"],
+        }
         for row in counted
     ]
     return sorted(found, key=lambda row: (-row["rows"], row["table"], row["rules"]))
+
+
+def write_index(site: Site, settings: Settings, lake: Lake, as_of: date, *, shown: str) -> Path:
+    """Write ``index.html`` about every use case that has run, and ``shown`` in any case.
+
+    Each use case tells its own part: ``pipelines.<usecase>.report.overview``.
+    """
+    found = {
+        name: importlib.import_module(f"pipelines.{name}.report").overview(lake, as_of)
+        for name in dict.fromkeys([*UseCase, shown])
+    }
+    parts: list[Overview] = [part for name, part in found.items() if name == shown or part.exists]
+    return build(
+        site,
+        settings,
+        as_of,
+        tables=[table for part in parts for table in part.tables],
+        use_cases=[part.state for part in parts],
+        steps=step_runs(lake, as_of),
+        quarantined=[row for part in parts for row in part.quarantined],
+    )
 
 
 def build(
@@ -174,27 +243,33 @@ def _fresh(lake: Lake, watched: Watched, as_of: date) -> Freshness:
     if not lake.exists(watched.table):
         return Freshness(watched, None, "missing")
     delta = lake.open(watched.table)
-    # Arrow's C interface: deltalake returns its own Arrow types.
-    actions = pa.table(delta.get_add_actions(flatten=True))
-    dates = _dates(actions, watched.column)
-    past = [found for found in dates if found <= as_of]
-    newest = max(past, default=None)
+    if watched.where:  # a table of operations: a few rows, and its statistics mix the use cases
+        conditions = [pa_dataset.field(name) == value for name, value in watched.where.items()]
+        own = lake.read(watched.table, columns=[watched.column], where=reduce(and_, conditions))
+        dates, rows = _days(own[watched.column]), own.num_rows
+    else:
+        # Arrow's C interface: deltalake returns its own Arrow types.
+        actions = pa.table(delta.get_add_actions(flatten=True))
+        dates, rows = _dates(actions, watched.column), pc.sum(actions["num_records"]).as_py() or 0
+    newest = max((found for found in dates if found <= as_of), default=None)
     on_time = newest is not None and (as_of - newest).days <= watched.every_days
     return Freshness(
         watched,
         newest,
         "fresh" if on_time else "late",
         version=int(delta.version()),
-        rows=pc.sum(actions["num_records"]).as_py() or 0,
+        rows=rows,
         written_at=_committed(lake, watched.table),
     )
 
 
 def _dates(actions: pa.Table, column: str) -> list[date]:
     name = f"partition.{column}" if f"partition.{column}" in actions.column_names else f"max.{column}"
-    if name not in actions.column_names:
-        return []
-    values = pc.unique(actions[name].drop_null()).to_pylist()
+    return _days(actions[name]) if name in actions.column_names else []
+
+
+def _days(column: pa.ChunkedArray) -> list[date]:
+    values = pc.unique(column.drop_null()).to_pylist()
     return [value.date() if isinstance(value, datetime) else value for value in values]
 
 

@@ -31,11 +31,14 @@ class Page:
         Name below the site's root.
     title, description
         What it is called and whom it serves, one sentence.
+    usecase
+        Use case whose page it is; empty for others.
     """
 
     file: str
     title: str
     description: str
+    usecase: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,13 @@ class Missing:
 #: Every page there may be, in the order of the navigation; a page that was not built is not linked.
 PAGES = (
     Page("index.html", "Control room", "What ran, what is fresh, what needs somebody."),
-    Page("churn.html", "Churn", "Who is about to leave, why, and what to do about it."),
+    Page("churn.html", "Churn", "Who is about to leave, why, and what to do about it.", "churn"),
+    Page(
+        "demand.html",
+        "Demand",
+        "How much of each product each store will sell in the next 14 days.",
+        "demand",
+    ),
 )
 
 

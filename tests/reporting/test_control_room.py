@@ -63,15 +63,16 @@ def test_freshness_from_timestamps_and_of_a_missing_table(tmp_path: Path) -> Non
 
 
 def test_publish_runs_in_their_present_state(settings: Settings) -> None:
-    [run] = control_room.publish_runs(Lake.of(settings), AS_OF)
+    [run] = control_room.publish_runs(Lake.of(settings), AS_OF, sink="salesforce")
     assert run["balanced"] is True
     assert run["state"] == "finished"
-    assert control_room.publish_runs(Lake.of(settings), AS_OF - timedelta(1)) == []
+    assert control_room.publish_runs(Lake.of(settings), AS_OF - timedelta(1), sink="salesforce") == []
+    assert control_room.publish_runs(Lake.of(settings), AS_OF, sink="dynamodb") == []
 
 
 def test_quarantine_counts_by_rule(settings: Settings) -> None:
     assert control_room.quarantine(Lake.of(settings), "churn") == [
-        {"table": "invoices", "rules": ["amount_eur >= 0"], "rows": 3}
+        {"usecase": "churn", "table": "invoices", "rules": ["amount_eur >= 0"], "rows": 3}
     ]
 
 
@@ -93,7 +94,7 @@ def build(settings: Settings, root: Path, **changes: Any) -> str:
 def test_all_quiet_is_said_only_when_it_is(settings: Settings, tmp_path: Path) -> None:
     quiet = "All quiet"
     page = PAGES[1]
-    lost = {**control_room.publish_runs(Lake.of(settings), AS_OF)[0], "balanced": False}
+    lost = {**control_room.publish_runs(Lake.of(settings), AS_OF, sink="salesforce")[0], "balanced": False}
     alarm = Alarm("churn", AS_OF, "auc_pr", Severity.CRITICAL, 0.5, 0.6, "all", "AUC-PR 0.5", "m", "f")
     step = {**control_room.step_runs(Lake.of(settings), AS_OF)[0], "outcome": "failed"}
     late = Freshness(Watched("raw/x", "X", "as_of", 7, "c"), None, "late")
