@@ -50,6 +50,7 @@ ACCOUNTS = RawLayout(
         key=("account_id", "known_at"),
     ),
     history=History.VERSIONED,
+    subject="account_id",
     keeps_subject=True,
     rules=(
         RowRule("founded_on", "not be after signed_up_on", "founded_on <= signed_up_on"),
@@ -92,6 +93,7 @@ SUBSCRIPTIONS = RawLayout(
         key=("term_id",),
     ),
     history=History.IMMUTABLE,
+    subject="account_id",
     references=(("account_id", "accounts", "account_id"),),
     rules=(
         # Not "known_at >= term_start": a renewal is booked before the term that it starts.
@@ -119,6 +121,7 @@ USAGE_EVENTS = RawLayout(
         key=("account_id", "used_on"),
     ),
     history=History.IMMUTABLE,
+    subject="account_id",
     month_of="used_on",
     references=(("account_id", "accounts", "account_id"),),
     rules=(RowRule("known_at", "not be before used_on", "known_at >= used_on"),),
@@ -152,6 +155,7 @@ INVOICES = RawLayout(
         key=("invoice_id", "known_at"),
     ),
     history=History.VERSIONED,
+    subject="account_id",
     references=(("account_id", "accounts", "account_id"),),
     rules=(
         RowRule("due_on", "not be before issued_on", "due_on >= issued_on"),
@@ -198,6 +202,7 @@ SUPPORT_TICKETS = RawLayout(
         key=("ticket_id", "known_at"),
     ),
     history=History.VERSIONED,
+    subject="account_id",
     references=(("account_id", "accounts", "account_id"),),
     rules=(
         RowRule("closed_at", "not be before opened_at", "closed_at >= opened_at"),

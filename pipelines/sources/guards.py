@@ -41,10 +41,11 @@ def check_key(lake: Lake, usecase: str, layouts: Sequence[RawLayout], key: bytes
     """
     for layout in layouts:
         name = landed_table(usecase, layout).name
-        if not layout.keeps_subject or not lake.exists(name):
+        subject = layout.subject
+        if subject is None or not layout.keeps_subject or not lake.exists(name):
             continue
-        for row in lake.dataset(name).head(1, columns=[layout.subject, SUBJECT_KEY]).to_pylist():
-            if pseudonym(row[layout.subject], key=key) != row[SUBJECT_KEY]:
+        for row in lake.dataset(name).head(1, columns=[subject, SUBJECT_KEY]).to_pylist():
+            if pseudonym(row[subject], key=key) != row[SUBJECT_KEY]:
                 raise ConfigError(
                     f"{lake.root} was landed with another pseudonym key than the one in use:"
                     " set MILLRACE_PSEUDONYM_KEY to the key of this lake, or start a new lake"
@@ -57,7 +58,7 @@ def check_references(lake: Lake, usecase: str, delivered: Sequence[DeliveredFile
     Raises
     ------
     DataContractError
-        Every row would be quarantined for an unknown account.
+        Every row would be quarantined for an unknown account, store or the like.
     """
     arriving = {file.layout.table.name for file in delivered}
     for layout in {file.layout.table.name: file.layout for file in delivered}.values():

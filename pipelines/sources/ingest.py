@@ -24,7 +24,7 @@ from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
 from pipelines.io.quality import quality_audit
 from pipelines.settings import Settings
-from pipelines.sources import churn, ravenstack
+from pipelines.sources import churn, demand, ravenstack
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile, discover
 from pipelines.sources.guards import check_key, check_references, check_source
@@ -45,7 +45,7 @@ from pipelines.sources.staging import FileOutcome, Staging
 log = logging.getLogger(__name__)
 
 #: Raw tables of a use case, in landing order.
-LAYOUTS: dict[str, tuple[RawLayout, ...]] = {"churn": churn.LAYOUTS}
+LAYOUTS: dict[str, tuple[RawLayout, ...]] = {"churn": churn.LAYOUTS, "demand": demand.LAYOUTS}
 
 #: Sources whose files are in layouts of their own.
 ADAPTERS: dict[tuple[str, str], Adapter] = {
@@ -74,7 +74,7 @@ def ingest(
     Parameters
     ----------
     usecase
-        ``churn``.
+        ``churn`` or ``demand``.
     files
         Folder of the delivery, see :func:`pipelines.sources.delivery.discover`.
     ingested_at
@@ -178,7 +178,7 @@ def _stage(
     usecase: str,
     progress: Progress | None,
 ) -> list[FileOutcome]:
-    staging.know({file.layout.table.name: file.layout for file in delivered}.values())
+    staging.know({file.layout.table.name: file.layout for file in delivered}.values(), LAYOUTS[usecase])
     done = finished(lake, usecase)
     outcomes = []
     for number, file in enumerate(delivered, start=1):

@@ -13,7 +13,7 @@ class History(StrEnum):
 
     #: A row is a fact and never changes; the same key with other content is quarantined.
     IMMUTABLE = "immutable"
-    #: Each change is a further row of the same entity with a later ``known_at`` (part of the key).
+    #: Each change is a further row of the same entity with a later ``known`` time (part of the key).
     VERSIONED = "versioned"
 
 
@@ -38,6 +38,29 @@ class RowRule:
 
 
 @dataclass(frozen=True)
+class Period:
+    """The days on which something that rows refer to exists, as its newest version tells them.
+
+    Attributes
+    ----------
+    column
+        Date of the row.
+    reference
+        Column of the row that refers to the first key column of ``table``.
+    table
+        Table that knows the period.
+    first, last
+        Its columns with the first and the last day; a null leaves that side open.
+    """
+
+    column: str
+    reference: str
+    table: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True)
 class RawLayout:
     """Contract of the files that a source system delivers for one table.
 
@@ -49,15 +72,21 @@ class RawLayout:
     history
         Whether rows are immutable facts or versions.
     subject
-        Column holding the natural id of the person or company the row is about. It is replaced
-        by the pseudonym ``account_key`` when landing, except where ``keeps_subject``.
+        Column holding the natural id of the person or company the row is about; None where rows
+        are about nobody. It is replaced by the pseudonym ``account_key`` when landing, except
+        where ``keeps_subject``.
     keeps_subject
         Whether the landed table keeps the natural id next to the pseudonym. True for one table
         per use case: the only place where the two meet.
+    known
+        Column that says when the source system knew the row: what a feature at ``as_of`` filters
+        by. Files that an adapter translates may lack it.
     month_of
         Date or timestamp column whose month partitions the landed table; None for small tables.
     references
         Triples (column, table, its column): the value must exist among landed or arriving rows.
+    periods
+        Days on which what a row refers to exists.
     rules
         What must hold between the columns of a row.
     lists
@@ -67,9 +96,20 @@ class RawLayout:
 
     table: Table
     history: History
-    subject: str = "account_id"
+    subject: str | None = None
     keeps_subject: bool = False
+    known: str = "known_at"
     month_of: str | None = None
     references: tuple[tuple[str, str, str], ...] = ()
+    periods: tuple[Period, ...] = ()
     rules: tuple[RowRule, ...] = ()
     lists: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.history is History.VERSIONED and self.known not in self.table.key:
+            raise ValueError(
+                f"{self.table.name}: versions are told apart by {self.known}, which must be in the key,"
+                f" got {self.table.key}"
+            )
+        if self.keeps_subject and self.subject is None:
+            raise ValueError(f"{self.table.name}: without a subject there is none to keep")

@@ -25,7 +25,8 @@ from pipelines.sources import fates
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import QUARANTINE, SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
-from pipelines.sources.validation import check, explain, literal, load, quoted, reference_rule
+from pipelines.sources.referred import Referred
+from pipelines.sources.validation import check, curable, explain, literal, load, quoted
 
 #: Scratch memory; with Arrow copies and Python a process stays below 3 GB.
 _MEMORY = "1500MB"
@@ -91,24 +92,21 @@ class Staging:
         columns = columns.replace(" string", " varchar").replace(" integer", " bigint")
         self.con.execute(f"create temp table quarantine ({columns})")
         self._staged: dict[str, list[str]] = {}
+        self._referred = Referred(self.con)
 
     def close(self) -> None:
         """Release the connection."""
         self.con.close()
 
-    def know(self, layouts: Iterable[RawLayout]) -> None:
-        """Load the values that rows may refer to from the tables landed already."""
-        for layout in layouts:
-            for _, table, column in layout.references:
-                name = f"raw/{self.usecase}_{table}"
-                rows = (
-                    self.lake.dataset(name)
-                    if self.lake.exists(name)
-                    else pa.table({column: pa.array([], "string")})
-                )
-                self.con.register("known_rows", rows)
-                self.make_known(table, column, "known_rows")
-                self.con.unregister("known_rows")
+    def know(self, arriving: Iterable[RawLayout], layouts: Iterable[RawLayout]) -> None:
+        """Load what arriving rows may refer to from the tables landed already."""
+        self._referred.expect(arriving, layouts)
+        for table in self._referred.tables:
+            name = f"raw/{self.usecase}_{table}"
+            if self.lake.exists(name):
+                self.con.register("landed_before", self.lake.dataset(name))
+                self._referred.add(table, "landed_before")
+                self.con.unregister("landed_before")
 
     def stage(self, file: DeliveredFile) -> FileOutcome:
         """Validate one file and set its new rows aside.
@@ -148,12 +146,7 @@ class Staging:
 
     def make_known(self, table: str, column: str, rows: str) -> None:
         """Let later files refer to the values of ``column`` in the scratch relation ``rows``."""
-        known = quoted(f"known_{table}")
-        self.con.execute(f"create temp table if not exists {known} (value varchar)")
-        self.con.execute(
-            f"insert into {known} select distinct {quoted(column)} from {rows}"
-            f" where {quoted(column)} not in (select value from {known})"
-        )
+        self._referred.add_values(table, column, rows)
 
     def staged(self, table: Table) -> duckdb.DuckDBPyRelation | None:
         """Rows of a table that wait to be landed; None if there are none."""
@@ -167,6 +160,8 @@ class Staging:
 
     def _pseudonymise(self, layout: RawLayout) -> None:
         """Hash the subjects that no earlier file of this ingest named."""
+        if layout.subject is None:
+            return
         subject = quoted(layout.subject)
         new: pa.Table = self.con.sql(
             f"select distinct {subject}::varchar as natural_id from delivered where {subject} is not null"
@@ -181,7 +176,6 @@ class Staging:
     def _count(self, file: DeliveredFile) -> FileOutcome:
         """Count rows and reasons; rows that fail nothing but a reference may be cured later."""
         outcome = FileOutcome(file)
-        references = [reference_rule(*reference).words for reference in file.layout.references]
         (
             outcome.read,
             bad,
@@ -191,7 +185,7 @@ class Staging:
             " (select count(*) from verdicts) + (select count(*) from unparsed)"
             " + (select count(*) from fates where fate = 'conflict'),"
             " (select count(*) from verdicts where list_has_all($references, rules))",
-            {"references": references},
+            {"references": curable(file.layout)},
         ).fetchall()[0]
         outcome.quarantined = bad
         counted = self.con.execute("select fate, count(*) from fates group by fate").fetchall()
@@ -211,7 +205,14 @@ class Staging:
         """Add the bad rows to the scratch table ``quarantine``."""
         layout = file.layout
         shown = [c.name for c in layout.table.columns if not c.personal and c.name != layout.subject]
-        payload = ", ".join(f"{literal(n)}: d.{quoted(n)}" for n in shown)
+        pseudonyms, subject = "", "null"
+        if layout.subject is not None:
+            natural_id = f"d.{quoted(layout.subject)}::varchar"
+            pseudonyms, subject = f" left join pseudonyms p on p.natural_id = {natural_id}", "p.pseudonym"
+            shown.insert(0, SUBJECT_KEY)
+        payload = ", ".join(
+            f"{literal(n)}: " + ("p.pseudonym" if n == SUBJECT_KEY else f"d.{quoted(n)}") for n in shown
+        )
         key = ", ".join(
             f"{literal(SUBJECT_KEY)}: p.pseudonym" if n == layout.subject else f"{literal(n)}: d.{quoted(n)}"
             for n in layout.table.key
@@ -229,15 +230,14 @@ class Staging:
             "ingested_at": self.ingested_at,
         }
         row = fixed.format(
-            subject="p.pseudonym",
+            subject=subject,
             key=f"to_json({{{key}}})::varchar",
-            payload=f"to_json({{{literal(SUBJECT_KEY)}: p.pseudonym, {payload}}})::varchar",
+            payload=f"to_json({{{payload}}})::varchar",
         )
         self.con.execute(
             f"insert into quarantine select {row} from (from verdicts union all select row_number,"
             f" [{literal(fates.CONFLICT)}], [reason] from fates where fate = 'conflict') v"
-            " join delivered d using (row_number)"
-            f" left join pseudonyms p on p.natural_id = d.{quoted(layout.subject)}::varchar",
+            f" join delivered d using (row_number){pseudonyms}",
             values,
         )
         line = fixed.format(subject="null", key="'{}'", payload="'{}'")
@@ -267,9 +267,7 @@ class Staging:
             )
             known.append(str(path))
             outcome.staged.append(path)
-        name = file.layout.table.name
-        if any(table_name == f"known_{name}" for (table_name,) in con.execute("show tables").fetchall()):
-            self.make_known(name, file.layout.table.key[0], "fresh")
+        self._referred.add(file.layout.table.name, "fresh")
 
 
 _UNPARSED = "the line must split into the fields of the header"

@@ -18,7 +18,7 @@ from features.schemas import Column, DType
 from pipelines.errors import DataContractError
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import SUBJECT_KEY
-from pipelines.sources.layout import RawLayout
+from pipelines.sources.layout import Period, RawLayout
 
 #: Dates outside are typing errors (year 202, 20224), whatever the column.
 EARLIEST, LATEST = date(1800, 1, 1), date(2099, 12, 31)
@@ -131,8 +131,8 @@ def _load_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, names: str) -
 def check(con: duckdb.DuckDBPyConnection, layout: RawLayout) -> list[Rule]:
     """Make the table ``checked``: cast columns, pseudonym, and ``is_bad`` for rows that break a rule.
 
-    Needs ``delivered``, ``pseudonyms`` (natural_id, pseudonym) and, for each referenced table, the
-    known values in ``known_<table>``. Returns the rules, for :func:`explain`.
+    Needs ``delivered``, ``pseudonyms`` (natural_id, pseudonym) and, for what rows refer to, the
+    tables :func:`known_values` and :func:`known_periods`. Returns the rules, for :func:`explain`.
     """
     found = dict(con.execute("select column_name, column_type from (describe delivered)").fetchall())
     selects, joins = ["d.row_number"], []
@@ -155,8 +155,11 @@ def check(con: duckdb.DuckDBPyConnection, layout: RawLayout) -> list[Rule]:
             f"{_cast(raw, column.dtype, found[column.name])} as {name}",
             f"{raw} as {quoted('raw ' + column.name)}",
         ]
-    selects.append(f"p.pseudonym as {SUBJECT_KEY}")
-    joins.append(f"left join pseudonyms p on p.natural_id = d.{quoted(layout.subject)}")
+    subject_key = []
+    if layout.subject is not None:
+        subject_key = [SUBJECT_KEY]
+        selects.append(f"p.pseudonym as {SUBJECT_KEY}")
+        joins.append(f"left join pseudonyms p on p.natural_id = d.{quoted(layout.subject)}")
     rules = [rule for column in layout.table.columns for rule in _column_rules(column)]
     rules += [
         Rule(
@@ -166,15 +169,24 @@ def check(con: duckdb.DuckDBPyConnection, layout: RawLayout) -> list[Rule]:
         )
         for rule in layout.rules
     ]
-    for column_name, table, other in layout.references:
-        known = quoted(f"known_{table}")
-        joins.append(f"left join {known} on {known}.value = d.{quoted(column_name)}")
-        selects.append(f"{known}.value is not null as {quoted('known ' + column_name)}")
+    for number, (column_name, table, other) in enumerate(layout.references):
+        joins.append(
+            f"left join {known_values(table, other)} k{number} on k{number}.value = d.{quoted(column_name)}"
+        )
+        selects.append(f"k{number}.value is not null as {quoted('known ' + column_name)}")
         rules.append(reference_rule(column_name, table, other))
+    for number, period in enumerate(layout.periods):
+        joins.append(
+            f"left join {known_periods(period)} e{number} on e{number}.value = d.{quoted(period.reference)}"
+        )
+        selects += [
+            f"e{number}.{side}_day as {quoted(f'{side} {period.column}')}" for side in ("first", "last")
+        ]
+        rules += period_rules(period)
     con.execute(
         f"create or replace temp view typed as select {', '.join(selects)} from delivered d {' '.join(joins)}"
     )
-    kept = ", ".join(quoted(name) for name in ("row_number", SUBJECT_KEY, *layout.table.column_names))
+    kept = ", ".join(quoted(name) for name in ("row_number", *subject_key, *layout.table.column_names))
     broken = " or ".join(f"coalesce({rule.broken}, false)" for rule in rules)
     con.execute(f"create or replace temp table checked as select {kept}, {broken} as is_bad from typed")
     return rules
@@ -208,6 +220,34 @@ def reference_rule(column: str, table: str, other: str) -> Rule:
     return Rule(
         f"{column} must exist in {table}.{other}", f"not {known} and {quoted(column)} is not null", None
     )
+
+
+def period_rules(period: Period) -> tuple[Rule, Rule]:
+    """Rules that a row's day must lie in the period of what it refers to."""
+    day = quoted(period.column)
+    first, last = (quoted(f"{side} {period.column}") for side in ("first", "last"))
+    told = f"{period.column} must not be {{}} {period.table}.{{}}"
+    return (
+        Rule(told.format("before", period.first), f"{day} < {first}", f"{day} || ' (' || {first} || ')'"),
+        Rule(told.format("after", period.last), f"{day} > {last}", f"{day} || ' (' || {last} || ')'"),
+    )
+
+
+def curable(layout: RawLayout) -> list[str]:
+    """Words of the rules that a later delivery of another table may make a row keep."""
+    references = [reference_rule(*reference) for reference in layout.references]
+    periods = [rule for period in layout.periods for rule in period_rules(period)]
+    return [rule.words for rule in (*references, *periods)]
+
+
+def known_values(table: str, column: str) -> str:
+    """Name, quoted, of the scratch table with the values that rows may refer to, in ``value``."""
+    return quoted(f"known {table}.{column}")
+
+
+def known_periods(period: Period) -> str:
+    """Name, quoted, of the scratch view of the newest periods: ``value``, ``first_day``, ``last_day``."""
+    return quoted(f"periods {period.table}.{period.first}.{period.last}")
 
 
 def _normalise_list(con: duckdb.DuckDBPyConnection, column: Column) -> None:

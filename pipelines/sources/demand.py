@@ -1,0 +1,200 @@
+"""Raw layouts of the demand use case: what a retail chain's systems deliver.
+
+Two times run through every table. The *business* time of a row (``sold_on``, ``valid_on``,
+``starts_on``) says which day it is about; the *known* time (``known_at``, ``announced_at`` of
+promotions, ``issued_at`` of weather forecasts) says when the chain had it. A feature at ``as_of``
+uses rows whose known time lies before the start of that day, so yesterday's sales count where the
+tills reported them in the evening, and next month's promotion counts where it had been announced.
+"""
+
+from __future__ import annotations
+
+from features.schemas import Column, DType, Table
+from pipelines.sources.layout import History, Period, RawLayout, RowRule
+
+CLIENTELES = ("tourist", "residential", "mixed")
+PRICE_BANDS = ("low", "mid", "high")
+MECHANICS = ("price_off", "multi_buy", "display", "leaflet", "coupon")
+PROMOTION_STATUSES = ("planned", "cancelled")
+EVENT_KINDS = ("public_holiday", "school_holiday", "local_event", "closure")
+
+STORE_ID = Column("store_id", DType.STRING, "Store.")
+SKU_ID = Column("sku_id", DType.STRING, "Product (stock keeping unit).")
+REGION = Column("region", DType.STRING, "Region, the level between the nation and the stores.")
+KNOWN_AT = Column("known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
+) _STORE = ("store_id", "stores", "store_id")
+_SKU = ("sku_id", "products", "sku_id") def _temperature(words: str) -> Column: return Column("temperature_c", DType.NUMBER, words, unit="deg C", minimum=-60, maximum=60) def _rain(words: str) -> Column: return Column("rain_mm", DType.NUMBER, words, unit="mm", minimum=0) STORES = RawLayout( Table( name="stores", description="Profile of a store as known from `known_at` on. One row per store and version.", columns=( STORE_ID, Column("store_name", DType.STRING, "Name of the store."), REGION, Column( "clientele", DType.STRING, "Who shops there; null if not stated.", nullable=True, allowed=CLIENTELES),
+            Column("store_type", DType.STRING, "Format of the store; null if not stated.", nullable=True),
+            Column("assortment", DType.STRING, "Range it carries; null if not stated.", nullable=True),
+            Column("surface_m2", DType.NUMBER, "Sales area; null if not stated.", unit="m2", nullable=True, minimum=0),
+            Column("competition_distance_m", DType.NUMBER, "Distance to the nearest competitor; null if not stated.", unit="m", nullable=True, minimum=0),
+            Column("competition_opened_on", DType.DATE, "Day the nearest competitor opened; null if unknown or none.", nullable=True),
+            Column("opens_sunday", DType.BOOLEAN, "Whether the store usually opens on Sundays."),
+            Column("opened_on", DType.DATE, "First day of trade."),
+            Column("closed_on", DType.DATE, "Last day of trade, also if planned; null while none is set.", nullable=True),
+            KNOWN_AT,
+        ),
+        key=("store_id", "known_at"),
+    ),
+    history=History.VERSIONED,
+    # Not "known_at >= opened_on": an opening is planned, and a closure announced.
+    rules=(RowRule("closed_on", "not be before opened_on", "closed_on >= opened_on"),),
+)
+
+PRODUCTS = RawLayout(
+    Table(
+        name="products",
+        description=(
+            "Product as known from `known_at` on; a change of its price is a further version. "
+            "One row per product and version."
+        ),
+        columns=(
+            SKU_ID,
+            Column("product_name", DType.STRING, "Name of the product."),
+            Column("category", DType.STRING, "Category."),
+            Column("subcategory", DType.STRING, "Finer category; null if not stated.", nullable=True),
+            Column("brand", DType.STRING, "Brand; null if not stated.", nullable=True),
+            Column("price_band", DType.STRING, "Price level within the category; null if not stated.", nullable=True, allowed=PRICE_BANDS),
+            Column("pack_size", DType.NUMBER, "Content of a pack in the unit of its category (g, ml or pieces); null if not stated.", nullable=True, minimum=0),
+            Column("list_price_eur", DType.NUMBER, "Regular shelf price from `known_at` on; null if unknown.", unit="EUR", nullable=True, minimum=0),
+            Column("launched_on", DType.DATE, "First day on sale anywhere."),
+            Column("delisted_on", DType.DATE, "Last day on sale, also if planned; null while none is set.", nullable=True),
+            KNOWN_AT,
+        ),
+        key=("sku_id", "known_at"),
+    ),
+    history=History.VERSIONED,
+    rules=(RowRule("delisted_on", "not be before launched_on", "delisted_on >= launched_on"),),
+)
+
+SALES = RawLayout(
+    Table(
+        name="sales",
+        description=(
+            "Units sold by product. A day without a row of the product sold none if the store has any row of"
+            " that day, and is not reported (yet) otherwise. One row per store, product and day of a sale or"
+            " a stock-out."
+        ),
+        columns=(
+            STORE_ID,
+            SKU_ID,
+            Column("sold_on", DType.DATE, "Day of the sales."),
+            Column("quantity", DType.NUMBER, "Units sold that day.", unit="units", minimum=0),
+            Column("revenue_eur", DType.NUMBER, "Paid for them, discounts taken off; null if the source does not tell.", unit="EUR", nullable=True, minimum=0),
+            Column("stocked_out", DType.BOOLEAN, "Whether the product ran out during the day: demand was at least `quantity`."),
+            Column("on_hand", DType.NUMBER, "Stock at the end of the day; null if not counted.", unit="units", nullable=True, minimum=0),
+            KNOWN_AT,
+        ),
+        key=("store_id", "sku_id", "sold_on"),
+    ),
+    history=History.IMMUTABLE,
+    month_of="sold_on",
+    references=(_STORE, _SKU),
+    periods=(Period("sold_on", "store_id", "stores", "opened_on", "closed_on"),),
+    rules=(
+        RowRule("known_at", "be after the start of sold_on", "known_at > sold_on"),
+        RowRule("revenue_eur", "be 0 where nothing was sold", "revenue_eur = 0 or quantity > 0"),
+    ),
+)
+
+PROMOTIONS = RawLayout(
+    Table(
+        name="promotions",
+        description=(
+            "Promotions as announced at `announced_at`: a change or cancellation is a further version. The"
+            " columns of its scope narrow it down: all null is everything, everywhere."
+            " One row per promotion and version."
+        ),
+        columns=(
+            Column("promo_id", DType.STRING, "Key of the promotion."),
+            Column("store_id", DType.STRING, "The one store it runs in; null for several.", nullable=True),
+            Column("region", DType.STRING, "The region it runs in; null for all.", nullable=True),
+            Column("sku_id", DType.STRING, "The one product in promotion; null for several.", nullable=True),
+            Column("category", DType.STRING, "The category in promotion; null for all.", nullable=True),
+            Column("starts_on", DType.DATE, "First day."),
+            Column("ends_on", DType.DATE, "Last day, included."),
+            Column("mechanic", DType.STRING, "What shoppers see.", allowed=MECHANICS),
+            Column("discount", DType.NUMBER, "Reduction as a share of the regular price.", unit="share", minimum=0, maximum=1),
+            Column("status", DType.STRING, "Whether it takes place.", allowed=PROMOTION_STATUSES),
+            Column("announced_at", DType.TIMESTAMP, "When this version was announced (UTC): its known time.", unit="UTC"),
+        ),
+        key=("promo_id", "announced_at"),
+    ),
+    history=History.VERSIONED,
+    known="announced_at",
+    references=(_STORE, _SKU, ("region", "stores", "region"), ("category", "products", "category")),
+    rules=(
+        RowRule("ends_on", "not be before starts_on", "ends_on >= starts_on"),
+        RowRule("announced_at", "not be after ends_on", "announced_at < ends_on + 1"),
+        RowRule("region", "be null where a store is given", "region is null or store_id is null"),
+        RowRule("category", "be null where a product is given", "category is null or sku_id is null"),
+    ),
+)
+
+WEATHER_OBSERVED = RawLayout(
+    Table(
+        name="weather_observed",
+        description="Weather as measured. One row per region and day.",
+        columns=(
+            REGION,
+            Column("observed_on", DType.DATE, "Day of the measurement."),
+            _temperature("Highest temperature of the day."),
+            _rain("Precipitation of the day."),
+            KNOWN_AT,
+        ),
+        key=("region", "observed_on"),
+    ),
+    history=History.IMMUTABLE,
+    rules=(RowRule("known_at", "be after the start of observed_on", "known_at > observed_on"),),
+)
+
+WEATHER_FORECASTS = RawLayout(
+    Table(
+        name="weather_forecasts",
+        description="Weather as forecast at `issued_at`. One row per region, issue and day that it is for.",
+        columns=(
+            REGION,
+            Column("issued_at", DType.TIMESTAMP, "When it was issued (UTC): its known time.", unit="UTC"),
+            Column("valid_on", DType.DATE, "Day that it is for."),
+            _temperature("Highest temperature expected of the day."),
+            _rain("Precipitation expected of the day."),
+        ),
+        key=("region", "issued_at", "valid_on"),
+    ),
+    history=History.IMMUTABLE,
+    known="issued_at",
+    rules=(RowRule("valid_on", "not be before the day of issued_at", "valid_on >= issued_at::date"),),
+)
+
+CALENDAR_EVENTS = RawLayout(
+    Table(
+        name="calendar_events",
+        description=(
+            "Days on which people shop differently, as known from `known_at` on; a moved event is a further"
+            " version. One row per event and version."
+        ),
+        columns=(
+            Column("event_id", DType.STRING, "Key of the event."),
+            Column("kind", DType.STRING, "Kind of the event; `closure`: the stores concerned do not open.", allowed=EVENT_KINDS),
+            Column("region", DType.STRING, "Region concerned; null for all.", nullable=True),
+            Column("store_id", DType.STRING, "The one store concerned; null for several.", nullable=True),
+            Column("name", DType.STRING, "Name of the event."),
+            Column("starts_on", DType.DATE, "First day."),
+            Column("ends_on", DType.DATE, "Last day, included."),
+            KNOWN_AT,
+        ),
+        key=("event_id", "known_at"),
+    ),
+    history=History.VERSIONED,
+    # No reference for the region: public calendars cover regions without a store as well.
+    references=(_STORE,),
+    rules=(
+        RowRule("ends_on", "not be before starts_on", "ends_on >= starts_on"),
+        RowRule("region", "be null where a store is given", "region is null or store_id is null"),
+    ),
+)
+
+#: In landing order: referenced tables first.
+LAYOUTS: tuple[RawLayout, ...] = (
+    STORES, PRODUCTS, SALES, PROMOTIONS, WEATHER_OBSERVED, WEATHER_FORECASTS, CALENDAR_EVENTS,
+)  # fmt: skip
