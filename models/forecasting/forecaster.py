@@ -1,0 +1,100 @@
+"""What serves after a backtest: global models, champions, cached orders and intervals, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from models.forecasting.competition import Champion
+
+#: Patterns of demand with many days without sales (Syntetos and Boylan).
+SPARSE_PATTERNS = ("intermittent", "lumpy")
+
+#: Serves a series of a cell that no backtest has seen.
+DEFAULT_MODELS = ("seasonal_naive",)
+
+
+def cells_of(profile: pd.DataFrame) -> NDArray[np.object_]:
+    """Group within which models compete, by series: its segment, and whether it sells most days.
+
+    Parameters
+    ----------
+    profile
+        ``segment`` and ``pattern`` of each series.
+    """
+    regularity = np.where(profile["pattern"].isin(SPARSE_PATTERNS), "sparse", "regular")
+    return np.asarray(profile["segment"].astype(str) + "/" + regularity, dtype=object)
+
+
+class DemandForecaster(BaseEstimator):  # type: ignore[misc]
+    """The models of one training run.
+
+    Parameters
+    ----------
+    boosters : dict of str to fitted global model
+        By name; each predicts from a frame of features.
+    champions : dict of str to sequence of str
+        Models that serve each cell; the forecasts of several are averaged.
+    words : dict of str to str
+        Why, by cell.
+    levels : dict of str to str
+        Model that forecasts the nodes of each level above the series.
+    orders : dict of str to str
+        SARIMA order of each cluster of series.
+    intervals : object
+        Conformal intervals by level.
+    """
+
+    def __init__(
+        self,
+        boosters: Mapping[str, Any] | None = None,
+        champions: Mapping[str, Sequence[str]] | None = None,
+        words: Mapping[str, str] | None = None,
+        levels: Mapping[str, str] | None = None,
+        orders: Mapping[str, str] | None = None,
+        intervals: Any = None,
+    ) -> None:
+        self.boosters = boosters
+        self.champions = champions
+        self.words = words
+        self.levels = levels
+        self.orders = orders
+        self.intervals = intervals
+
+    @classmethod
+    def of(
+        cls,
+        boosters: Mapping[str, Any],
+        champions: Mapping[str, Champion],
+        levels: Mapping[str, Champion],
+        orders: Mapping[str, str],
+        intervals: Any,
+    ) -> DemandForecaster:
+        """Put together what a backtest found."""
+        return cls(
+            boosters=dict(boosters),
+            champions={cell: list(champion.models) for cell, champion in champions.items()},
+            words={cell: champion.words for cell, champion in champions.items()},
+            levels={level: champion.name for level, champion in levels.items()},
+            orders=dict(orders),
+            intervals=intervals,
+        )
+
+    def models_of(self, cell: str) -> tuple[str, ...]:
+        """Models that serve a cell; those of another cell of its segment, else the default, if it is new."""
+        champions = self.champions or {}
+        if cell in champions:
+            return tuple(champions[cell])
+        segment = cell.partition("/")[0]
+        kin = sorted(name for name in champions if name.partition("/")[0] == segment)
+        return tuple(champions[kin[0]]) if kin else DEFAULT_MODELS
+
+    def predict(self, X: pd.DataFrame) -> NDArray[np.float64]:
+        """Mean of the global models, for rows of features: what a client of the registry can ask for."""
+        predictions = [model.predict(X) for model in (self.boosters or {}).values()]
+        return np.asarray(np.mean(predictions, axis=0), dtype=np.float64)
