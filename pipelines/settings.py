@@ -49,6 +49,28 @@ class SalesforceSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_e
     ca_bundle: Path | None = None
 
 
+class DynamoSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
+    """Where forecasts are served from. Credentials are none of ours: boto3 finds them as it always does.
+
+    Attributes
+    ----------
+    table
+        Table that all use cases share, each under a namespace of its own.
+    region
+        AWS region; that of the environment or profile if empty.
+    endpoint_url
+        Address of another service than AWS's, for instance DynamoDB Local; empty for AWS.
+    create_table
+        Whether a table that is missing is made. Off where the table is managed elsewhere, so that a
+        mistyped name is an error.
+    """
+
+    table: str = "millrace"
+    region: str = ""
+    endpoint_url: str = ""
+    create_table: bool = False
+
+
 class Settings(BaseSettings):
     """All deployment settings, frozen; an unknown ``MILLRACE_*`` nested key is refused."""
 
@@ -68,6 +90,7 @@ class Settings(BaseSettings):
         None, description="Key of the account pseudonyms; <var>/secrets/pseudonym.key if unset."
     )
     salesforce: SalesforceSettings | None = None
+    dynamodb: DynamoSettings | None = None
 
     @classmethod
     def settings_customise_sources(

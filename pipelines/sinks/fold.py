@@ -79,13 +79,13 @@ def latest_rows(events: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def count(events: pl.DataFrame, jobs: pl.DataFrame) -> Counts:
-    """Count the rows of a run by fate.
+def count(events: pl.DataFrame, jobs: pl.DataFrame, rows: pl.DataFrame | None = None) -> Counts:
+    """Count the rows of a run by fate; ``rows`` are the folded events if they are at hand.
 
     ``sent`` is counted from plans and jobs, the outcomes from the rows' own events: the two sides
     of ``sent = ok + failed + unknown`` come from different facts.
     """
-    rows = latest_rows(events, jobs)
+    rows = latest_rows(events, jobs) if rows is None else rows
     reached = latest_jobs(jobs).filter(pl.col("state").is_in([s.value for s in _REACHED])).select("chunk")
     sent = events.filter(pl.col("state") == RowState.PLANNED).join(reached, on="chunk", how="semi")
     state = pl.col("state")

@@ -16,7 +16,7 @@ import pyarrow.dataset as pa_dataset
 
 from pipelines.io.lake import Lake
 from pipelines.sinks.fold import published
-from pipelines.sinks.ledger_tables import JOBS, RUNS, RowState, RunState
+from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS, RowState, RunState
 from pipelines.sinks.run_ledger import RunLedger, to_frame
 
 
@@ -83,6 +83,22 @@ class Ledger:
             return pl.DataFrame(schema={"external_id": text, "remote_id": text, "hash": text})
         return published(run.rows())
 
+    def forget_rows(self, before: date) -> None:
+        """Drop the fate of single rows of days before ``before``; runs and jobs stay, with their sums.
+
+        Only for sinks that never ask what an earlier run left, see :meth:`published`. The newest run
+        keeps its rows.
+        """
+        newest = self.newest()
+        if newest is None or not self.lake.exists(ROWS.name):
+            return
+        day = min(before, newest.as_of)
+        field = pa_dataset.field
+        old = (field("sink") == self.sink) & (field("object") == self.object) & (field("as_of") < day)
+        if self.lake.dataset(ROWS.name).count_rows(filter=old):
+            where = f"sink = '{self.sink}' and object = '{self.object}' and as_of < '{day}'"
+            self.lake.delete(ROWS.name, where)
+
     def start(self, *, as_of: date, key: str, forced: bool, rows: pl.DataFrame) -> RunLedger:
         """Record a plan and open a run with it.
 
@@ -131,7 +147,8 @@ def dead_letters(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
     columns = ["as_of", "external_id", "operation", "attempt", "code", "message", "job_id", "recorded_at"]
     if run is None:
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-    return run.rows().filter(pl.col("state") == RowState.DEAD).select(columns)
+    dead = run.rows().filter(pl.col("state") == RowState.DEAD)
+    return dead.select(pl.lit(run.as_of).alias("as_of"), *columns[1:])
 
 
 def _clock() -> datetime:

@@ -35,7 +35,7 @@ class RowState(StrEnum):
 
 
 class JobState(StrEnum):
-    """State of the job (Salesforce) or batch (DynamoDB) that carries one chunk of a run.
+    """State of the job that carries one chunk of a run; a sink without jobs (DynamoDB) makes up their ids.
 
     A chunk without a job is not listed: nothing was asked of the sink, or its answer was lost.
     """
@@ -148,6 +148,27 @@ ROWS = Table(
     ),
     key=("run_id", "external_id", "seq"),
     partition_by=("sink", "as_of"),
+)
+
+FLIPS = Table(
+    name="ops/publish_flips",
+    description=(
+        "Which version of what was published served since when, for sinks that keep versions. "
+        "One row per object and move of its pointer."
+    ),
+    columns=(
+        _SINK,
+        _OBJECT,
+        Column("revision", DType.INTEGER, "How often the pointer had moved, this move included.", minimum=1),
+        Column("kind", DType.STRING, "What moved it.", allowed=("publish", "rollback")),
+        Column("as_of", DType.DATE, "Day that the version is about."),
+        Column("version", DType.STRING, "Version that serves from now on; the run that wrote it."),
+        Column("before", DType.STRING, "Version that served until now; null for the first.", nullable=True),
+        Column("why", DType.STRING, "The reason, in words."),
+        Column("who", DType.STRING, "Run (`run:<run id>`) or person."),
+        _RECORDED,
+    ),
+    key=("sink", "object", "revision"),
 )
 
 JOBS = Table(

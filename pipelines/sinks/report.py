@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
@@ -33,6 +33,8 @@ class PublishReport:
         Whether an earlier try was taken up, or had been finished before.
     checked
         Records read back and compared.
+    facts
+        What only this kind of sink knows, for instance the version that serves; JSON-able and small.
     warnings
         What a person should know, in words.
     sample
@@ -58,6 +60,7 @@ class PublishReport:
     resumed: bool = False
     noop: bool = False
     checked: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     sample: Sequence[Mapping[str, Any]] = ()
 
@@ -67,7 +70,7 @@ class PublishReport:
         return cls(**asdict(counts), balanced=counts.balanced, **more)
 
     def record(self) -> dict[str, Any]:
-        """JSON-able record of the report, without the sample rows."""
+        """JSON-able record of the report, without the sample rows; the facts are keys like the others."""
         values = asdict(self) | {"as_of": self.as_of.isoformat(), "warnings": list(self.warnings)}
-        del values["sample"]
-        return values
+        del values["sample"], values["facts"]
+        return values | dict(self.facts)

@@ -16,6 +16,9 @@ from pipelines.io.lake import Lake
 from pipelines.sinks.fold import Counts, check_balance, count, latest_jobs, latest_rows
 from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS, SUPERSEDED, RowState, RunState
 
+#: Columns that are the same for all events of a run: not read back, which halves what a large run takes.
+_SAME = ("sink", "object", "as_of", "run_id")
+
 #: Small files of the append-only tables are rewritten into one when a run ends with more than this.
 _COMPACT_ABOVE = 40
 
@@ -60,7 +63,8 @@ class RunLedger:
             where &= (pa_dataset.field("sink") == self._run["sink"]) & (
                 pa_dataset.field("as_of") == self.as_of
             )
-        events = to_frame(self._lake.read(table, where=where, missing_ok=True))
+        columns = [name for name in table.column_names if name not in _SAME]
+        events = to_frame(self._lake.read(table, columns=columns, where=where, missing_ok=True))
         if events.height:
             self._seq = max(self._seq, int(str(events["seq"].max())))
         return events
@@ -85,9 +89,10 @@ class RunLedger:
         SinkError
             They do not.
         """
-        rows, jobs = self._events(ROWS), self._events(JOBS)
-        counts = count(rows, jobs)
-        check_balance(counts, jobs, latest_rows(rows, jobs), self.run_id)
+        events, jobs = self._events(ROWS), self._events(JOBS)
+        rows = latest_rows(events, jobs)
+        counts = count(events, jobs, rows)
+        check_balance(counts, jobs, rows, self.run_id)
         return counts
 
     # ---------------------------------------------------------------- writing
@@ -102,9 +107,16 @@ class RunLedger:
         if jobs.height:
             self._append(JOBS, jobs)
 
-    def close(self, state: RunState) -> Counts:
-        """Write down the end of the run with its balanced counts."""
-        counts = self.counts()
+    def close(self, state: RunState, counts: Counts | None = None) -> Counts:
+        """Write down the end of the run with its balanced counts.
+
+        Parameters
+        ----------
+        counts
+            What :meth:`counts` said, if nothing was written down since: the books of a large run take
+            seconds to check.
+        """
+        counts = counts or self.counts()
         self.state = state
         self._seq += 1
         jobs = len(self.job_ids())

@@ -1,0 +1,184 @@
+"""Carrying the items of a run to the table and their fates to the ledger, chunk by chunk.
+
+A chunk is announced in the ledger before its items leave and settled once the fate of each is known.
+After a crash the announced chunks are carried again: putting an item twice is the same item, and the
+ledger counts each once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipelines.errors import SinkError
+from pipelines.sinks.dynamodb.loader import UNPROCESSED, Loader
+from pipelines.sinks.dynamodb.outbound import Outbound
+from pipelines.sinks.dynamodb.target import LoadOptions
+from pipelines.sinks.fold import Counts
+from pipelines.sinks.ledger_tables import JobState, Operation, RowState
+from pipelines.sinks.run_ledger import RunLedger
+
+_LOG = logging.getLogger(__name__)
+
+_TO_CARRY = [RowState.PLANNED.value, RowState.SENT.value, RowState.UNKNOWN.value]
+_KEPT = ("external_id", "operation", "attempt", "chunk", "payload_hash")
+
+
+class Delivery:
+    """Takes the items of one run to the table.
+
+    Parameters
+    ----------
+    run
+        Ledger of the run; its id is the version of the items.
+    outbound
+        The items.
+    loader
+        Puts them.
+    options
+        Attempts, waits, size of the chunks.
+    """
+
+    def __init__(self, run: RunLedger, outbound: Outbound, loader: Loader, options: LoadOptions) -> None:
+        self._run = run
+        self._outbound = outbound
+        self._loader = loader
+        self._options = options
+        self._refused = 0
+
+    def deliver(self) -> Counts:
+        """Send what is not confirmed yet, in rounds, until every item is.
+
+        Returns
+        -------
+        Counts
+            Items by fate; all are ok.
+
+        Raises
+        ------
+        SinkError
+            Items are dead: the version is not whole and must not serve. The run stays open.
+        """
+        rows = self._run.rows()
+        again = [RowState.FAILED, RowState.DEAD] if self._options.retry_dead else [RowState.FAILED]
+        rounds = 0
+        while True:
+            refused = self._carry(rows)
+            # The books of a large run take seconds to read: only if there is something to find.
+            if not (refused or rows["state"].is_in(again).any()) or not self._plan_again(again):
+                break
+            self._options.retry_wait.wait(rounds)
+            rows, again = self._run.rows(), [RowState.FAILED]
+            rounds += 1
+        counts = self._run.counts()
+        if counts.ok != counts.planned or counts.unknown:
+            raise self._not_whole(counts)
+        return counts
+
+    def _carry(self, rows: pl.DataFrame) -> int:
+        """Send the chunks that have items without a fate; gives the number of items that were refused.
+
+        One commit settles a chunk and announces the next.
+        """
+        waiting = pl.col("state").is_in(_TO_CARRY)
+        announced = self._run.jobs().filter(pl.col("state") == JobState.CREATED)["chunk"]
+        open_chunks = rows.filter(waiting)["chunk"].append(announced).unique().sort().to_list()
+        chunks = rows.filter(pl.col("chunk").is_in(open_chunks)).partition_by("chunk", as_dict=True)
+        settled: list[dict[str, object]] = []
+        self._refused = 0
+        for number in open_chunks:
+            chunk = chunks[(number,)]
+            self._run.record_jobs(
+                pl.DataFrame([*settled, self._event(chunk, JobState.CREATED)], strict=False)
+            )
+            settled = [self._settled(chunk, waiting)]
+        if settled:
+            self._run.record_jobs(pl.DataFrame(settled))
+        return self._refused
+
+    def _settled(self, chunk: pl.DataFrame, waiting: pl.Expr) -> dict[str, object]:
+        """Carry a chunk; gives the event that says so, once the fates of its items are written down."""
+        todo = chunk.filter(waiting)
+        refusals = self._loader.load(self._outbound.items(todo["external_id"], self._run.run_id))
+        outcomes = self._fates(todo, refusals)
+        self._run.record_rows(outcomes)
+        self._refused += refusals.height
+        done = chunk.filter(~waiting).select("external_id", "state")
+        states = pl.concat([done, outcomes.select("external_id", "state")])["state"]
+        _LOG.info(
+            "run %s: chunk %d, %d items, %d refused",
+            self._run.run_id,
+            chunk["chunk"][0],
+            chunk.height,
+            refusals.height,
+        )
+        if todo.height and refusals.filter(pl.col("code") != UNPROCESSED).height == todo.height:
+            self._run.record_jobs(pl.DataFrame([self._event(chunk, JobState.COMPLETE, states)]))
+            raise SinkError(
+                f"DynamoDB refuses every item of chunk {chunk['chunk'][0]}: {refusals['message'][0]}. What served before "
+                "still serves; mend the cause, then publish with retry_dead"
+            )
+        return self._event(chunk, JobState.COMPLETE, states)
+
+    def _fates(self, rows: pl.DataFrame, refusals: pl.DataFrame) -> pl.DataFrame:
+        """Fates of the items of a chunk, as events for the ledger."""
+        again = (pl.col("code") == UNPROCESSED) & (pl.col("attempt") < self._options.max_attempts)
+        state = (
+            pl.when(pl.col("code").is_null())
+            .then(pl.lit(RowState.OK.value))
+            .when(again)
+            .then(pl.lit(RowState.FAILED.value))
+            .otherwise(pl.lit(RowState.DEAD.value))
+        )
+        joined = rows.select(_KEPT).join(refusals, on="external_id", how="left")
+        chunk = rows["chunk"][0] if rows.height else None
+        return joined.with_columns(state=state, job_id=pl.lit(self._job_id(chunk)))
+
+    def _plan_again(self, states: Sequence[RowState]) -> int:
+        """Plan another try of the items in these states; gives their number."""
+        rows = self._run.rows()
+        chosen = rows.filter(pl.col("state").is_in(states))
+        if chosen.height:
+            _LOG.info("run %s: %d items again", self._run.run_id, chosen.height)
+            again = chosen.select(
+                "external_id",
+                "payload_hash",
+                operation=pl.lit(Operation.UPSERT.value),
+                state=pl.lit(RowState.PLANNED.value),
+                attempt=pl.col("attempt") + 1,
+            )
+            first = int(str(rows["chunk"].max())) + 1
+            self._run.record_rows(
+                self._outbound.chunked(again, first=first, chunk_rows=self._options.chunk_rows)
+            )
+        return chosen.height
+
+    def _event(
+        self, chunk: pl.DataFrame, state: JobState, states: pl.Series | None = None
+    ) -> dict[str, object]:
+        ok = int((states == RowState.OK).sum()) if states is not None else None
+        return {
+            "chunk": chunk["chunk"][0],
+            "attempt": chunk["attempt"].max(),
+            "operation": "upsert",
+            "state": state.value,
+            "rows": chunk.height,
+            "job_id": self._job_id(chunk["chunk"][0]),
+            "ok": ok,
+            "failed": None if ok is None else chunk.height - ok,
+            "unprocessed": None if ok is None else 0,
+        }
+
+    def _job_id(self, chunk: object) -> str:
+        return f"{self._run.run_id}/{chunk}"
+
+    def _not_whole(self, counts: Counts) -> SinkError:
+        dead = self._run.rows().filter(pl.col("state") == RowState.DEAD)
+        reasons = dead["message"].unique().sort().head(3).to_list()
+        return SinkError(
+            f"version {self._run.run_id} is not whole: {counts.ok} of {counts.planned} items were confirmed, {counts.dead} "
+            f"are dead, for instance {dead['external_id'].head(3).to_list()}: {reasons}. What served before still serves. "
+            "Mend the cause, then publish with retry_dead"
+        )

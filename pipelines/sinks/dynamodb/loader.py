@@ -1,0 +1,213 @@
+"""Putting items: batches of 25 from a few threads, until every item is confirmed or known to be refused.
+
+``BatchWriteItem`` is not atomic: it may take some items of a batch and hand the others back, or be
+cut off after it took all. Putting an item twice is the same item, so whatever is not confirmed is put
+again, later and by full jitter.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import polars as pl
+
+from pipelines.errors import SinkError
+from pipelines.sinks.dynamodb.connection import Connection, PassingError
+from pipelines.sinks.dynamodb.target import (
+    MAX_BATCH_BYTES,
+    MAX_BATCH_ITEMS,
+    PARTITION_KEY,
+    WRITE_UNIT_BYTES,
+    DynamoTarget,
+    LoadOptions,
+)
+from pipelines.sinks.dynamodb.throttle import TokenBucket
+from pipelines.sinks.errors import RemoteError
+
+_LOG = logging.getLogger(__name__)
+
+#: Code of an item that the service kept handing back.
+UNPROCESSED = "UNPROCESSED"
+_INVALID = "ValidationException"
+
+
+class _Put(NamedTuple):
+    external_id: str
+    line: str
+    units: int
+
+
+class _Refusal(NamedTuple):
+    external_id: str
+    code: str
+    message: str
+
+
+@dataclass
+class Usage:
+    """What a loader used so far.
+
+    Attributes
+    ----------
+    requests, repeats
+        Batches sent, and how many of them because the one before was not done.
+    estimated_units
+        Write units by the size of the items, repeats included; what the rate limit counts.
+    reported_units
+        Write units by the service's own account.
+    """
+
+    requests: int = 0
+    repeats: int = 0
+    estimated_units: float = 0.0
+    reported_units: float = 0.0
+
+
+class Loader:
+    """Puts items into a table; use as a context manager.
+
+    Parameters
+    ----------
+    connection, target, options
+        Where to, what, how fast.
+    """
+
+    def __init__(self, connection: Connection, target: DynamoTarget, options: LoadOptions) -> None:
+        self._connection = connection
+        self._target = target
+        self._options = options
+        self._bucket = TokenBucket(options.max_write_units)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="dynamodb")
+        self.usage = Usage()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        self._threads.shutdown(cancel_futures=True)
+
+    def load(self, items: pl.DataFrame) -> pl.DataFrame:
+        """Put items and wait until the fate of each is known.
+
+        Parameters
+        ----------
+        items
+            ``external_id``, ``line`` (see :func:`pipelines.sinks.dynamodb.encoding.lines`), ``bytes``.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``external_id``, ``code``, ``message`` of the items that are not in the table; the others are.
+
+        Raises
+        ------
+        SinkUnavailableError
+            The service stayed away; some items may be in the table.
+        SinkError
+            It refused for a reason that concerns all items.
+        """
+        units = -(-items["bytes"] // WRITE_UNIT_BYTES)
+        puts = [_Put(*row) for row in zip(items["external_id"], items["line"], units, strict=True)]
+        work = [self._threads.submit(self._put, batch) for batch in batches(puts)]
+        refusals: list[_Refusal] = []
+        try:
+            for each in work:
+                refusals += each.result()
+        except BaseException:
+            self._stop.set()  # the other threads end with their present request
+            for each in work:
+                each.cancel()
+            raise
+        return pl.DataFrame(
+            refusals, schema={"external_id": pl.String, "code": pl.String, "message": pl.String}, orient="row"
+        )
+
+    # ---------------------------------------------------------------- one batch, in a thread
+
+    def _put(self, batch: Sequence[_Put]) -> list[_Refusal]:
+        left, attempt, last = list(batch), 0, ""
+        while not self._stop.is_set():
+            try:
+                unprocessed = self._unprocessed(self._send(left, repeated=bool(attempt)), left)
+            except PassingError as error:
+                last = str(error)
+                absent = True
+            except RemoteError as error:
+                if error.code != _INVALID:
+                    raise
+                return self._isolate(left, error)
+            else:
+                if not unprocessed:
+                    return []
+                if len(unprocessed) < len(left):
+                    attempt = 0  # progress
+                left, absent = unprocessed, False
+            attempt += 1
+            if attempt >= self._options.http.attempts:
+                if absent:
+                    raise self._connection.unavailable(attempt, last)
+                text = f"handed back as unprocessed {attempt} times in a row"
+                return [_Refusal(put.external_id, UNPROCESSED, text) for put in left]
+            self._options.http.wait(attempt - 1)
+        raise SinkError("stopped, because another batch failed")
+
+    def _send(self, puts: Sequence[_Put], *, repeated: bool) -> dict[str, Any]:
+        units = sum(put.units for put in puts)
+        self._bucket.take(units)
+        with self._lock:
+            self.usage.requests += 1
+            self.usage.repeats += repeated
+            self.usage.estimated_units += units
+        answer = self._connection.put_batch(self._target.table, [put.line for put in puts])
+        reported = sum(entry.get("CapacityUnits", 0.0) for entry in answer.get("ConsumedCapacity", ()))
+        with self._lock:
+            self.usage.reported_units += reported
+        return answer
+
+    def _unprocessed(self, answer: dict[str, Any], sent: Sequence[_Put]) -> list[_Put]:
+        """Items that the service hands back.
+
+        Raises
+        ------
+        SinkError
+            One of them was never sent: count in would not be count out.
+        """
+        requests = answer.get("UnprocessedItems", {}).get(self._target.table, [])
+        back = {request["PutRequest"]["Item"][PARTITION_KEY]["S"] for request in requests}
+        left = [put for put in sent if self._target.partition_key(put.external_id) in back]
+        if len(left) != len(back) or len(back) != len(requests):
+            raise SinkError(
+                f"DynamoDB handed {len(requests)} items back of a batch of {len(sent)}, of which "
+                f"{len(left)} are in the batch: nothing about this batch is sure; run the publish again"
+            )
+        return left
+
+    def _isolate(self, puts: Sequence[_Put], error: RemoteError) -> list[_Refusal]:
+        """Find the items for which a whole batch was refused, by halves."""
+        if len(puts) == 1:
+            return [_Refusal(puts[0].external_id, error.code, str(error))]
+        half = len(puts) // 2
+        return self._put(puts[:half]) + self._put(puts[half:])
+
+
+def batches(puts: Sequence[_Put]) -> list[Sequence[_Put]]:
+    """Cut items into batches within the service's limits, in order."""
+    made: list[Sequence[_Put]] = []
+    start, size = 0, 0
+    for at, put in enumerate(puts):
+        weight = 4 * len(put.line)  # bytes of a character in UTF-8, at most
+        if at > start and (at - start == MAX_BATCH_ITEMS or size + weight > MAX_BATCH_BYTES):
+            made.append(puts[start:at])
+            start, size = at, 0
+        size += weight
+    if puts:
+        made.append(puts[start:])
+    return made

@@ -1,0 +1,128 @@
+"""The table: there, of the right shape, with a time to live; made if that is wanted."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from pipelines.errors import ConfigError
+from pipelines.sinks.backoff import Backoff
+from pipelines.sinks.dynamodb.connection import Connection
+from pipelines.sinks.dynamodb.target import EXPIRES_AT, PARTITION_KEY, SORT_KEY
+from pipelines.sinks.errors import RemoteError, SinkUnavailableError
+
+_LOG = logging.getLogger(__name__)
+
+_KEYS = [
+    {"AttributeName": PARTITION_KEY, "KeyType": "HASH"},
+    {"AttributeName": SORT_KEY, "KeyType": "RANGE"},
+]
+_TYPES = [
+    {"AttributeName": PARTITION_KEY, "AttributeType": "S"},
+    {"AttributeName": SORT_KEY, "AttributeType": "S"},
+]
+#: Making a table takes some ten seconds.
+_CREATION = Backoff(attempts=40, base_s=0.5, cap_s=5.0)
+
+
+def require_table(connection: Connection, table: str, *, create: bool) -> None:
+    """Check the table, and make it if it is missing and that is wanted.
+
+    Made tables are billed on demand, drop what has expired, and are protected from deletion.
+
+    Raises
+    ------
+    ConfigError
+        It is missing, or is not of the shape that the sink writes.
+    SinkUnavailableError
+        It was made and did not become ready.
+    """
+    if not find_table(connection, table, create=create):
+        _create(connection, table)
+    _check_shape(_ready(connection, table), table)
+    _require_expiry(connection, table, create=create)
+
+
+def find_table(connection: Connection, table: str, *, create: bool) -> bool:
+    """Whether the table is there; its absence is an error unless it may be made."""
+    if _describe(connection, table) is not None:
+        return True
+    if create:
+        return False
+    raise ConfigError(
+        f"DynamoDB at {connection.where} has no table {table!r}: check MILLRACE_DYNAMODB__TABLE and __REGION, "
+        "or let it be made with MILLRACE_DYNAMODB__CREATE_TABLE=true"
+    )
+
+
+def _describe(connection: Connection, table: str) -> dict[str, Any] | None:
+    try:
+        described: dict[str, Any] = connection.call("describe_table", TableName=table)["Table"]
+    except RemoteError as error:
+        if error.code != "ResourceNotFoundException":
+            raise
+        return None
+    return described
+
+
+def _create(connection: Connection, table: str) -> None:
+    _LOG.info("making the DynamoDB table %s", table)
+    try:
+        connection.call(
+            "create_table",
+            TableName=table,
+            KeySchema=_KEYS,
+            AttributeDefinitions=_TYPES,
+            BillingMode="PAY_PER_REQUEST",
+            DeletionProtectionEnabled=True,
+        )
+    except RemoteError as error:
+        if error.code != "ResourceInUseException":  # another process, or our own try whose answer was lost
+            raise
+
+
+def _ready(connection: Connection, table: str) -> dict[str, Any]:
+    for attempt in range(_CREATION.attempts):
+        found = _describe(connection, table)
+        if found is not None and found["TableStatus"] in ("ACTIVE", "UPDATING"):
+            return found
+        _CREATION.wait(attempt)
+    raise SinkUnavailableError(f"the DynamoDB table {table} is not ready yet; run the publish again later")
+
+
+def _check_shape(described: dict[str, Any], table: str) -> None:
+    types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
+    keys = [(entry["AttributeName"], entry["KeyType"]) for entry in described["KeySchema"]]
+    wanted = [(entry["AttributeName"], entry["KeyType"]) for entry in _KEYS]
+    if keys != wanted or any(types[name] != "S" for name, _ in wanted):
+        raise ConfigError(
+            f"the DynamoDB table {table} must have the partition key {PARTITION_KEY!r} and the sort key {SORT_KEY!r}, "
+            f"both texts; it has {keys} of the types {types}: name another table in MILLRACE_DYNAMODB__TABLE"
+        )
+
+
+def _require_expiry(connection: Connection, table: str, *, create: bool) -> None:
+    """See that old versions are removed: without it they stay and cost storage for ever."""
+    answer = connection.call("describe_time_to_live", TableName=table)["TimeToLiveDescription"]
+    if answer["TimeToLiveStatus"] in ("ENABLED", "ENABLING"):
+        name = answer.get("AttributeName")
+        if name != EXPIRES_AT:
+            raise ConfigError(
+                f"the DynamoDB table {table} expires items by {name!r}, the sink writes {EXPIRES_AT!r}: old "
+                f"versions would stay for ever. Set the table's time to live to {EXPIRES_AT!r}"
+            )
+        return
+    if not create:
+        raise ConfigError(
+            f"the DynamoDB table {table} has no time to live: old versions would stay for ever. Set it to the attribute "
+            f"{EXPIRES_AT!r}, or let it be set with MILLRACE_DYNAMODB__CREATE_TABLE=true"
+        )
+    try:
+        connection.call(
+            "update_time_to_live",
+            TableName=table,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES_AT},
+        )
+    except RemoteError as error:
+        if error.code != "ValidationException":  # on already: our own try whose answer was lost
+            raise
