@@ -18,20 +18,72 @@ MECHANICS = ("price_off", "multi_buy", "display", "leaflet", "coupon")
 PROMOTION_STATUSES = ("planned", "cancelled")
 EVENT_KINDS = ("public_holiday", "school_holiday", "local_event", "closure")
 
+
+def _text(name: str, words: str, **rules: tuple[str, ...]) -> Column:
+    """Text that may be absent."""
+    return Column(name, DType.STRING, f"{words}; null if not stated.", nullable=True, **rules)
+
+
+def _amount(name: str, words: str, unit: str | None = None) -> Column:
+    """Number from 0 that may be absent."""
+    return Column(name, DType.NUMBER, words, unit=unit, nullable=True, minimum=0)
+
+
+def _known(name: str, words: str) -> Column:
+    return Column(name, DType.TIMESTAMP, words, unit="UTC")
+
+
+def _weather(day: str) -> tuple[Column, Column]:
+    return (
+        Column(
+            "temperature_c",
+            DType.NUMBER,
+            f"Highest temperature {day}.",
+            unit="deg C",
+            minimum=-60,
+            maximum=60,
+        ),
+        Column("rain_mm", DType.NUMBER, f"Precipitation {day}.", unit="mm", minimum=0),
+    )
+
+
 STORE_ID = Column("store_id", DType.STRING, "Store.")
 SKU_ID = Column("sku_id", DType.STRING, "Product (stock keeping unit).")
 REGION = Column("region", DType.STRING, "Region, the level between the nation and the stores.")
-KNOWN_AT = Column("known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
-) _STORE = ("store_id", "stores", "store_id")
-_SKU = ("sku_id", "products", "sku_id") def _temperature(words: str) -> Column: return Column("temperature_c", DType.NUMBER, words, unit="deg C", minimum=-60, maximum=60) def _rain(words: str) -> Column: return Column("rain_mm", DType.NUMBER, words, unit="mm", minimum=0) STORES = RawLayout( Table( name="stores", description="Profile of a store as known from `known_at` on. One row per store and version.", columns=( STORE_ID, Column("store_name", DType.STRING, "Name of the store."), REGION, Column( "clientele", DType.STRING, "Who shops there; null if not stated.", nullable=True, allowed=CLIENTELES),
-            Column("store_type", DType.STRING, "Format of the store; null if not stated.", nullable=True),
-            Column("assortment", DType.STRING, "Range it carries; null if not stated.", nullable=True),
-            Column("surface_m2", DType.NUMBER, "Sales area; null if not stated.", unit="m2", nullable=True, minimum=0),
-            Column("competition_distance_m", DType.NUMBER, "Distance to the nearest competitor; null if not stated.", unit="m", nullable=True, minimum=0),
-            Column("competition_opened_on", DType.DATE, "Day the nearest competitor opened; null if unknown or none.", nullable=True),
+KNOWN_AT = _known("known_at", "When the source system had recorded this row (UTC).")
+
+_STORE = ("store_id", "stores", "store_id")
+_SKU = ("sku_id", "products", "sku_id")
+_ENDS_AFTER_START = RowRule("ends_on", "not be before starts_on", "ends_on >= starts_on")
+_ONE_PLACE = RowRule("region", "be null where a store is given", "region is null or store_id is null")
+
+STORES = RawLayout(
+    Table(
+        name="stores",
+        description="Profile of a store as known from `known_at` on. One row per store and version.",
+        columns=(
+            STORE_ID,
+            Column("store_name", DType.STRING, "Name of the store."),
+            REGION,
+            _text("clientele", "Who shops there", allowed=CLIENTELES),
+            _text("store_type", "Format of the store"),
+            _text("assortment", "Range it carries"),
+            _amount("surface_m2", "Sales area; null if not stated.", "m2"),
+            _amount("competition_distance_m", "Way to the nearest competitor; null if not stated.", "m"),
+            Column(
+                "competition_opened_on",
+                DType.DATE,
+                "Day the nearest competitor opened; null if unknown or none.",
+                nullable=True,
+            ),
             Column("opens_sunday", DType.BOOLEAN, "Whether the store usually opens on Sundays."),
             Column("opened_on", DType.DATE, "First day of trade."),
-            Column("closed_on", DType.DATE, "Last day of trade, also if planned; null while none is set.", nullable=True),
+            Column(
+                "closed_on",
+                DType.DATE,
+                "Last day of trade, also if planned; null while none is set.",
+                nullable=True,
+            ),
             KNOWN_AT,
         ),
         key=("store_id", "known_at"),
@@ -52,13 +104,18 @@ PRODUCTS = RawLayout(
             SKU_ID,
             Column("product_name", DType.STRING, "Name of the product."),
             Column("category", DType.STRING, "Category."),
-            Column("subcategory", DType.STRING, "Finer category; null if not stated.", nullable=True),
-            Column("brand", DType.STRING, "Brand; null if not stated.", nullable=True),
-            Column("price_band", DType.STRING, "Price level within the category; null if not stated.", nullable=True, allowed=PRICE_BANDS),
-            Column("pack_size", DType.NUMBER, "Content of a pack in the unit of its category (g, ml or pieces); null if not stated.", nullable=True, minimum=0),
-            Column("list_price_eur", DType.NUMBER, "Regular shelf price from `known_at` on; null if unknown.", unit="EUR", nullable=True, minimum=0),
+            _text("subcategory", "Finer category"),
+            _text("brand", "Brand"),
+            _text("price_band", "Price level within the category", allowed=PRICE_BANDS),
+            _amount("pack_size", "Content in the category's unit (g, ml or pieces); null if not stated."),
+            _amount("list_price_eur", "Regular shelf price from `known_at` on; null if unknown.", "EUR"),
             Column("launched_on", DType.DATE, "First day on sale anywhere."),
-            Column("delisted_on", DType.DATE, "Last day on sale, also if planned; null while none is set.", nullable=True),
+            Column(
+                "delisted_on",
+                DType.DATE,
+                "Last day on sale, also if planned; null while none is set.",
+                nullable=True,
+            ),
             KNOWN_AT,
         ),
         key=("sku_id", "known_at"),
@@ -80,9 +137,15 @@ SALES = RawLayout(
             SKU_ID,
             Column("sold_on", DType.DATE, "Day of the sales."),
             Column("quantity", DType.NUMBER, "Units sold that day.", unit="units", minimum=0),
-            Column("revenue_eur", DType.NUMBER, "Paid for them, discounts taken off; null if the source does not tell.", unit="EUR", nullable=True, minimum=0),
-            Column("stocked_out", DType.BOOLEAN, "Whether the product ran out during the day: demand was at least `quantity`."),
-            Column("on_hand", DType.NUMBER, "Stock at the end of the day; null if not counted.", unit="units", nullable=True, minimum=0),
+            _amount(
+                "revenue_eur", "Paid for them, after discounts; null if the source does not tell.", "EUR"
+            ),
+            Column(
+                "stocked_out",
+                DType.BOOLEAN,
+                "Whether the product ran out during the day: demand was at least `quantity`.",
+            ),
+            _amount("on_hand", "Stock at the end of the day; null if not counted.", "units"),
             KNOWN_AT,
         ),
         key=("store_id", "sku_id", "sold_on"),
@@ -114,9 +177,16 @@ PROMOTIONS = RawLayout(
             Column("starts_on", DType.DATE, "First day."),
             Column("ends_on", DType.DATE, "Last day, included."),
             Column("mechanic", DType.STRING, "What shoppers see.", allowed=MECHANICS),
-            Column("discount", DType.NUMBER, "Reduction as a share of the regular price.", unit="share", minimum=0, maximum=1),
+            Column(
+                "discount",
+                DType.NUMBER,
+                "Reduction as a share of the regular price.",
+                unit="share",
+                minimum=0,
+                maximum=1,
+            ),
             Column("status", DType.STRING, "Whether it takes place.", allowed=PROMOTION_STATUSES),
-            Column("announced_at", DType.TIMESTAMP, "When this version was announced (UTC): its known time.", unit="UTC"),
+            _known("announced_at", "When this version was announced (UTC): its known time."),
         ),
         key=("promo_id", "announced_at"),
     ),
@@ -124,9 +194,9 @@ PROMOTIONS = RawLayout(
     known="announced_at",
     references=(_STORE, _SKU, ("region", "stores", "region"), ("category", "products", "category")),
     rules=(
-        RowRule("ends_on", "not be before starts_on", "ends_on >= starts_on"),
+        _ENDS_AFTER_START,
         RowRule("announced_at", "not be after ends_on", "announced_at < ends_on + 1"),
-        RowRule("region", "be null where a store is given", "region is null or store_id is null"),
+        _ONE_PLACE,
         RowRule("category", "be null where a product is given", "category is null or sku_id is null"),
     ),
 )
@@ -138,8 +208,7 @@ WEATHER_OBSERVED = RawLayout(
         columns=(
             REGION,
             Column("observed_on", DType.DATE, "Day of the measurement."),
-            _temperature("Highest temperature of the day."),
-            _rain("Precipitation of the day."),
+            *_weather("of the day"),
             KNOWN_AT,
         ),
         key=("region", "observed_on"),
@@ -154,10 +223,9 @@ WEATHER_FORECASTS = RawLayout(
         description="Weather as forecast at `issued_at`. One row per region, issue and day that it is for.",
         columns=(
             REGION,
-            Column("issued_at", DType.TIMESTAMP, "When it was issued (UTC): its known time.", unit="UTC"),
+            _known("issued_at", "When it was issued (UTC): its known time."),
             Column("valid_on", DType.DATE, "Day that it is for."),
-            _temperature("Highest temperature expected of the day."),
-            _rain("Precipitation expected of the day."),
+            *_weather("expected of the day"),
         ),
         key=("region", "issued_at", "valid_on"),
     ),
@@ -175,7 +243,12 @@ CALENDAR_EVENTS = RawLayout(
         ),
         columns=(
             Column("event_id", DType.STRING, "Key of the event."),
-            Column("kind", DType.STRING, "Kind of the event; `closure`: the stores concerned do not open.", allowed=EVENT_KINDS),
+            Column(
+                "kind",
+                DType.STRING,
+                "Kind of the event; `closure`: the stores concerned do not open.",
+                allowed=EVENT_KINDS,
+            ),
             Column("region", DType.STRING, "Region concerned; null for all.", nullable=True),
             Column("store_id", DType.STRING, "The one store concerned; null for several.", nullable=True),
             Column("name", DType.STRING, "Name of the event."),
@@ -188,10 +261,7 @@ CALENDAR_EVENTS = RawLayout(
     history=History.VERSIONED,
     # No reference for the region: public calendars cover regions without a store as well.
     references=(_STORE,),
-    rules=(
-        RowRule("ends_on", "not be before starts_on", "ends_on >= starts_on"),
-        RowRule("region", "be null where a store is given", "region is null or store_id is null"),
-    ),
+    rules=(_ENDS_AFTER_START, _ONE_PLACE),
 )
 
 #: In landing order: referenced tables first.
