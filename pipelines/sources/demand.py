@@ -19,9 +19,9 @@ PROMOTION_STATUSES = ("planned", "cancelled")
 EVENT_KINDS = ("public_holiday", "school_holiday", "local_event", "closure")
 
 
-def _text(name: str, words: str, **rules: tuple[str, ...]) -> Column:
+def _text(name: str, words: str, allowed: tuple[str, ...] | None = None) -> Column:
     """Text that may be absent."""
-    return Column(name, DType.STRING, f"{words}; null if not stated.", nullable=True, **rules)
+    return Column(name, DType.STRING, f"{words}; null if not stated.", nullable=True, allowed=allowed)
 
 
 def _amount(name: str, words: str, unit: str | None = None) -> Column:
