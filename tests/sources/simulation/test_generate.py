@@ -16,7 +16,8 @@ from pipelines.settings import Settings
 from pipelines.sources.churn import LAYOUTS
 from pipelines.sources.ingest import ingest
 from pipelines.sources.simulation.churn import generate
-from pipelines.sources.simulation.churn.dirt import CONFLICT, DEFECTS
+from pipelines.sources.simulation.churn.dirt import DEFECTS
+from pipelines.sources.simulation.dirt import CONFLICT
 
 TABLES = [layout.table.name for layout in LAYOUTS]
 #: Half a year is enough where no rates are looked at.

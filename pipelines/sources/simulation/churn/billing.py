@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.sources.churn import INVOICE_STATUSES
-from pipelines.sources.simulation.churn.calendar import DAY_US, Ints
 from pipelines.sources.simulation.churn.engagement import State
-from pipelines.sources.simulation.churn.identifiers import identifiers
 from pipelines.sources.simulation.churn.population import Population
 from pipelines.sources.simulation.churn.simulate import Trajectory
+from pipelines.sources.simulation.days import DAY_US, Ints
+from pipelines.sources.simulation.identifiers import identifiers
 
 _HOUR = 3_600_000_000
 _CODE = {status: code for code, status in enumerate(INVOICE_STATUSES)}

@@ -1,17 +1,11 @@
-"""Days, months and the seasons of business. A *day* is an integer: days since 1970-01-01."""
+"""Months and the seasons of business."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from pipelines.sources.simulation.days import Floats, Ints, to_date
 
-_EPOCH = date(1970, 1, 1)
-DAY_US = 86_400_000_000
 #: A day after every simulation: "not planned".
 NEVER = 10_000_000
 
@@ -22,16 +16,6 @@ COUNTRIES = ("FR", "DE", "GB", "ES", "IT", "NL", "BE", "PL", "SE", "US")
 COUNTRY_SHARE = np.array([0.26, 0.19, 0.14, 0.09, 0.08, 0.07, 0.05, 0.04, 0.03, 0.05])
 #: Share of normal use that remains in the middle of August.
 AUGUST = np.array([0.68, 0.84, 0.87, 0.66, 0.60, 0.84, 0.78, 0.87, 0.85, 0.95])
-
-
-def to_day(value: date) -> int:
-    """Days since 1970-01-01."""
-    return (value - _EPOCH).days
-
-
-def to_date(day: int) -> date:
-    """Inverse of :func:`to_day`."""
-    return _EPOCH + timedelta(days=int(day))
 
 
 def monday_of(day: int) -> int:

@@ -7,19 +7,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.sources.churn import BILLING_PERIODS, PLAN_TIERS
-from pipelines.sources.simulation.churn.calendar import (
-    DAY_US,
-    NEVER,
-    Floats,
-    Ints,
-    add_months,
-    clip_to_28,
-    year_end_pressure,
-)
+from pipelines.sources.simulation.churn.calendar import NEVER, add_months, clip_to_28, year_end_pressure
 from pipelines.sources.simulation.churn.engagement import Latents, State
-from pipelines.sources.simulation.churn.identifiers import identifiers
 from pipelines.sources.simulation.churn.population import Population
 from pipelines.sources.simulation.churn.rates import RATES
+from pipelines.sources.simulation.days import DAY_US, Floats, Ints
+from pipelines.sources.simulation.identifiers import identifiers
 
 _PRICE = np.array([19.0, 34.0, 55.0])
 _OPEN, _IN_TIME, _LATE, _REFUSED = range(4)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -17,17 +16,20 @@ import pyarrow.compute as pc
 from pipelines.errors import ConfigError
 from pipelines.sources.churn import ACCOUNTS, INVOICES, LAYOUTS, SUBSCRIPTIONS, SUPPORT_TICKETS, USAGE_EVENTS
 from pipelines.sources.simulation.churn.billing import invoices_table
-from pipelines.sources.simulation.churn.calendar import DAY_US, Ints, monday_of, to_date, to_day
+from pipelines.sources.simulation.churn.calendar import monday_of
 from pipelines.sources.simulation.churn.contracts import subscriptions_table
-from pipelines.sources.simulation.churn.dirt import Planted, dirty_rows
-from pipelines.sources.simulation.churn.identifiers import identifiers
+from pipelines.sources.simulation.churn.dirt import dirty_rows
 from pipelines.sources.simulation.churn.population import Population, accounts_table, draw_population
 from pipelines.sources.simulation.churn.rates import RATES
 from pipelines.sources.simulation.churn.simulate import Trajectory, simulate
 from pipelines.sources.simulation.churn.support import draw_incidents, tickets_table
 from pipelines.sources.simulation.churn.truth import CHURN_RISK, true_risk, truth_days
 from pipelines.sources.simulation.churn.usage import usage_months
-from pipelines.sources.simulation.churn.write import TableFile, delivered_schema, write_encoded
+from pipelines.sources.simulation.days import DAY_US, Ints, to_date, to_day
+from pipelines.sources.simulation.dirt import Planted
+from pipelines.sources.simulation.folder import PARAMETERS, replacing
+from pipelines.sources.simulation.identifiers import identifiers
+from pipelines.sources.simulation.write import TableFile, delivered_schema, write_encoded
 
 DEFAULT_START = date(2023, 1, 2)
 #: 157 weeks later; a Monday, the first day that can be scored with all of the data.
@@ -37,7 +39,6 @@ DEFAULT_END = date(2026, 1, 5)
 #: of the data, so not a parameter.
 BLOCK_ACCOUNTS = 15_000
 _NUMBERS_PER_BLOCK = 1_000_000
-_PARAMETERS = "truth/parameters.json"
 #: Streams of random numbers of a block; a stream per concern keeps the others unchanged.
 _POPULATION, _LIFE, _PROFILE, _USAGE, _BILLING, _DIRT = range(6)
 
@@ -92,7 +93,7 @@ def generate(
     end
         Moment of extraction, 00:00 UTC of this day: rows known later are not delivered.
     dirty_share
-        Bad rows per clean row (see :mod:`~pipelines.sources.simulation.churn.dirt`); 0 for none.
+        Bad rows per clean row (see :mod:`pipelines.sources.simulation.dirt`); 0 for none.
     progress
         Called with what is being done and the share done, 0 to 1.
 
@@ -109,17 +110,9 @@ def generate(
         raise ConfigError(f"dirty_share must be in [0, 0.1], got {dirty_share}")
     if (end - start).days < 60:
         raise ConfigError(f"end must be at least 60 days after start, got {start} and {end}")
-    if to.exists() and any(to.iterdir()) and not (to / _PARAMETERS).exists():
-        raise ConfigError(f"{to} is not empty and holds no earlier delivery; choose another folder")
-
-    aside = to.with_name(to.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    (aside / "usage_events").mkdir(parents=True)
-    (aside / "truth").mkdir()
-    report = _Delivery(accounts, seed, aside, start, end, dirty_share, progress or _silent).write()
-    shutil.rmtree(to, ignore_errors=True)
-    aside.rename(to)
-    return report
+    with replacing(to) as aside:
+        (aside / "usage_events").mkdir()
+        return _Delivery(accounts, seed, aside, start, end, dirty_share, progress or _silent).write()
 
 
 def _silent(message: str, share: float) -> None:
@@ -186,7 +179,7 @@ class _Delivery:
             "dirty_share": self.dirty_share,
             "rates": asdict(RATES),
         }
-        (self.to / _PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
+        (self.to / PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
         self.progress("done", 1.0)
         return report
 

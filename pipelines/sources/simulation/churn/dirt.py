@@ -1,45 +1,19 @@
-"""Rows that break the contract, planted so that quarantine has something to show.
-
-They come on top of the clean rows and never replace one: taking them out gives the clean set. Each
-breaks one rule only, and its key is otherwise unused except where the defect is the repeated key.
-"""
+"""Ways in which the churn tables break their contract, see :mod:`pipelines.sources.simulation.dirt`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.schemas import Table
-from pipelines.sources.simulation.churn.calendar import DAY_US
-from pipelines.sources.simulation.churn.identifiers import identifiers
+from pipelines.sources.simulation.days import DAY_US
+from pipelines.sources.simulation.dirt import CONFLICT, Defect, plant, put
+from pipelines.sources.simulation.identifiers import identifiers
 
-#: Rows planted: ``{table: {defect: rows}}``.
-Planted = dict[str, dict[str, int]]
-
-CONFLICT = "conflicting_duplicate"
 _UNUSED = 990_000_000_000
-
-
-@dataclass(frozen=True)
-class Defect:
-    """One way to break the contract: put ``value`` into ``column`` of a row that suits.
-
-    Attributes
-    ----------
-    suits
-        Condition on the clean rows, such that the value breaks one rule and not two.
-    """
-
-    name: str
-    column: str
-    value: object
-    suits: Callable[[], pc.Expression] | None = None
-
-
 _UNKNOWN = Defect("unknown_account", "account_id", "AC-000000000")
 _MISSING = Defect("missing_account_id", "account_id", None)
 
@@ -89,20 +63,14 @@ def dirty_rows(
     start
         First delivered day; the product was not used on the days before.
     """
-    defects = DEFECTS[table.name]
-    each = max(1, rows // len(defects)) if rows > 0 else 0
-    for position, defect in enumerate(defects):
-        models = clean if defect.suits is None else clean.filter(defect.suits())
-        if defect.name != CONFLICT and table.name == "usage_events":
-            models = _one_per_account(models)
-        count = min(each, len(models))
-        if count == 0:
-            continue
-        sample = models.take(pa.array(np.sort(rng.choice(len(models), count, replace=False))))
-        if defect.name != CONFLICT:
-            sample = _unused_key(table, sample, position, start)
-        field = sample.schema.field(defect.column).with_nullable(True)
-        yield defect.name, _put(sample, field, pa.array([defect.value] * count, type=field.type))
+    yield from plant(
+        rng,
+        DEFECTS[table.name],
+        clean,
+        rows=rows,
+        unused_key=lambda sample, position: _unused_key(table, sample, position, start),
+        models=_one_per_account if table.name == "usage_events" else lambda every: every,
+    )
 
 
 def _one_per_account(rows: pa.Table) -> pa.Table:
@@ -117,13 +85,9 @@ def _unused_key(table: Table, rows: pa.Table, position: int, start: int) -> pa.T
         day = start - 1 - position
         used_on = pa.array(np.full(n, day).astype("datetime64[D]"))
         known = pa.array(np.full(n, (day + 1) * DAY_US).astype("datetime64[us]"))
-        return _put(_put(rows, rows.schema.field("used_on"), used_on), rows.schema.field("known_at"), known)
+        return put(put(rows, rows.schema.field("used_on"), used_on), rows.schema.field("known_at"), known)
     if table.name == "accounts":
         known_us = rows["known_at"].to_numpy().astype("datetime64[us]").astype(np.int64) + 1 + position
-        return _put(rows, rows.schema.field("known_at"), pa.array(known_us.astype("datetime64[us]")))
+        return put(rows, rows.schema.field("known_at"), pa.array(known_us.astype("datetime64[us]")))
     number = _UNUSED + position * 1_000_000 + np.arange(n, dtype=np.int64)
-    return _put(rows, rows.schema.field(table.key[0]), identifiers("X", number, 12))
-
-
-def _put(rows: pa.Table, field: pa.Field, values: pa.Array) -> pa.Table:
-    return rows.set_column(rows.schema.get_field_index(field.name), field, values)
+    return put(rows, rows.schema.field(table.key[0]), identifiers("X", number, 12))

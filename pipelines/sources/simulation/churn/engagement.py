@@ -7,9 +7,9 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.sources.simulation.churn.calendar import Floats, Ints
 from pipelines.sources.simulation.churn.population import Population
 from pipelines.sources.simulation.churn.rates import RATES
+from pipelines.sources.simulation.days import Floats, Ints
 
 
 class State(IntEnum):

@@ -8,17 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.sources.simulation.churn.calendar import (
-    COUNTRIES,
-    COUNTRY_SHARE,
-    DAY_US,
-    Floats,
-    Ints,
-    add_months,
-    clip_to_28,
-)
+from pipelines.sources.simulation.churn.calendar import COUNTRIES, COUNTRY_SHARE, add_months, clip_to_28
 from pipelines.sources.simulation.churn.names import company_names
 from pipelines.sources.simulation.churn.rates import RATES
+from pipelines.sources.simulation.days import DAY_US, Floats, Ints
 
 SECTORS = (
     "retail", "manufacturing", "professional_services", "hospitality", "healthcare",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.sources.simulation.churn.calendar import to_date
 from pipelines.sources.simulation.churn.contracts import Contracts
 from pipelines.sources.simulation.churn.engagement import Latents
 from pipelines.sources.simulation.churn.population import Population
 from pipelines.sources.simulation.churn.support import Support
+from pipelines.sources.simulation.days import to_date
 
 Arrays = dict[str, NDArray[np.generic]]
 

@@ -7,10 +7,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.sources.churn import TICKET_KINDS, TICKET_PRIORITIES, TICKET_STATUSES
-from pipelines.sources.simulation.churn.calendar import DAY_US, Floats, Ints
 from pipelines.sources.simulation.churn.engagement import Latents, State
-from pipelines.sources.simulation.churn.identifiers import identifiers
 from pipelines.sources.simulation.churn.rates import RATES
+from pipelines.sources.simulation.days import DAY_US, Floats, Ints
+from pipelines.sources.simulation.identifiers import identifiers
 
 _HOUR = 3_600_000_000
 _KIND = {

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.schemas import Column, DType, Table
-from pipelines.sources.simulation.churn.calendar import DAY_US, Floats, Ints, month_starts
+from pipelines.sources.simulation.churn.calendar import month_starts
 from pipelines.sources.simulation.churn.contracts import (
     DELAY,
     LEAD_ANNUAL,
@@ -27,6 +27,7 @@ from pipelines.sources.simulation.churn.engagement import State, transitions
 from pipelines.sources.simulation.churn.population import Population
 from pipelines.sources.simulation.churn.rates import RATES
 from pipelines.sources.simulation.churn.simulate import Trajectory
+from pipelines.sources.simulation.days import DAY_US, Floats, Ints
 
 HORIZON_DAYS = 30
 #: Share of the risk that a contact takes away from a persuadable account, by state.

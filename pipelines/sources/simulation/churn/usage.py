@@ -9,10 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.sources.churn import PRODUCT_FEATURES
-from pipelines.sources.simulation.churn.calendar import DAY_US, Ints, season
+from pipelines.sources.simulation.churn.calendar import season
 from pipelines.sources.simulation.churn.engagement import State
 from pipelines.sources.simulation.churn.population import Population
 from pipelines.sources.simulation.churn.simulate import Trajectory
+from pipelines.sources.simulation.days import DAY_US, Ints
 
 _LATE_SHARE = 0.01
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.sources.simulation.churn.calendar import Ints
+from pipelines.sources.simulation.days import Ints
 
 
 def identifiers(prefix: str, numbers: Ints, width: int) -> pa.Array:
