@@ -131,6 +131,26 @@ def read_contract(properties: Path, model: str, *, docs: Mapping[str, str] | Non
     return parse_contract(content, model, docs=docs or {}, where=properties.name)
 
 
+def find_contract(folder: Path, model: str, *, docs: Mapping[str, str] | None = None) -> Contract:
+    """Read the contract of a model from whichever properties file of a folder declares it.
+
+    Raises
+    ------
+    ValueError
+        No file of the folder does, or see :func:`read_contract`.
+    """
+    declared: list[str] = []
+    for properties in sorted(folder.glob("_*.yml")):
+        content = yaml.safe_load(properties.read_text())
+        names = [entry["name"] for entry in content.get("models", [])]
+        if model in names:
+            return parse_contract(content, model, docs=docs or {}, where=properties.name)
+        declared += names
+    raise ValueError(
+        f"a properties file in {folder} must declare model {model!r}, they have {sorted(declared)}"
+    )
+
+
 def parse_contract(
     content: Mapping[str, Any], model: str, *, docs: Mapping[str, str], where: str = "properties"
 ) -> Contract:

@@ -39,3 +39,17 @@ def matured_mondays(as_of: date, *, weeks: int, horizon_days: int) -> list[date]
     newest = as_of - timedelta(days=horizon_days + 1)
     newest -= timedelta(days=(newest.weekday() - MONDAY) % 7)
     return [newest - timedelta(weeks=week) for week in range(weeks)][::-1]
+
+
+def past_origins(as_of: date, *, origins: int, spacing_days: int, horizon_days: int) -> list[date]:
+    """Newest ``origins`` days before ``as_of``, ``spacing_days`` apart, whose forecast days are all over.
+
+    The forecast of day D covers ``D .. D + horizon_days``, which is over when ``D + horizon_days < as_of``.
+
+    Returns
+    -------
+    list of date
+        Oldest first.
+    """
+    newest = as_of - timedelta(days=horizon_days + 1)
+    return [newest - timedelta(days=spacing_days * index) for index in range(origins)][::-1]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-
-from features.contracts import Contract, read_contract, read_docs
+from features.contracts import Contract
+from pipelines.io.marts import mart_contract
 from pipelines.settings import Settings
 from pipelines.sources.churn import ACCOUNTS, LAYOUTS
 from pipelines.sources.landed import landed_table
@@ -22,20 +20,14 @@ ACCOUNTS_TABLE = landed_table(USECASE, ACCOUNTS)
 
 def features_contract(settings: Settings) -> Contract:
     """Contract of ``ml_churn_features``, the lake table ``features/churn``."""
-    return _contract(settings.dbt_project, "ml", "ml_churn_features")
+    return mart_contract(settings.dbt_project, "ml", "ml_churn_features")
 
 
 def labels_contract(settings: Settings) -> Contract:
     """Contract of ``ml_churn_labels``, the lake table ``features/churn_labels``."""
-    return _contract(settings.dbt_project, "ml", "ml_churn_labels")
+    return mart_contract(settings.dbt_project, "ml", "ml_churn_labels")
 
 
 def exports_contract(settings: Settings) -> Contract:
     """Contract of ``exp_salesforce__churn_scores``, the outbound rows."""
-    return _contract(settings.dbt_project, "exports", "exp_salesforce__churn_scores")
-
-
-@cache
-def _contract(project: Path, mart: str, model: str) -> Contract:
-    models = project / "models"
-    return read_contract(models / "marts" / mart / f"_{mart}__models.yml", model, docs=read_docs(models))
+    return mart_contract(settings.dbt_project, "exports", "exp_salesforce__churn_scores")

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
-from features.contracts import Contract
 from features.spine import matured_mondays, monthly_snapshots
 from pipelines.churn.contracts import RAW_TABLES, features_contract, labels_contract
 from pipelines.churn.params import ChurnParams
-from pipelines.io.dbt import DbtRun, project_hash, run_dbt
+from pipelines.io.dbt import project_hash, run_dbt
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
+from pipelines.io.marts import mart_rows, published_days, slowest
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
 
 #: Past score days whose labels are (re)built with every run; several, so that a missed week heals.
 MATURED_WEEKS = 2
-
-#: Slowest nodes named in the record.
-_SLOWEST = 5
 
 
 def run(
@@ -69,7 +66,7 @@ def run(
     params = params or ChurnParams.load_default()
     lake = Lake.of(settings)
     features, labels = features_contract(settings), labels_contract(settings)
-    if only_if_missing and _is_published(lake, features, as_of):
+    if only_if_missing and as_of in published_days(lake, features):
         log.info("features of %s are published already", as_of)
         return {"as_of": as_of.isoformat(), "published": False}
 
@@ -94,14 +91,14 @@ def run(
     metadata = {"source_versions": dict(built.versions), "code_hash": code}
     published = lake.replace_partitions(
         features.table,
-        _rows(built, features, "ml.ml_churn_features", feature_days),
+        mart_rows(built, features, "ml.ml_churn_features", feature_days),
         "as_of",
         feature_days,
         metadata=metadata,
     )
     labelled = lake.replace_partitions(
         labels.table,
-        _rows(built, labels, "ml.ml_churn_labels", label_days),
+        mart_rows(built, labels, "ml.ml_churn_labels", label_days),
         "as_of",
         label_days,
         metadata=metadata,
@@ -121,23 +118,5 @@ def run(
         "features_hash": content_hash(today, sort_by=features.table.key),
         "code_hash": code,
         "seconds_dbt": round(built.seconds, 2),
-        "slowest": _slowest(built),
+        "slowest": slowest(built),
     }
-
-
-def _is_published(lake: Lake, contract: Contract, as_of: date) -> bool:
-    name = contract.table.name
-    return lake.exists(name) and lake.dataset(name).count_rows(filter=pa_dataset.field("as_of") == as_of) > 0
-
-
-def _rows(built: DbtRun, contract: Contract, relation: str, days: Sequence[date]) -> pa.RecordBatchReader:
-    """Rows of some days in the order of the key, so that equal contents make equal files."""
-    listed = ", ".join(f"date '{day}'" for day in days)
-    columns = ", ".join(contract.table.column_names)
-    order = ", ".join(contract.table.key)
-    return built.stream(f"select {columns} from {relation} where as_of in ({listed}) order by {order}")
-
-
-def _slowest(built: DbtRun) -> dict[str, float]:
-    nodes = sorted(built.nodes, key=lambda node: -node.seconds)[:_SLOWEST]
-    return {node.name.rpartition(".")[2]: round(node.seconds, 2) for node in nodes}

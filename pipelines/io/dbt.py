@@ -2,7 +2,8 @@
 
 Every run has a folder of its own under ``<var>/runs``, so two runs never share a database, a target
 folder or a log. Models read ``raw.*`` and the like as views over the Parquet files that made up the
-pinned versions, and the days to compute from ``run.as_of_dates``.
+pinned versions, the days to compute from ``run.as_of_dates`` and numbers that the use case's parameters set
+from ``run.parameters``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sysconfig
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -29,6 +30,7 @@ import pyarrow as pa
 from features.schemas import Table
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Lake
+from pipelines.io.scratch import fill
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -80,12 +82,12 @@ class DbtRun:
 
     def read(self, query: str) -> pa.Table:
         """Run a query over the run's models and return the whole result."""
-        with duckdb.connect(str(self.database), read_only=True) as con:
+        with self._connect() as con:
             return con.sql(query).to_arrow_table()
 
     def stream(self, query: str) -> pa.RecordBatchReader:
         """Run a query over the run's models and return batches; the reader keeps the database open."""
-        con = duckdb.connect(str(self.database), read_only=True)
+        con = self._connect()
         schema = con.sql(query).limit(0).to_arrow_table().schema
         reader = con.sql(query).to_arrow_reader(BATCH_ROWS)
 
@@ -94,6 +96,17 @@ class DbtRun:
                 yield from reader
 
         return pa.RecordBatchReader.from_batches(schema, batches())
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        """Open the database with the bounds that dbt had: what is sorted beyond them goes to disk."""
+        return duckdb.connect(
+            str(self.database),
+            read_only=True,
+            config={
+                "memory_limit": os.environ.get("MILLRACE_DBT_MEMORY_LIMIT", "2GB"),
+                "threads": os.environ.get("MILLRACE_DBT_DUCKDB_THREADS", "2"),
+            },
+        )
 
     def discard(self) -> None:
         """Remove what is large; the log and the timings stay."""
@@ -112,7 +125,9 @@ def run_dbt(
     as_of_dates: Sequence[date],
     label_dates: Sequence[date] = (),
     known_before: date | None = None,
+    parameters: Mapping[str, float] | None = None,
     pins: Mapping[str, int] | None = None,
+    may_be_absent: Collection[str] = (),
     threads: int = 2,
     unit_tests: bool = False,
 ) -> DbtRun:
@@ -132,8 +147,13 @@ def run_dbt(
         Further days of which only labels are wanted.
     known_before
         Labels use only what was known before this day; the newest of ``as_of_dates`` by default.
+    parameters
+        Numbers that models read from ``run.parameters``. They are data and not dbt vars, whose change
+        would cost a full parse.
     pins
         Versions to read, by table; the newest of the others.
+    may_be_absent
+        Names of tables that are empty where the lake has none.
     unit_tests
         Also run dbt's unit tests. They guard the SQL against its authors, not a run's data.
 
@@ -151,7 +171,15 @@ def run_dbt(
         (day, known_before or max(as_of_dates), day in as_of_dates)
         for day in sorted({*as_of_dates, *label_dates})
     ]
-    versions = _sources(folder / DATABASE, Lake.of(settings), tables, spine, pins or {})
+    versions = fill(
+        folder / DATABASE,
+        Lake.of(settings),
+        tables,
+        spine=spine,
+        parameters=parameters or {},
+        pins=pins or {},
+        may_be_absent=may_be_absent,
+    )
     command = [
         "build",
         "--select",
@@ -221,54 +249,6 @@ def write_docs(settings: Settings, to: Path) -> Path:
         shutil.copy(folder / "target" / "static_index.html", page)
     stamp.write_text(made_from)
     return page
-
-
-def _sources(
-    database: Path,
-    lake: Lake,
-    tables: Sequence[Table],
-    spine: Sequence[tuple[date, date, bool]],
-    pins: Mapping[str, int],
-) -> dict[str, int]:
-    unknown = sorted(set(pins) - {table.name for table in tables})
-    if unknown:
-        raise ConfigError(f"pins must name tables that are read, got {unknown}")
-    versions = {table.name: pins.get(table.name, lake.version(table.name)) for table in tables}
-    with duckdb.connect(str(database)) as con:
-        for table in tables:
-            schema, _, name = table.name.partition("/")
-            con.execute(f'create schema if not exists "{schema}"')
-            con.execute(f'create view "{schema}"."{name}" as {_scan(lake, table, versions[table.name])}')
-        con.execute("create schema run")
-        con.execute("create table run.as_of_dates (as_of date, known_before date, wants_features boolean)")
-        con.executemany("insert into run.as_of_dates values (?, ?, ?)", spine)
-    return versions
-
-
-def _scan(lake: Lake, table: Table, version: int) -> str:
-    """Query over the files of a version; partition columns are read from the folder names."""
-    # Delta names local files as URLs do: a blank in a folder's name comes as %20.
-    files = lake.files(table.name, version)
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
-    if not files:
-        nothing = ", ".join(f'cast(null as {_SQL_TYPES[c.dtype]}) as "{c.name}"' for c in table.columns)
-        return f"select {nothing} where false"
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    options = ""
-    if table.partition_by:
-        types = ", ".join(f"'{name}': {_SQL_TYPES[table.column(name).dtype]}" for name in table.partition_by)
-        options = f", hive_partitioning = true, hive_types = {{{types}}}"
-    return f"select {columns} from read_parquet([{listed}]{options})"
-
-
-_SQL_TYPES = {
-    "string": "varchar",
-    "integer": "bigint",
-    "number": "double",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp": "timestamp",
-}
 
 
 def _dbt(

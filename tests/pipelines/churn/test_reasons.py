@@ -16,7 +16,7 @@ from pipelines.churn.reasons import MAX_LENGTH, word_reasons
 
 DBT = Path(__file__).parents[3] / "dbt_project" / "models"
 THEMES = read_contract(
-    DBT / "marts" / "ml" / "_ml__models.yml", "ml_churn_features", docs=read_docs(DBT)
+    DBT / "marts" / "ml" / "_ml_churn__models.yml", "ml_churn_features", docs=read_docs(DBT)
 ).themes
 
 #: Trends that the models see relative to the day's median; sentences tell the plain ones.

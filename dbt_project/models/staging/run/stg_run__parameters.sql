@@ -1,0 +1,5 @@
+select
+    name,
+    cast(value as double) as value
+
+from {{ source('run', 'parameters') }}

@@ -1,0 +1,46 @@
+"""Marts of the dbt project: their contracts, and the way from a run's database into the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+
+from features.contracts import Contract, find_contract, read_docs
+from pipelines.io.dbt import DbtRun
+from pipelines.io.lake import Lake
+
+#: Slowest nodes named in the record of a step.
+_SLOWEST = 5
+
+
+@cache
+def mart_contract(project: Path, mart: str, model: str) -> Contract:
+    """Contract of a model under ``models/marts/<mart>``, from whichever properties file declares it."""
+    models = project / "models"
+    return find_contract(models / "marts" / mart, model, docs=read_docs(models))
+
+
+def mart_rows(built: DbtRun, contract: Contract, relation: str, days: Sequence[date]) -> pa.RecordBatchReader:
+    """Rows of some days in the order of the key, so that equal contents make equal files."""
+    listed = ", ".join(f"date '{day}'" for day in days)
+    columns = ", ".join(contract.table.column_names)
+    order = ", ".join(contract.table.key)
+    return built.stream(f"select {columns} from {relation} where as_of in ({listed}) order by {order}")
+
+
+def published_days(lake: Lake, contract: Contract) -> set[date]:
+    """Days of which the mart's lake table holds a partition."""
+    name = contract.table.name
+    if not lake.exists(name):
+        return set()
+    return {date.fromisoformat(values["as_of"]) for values in lake.open(name).partitions()}
+
+
+def slowest(built: DbtRun) -> dict[str, float]:
+    """Seconds of the slowest nodes, by name."""
+    nodes = sorted(built.nodes, key=lambda node: -node.seconds)[:_SLOWEST]
+    return {node.name.rpartition(".")[2]: round(node.seconds, 2) for node in nodes}

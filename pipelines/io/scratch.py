@@ -1,0 +1,94 @@
+"""The scratch database of a dbt run: views on pinned Delta files, and what the run was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from features.schemas import Table
+from pipelines.errors import ConfigError
+from pipelines.io.lake import Lake
+
+_SQL_TYPES = {
+    "string": "varchar",
+    "integer": "bigint",
+    "number": "double",
+    "boolean": "boolean",
+    "date": "date",
+    "timestamp": "timestamp",
+}
+
+
+def fill(
+    database: Path,
+    lake: Lake,
+    tables: Sequence[Table],
+    *,
+    spine: Sequence[tuple[date, date, bool]],
+    parameters: Mapping[str, float],
+    pins: Mapping[str, int],
+    may_be_absent: Collection[str] = (),
+) -> dict[str, int]:
+    """Create the sources of a run in a new database.
+
+    Parameters
+    ----------
+    tables
+        Lake tables; ``raw/churn_accounts`` becomes the view ``raw.churn_accounts``.
+    spine
+        Rows of ``run.as_of_dates``: day, last day of the knowledge of labels, whether features are wanted.
+    parameters
+        Rows of ``run.parameters``.
+    pins
+        Versions to read, by table; the newest of the others.
+    may_be_absent
+        Names of tables that are empty where the lake has none: the company does not have such data.
+
+    Returns
+    -------
+    dict
+        Version read of each table that there is.
+
+    Raises
+    ------
+    ConfigError
+        ``pins`` names a table that is not read.
+    DataContractError
+        A table or version is missing.
+    """
+    unknown = sorted(set(pins) - {table.name for table in tables})
+    if unknown:
+        raise ConfigError(f"pins must name tables that are read, got {unknown}")
+    absent = {name for name in may_be_absent if name not in pins and not lake.exists(name)}
+    present = [table for table in tables if table.name not in absent]
+    versions = {table.name: pins.get(table.name, lake.version(table.name)) for table in present}
+    with duckdb.connect(str(database)) as con:
+        for table in tables:
+            schema, _, name = table.name.partition("/")
+            files = lake.files(table.name, versions[table.name]) if table.name in versions else []
+            con.execute(f'create schema if not exists "{schema}"')
+            con.execute(f'create view "{schema}"."{name}" as {_scan(table, files)}')
+        con.execute("create schema run")
+        con.execute("create table run.as_of_dates (as_of date, known_before date, wants_features boolean)")
+        con.executemany("insert into run.as_of_dates values (?, ?, ?)", spine)
+        con.execute("create table run.parameters (name varchar, value double)")
+        for item in parameters.items():
+            con.execute("insert into run.parameters values (?, ?)", item)
+    return versions
+
+
+def _scan(table: Table, files: Sequence[str]) -> str:
+    """Query over files; partition columns are read from the folder names."""
+    columns = ", ".join(f'"{column.name}"' for column in table.columns)
+    if not files:
+        nothing = ", ".join(f'cast(null as {_SQL_TYPES[c.dtype]}) as "{c.name}"' for c in table.columns)
+        return f"select {nothing} where false"
+    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    options = ""
+    if table.partition_by:
+        types = ", ".join(f"'{name}': {_SQL_TYPES[table.column(name).dtype]}" for name in table.partition_by)
+        options = f", hive_partitioning = true, hive_types = {{{types}}}"
+    return f"select {columns} from read_parquet([{listed}]{options})"
