@@ -29,6 +29,13 @@ ONE_THREAD = dict.fromkeys(
     "1",
 )
 
+#: Column of a row's place in the exchanged table, and in its group's result: Spark keeps neither.
+PLACE = "_place"
+#: Column of the group of a row of the result.
+GROUP = "_group"
+#: A line of the Spark job's output with this start tells how many groups are done.
+PROGRESS = "GROUPS DONE"
+
 
 class EngineError(MillraceError):
     """The engine itself failed: it does not start, or the function raised on a group."""
