@@ -76,7 +76,12 @@ class Backtest:
 
 
 def compete(
-    backtest: Backtest, *, tolerance: float, max_seconds: float, horizons: Sequence[int] | None = None
+    backtest: Backtest,
+    *,
+    tolerance: float,
+    max_seconds: float,
+    horizons: Sequence[int] | None = None,
+    averages: bool = True,
 ) -> tuple[dict[str, Champion], pd.DataFrame]:
     """Choose the champion of every cell.
 
@@ -88,6 +93,8 @@ def compete(
         Models that cost more per series cannot be champion; they stay in the table.
     horizons
         Horizons of the table, counted from 1; all by default.
+    averages
+        Whether the mean of a cell's two best models competes, too.
 
     Returns
     -------
@@ -108,7 +115,7 @@ def compete(
         }
         seconds = {name: backtest.seconds[name] for name in taking_part}
         tables = {name: _errors(backtest, rows, values, horizons) for name, values in taking_part.items()}
-        pair = _best_two(tables, seconds, max_seconds)
+        pair = _best_two(tables, seconds, max_seconds) if averages else None
         if pair:
             tables[AVERAGE] = _errors(
                 backtest, rows, (taking_part[pair[0]] + taking_part[pair[1]]) / 2, horizons

@@ -19,7 +19,7 @@ from pipelines.churn.dataset import model_features, model_frame, read_scope
 from pipelines.churn.params import ChurnParams, RiskLevelParams
 from pipelines.churn.reasons import word_reasons
 from pipelines.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, RISK_LEVELS, SCORES
-from pipelines.errors import ConfigError, ModelGateError
+from pipelines.errors import ConfigError
 from pipelines.io.audit import Audit
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
@@ -55,7 +55,7 @@ def run(
     """
     settings, params = settings or Settings.load(), params or ChurnParams.load_default()
     lake, registry = Lake.of(settings), Registry(settings, USECASE)
-    version = _version(registry, alias)
+    version = registry.serving(alias)
     model = registry.load(version)
     inside, outside = read_scope(lake, as_of)
     themes = model_features(model, inside, features_contract(settings))
@@ -85,17 +85,6 @@ def risk_levels(score: NDArray[np.float64], bounds: RiskLevelParams) -> NDArray[
     """Band of each score; a bound belongs to the band above it."""
     edges = [bounds.medium, bounds.high, bounds.critical]
     return np.array(RISK_LEVELS, dtype=object)[np.searchsorted(edges, score, side="right")]
-
-
-def _version(registry: Registry, alias: str) -> ModelVersion:
-    version = registry.aliased(alias)
-    if version is None:
-        raise ModelGateError(
-            f"no model of {registry.usecase} carries the alias {alias!r}: run `millrace train "
-            f"{registry.usecase}`, read the verdict in ops/promotions, and score with `--alias challenger` "
-            "only to look at a model that the gate refused"
-        )
-    return version
 
 
 def _scores(

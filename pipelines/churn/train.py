@@ -6,7 +6,6 @@ sees, not a refit on newer months that nobody measured.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -34,6 +33,7 @@ from pipelines.churn.dataset import SEGMENTS, Training, model_features, model_fr
 from pipelines.churn.model_card import model_card
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import VALIDATION
+from pipelines.io.fingerprint import code_fingerprint
 from pipelines.io.lake import Lake
 from pipelines.io.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, code_version
 from pipelines.monitoring.reference import store_reference
@@ -92,7 +92,7 @@ def run(
         as_of, months=params.snapshots.months, horizon_days=params.snapshots.horizon_days
     )
     training = read_training(lake, settings, snapshots)
-    fingerprint = _fingerprint(as_of, settings, params, training)
+    fingerprint = code_fingerprint(settings.home, _CODE, str(as_of), params.fingerprint, training.fingerprint)
     version = registry.aliased(CHALLENGER)
     if version is not None and version.tags.get("fingerprint") == fingerprint:
         return {"model_version": version.label, "reused": True, "run_id": version.run_id}
@@ -270,12 +270,3 @@ def _log(
     )
     mlflow.log_text(card, "model_card.md")
     registry.client.update_model_version(version.name, version.version, description=card[:5000])
-
-
-def _fingerprint(as_of: date, settings: Settings, params: ChurnParams, training: Training) -> str:
-    digest = hashlib.sha256(f"{as_of}|{params.fingerprint}|{training.fingerprint}".encode())
-    for folder in _CODE:
-        for path in sorted((settings.home / folder).rglob("*")):
-            if path.suffix in {".py", ".sql", ".yml"}:
-                digest.update(path.relative_to(settings.home).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -37,6 +37,10 @@ CALENDAR_FACTS = (
 _DAY = np.timedelta64(1, "D")
 
 
+#: Facts of a product's days ahead beside discount and price, as columns of the table of days ahead.
+AHEAD_FACTS = ("promo_day", "promo_days_left", "days_since_promo", "category_promos")
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Everything known at ``as_of`` of the series to forecast.
@@ -44,7 +48,8 @@ class Dataset:
     Attributes
     ----------
     panel
-        History up to yesterday and the days ahead, one row per series of ``profile``.
+        History up to yesterday, one row per series of ``profile``; of the days ahead only the dates, see
+        :func:`open_origin`.
     profile
         ``features/demand_profile`` of the day, ordered by store and product.
     versions
@@ -54,6 +59,25 @@ class Dataset:
     panel: Panel
     profile: pd.DataFrame
     versions: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A day from which is forecast, today or a past one.
+
+    Attributes
+    ----------
+    day
+        The origin.
+    panel
+        What was known at its start: history, and facts of the days ahead.
+    ahead
+        Further facts of the products' days ahead by name, shape (n, H).
+    """
+
+    day: np.datetime64
+    panel: Panel
+    ahead: dict[str, NDArray[Any]]
 
 
 class Places:
@@ -126,12 +150,11 @@ def read_dataset(lake: Lake, as_of: date, *, horizon_days: int, history_days: in
     )
     _fill_history(lake, panel, places, as_of, versions[PANEL])
     _fill_calendar(lake, panel, places, as_of, versions[CALENDAR])
-    _fill_ahead(lake, panel, places, as_of, versions[AHEAD])
     return Dataset(panel, profile, versions)
 
 
-def at_origin(lake: Lake, data: Dataset, origin: date, *, horizon_days: int) -> Panel:
-    """Panel as it stood at the start of a past day, with what was known then of the days ahead.
+def open_origin(lake: Lake, data: Dataset, origin: date, *, horizon_days: int) -> Origin:
+    """Stand at the start of a day: what was reported by then, and what was known of the days ahead.
 
     Raises
     ------
@@ -145,11 +168,12 @@ def at_origin(lake: Lake, data: Dataset, origin: date, *, horizon_days: int) -> 
         price=past.price.copy(),
         calendar={name: values.copy() for name, values in past.calendar.items()},
     )
+    # What is known today of those days was not known then.
     past.promo[:, past.n_history :] = 0
+    past.price[:, past.n_history :] = np.nan
     places = Places(data.profile, past.days[0], len(past.days))
     _fill_calendar(lake, past, places, origin, data.versions[CALENDAR])
-    _fill_ahead(lake, past, places, origin, data.versions[AHEAD])
-    return past
+    return Origin(past.as_of, past, _fill_ahead(lake, past, places, origin, data.versions[AHEAD]))
 
 
 def _fill_history(lake: Lake, panel: Panel, places: Places, as_of: date, version: int) -> None:
@@ -184,20 +208,31 @@ def _fill_calendar(lake: Lake, panel: Panel, places: Places, as_of: date, versio
             panel.calendar[name][row[keep], day[keep]] = _floats(batch[name])[keep]
 
 
-def _fill_ahead(lake: Lake, panel: Panel, places: Places, as_of: date, version: int) -> None:
+def _fill_ahead(
+    lake: Lake, panel: Panel, places: Places, as_of: date, version: int
+) -> dict[str, NDArray[Any]]:
+    """Fill discounts and prices of the days ahead; gives the other facts."""
+    shape = (len(panel), panel.horizon)
+    facts: dict[str, NDArray[Any]] = {name: np.zeros(shape, dtype=np.float32) for name in AHEAD_FACTS}
+    mechanic = np.full(shape, "none", dtype=object)
+    columns = ["store_id", "sku_id", "ds", "promo_discount", "price", "promo_mechanic", *AHEAD_FACTS]
     found = False
-    for batch in _batches(
-        lake, AHEAD, as_of, ["store_id", "sku_id", "ds", "promo_discount", "price"], version
-    ):
+    for batch in _batches(lake, AHEAD, as_of, columns, version):
         found = True
         row, day = places.series(batch["store_id"], batch["sku_id"]), places.day(batch["ds"])
         keep = (row >= 0) & (day >= panel.n_history) & (day < len(panel.days))
-        panel.promo[row[keep], day[keep]] = _floats(batch["promo_discount"])[keep]
-        panel.price[row[keep], day[keep]] = _floats(batch["price"])[keep]
+        row, day = row[keep], day[keep]
+        panel.promo[row, day] = _floats(batch["promo_discount"])[keep]
+        panel.price[row, day] = _floats(batch["price"])[keep]
+        step = day - panel.n_history
+        for name in AHEAD_FACTS:
+            facts[name][row, step] = _floats(batch[name])[keep]
+        mechanic[row, step] = batch["promo_mechanic"].to_numpy(zero_copy_only=False)[keep]
     if not found:
         raise DataContractError(
             f"{AHEAD} has no rows for {as_of}: run `millrace train demand`, which prepares past origins"
         )
+    return {**facts, "promo_mechanic": mechanic}
 
 
 def _batches(

@@ -24,6 +24,19 @@ class FeatureParams(Params):
     history_days: int = Field(ge=56, description="Days of history in the panel.")
     active_days: int = Field(ge=14, description="A series not sold for longer is out of scope.")
     new_days: int = Field(ge=28, description="History below which a product is new.")
+    short_days: int = Field(ge=1, description="Known days below which a series is not described.")
+    weather_days: int = Field(ge=0, description="Days ahead for which weather forecasts are used.")
+    climatology_days: int = Field(
+        ge=0, description="Days either side that the climate of a day is a mean of."
+    )
+    promo_share_min: float = Field(ge=0, le=1, description="Share of the volume that makes a promo series.")
+    promo_uplift_min: float = Field(ge=0, description="Sales in promotion over sales without, at least.")
+    weekly_strength_min: float = Field(ge=0, le=1, description="Strength of the week of a seasonal series.")
+    yearly_strength_min: float = Field(ge=0, le=1, description="Strength of the year of a seasonal series.")
+    intermittent_adi: float = Field(
+        gt=1, description="Days per day with sales from which it is intermittent."
+    )
+    erratic_cv2: float = Field(gt=0, description="Squared coefficient of variation of erratic sales.")
 
 
 class BacktestParams(Params):
@@ -97,6 +110,9 @@ class DemandParams(Params):
     publish: PublishParams
     targets: TargetParams
     monitoring: DemandMonitoringParams
+    max_total_change: float = Field(
+        gt=0, description="Share by which the forecast total may differ from the last day's to be committed."
+    )
     panel_versions: int = Field(ge=1, description="Days of `features/demand_panel` kept.")
     seed: int = 0
 

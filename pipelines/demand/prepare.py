@@ -44,19 +44,6 @@ _MARTS: Mapping[str, tuple[Callable[[Settings], Contract], bool]] = {
     "ml_demand_profile": (profile_contract, False),
 }
 
-#: Thresholds of the feature models that the parameter file does not set.
-_DEFAULTS: Mapping[str, float] = {
-    "short_days": 7,
-    "weather_days": 7,
-    "climatology_days": 7,
-    "promo_share_min": 0.25,
-    "promo_uplift_min": 1.5,
-    "weekly_strength_min": 0.5,
-    "yearly_strength_min": 0.4,
-    "intermittent_adi": 1.32,
-    "erratic_cv2": 0.49,
-}
-
 
 def run(
     as_of: date,
@@ -168,7 +155,7 @@ def origins_of(as_of: date, params: DemandParams) -> list[date]:
 
 def sql_parameters(params: DemandParams) -> dict[str, float]:
     """Numbers that the feature models read, by the names they have there."""
-    return {**_DEFAULTS, **params.features.model_dump(), "horizon_days": params.horizon_days}
+    return {**params.features.model_dump(), "horizon_days": params.horizon_days}
 
 
 def _drop_old_panels(lake: Lake, panel: Contract, as_of: date, *, keep: int) -> list[date]:

@@ -170,6 +170,23 @@ class Registry:
             return None
         return self.version(str(found.version))
 
+    def serving(self, alias: str) -> ModelVersion:
+        """Version to score with.
+
+        Raises
+        ------
+        ModelGateError
+            No version carries the alias.
+        """
+        version = self.aliased(alias)
+        if version is None:
+            raise ModelGateError(
+                f"no model of {self.usecase} carries the alias {alias!r}: run `millrace train {self.usecase}`, "
+                "read the verdict in ops/promotions, and score with `--alias challenger` only to look at a "
+                "model that the gate refused"
+            )
+        return version
+
     def mark_complete(self, version: ModelVersion, fingerprint: str) -> None:
         """Note what a version was made from, once everything that belongs to it is stored."""
         self.client.set_model_version_tag(version.name, version.version, "fingerprint", fingerprint)
