@@ -29,7 +29,7 @@ _DIGITS = 38
 
 @dataclass(frozen=True)
 class _Attribute:
-    """One column as DynamoDB's JSON, null where the value is null, and its bytes in the table."""
+    """One column as named JSON, null where the item does not have it, and its bytes in the table."""
 
     json: pl.Expr
     size: pl.Expr
@@ -60,14 +60,17 @@ def encode(frame: pl.DataFrame, target: DynamoTarget) -> pl.DataFrame:
     fields = [name for name in frame.columns if name != target.key]
     _check_names(fields, target)
     _check_keys(keys, target)
-    attributes = {name: _attribute(frame, name, keys, target.decimals) for name in fields}
-    pairs = [(pl.lit(f',"{name}":') + attribute.json).fill_null("") for name, attribute in attributes.items()]
-    sizes = [(attribute.size + len(name.encode())).fill_null(0) for name, attribute in attributes.items()]
+    texts = frame.select(**{name: _text(frame, name, target.decimals) for name in fields})
+    for name in fields:
+        _refuse_unwritten(frame, texts, name, keys)
+    attributes = [_attribute(name, frame.schema[name]) for name in fields]
     fixed = _FRAME_BYTES + len(target.partition_key(""))
-    made = frame.select(
+    made = texts.select(
         external_id=keys,
-        body=pl.concat_str(pairs) if pairs else pl.lit(""),
-        bytes=(pl.sum_horizontal([pl.lit(fixed), keys.str.len_bytes(), *sizes])).cast(pl.Int64),
+        body=pl.concat_str([pl.lit(""), *(each.json.fill_null("") for each in attributes)]),
+        bytes=pl.sum_horizontal(
+            [pl.lit(fixed), keys.str.len_bytes(), *(each.size.fill_null(0) for each in attributes)]
+        ).cast(pl.Int64),
     )
     large = made.filter(pl.col("bytes") > MAX_ITEM_BYTES)
     if large.height:
@@ -127,56 +130,39 @@ def _check_keys(keys: pl.Series, target: DynamoTarget) -> None:
         raise DataContractError(f"{name} must have at most {room} bytes, got {long[0][:80]!r}...")
 
 
-def _attribute(frame: pl.DataFrame, name: str, keys: pl.Series, decimals: int) -> _Attribute:
+def _text(frame: pl.DataFrame, name: str, decimals: int) -> pl.Expr:
+    """Values as texts, lists as lists of texts; null where a value cannot be written."""
     column, dtype = pl.col(name), frame.schema[name]
     if isinstance(dtype, pl.List):
-        return _list(frame, name, keys, decimals)
-    if dtype == pl.Boolean:
-        flag = pl.when(column).then(pl.lit("true")).when(~column).then(pl.lit("false"))
-        return _Attribute(_tagged("BOOL", flag), pl.when(column.is_not_null()).then(1))
-    if dtype == pl.Date or dtype == pl.String:
-        text = column.dt.strftime("%Y-%m-%d") if dtype == pl.Date else column
-        return _Attribute(_tagged("S", _json_text(text)), text.str.len_bytes())
-    if dtype.is_numeric():
-        number = _number(column, dtype, decimals)
-        _refuse_unwritten(frame, name, keys, number.is_null() & column.is_not_null())
-        return _Attribute(_tagged("N", pl.lit('"') + number + '"'), _number_bytes(number))
-    if dtype == pl.Null:
-        nothing = pl.lit(None, dtype=pl.String)
-        return _Attribute(nothing, pl.lit(None, dtype=pl.Int64))
+        inner = dtype.inner
+        if inner == pl.String:
+            return column.list.eval(_json_text(pl.element()))
+        if isinstance(inner, pl.DataType) and inner.is_numeric():
+            return column.list.eval(_number(pl.element(), inner, decimals))
+    elif dtype == pl.String:
+        return _json_text(column)
+    elif dtype == pl.Date:
+        return pl.lit('"') + column.dt.strftime("%Y-%m-%d") + '"'
+    elif dtype == pl.Boolean:
+        return column.cast(pl.String)
+    elif dtype.is_numeric():
+        return _number(column, dtype, decimals)
+    elif dtype == pl.Null:
+        return column.cast(pl.String)
     raise DataContractError(f"{name} has the type {dtype}, which has no notation in DynamoDB: cast it")
 
 
-def _list(frame: pl.DataFrame, name: str, keys: pl.Series, decimals: int) -> _Attribute:
-    """A list of numbers or texts: 3 bytes for the list and 1 for each element besides its own."""
-    column, inner = pl.col(name), frame.schema[name].inner  # type: ignore[attr-defined]
-    element = pl.element()
-    if inner.is_numeric():
-        text, tag = _number(element, inner, decimals), "N"
-        written, size = pl.lit('"') + text + '"', _number_bytes(text)
-    elif inner == pl.String:
-        text, tag = element, "S"
-        written, size = _json_text(element), element.str.len_bytes()
-    else:
-        raise DataContractError(
-            f"{name} has the type {frame.schema[name]}, which has no notation in DynamoDB: cast it"
-        )
-    _refuse_unwritten(frame, name, keys, column.list.eval(text.is_null()).list.any().fill_null(value=False))
-    elements = column.list.eval(_tagged(tag, written)).list.join(",")
-    return _Attribute(
-        _tagged("L", pl.lit("[") + elements + "]"),
-        column.list.eval(size + 1).list.sum().cast(pl.Int64) + 3,
-    )
-
-
-def _refuse_unwritten(frame: pl.DataFrame, name: str, keys: pl.Series, bad: pl.Expr) -> None:
-    found = frame.select(key=keys, value=pl.col(name), bad=bad).filter("bad")
-    if found.height:
-        value = found["value"][0]
+def _refuse_unwritten(frame: pl.DataFrame, texts: pl.DataFrame, name: str, keys: pl.Series) -> None:
+    given, text = frame[name], texts[name]
+    bad = text.is_null() & given.is_not_null()
+    if isinstance(given.dtype, pl.List):
+        bad = bad | text.list.eval(pl.element().is_null()).list.any().fill_null(value=False)
+    if bad.any():
+        value = given.filter(bad)[0]
         shown = value.to_list() if isinstance(value, pl.Series) else value
         raise DataContractError(
             f"{name} must hold finite numbers of at most {_DIGITS} digits, and lists no null; got {shown} for the key "
-            f"{found['key'][0]!r} (offending rows: {found.height}). Nothing was sent"
+            f"{keys.filter(bad)[0]!r} (offending rows: {bad.sum()}). Nothing was sent"
         )
 
 
@@ -192,13 +178,34 @@ def _number(column: pl.Expr, dtype: pl.DataType, decimals: int) -> pl.Expr:
     return text.str.strip_chars_end("0").str.strip_chars_end(".") if decimals else text
 
 
-def _number_bytes(text: pl.Expr) -> pl.Expr:
-    """Bytes of a number, at most: one per two digits, one more, one for a sign."""
-    return (text.str.len_bytes() + 1) // 2 + 1
+def _attribute(name: str, dtype: pl.DataType) -> _Attribute:
+    """Attribute of a column of texts, see :func:`_text`; the size by the service's rules, rounded up.
 
-
-def _tagged(tag: str, value: pl.Expr) -> pl.Expr:
-    return pl.lit(f'{{"{tag}":') + value + "}"
+    A text has its bytes, a number one per two digits and one more, a truth value one; a list three and
+    one for each element besides its own.
+    """
+    column, named = pl.col(name), len(name.encode())
+    if isinstance(dtype, pl.List):
+        number = dtype.inner != pl.String
+        opening, closing = ('{"N":"', '"}') if number else ('{"S":', "}")
+        elements, joint = column.list.join(closing + "," + opening), len(closing + "," + opening)
+        count = column.list.len().cast(pl.Int64)
+        letters = elements.str.len_bytes().cast(pl.Int64) - joint * (count - 1)
+        written = (
+            pl.when(count > 0)
+            .then(pl.lit(f',"{name}":{{"L":[{opening}') + elements + f"{closing}]}}")
+            .when(count == 0)
+            .then(pl.lit(f',"{name}":{{"L":[]}}'))
+        )
+        size = (letters + 3 * count) // 2 + count if number else letters
+        return _Attribute(written, pl.when(count > 0).then(size + count).otherwise(0) + 3 + named)
+    if dtype == pl.String or dtype == pl.Date:
+        tag, text, size = "S", column, column.str.len_bytes()
+    elif dtype == pl.Boolean:
+        tag, text, size = "BOOL", column, column.str.len_bytes()
+    else:
+        tag, text, size = "N", pl.lit('"') + column + '"', (column.str.len_bytes() + 1) // 2 + 1
+    return _Attribute(pl.lit(f',"{name}":{{"{tag}":') + text + "}", size.cast(pl.Int64) + named)
 
 
 def _json_text(column: pl.Expr) -> pl.Expr:
