@@ -12,7 +12,7 @@ from pipelines.churn.report_list import GRID, work_list
 from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
 from pipelines.monitoring.stored import newest_monitored_day
-from pipelines.reporting import control_room
+from pipelines.reporting import control_room, sections
 from pipelines.reporting.site import PAGES, Missing, Site
 from pipelines.settings import Settings
 from pipelines.sinks.salesforce.outbound import SINK
@@ -75,9 +75,9 @@ def run(
     settings, params = settings or Settings.load(), params or ChurnParams.load_default()
     lake, site = Lake.of(settings), Site(settings.report_dir)
     alarms = monitor.read_alarms(lake, as_of)
-    gate = report_model.gate_log(lake, as_of)
+    gate = sections.gate_log(lake, USECASE, as_of)
     tables = control_room.freshness(lake, report_operations.WATCHED, as_of)
-    sections = {
+    parts = {
         "worklist": work_list(lake, as_of),
         "gate": gate,
         "validation": report_model.validation(lake, as_of, params),
@@ -90,11 +90,13 @@ def run(
         PAGE.file,
         "churn.html.j2",
         {
-            **sections,
+            **parts,
             "as_of": as_of,
             "grid": GRID,
             "alarms": alarms,
-            "checks": [] if isinstance(gate, Missing) else report_model.gate_checks(gate[0]),
+            "checks": []
+            if isinstance(gate, Missing)
+            else sections.gate_checks(gate[0], report_model.GATE_CHECKS),
             "out_of_scope": report_operations.out_of_scope(lake, as_of),
             "tables": tables,
             "glossary": GLOSSARY,
@@ -106,6 +108,6 @@ def run(
         "as_of": as_of.isoformat(),
         "page": str(page),
         "index": str(index),
-        "missing": [name for name, section in sections.items() if isinstance(section, Missing)],
+        "missing": [name for name, section in parts.items() if isinstance(section, Missing)],
         "alarms": len(alarms),
     }

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +20,9 @@ from models.evaluation.subgroups import Subgroup, subgroup_table
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import CONTRIBUTIONS, VALIDATION
 from pipelines.io.lake import Lake
-from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.reporting import plots
 from pipelines.reporting.figure import Figure
+from pipelines.reporting.sections import CheckStyle
 from pipelines.reporting.site import Missing
 
 _CANDIDATES = ("challenger", "champion", "logistic", "usage_trend")
@@ -35,15 +34,15 @@ _BEESWARM_FEATURES = 14
 _BEESWARM_ACCOUNTS = 350
 
 #: Checks of the gate as people call them; the rest keep their name.
-_CHECK_NAMES = {
-    "positives": "Accounts that churned",
-    "auc_pr": "AUC-PR",
-    "recall_at_top20": "Recall@top 20 %",
-    "scoring_seconds": "Seconds to score 15,000 accounts",
-    "auc_pr_against_logistic": "AUC-PR gain over logistic regression",
-    "auc_pr_against_usage_trend": "AUC-PR gain over usage trend alone",
-    "auc_pr_against_champion": "AUC-PR gain over the champion",
-    "recall_at_top20_against_champion": "Recall gain over the champion",
+GATE_CHECKS = {
+    "positives": CheckStyle("Accounts that churned", 0, "\u2265"),
+    "auc_pr": CheckStyle("AUC-PR"),
+    "recall_at_top20": CheckStyle("Recall@top 20 %"),
+    "scoring_seconds": CheckStyle("Seconds to score 15,000 accounts", 1, "<"),
+    "auc_pr_against_logistic": CheckStyle("AUC-PR gain over logistic regression"),
+    "auc_pr_against_usage_trend": CheckStyle("AUC-PR gain over usage trend alone"),
+    "auc_pr_against_champion": CheckStyle("AUC-PR gain over the champion"),
+    "recall_at_top20_against_champion": CheckStyle("Recall gain over the champion"),
 }
 
 
@@ -80,27 +79,6 @@ class Validation:
         for group in self.subgroups:
             found.setdefault(group.dimension, []).append(group)
         return found
-
-
-def gate_log(lake: Lake, as_of: date) -> list[Promotion] | Missing:
-    """Promotion log up to a day, newest first."""
-    log = read_promotions(lake, "churn", until=as_of)
-    if not log:
-        return Missing("No gate verdict yet.", f"millrace train churn --as-of {as_of}")
-    return log[::-1]
-
-
-def gate_checks(verdict: Promotion) -> list[dict[str, Any]]:
-    """Checks of a verdict with names that people use, in the order in which they were made."""
-    return [
-        {
-            "label": _CHECK_NAMES.get(check["name"], check["name"]),
-            "digits": 0 if check["name"] == "positives" else 1 if "seconds" in check["name"] else 3,
-            "sense": "<" if "seconds" in check["name"] else "\u2265" if check["name"] == "positives" else ">",
-            **check,
-        }
-        for check in verdict.checks
-    ]
 
 
 def validation(lake: Lake, as_of: date, params: ChurnParams) -> Validation | Missing:

@@ -16,8 +16,7 @@ from pipelines.churn.params import ChurnParams
 from pipelines.churn.report_list import account_names
 from pipelines.churn.schemas import OUT_OF_SCOPE, SCORES
 from pipelines.io.lake import Lake
-from pipelines.monitoring.schemas import MONITORING
-from pipelines.reporting import plots_weekly
+from pipelines.reporting import plots_weekly, sections
 from pipelines.reporting.control_room import Watched, publish_runs
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.site import Missing
@@ -99,18 +98,11 @@ def weekly_figures(lake: Lake, as_of: date, params: ChurnParams) -> list[Figure]
 
 def findings(lake: Lake, as_of: date) -> list[dict[str, Any]] | Missing:
     """Findings of the day's monitoring, most urgent first; of the features, the ones that moved most."""
-    field = pa_dataset.field
-    where = (field("usecase") == USECASE) & (field("as_of") == as_of)
-    rows = lake.read(MONITORING, where=where, missing_ok=True).to_pylist()
-    if not rows:
-        return Missing(f"The scores of {as_of} were not checked.", f"millrace monitor churn --as-of {as_of}")
-    for row in rows:
-        row["where"] = "all" if row["segment"] == "all" else f"{row['segment_column']} = {row['segment']}"
-        row["is_count"] = row["metric"] == "predictions"
-    urgency = {"alarm": 0, "not_enough_data": 2, "ok": 1}
-    rows.sort(
-        key=lambda r: (urgency[r["state"]], r["metric"], r["segment"] != "all", -(r["impact"] or r["excess"]))
+    rows = sections.findings(
+        lake, USECASE, as_of, counts=("predictions",), named=("feature_shift",), what="The scores"
     )
+    if isinstance(rows, Missing):
+        return rows
     features = [row for row in rows if row["metric"] == "feature_shift" and row["state"] == "ok"]
     hidden = {id(row) for row in features[10:]}
     return [row for row in rows if id(row) not in hidden]
