@@ -21,10 +21,7 @@ MISSING_MODULE = "--add-modules=jdk.incubator.vector"
 
 #: On one machine. The work is Python's and the runs are short: what the best Java compiler and a parallel
 #: collector bring is less than what they take to warm up.
-ON_LOOPBACK = {
-    "SPARK_LOCAL_IP": "127.0.0.1",
-    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData -Xshare:auto",
-}
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
 
 
 def java_home(folder: Path, *, bundled: bool = False) -> Path:
@@ -91,15 +88,31 @@ def spark_home(*, loopback: bool) -> Path:
     return Path(pyspark.__file__).parent
 
 
-def spark_environment(java: Path, *, loopback: bool) -> dict[str, str]:
-    """Variables for Spark's programs: this Java, this Python on both sides, one thread per library."""
+def spark_environment(java: Path, *, temporary: Path | None) -> dict[str, str]:
+    """Variables for Spark's programs: this Java, this Python on both sides, one thread per library.
+
+    Parameters
+    ----------
+    java
+        Home of the Java runtime.
+    temporary
+        Folder for everything that Java, Spark and Python write on the way, for Spark on this machine's
+        loopback; programs that are killed leave it behind. None for a cluster beyond this machine.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
-    return {
+    environment = {
         **kept,
         **ONE_THREAD,
         "JAVA_HOME": str(java),
-        "SPARK_HOME": str(spark_home(loopback=loopback)),
+        "SPARK_HOME": str(spark_home(loopback=temporary is not None)),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
-        **(ON_LOOPBACK if loopback else {}),
     }
+    if temporary is not None:
+        environment |= {
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_LOCAL_DIRS": str(temporary),
+            "TMPDIR": str(temporary),
+            "JDK_JAVA_OPTIONS": f'{JAVA_OPTIONS} "-Djava.io.tmpdir={temporary}"',
+        }
+    return environment

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -117,25 +118,25 @@ class SparkEngine:
         pq.write_table(table.replace_schema_metadata(None), path, filesystem=system, row_group_size=1000)
 
     def _submit(self, arguments: list[str], groups: int, progress: Progress | None) -> None:
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        scratch = self.scratch.resolve()
+        scratch.mkdir(parents=True, exist_ok=True)
         loopback = self.master.startswith(("local", "spark://127.0.0.1"))
-        java = java_home(self.scratch / "java", bundled=self.bundled_java)
+        java = java_home(scratch / "java", bundled=self.bundled_java)
         command = [str(spark_home(loopback=loopback) / "bin" / "spark-submit"), "--master", self.master]
-        for name, value in {**_settings(loopback, self.scratch), **self.conf}.items():
+        for name, value in {**_settings(loopback), **self.conf}.items():
             command += ["--conf", f"{name}={value}"]
         command += [str(JOB), *arguments]
-        log = self.scratch / f"submit-{uuid.uuid4().hex}.log"
-        with (
-            log.open("a") as lines,
-            _group(command, lines, spark_environment(java, loopback=loopback)) as job,
-        ):
-            for line in job.stdout or ():
-                if not line.startswith(PROGRESS):
-                    lines.write(line)  # Python's own errors come this way
-                    lines.flush()
-                elif progress is not None:
-                    progress(int(line.removeprefix(PROGRESS)), groups)
-            code = job.wait()
+        log = scratch / f"submit-{uuid.uuid4().hex}.log"
+        with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as folder:
+            environment = spark_environment(java, temporary=Path(folder) if loopback else None)
+            with log.open("a") as lines, _group(command, lines, environment, folder) as job:
+                for line in job.stdout or ():
+                    if not line.startswith(PROGRESS):
+                        lines.write(line)  # Python's own errors come this way
+                        lines.flush()
+                    elif progress is not None:
+                        progress(int(line.removeprefix(PROGRESS)), groups)
+                code = job.wait()
         if code:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
             raise EngineError(f"the Spark job ended with code {code}; the end of {log}:\n{tail}")
@@ -143,7 +144,9 @@ class SparkEngine:
 
 
 @contextlib.contextmanager
-def _group(command: list[str], errors: Any, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def _group(
+    command: list[str], errors: Any, environment: dict[str, str], folder: str
+) -> Iterator[subprocess.Popen[str]]:
     """Run a command in a process group of its own, none of which outlives the block."""
     process = subprocess.Popen(  # noqa: S603 - our own command
         command,
@@ -152,6 +155,7 @@ def _group(command: list[str], errors: Any, environment: dict[str, str]) -> Iter
         stderr=errors,
         text=True,
         env=environment,
+        cwd=folder,
         start_new_session=True,
     )
     try:
@@ -164,7 +168,7 @@ def _group(command: list[str], errors: Any, environment: dict[str, str]) -> Iter
             process.stdout.close()
 
 
-def _settings(loopback: bool, scratch: Path) -> dict[str, str]:
+def _settings(loopback: bool) -> dict[str, str]:
     settings = {
         "spark.submit.deployMode": "client",
         "spark.ui.showConsoleProgress": "false",
@@ -175,8 +179,6 @@ def _settings(loopback: bool, scratch: Path) -> dict[str, str]:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.ui.enabled": "false",
-            "spark.local.dir": str(scratch / "spark"),
-            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         }
     return settings
 

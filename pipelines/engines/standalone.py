@@ -52,6 +52,7 @@ class StandaloneCluster:
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict, init=False)
 
     def __enter__(self) -> Self:
+        self.folder = self.folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         atexit.register(self.stop)
         try:
@@ -93,9 +94,10 @@ class StandaloneCluster:
         atexit.unregister(self.stop)
 
     def _start(self, name: str, java_class: str, *arguments: str) -> None:
-        environment = spark_environment(
-            java_home(self.folder / "java", bundled=self.bundled_java), loopback=True
-        )
+        java = java_home(self.folder / "java", bundled=self.bundled_java)
+        temporary = self.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        environment = spark_environment(java, temporary=temporary)
         with (self.folder / f"{name}.log").open("w") as log:
             self._processes[name] = subprocess.Popen(  # noqa: S603 - Spark's own script
                 [

@@ -72,11 +72,12 @@ def test_programs_of_spark_get_this_python_and_nothing_of_another_spark(
 ) -> None:
     monkeypatch.setenv("SPARK_HOME", "/opt/spark")
     monkeypatch.setenv("PYSPARK_DRIVER_PYTHON", "jupyter")
-    here = spark_environment(tmp_path, loopback=True)
+    here = spark_environment(tmp_path, temporary=tmp_path / "a folder")
     assert here["SPARK_HOME"] == str(spark_home(loopback=True)) != "/opt/spark"
     assert (Path(here["SPARK_HOME"]) / "bin" / "spark-submit").is_file()
     assert here["PYSPARK_DRIVER_PYTHON"] == here["PYSPARK_PYTHON"] == sys.executable
     assert here["SPARK_LOCAL_IP"] == "127.0.0.1"
-    beyond = spark_environment(tmp_path, loopback=False)
+    assert here["TMPDIR"] == str(tmp_path / "a folder")
+    beyond = spark_environment(tmp_path, temporary=None)
     assert beyond["SPARK_HOME"] == "/opt/spark"
     assert "SPARK_LOCAL_IP" not in beyond

@@ -59,7 +59,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_results_of_one_machine(
     before = set(psutil.Process().children(recursive=True))
     killed_at: list[int] = []
     told: list[tuple[int, int]] = []
-    with StandaloneCluster(tmp_path / "cluster", bundled_java=True) as cluster:
+    with StandaloneCluster(tmp_path / "a cluster", bundled_java=True) as cluster:
 
         def progress(done: int, of: int) -> None:
             told.append((done, of))
@@ -69,7 +69,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_results_of_one_machine(
                 killed_at.append(done)
                 cluster.kill_worker(0)
 
-        engine = SparkEngine(str(tmp_path / "exchange"), tmp_path / "scratch", cluster.url, **SMALL)
+        engine = SparkEngine(str(tmp_path / "an exchange"), tmp_path / "my scratch", cluster.url, **SMALL)
         spread = engine.map_groups(forecast_group, packed, key="group", progress=progress)
         assert not cluster.has_executor(0)
     groups = packed["group"].nunique()
@@ -86,7 +86,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_results_of_one_machine(
     assert set(spread["reason"]) <= {"fitted", "never sold"}
 
     assert set(psutil.Process().children(recursive=True)) <= before, "processes were left behind"
-    assert not list((tmp_path / "exchange").iterdir()), "tables on their way were left behind"
+    assert not list((tmp_path / "an exchange").iterdir()), "tables on their way were left behind"
 
 
 def test_a_job_that_fails_says_why_and_leaves_nothing(functions: ModuleType, tmp_path: Path) -> None:
