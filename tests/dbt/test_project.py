@@ -13,13 +13,14 @@ import pytest
 
 from pipelines.churn.contracts import RAW_TABLES, features_contract, labels_contract
 from pipelines.churn.schemas import SCORES
+from pipelines.demand.schemas import AGGREGATES, FORECASTS
 from pipelines.errors import DataContractError
 from pipelines.io.dbt import DbtRun, call_dbt, run_dbt
 from pipelines.io.lake import Lake
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.sources.churn import LAYOUTS, PRODUCT_FEATURES
 
-TABLES = (*RAW_TABLES, SCORES)
+TABLES = (*RAW_TABLES, SCORES, FORECASTS, AGGREGATES)
 PROJECT = PROJECT_ROOT / "dbt_project"
 
 
@@ -73,6 +74,7 @@ LEAKS = {
     "ml_churn_features": ("left join tickets using (as_of, account_key)", "left join tickets using (account_key)"),
     "ml_churn_labels": ("label_known_on + 1", "label_known_on + 2"),
     "exp_salesforce__churn_scores": ("inner join as_of_dates using (as_of)", "cross join as_of_dates"),
+    "exp_dynamodb__demand_forecasts": ("inner join as_of_dates using (as_of)", "cross join (select 1 from as_of_dates)"),
 }  # fmt: skip
 
 
