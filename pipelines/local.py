@@ -1,7 +1,7 @@
-"""The laptop deployment: Airflow, MLflow and the Salesforce emulator as processes on loopback.
+"""The laptop deployment: Airflow, MLflow and twins of Salesforce and DynamoDB as processes on loopback.
 
 ``millrace up`` keeps them running for clicking around; ``millrace demo`` runs the DAGs through the
-same processes. Nothing here is needed where Airflow and Salesforce already exist.
+same processes. Nothing here is needed where Airflow, Salesforce and DynamoDB already exist.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +32,7 @@ EMULATOR_USER = "integration@millrace.example"
 POOLS = {
     "dbt": (1, "dbt runs: one at a time keeps memory bounded"),
     "salesforce": (1, "Salesforce: one load at a time avoids row locks"),
+    "dynamodb": (1, "DynamoDB: one load at a time keeps within the write capacity"),
 }
 
 
@@ -42,12 +43,13 @@ class Ports:
     airflow: int = 8080
     mlflow: int = 5000
     salesforce: int = 8443
+    dynamodb: int = 8000
 
     @classmethod
     def free(cls) -> Self:
         """Choose ports that nothing listens on."""
         with ExitStack() as stack:
-            sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+            sockets = [stack.enter_context(socket.socket()) for _ in fields(cls)]
             for each in sockets:
                 each.bind(("127.0.0.1", 0))
             return cls(*(each.getsockname()[1] for each in sockets))
@@ -95,6 +97,23 @@ def emulator_environment(settings: Settings, ports: Ports) -> dict[str, str]:
     }
 
 
+def dynamodb_environment(settings: Settings, ports: Ports) -> dict[str, str]:
+    """``MILLRACE_DYNAMODB__*`` for the local twin, and credentials that boto3 signs with and nobody checks.
+
+    Credentials of one's own stay where they are set, or where the lake needs them.
+    """
+    twin = {
+        "MILLRACE_DYNAMODB__TABLE": "millrace",
+        "MILLRACE_DYNAMODB__REGION": "eu-west-3",
+        "MILLRACE_DYNAMODB__ENDPOINT_URL": f"http://127.0.0.1:{ports.dynamodb}",
+        "MILLRACE_DYNAMODB__CREATE_TABLE": "true",
+    }
+    own = any(name in os.environ for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"))
+    if not own and "://" not in settings.lake:
+        twin |= {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    return twin
+
+
 class LocalStack:
     """Processes of the laptop deployment; use as a context manager.
 
@@ -125,6 +144,13 @@ class LocalStack:
         command = ["-m", "pipelines.sinks.emulator", "--port", str(self.ports.salesforce)]
         self._start("salesforce-emulator", [sys.executable, *command, "--state", str(folder)])
         _wait_for_port(self.ports.salesforce, "the Salesforce emulator", self._log("salesforce-emulator"))
+
+    def start_dynamodb(self) -> None:
+        """Start the twin of DynamoDB and point the environment at it; it forgets everything when it ends."""
+        self.environment |= dynamodb_environment(self.settings, self.ports)
+        command = ["-m", "moto.server", "--host", "127.0.0.1", "--port", str(self.ports.dynamodb)]
+        self._start("dynamodb", [sys.executable, *command])
+        _wait_for_port(self.ports.dynamodb, "the twin of DynamoDB", self._log("dynamodb"))
 
     def seed_accounts(self, names: Mapping[str, str]) -> None:
         """Give the emulated org accounts: name by natural id."""

@@ -16,7 +16,7 @@ from pipelines.churn.schemas import SCORES
 from pipelines.errors import DataContractError, ModelGateError, SinkError
 from pipelines.io.dbt import run_dbt
 from pipelines.io.lake import Lake
-from pipelines.io.promotions import Outcome, read_promotions
+from pipelines.io.promotions import versions_that_served
 from pipelines.settings import Settings
 from pipelines.sinks.diff import OnLeave
 from pipelines.sinks.report import PublishReport
@@ -93,12 +93,7 @@ def _check_model(lake: Lake, as_of: date, *, force: bool) -> None:
             f"{SCORES.name} has no rows for {as_of}: run `millrace score churn --as-of {as_of}` first"
         )
     version = rows["model_version"][0].as_py()
-    served = {
-        promotion.model_version
-        for promotion in read_promotions(lake, USECASE)
-        if promotion.outcome in (Outcome.PROMOTED, Outcome.ROLLED_BACK)
-    }
-    if version not in served and not force:
+    if version not in versions_that_served(lake, USECASE) and not force:
         raise ModelGateError(
             f"the scores of {as_of} come from {version}, which never was champion: score again with the "
             "champion, or use --force to publish them all the same"

@@ -131,3 +131,9 @@ def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> l
         )
         for row in rows
     ]
+
+
+def versions_that_served(lake: Lake, usecase: str) -> set[str]:
+    """Versions that were champion at some time, by promotion or rollback."""
+    served = (Outcome.PROMOTED, Outcome.ROLLED_BACK)
+    return {entry.model_version for entry in read_promotions(lake, usecase) if entry.outcome in served}
