@@ -31,6 +31,11 @@ def cells_of(profile: pd.DataFrame) -> NDArray[np.object_]:
     return np.asarray(profile["segment"].astype(str) + "/" + regularity, dtype=object)
 
 
+def known_features(model: Any, X: pd.DataFrame) -> pd.DataFrame:
+    """Columns that a fitted model learned from; a longer history has features that it does not know."""
+    return X.reindex(columns=model.feature_names_in_)
+
+
 class DemandForecaster(BaseEstimator):  # type: ignore[misc]
     """The models of one training run.
 
@@ -96,5 +101,5 @@ class DemandForecaster(BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Mean of the global models, for rows of features: what a client of the registry can ask for."""
-        predictions = [model.predict(X) for model in (self.boosters or {}).values()]
+        predictions = [model.predict(known_features(model, X)) for model in (self.boosters or {}).values()]
         return np.asarray(np.mean(predictions, axis=0), dtype=np.float64)

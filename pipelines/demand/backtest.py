@@ -17,8 +17,8 @@ from models.forecasting.aggregate import aggregate
 from models.forecasting.competition import Backtest, Champion, compete
 from models.forecasting.forecaster import DemandForecaster, cells_of
 from models.forecasting.panel import Mask, Matrix
-from pipelines.demand.dataset import Dataset, open_origin
-from pipelines.demand.forecasting import run_local, run_models, serve
+from pipelines.demand.dataset import Dataset, Origin, open_origin
+from pipelines.demand.forecasting import fallbacks_at, run_local, run_models, serve
 from pipelines.demand.hierarchy import SUMMED, UPPER_LEVELS, nodes_of
 from pipelines.demand.orders import orders_of_series
 from pipelines.demand.params import DemandParams
@@ -107,10 +107,8 @@ def hold_competition(
         answers = run_models(
             origin, asked, boosters=boosters, orders=orders_of_series(profile, orders), engine=engine
         )
-        actual, censored = data.panel.actuals(origin.day, params.horizon_days + 1)
-        parts.append(
-            (actual[rows, 1:], censored[rows, 1:], {m: a.units[rows, 1:] for m, a in answers.items()})
-        )
+        actual, censored = _came(data, origin, params)
+        parts.append((actual[rows], censored[rows], {m: a.units[rows, 1:] for m, a in answers.items()}))
         for model, answer in answers.items():
             seconds.setdefault(model, []).append(answer.seconds)
         log.info("competition from %s: %d models on %d series", day, len(answers), len(rows))
@@ -143,9 +141,20 @@ def replay(
     orders = orders_of_series(data.profile, forecaster.orders or {})
     for day in origins:
         origin = open_origin(lake, data, day, horizon_days=params.horizon_days)
-        found = serve(origin, data.profile, forecaster, orders=orders, engine=engine)
-        actual, censored = data.panel.actuals(origin.day, params.horizon_days + 1)
-        yield Past(day, actual[:, 1:], censored[:, 1:], found.units[:, 1:])
+        fallbacks = fallbacks_at(origin, params.features.short_days)
+        found = serve(origin, data.profile, forecaster, fallbacks=fallbacks, orders=orders, engine=engine)
+        actual, censored = _came(data, origin, params)
+        yield Past(day, actual, censored, found.units[:, 1:])
+
+
+def _came(data: Dataset, origin: Origin, params: DemandParams) -> tuple[Matrix, Mask]:
+    """What was sold on the published days; unknown for products that were not on sale at the origin.
+
+    The night would not have forecast these.
+    """
+    actual, censored = data.panel.actuals(origin.day, params.horizon_days + 1)
+    begun = np.isfinite(origin.panel.y).any(axis=1)[:, None]
+    return np.where(begun, actual, np.float32("nan"))[:, 1:], censored[:, 1:]
 
 
 def compete_for_levels(

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from features.lags import origin_frame
 from models.forecasting.competition import AVERAGE
-from models.forecasting.forecaster import DemandForecaster, cells_of
-from models.forecasting.local import LOCAL_MODELS, forecast_group, pack, unpack
+from models.forecasting.forecaster import DemandForecaster, cells_of, known_features
+from models.forecasting.local import forecast_group, pack, unpack
+from models.forecasting.local.routing import route
 from models.forecasting.panel import Matrix, Panel
 from pipelines.demand.dataset import Origin
 from pipelines.engines import Engine
@@ -123,11 +124,24 @@ def run_local(
     return answers
 
 
+def fallbacks_at(origin: Origin, short_days: int) -> NDArray[np.object_]:
+    """Fallback of each series as it stood at a past origin, ``""`` where models could be fitted.
+
+    Today's are in the profile; those of a past day must not know that a store closed since.
+    """
+    panel = origin.panel
+    names = route(panel.y.astype(np.float64), panel.open[:, panel.n_history :]).astype(object)
+    known = np.isfinite(panel.y).sum(axis=1)
+    names[(names == "fallback_short") & (known >= short_days)] = ""
+    return names
+
+
 def serve(
     origin: Origin,
     profile: pd.DataFrame,
     forecaster: DemandForecaster,
     *,
+    fallbacks: NDArray[np.object_],
     orders: Sequence[str],
     engine: Engine,
     progress: Progress | None = None,
@@ -136,11 +150,15 @@ def serve(
 
     Every series gets a forecast: one that no model can be fitted to has a named fallback, and where a
     model fails on a series, the reason says so.
+
+    Parameters
+    ----------
+    fallbacks : ndarray of str, shape (n,)
+        Named fallback of each series, ``""`` where the champion of its cell serves.
     """
     chosen = [forecaster.models_of(cell) for cell in cells_of(profile)]
-    fallback = profile["fallback"].to_numpy(object)
-    named = profile["fallback"].notna().to_numpy()
-    models = [(fallback[i],) if named[i] else chosen[i] for i in range(len(profile))]
+    named = fallbacks != ""
+    models = [(fallbacks[i],) if named[i] else chosen[i] for i in range(len(profile))]
     rows_of: dict[str, list[int]] = {}
     for row, names in enumerate(models):
         for name in names:
@@ -191,7 +209,9 @@ def _run_boosters(
     answers = {}
     for name, own in wanted.items():
         started = time.perf_counter()
-        values = np.asarray(boosters[name].predict(X), dtype=np.float32).reshape(len(rows), panel.horizon)
+        predicted = boosters[name].predict(known_features(boosters[name], X))
+        values = np.asarray(predicted, dtype=np.float32)
+        values = values.reshape(len(rows), panel.horizon)
         seconds = (time.perf_counter() - started + shared) / len(rows)
         values = np.where(closed, np.float32(0), np.maximum(values, 0))
         answer = _empty(panel, seconds)
@@ -212,6 +232,3 @@ def _empty(panel: Panel, seconds: float) -> Answer:
         order=np.full(n, "", dtype=object),
         seconds=seconds,
     )
-
-
-__all__ = ["LOCAL_MODELS", "Answer", "Forecasts", "run_local", "run_models", "serve"]

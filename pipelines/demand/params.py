@@ -47,7 +47,6 @@ class BacktestParams(Params):
     judging_origins: int = Field(ge=1, description="Newest origins, kept for the gate.")
     spacing_days: int = Field(ge=1, description="Days between origins.")
     local_series: int = Field(ge=5, description="Series per cell on which models fitted one by one compete.")
-    order_series: int = Field(ge=1, description="Representatives per cluster of the search for orders.")
     tolerance: float = Field(ge=0, lt=1, description="A cheaper model within this share of the best serves.")
     max_seconds_per_series: float = Field(gt=0, description="A dearer model cannot be champion.")
 

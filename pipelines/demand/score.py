@@ -63,6 +63,7 @@ def run(
             origin,
             data.profile,
             forecaster,
+            fallbacks=data.profile["fallback"].fillna("").to_numpy(object),
             orders=orders_of_series(data.profile, forecaster.orders or {}),
             engine=engine,
         )

@@ -21,7 +21,7 @@ import pandas as pd
 from models.forecasting.forecaster import DemandForecaster
 from models.forecasting.local import search_orders
 from models.forecasting.panel import Panel
-from pipelines.demand.backtest import compete_for_levels, hold_competition, replay
+from pipelines.demand.backtest import MISSION_MODELS, compete_for_levels, hold_competition, replay
 from pipelines.demand.boosting import example_features, fit_boosters
 from pipelines.demand.contracts import USECASE
 from pipelines.demand.dataset import Dataset, open_origin, read_dataset
@@ -180,9 +180,14 @@ def _backtest(
 
 
 def _search(lake: Lake, data: Dataset, origin: date, params: DemandParams, engine: Engine) -> pd.DataFrame:
-    """Search SARIMA orders on what was known before the first day of the competition."""
+    """Search SARIMA orders on what was known before the first day of the competition.
+
+    Only for the segment whose reference model it is: elsewhere nothing asks for an order.
+    """
     panel: Panel = open_origin(lake, data, origin, horizon_days=params.horizon_days).panel
-    able = np.flatnonzero(data.profile["fallback"].isna().to_numpy())
+    profile = data.profile
+    segments = [segment for segment, model in MISSION_MODELS.items() if model == "sarima"]
+    able = np.flatnonzero((profile["fallback"].isna() & profile["segment"].isin(segments)).to_numpy())
     clusters = [clusters_of(data.profile)[row] for row in able]
     return search_orders(
         panel.take(able),
