@@ -48,4 +48,8 @@ printf 'integration@millrace.example' | put millrace_salesforce__username
 hex 16 | put millrace_salesforce__password
 hex 12 | put millrace_salesforce__security_token
 
+# For DynamoDB Local, which checks none. For AWS write the keys of a user that may use the table, or
+# nothing at all where the instance has a role.
+printf '[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n' "$(hex 10)" "$(hex 20)" | put aws_credentials
+
 echo "$(($(find "$folder" -type f | wc -l) - before)) secret files made in $folder"
