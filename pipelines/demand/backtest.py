@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -19,9 +18,11 @@ from models.forecasting.forecaster import DemandForecaster, cells_of
 from models.forecasting.panel import Mask, Matrix
 from pipelines.demand.dataset import Dataset, Origin, open_origin
 from pipelines.demand.forecasting import fallbacks_at, run_local, run_models, serve
-from pipelines.demand.hierarchy import SUMMED, UPPER_LEVELS, nodes_of
+from pipelines.demand.hierarchy import SUMMED, UPPER_LEVELS
+from pipelines.demand.nodes import level_sums, nodes_of
 from pipelines.demand.orders import orders_of_series
 from pipelines.demand.params import DemandParams
+from pipelines.demand.past import HORIZONS, Past
 from pipelines.engines import Engine
 from pipelines.io.lake import Lake
 
@@ -35,29 +36,6 @@ LOCAL_CANDIDATES = {"regular": ("seasonal_naive", "ets"), "sparse": ("seasonal_n
 
 #: Models that compete for the nodes above the series, beside their sums.
 LEVEL_CANDIDATES = ("ets", "prophet")
-
-#: Horizons of the tables.
-HORIZONS = (1, 7, 14)
-
-
-@dataclass(frozen=True)
-class Past:
-    """Forecasts of all series from a past origin, published days only, and what came.
-
-    Attributes
-    ----------
-    origin
-        Day of the forecast.
-    actual, units : ndarray of shape (n, horizon_days)
-        Sales (NaN where not reported) and forecasts.
-    censored : ndarray of bool, shape (n, horizon_days)
-        Stock-outs.
-    """
-
-    origin: date
-    actual: Matrix
-    censored: Mask
-    units: Matrix
 
 
 def candidates_of(cell: str, boosters: Sequence[str]) -> list[str]:
@@ -143,8 +121,10 @@ def replay(
         origin = open_origin(lake, data, day, horizon_days=params.horizon_days)
         fallbacks = fallbacks_at(origin, params.features.short_days)
         found = serve(origin, data.profile, forecaster, fallbacks=fallbacks, orders=orders, engine=engine)
+        begun = _begun(origin)
         actual, censored = _came(data, origin, params)
-        yield Past(day, actual, censored, found.units[:, 1:])
+        units = np.where(begun[:, None], found.units, np.float32(0))
+        yield Past(day, begun, actual, censored, units[:, 1:])
 
 
 def _came(data: Dataset, origin: Origin, params: DemandParams) -> tuple[Matrix, Mask]:
@@ -153,8 +133,12 @@ def _came(data: Dataset, origin: Origin, params: DemandParams) -> tuple[Matrix, 
     The night would not have forecast these.
     """
     actual, censored = data.panel.actuals(origin.day, params.horizon_days + 1)
-    begun = np.isfinite(origin.panel.y).any(axis=1)[:, None]
-    return np.where(begun, actual, np.float32("nan"))[:, 1:], censored[:, 1:]
+    return np.where(_begun(origin)[:, None], actual, np.float32("nan"))[:, 1:], censored[:, 1:]
+
+
+def _begun(origin: Origin) -> NDArray[np.bool_]:
+    """Series that were on sale before the origin."""
+    return np.asarray(np.any(np.isfinite(origin.panel.y), axis=1))
 
 
 def compete_for_levels(
@@ -177,10 +161,7 @@ def compete_for_levels(
             for model, answer in run_local(seen, asked, orders=None, engine=engine).items():
                 forecasts.setdefault(model, []).append(answer.units[:, 1:])
                 seconds[model] = answer.seconds
-            code = np.unique(nodes, return_inverse=True)[1]
-            summed = np.zeros((count, one.units.shape[1]))
-            np.add.at(summed, code, one.units)
-            forecasts[SUMMED].append(summed)
+            forecasts[SUMMED].append(level_sums(data.profile, one.units, level))
             actuals.append(whole.actuals(np.datetime64(one.origin, "D"), params.horizon_days + 1)[0][:, 1:])
         actual = np.concatenate(actuals)
         found, table = compete(

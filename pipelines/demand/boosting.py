@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from pandas.api.types import union_categoricals
 
 from features.lags import origin_frame
 from models.forecasting.boosted import GlobalForecaster
-from models.forecasting.boosting import KINDS
+from models.forecasting.boosting import Kind
 from pipelines.demand.dataset import Dataset, open_origin
 from pipelines.demand.params import DemandParams
 from pipelines.io.lake import Lake
@@ -43,7 +43,7 @@ def fit_boosters(
             random_state=params.seed,
             n_jobs=_THREADS,
         ).fit(X, y)
-        for kind in KINDS
+        for kind in get_args(Kind)
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from models.forecasting.reconcile import Certificate, Tree, reconcile
 from pipelines.demand.dataset import Origin
 from pipelines.demand.forecasting import run_local
 from pipelines.demand.intervals import Ends, intervals_of
+from pipelines.demand.nodes import level_sums, nodes_of
 from pipelines.engines import Engine
 
 Floats = NDArray[np.float64]
@@ -59,16 +59,6 @@ def tree_of(profile: pd.DataFrame) -> Tree:
     return Tree.from_frame(profile)
 
 
-def nodes_of(profile: pd.DataFrame, level: str) -> NDArray[np.object_]:
-    """Node of each series at a level."""
-    columns = {"region": "region", "store": "store_id", "sku": "sku_id"}
-    if level == "national":
-        return np.full(len(profile), "all", dtype=object)
-    if level == "sku_store":
-        return np.asarray(profile["store_id"] + "/" + profile["sku_id"], dtype=object)
-    return profile[columns[level]].astype(str).to_numpy(object)
-
-
 def base_forecasts(
     panel: Panel, profile: pd.DataFrame, tree: Tree, models: Mapping[str, str], engine: Engine
 ) -> dict[str, Floats]:
@@ -105,40 +95,24 @@ def reconcile_both(
     leaves = np.asarray(units, dtype=np.float64)
     bottom_up = reconcile(tree, {"sku_store": leaves}, method="bottom_up")
     own = base_forecasts(origin.panel, profile, tree, forecaster.levels or {}, engine)
-    with np.errstate(invalid="ignore"):
-        recent = np.nanmean(
-            np.where(np.isfinite(origin.panel.y), origin.panel.y, 0)[:, -_SHARE_DAYS:], axis=1
-        )
+    recent = np.nan_to_num(origin.panel.y[:, -_SHARE_DAYS:]).mean(axis=1)
     top_down = reconcile(tree, {**bottom_up.values, **own}, method="top_down", shares=recent)
-    code, skus = pd.factorize(profile["sku_id"], sort=True)
 
     def with_skus(values: Mapping[str, Floats]) -> dict[str, Floats]:
-        return {**values, "sku": _sums(values["sku_store"], code, len(skus))}
+        return {**values, "sku": level_sums(profile, values["sku_store"], "sku")}
 
     operational = with_skus(bottom_up.values)
     nodes = {
         **{
             level: np.asarray([str(name) for name in tree.ids(level)], dtype=object) for level in UPPER_LEVELS
         },
-        "sku": np.asarray(skus, dtype=object),
+        "sku": np.unique(nodes_of(profile, "sku")),
         "sku_store": nodes_of(profile, "sku_store"),
     }
     return Coherent(
         nodes=nodes,
         operational=operational,
         strategic=with_skus(top_down.values),
-        intervals=intervals_of(forecaster.intervals, operational, profile),
+        intervals=intervals_of(forecaster.intervals or {}, operational, profile),
         certificates={"operational": bottom_up.certificate, "strategic": top_down.certificate},
     )
-
-
-def level_sums(profile: pd.DataFrame, values: NDArray[Any], level: str) -> Floats:
-    """Sums of series by node of a level, nodes sorted by name; NaN where one of them is NaN."""
-    names, code = np.unique(nodes_of(profile, level), return_inverse=True)
-    return _sums(values, code, len(names))
-
-
-def _sums(values: NDArray[Any], code: NDArray[Any], count: int) -> Floats:
-    out = np.zeros((count, values.shape[1]))
-    np.add.at(out, code, values)
-    return out

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from models.forecasting.accuracy import error_table, judged_days, naive_scale
 from models.forecasting.competition import Champion
 from models.forecasting.forecaster import DemandForecaster, cells_of
-from pipelines.demand.backtest import HORIZONS, MISSION_MODELS, Past
+from pipelines.demand.backtest import MISSION_MODELS
 from pipelines.demand.dataset import Dataset
 from pipelines.demand.intervals import coverage_by_level
 from pipelines.demand.orders import orders_of_series
+from pipelines.demand.past import HORIZONS, Past, stacked
 from pipelines.demand.schemas import BACKTEST, COVERAGE, ORDERS, SERIES, VALIDATION
 from pipelines.io.lake import Lake
 from pipelines.io.registry import ModelVersion
@@ -107,9 +108,9 @@ def _series(data: Dataset, results: Results, version: str) -> pd.DataFrame:
         model_version=version,
     )
     errors = error_table(
-        np.concatenate([one.actual for one in past]),
-        np.concatenate([one.units for one in past]),
-        censored=np.concatenate([one.censored for one in past]),
+        stacked(past, "actual"),
+        stacked(past, "units"),
+        censored=stacked(past, "censored"),
         groups=np.tile(np.arange(n), len(past)),
         series=np.tile(np.arange(n), len(past)),
         scale=np.tile(naive_scale(panel.y), len(past)),
@@ -143,9 +144,9 @@ def _validation(profile: pd.DataFrame, judging: Mapping[str, Sequence[Past]]) ->
 def _summary(profile: pd.DataFrame, past: Sequence[Past], coverage: pd.DataFrame) -> dict[str, float]:
     """Errors on the judged origins by segment, and measured coverage by level."""
     groups: NDArray[Any] = np.tile(profile["segment"].to_numpy(str), len(past))
-    actual = np.concatenate([one.actual for one in past])
-    units = np.concatenate([one.units for one in past])
-    censored = np.concatenate([one.censored for one in past])
+    actual = stacked(past, "actual")
+    units = stacked(past, "units")
+    censored = stacked(past, "censored")
     horizons = [h for h in HORIZONS if h <= actual.shape[1]]
     found: dict[str, float] = {}
     for names in (groups, np.full(len(groups), "all")):

@@ -152,7 +152,7 @@ def _backtest(
     chosen = list(replay(lake, data, origins.selection, forecaster, params=params, engine=engine))
     levels, level_table = compete_for_levels(lake, data, chosen, params=params, engine=engine)
     forecaster.levels = {level: champion.name for level, champion in levels.items()}
-    forecaster.intervals = calibrate(chosen, data, params)
+    forecaster.intervals = calibrate(chosen, data.profile)
     clock.lap("calibration")
     judged = list(replay(lake, data, origins.judging, forecaster, params=params, engine=engine))
     serving = registry.aliased(CHAMPION)
