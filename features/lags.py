@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from features.ahead import calendar_columns, promo_columns
 from features.groups import GROUPS, Group, groups_of
 from features.known import DAY, Known, PanelLike, known_at
-from features.levels import FLOOR, Levels, levels_at
+from features.levels import FLOOR, LEAST_SHARE, Levels, levels_at
 from features.seasons import Season, season_of
 
 Floats = NDArray[np.float32]
@@ -31,6 +31,9 @@ WORDS = (
     "region", "clientele", "store_type", "assortment", "category", "subcategory", "brand", "price_band",
 )  # fmt: skip
 NUMBERS = ("surface_m2", "competition_distance_m", "pack_size", "list_price_eur")
+
+#: How promotions work; any other counts as unknown.
+MECHANICS = ("none", "price_off", "multi_buy", "display", "leaflet", "coupon")
 
 
 def origin_frame(
@@ -86,7 +89,7 @@ def origin_frame(
         **_attributes(panel.series, row),
     }
     if ahead is not None and "promo_mechanic" in ahead:
-        columns["promo_mechanic"] = pd.Categorical(ahead["promo_mechanic"][row, step])
+        columns["promo_mechanic"] = pd.Categorical(ahead["promo_mechanic"][row, step], MECHANICS)
     return pd.DataFrame(columns, copy=False)
 
 
@@ -128,7 +131,8 @@ def _own_columns(known: Known, levels: Levels, season: Season, row: Indices, ste
         **{f"year_{name}": values[row, step] for name, values in season.ahead.items()},
     }
     for weeks, profile in levels.profiles.items():
-        columns[f"profile_{weeks}"] = np.log((profile[row, slot, promoted] + FLOOR) / (expected + FLOOR))
+        ratio = profile[row, slot, promoted] / expected
+        columns[f"profile_{weeks}"] = np.log((ratio + LEAST_SHARE) / (1 + LEAST_SHARE))
     for week in (0, 1):
         columns[f"week_{week + 1}_back"] = np.log(levels.last_weeks[row, week, slot] / levels.recent[row])
     return columns

@@ -40,6 +40,9 @@ LEVEL_PRIOR_DAYS = 3.0
 #: Units that pull a ratio of sales to expected sales towards 1.
 RATIO_UNITS = 4.0
 
+#: Share of the expected units that is added to both sides of a ratio, so that no sales are no infinity.
+LEAST_SHARE = 0.05
+
 #: Days known within the last four weeks below which the level of the last half year serves.
 RECENT_DAYS = 7
 
@@ -141,7 +144,8 @@ def expected_on(
 
 def shrunk_ratio(sold: Floats, expected: Floats, units: float = RATIO_UNITS) -> Floats:
     """Sales over expected sales, pulled towards 1 where few units are expected; NaN if none are."""
-    ratio = (sold + np.float32(units)) / (expected + np.float32(units))
+    added = np.float32(units) + np.float32(LEAST_SHARE) * expected
+    ratio = (sold + added) / (expected + added)
     return np.asarray(np.where(expected > 0, ratio, np.float32("nan")), dtype=np.float32)
 
 
