@@ -289,13 +289,24 @@ def promote(
 @app.command()
 def rollback(
     usecase: UseCaseArgument,
-    why: Annotated[str, typer.Option(help="Reason for the promotion log.")],
+    why: Annotated[str, typer.Option(help="Reason for the log.")],
+    published: Annotated[
+        bool, typer.Option(help="Roll back what readers of DynamoDB see (demand), not the model.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Let the previous champion serve again."""
-    from pipelines.io.serving import rollback as roll_back
+    """Let the previous champion serve again; with --published, the forecasts that were served before."""
+    settings = Settings.load()
+    if not published:
+        from pipelines.io.serving import rollback as roll_back
 
-    _emit(roll_back(Settings.load(), usecase, why=why, at=_now()), as_json, "rolled back")
+        _emit(roll_back(settings, usecase, why=why, at=_now()), as_json, "rolled back")
+        return
+    if usecase is not UseCase.DEMAND:
+        raise ConfigError(f"--published is for demand, whose forecasts are served in versions; got {usecase}")
+    from pipelines.demand.publish import rollback as serve_earlier
+
+    _emit(serve_earlier(settings, why=why, on=_now().date()), as_json, "rolled back")
 
 
 @app.command()

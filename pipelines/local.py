@@ -23,7 +23,7 @@ import requests
 
 from pipelines.airflow_api import AirflowApi
 from pipelines.errors import ConfigError, MillraceError
-from pipelines.settings import Settings
+from pipelines.settings import DynamoSettings, Settings
 
 #: Credentials of the emulator on this machine; a real org's come from the environment.
 EMULATOR_USER = "integration@millrace.example"
@@ -151,6 +151,25 @@ class LocalStack:
         command = ["-m", "moto.server", "--host", "127.0.0.1", "--port", str(self.ports.dynamodb)]
         self._start("dynamodb", [sys.executable, *command])
         _wait_for_port(self.ports.dynamodb, "the twin of DynamoDB", self._log("dynamodb"))
+
+    @contextmanager
+    def reaching_dynamodb(self) -> Iterator[Settings]:
+        """Give settings by which this process, too, reaches the twin."""
+        prefix, own = "MILLRACE_DYNAMODB__", self.environment
+        values = {
+            name.removeprefix(prefix).lower(): text for name, text in own.items() if name.startswith(prefix)
+        }
+        keys = {name: own[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if name in own}
+        before = {name: os.environ.get(name) for name in keys}
+        os.environ.update(keys)
+        try:
+            yield self.settings.model_copy(update={"dynamodb": DynamoSettings.model_validate(values)})
+        finally:
+            for name, text in before.items():
+                if text is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = text
 
     def seed_accounts(self, names: Mapping[str, str]) -> None:
         """Give the emulated org accounts: name by natural id."""
