@@ -1,7 +1,8 @@
-"""Files of a delivery: one Parquet file per table, a folder of months for usage."""
+"""Files of a delivery: Parquet that grows block by block, or is written at once."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,10 +20,18 @@ def delivered_schema(table: Table, *, dirty: bool) -> pa.Schema:
 
 
 class TableFile:
-    """A Parquet file that grows block by block, and counts its rows."""
+    """A Parquet file that grows block by block, and counts its rows.
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    Parameters
+    ----------
+    encoded
+        Columns whose strings come dictionary-encoded; readers see plain strings all the same.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, *, encoded: Collection[str] = ()) -> None:
         self.rows = 0
+        codes = pa.dictionary(pa.int32(), pa.string())
+        schema = pa.schema([field.with_type(codes) if field.name in encoded else field for field in schema])
         self._schema = schema
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", store_schema=False)
 

@@ -1,0 +1,352 @@
+"""Generate a delivery: all tables of the demand use case, and the truth about them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.errors import ConfigError
+from pipelines.sources.demand import LAYOUTS, SALES
+from pipelines.sources.simulation.days import DAY_US, Ints, to_date, to_day
+from pipelines.sources.simulation.demand.assortment import Series, draw_series, speed_shares
+from pipelines.sources.simulation.demand.dirt import (
+    AFTER_CLOSURE,
+    REPEATED,
+    after_closure,
+    dirty_rows,
+    repeated,
+)
+from pipelines.sources.simulation.demand.events import events_table
+from pipelines.sources.simulation.demand.products import products_table
+from pipelines.sources.simulation.demand.promotions import promotions_table
+from pipelines.sources.simulation.demand.shelf import Sales, sell
+from pipelines.sources.simulation.demand.shopping import Demand, draw_demand
+from pipelines.sources.simulation.demand.span import Span
+from pipelines.sources.simulation.demand.stores import NEVER, stores_table
+from pipelines.sources.simulation.demand.truth import (
+    LATENT_DEMAND,
+    SERIES,
+    encoded,
+    latent_table,
+    series_table,
+)
+from pipelines.sources.simulation.demand.weather import forecasts_table, observed_table
+from pipelines.sources.simulation.demand.world import World, draw_world
+from pipelines.sources.simulation.dirt import Planted
+from pipelines.sources.simulation.folder import PARAMETERS, replacing
+from pipelines.sources.simulation.write import TableFile, delivered_schema
+
+DEFAULT_START = date(2023, 1, 2)
+#: 157 weeks later; a Monday, the first day that can be forecast with all of the data.
+DEFAULT_END = date(2026, 1, 5)
+
+#: Series per block, about. Blocks bound memory; part of the definition of the data, so not a parameter.
+BLOCK_SERIES = 2_000
+#: Share of the store days that are reported some days late.
+_LATE = 0.008
+_EVENING_US, _HOURS_US = 20 * 3_600_000_000, 3 * 3_600_000_000
+#: Streams of random numbers of the chain and of a block.
+_REPORTS, _ASSORTMENT, _TABLES, _DIRT = range(100, 104)
+_SHOPPING, _SHELF = range(2)
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class GenerateReport:
+    """What was generated.
+
+    Attributes
+    ----------
+    series
+        Products in stores that were ever on the shelf.
+    rows
+        Rows per delivered table, planted ones included.
+    truth_rows
+        Rows per table of the truth.
+    planted
+        Bad rows per table and defect, as in ``truth/planted_dirt.json``.
+    """
+
+    stores: int
+    skus: int
+    seed: int
+    start: date
+    end: date
+    series: int
+    rows: dict[str, int]
+    truth_rows: dict[str, int]
+    planted: Planted
+
+
+def generate(
+    stores: int,
+    skus: int,
+    rows: int,
+    seed: int,
+    to: Path,
+    *,
+    start: date = DEFAULT_START,
+    end: date = DEFAULT_END,
+    dirty_share: float = 0.0005,
+    progress: Progress | None = None,
+) -> GenerateReport:
+    """Simulate a chain of food shops and write what its systems deliver.
+
+    Parameters
+    ----------
+    stores, skus
+        Stores trading and products on sale on the last day; those that went before come on top.
+    rows
+        Sales rows of the delivery, met within some percent by the depth of the assortments.
+    seed
+        The same arguments give the same files.
+    to
+        Folder to write; an earlier delivery there is replaced, anything else is refused.
+    start
+        First day of sales and weather.
+    end
+        Moment of extraction, 00:00 UTC of this day: rows known later are not delivered.
+    dirty_share
+        Bad rows per clean row (see :mod:`pipelines.sources.simulation.dirt`); 0 for none.
+    progress
+        Called with what is being done and the share done, 0 to 1.
+
+    Raises
+    ------
+    ConfigError
+        An argument is out of range, or ``to`` holds something else.
+    """
+    for name, value, least in (
+        ("stores", stores, 2),
+        ("skus", skus, 10),
+        ("rows", rows, 1),
+        ("seed", seed, 0),
+    ):
+        if value < least:
+            raise ConfigError(f"--{name} must be at least {least}, got {value}")
+    if not 0 <= dirty_share <= 0.1:
+        raise ConfigError(f"dirty_share must be in [0, 0.1], got {dirty_share}")
+    if (end - start).days < 365:
+        raise ConfigError(f"end must be at least a year after start, got {start} and {end}")
+    arguments = {
+        "stores": stores, "skus": skus, "rows": rows, "seed": seed, "start": str(start), "end": str(end),
+        "dirty_share": dirty_share,
+    }  # fmt: skip
+    tell = progress or _silent
+    with replacing(to) as aside:
+        (aside / PARAMETERS).write_text(json.dumps(arguments, indent=2) + "\n")
+        tell("stores, products and promotions", 0.0)
+        span = Span(to_day(start), to_day(end))
+        world = draw_world(seed, stores, skus, span, partial(speed_shares, rows, skus + skus // 2))
+        series = draw_series(_stream(seed, _ASSORTMENT), world, rows, span)
+        delivery = _Delivery(seed, aside, world, series, dirty_share, tell)
+        report = delivery.write(stores, skus)
+        tell("done", 1.0)
+    return report
+
+
+def _silent(message: str, share: float) -> None:
+    """Report no progress."""
+
+
+def _stream(seed: int, stream: int, block: int = 0) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence([seed, block], spawn_key=(stream,)))
+
+
+class _Delivery:
+    """The open files of a delivery while its blocks are written."""
+
+    def __init__(
+        self, seed: int, to: Path, world: World, series: Series, dirty_share: float, progress: Progress
+    ) -> None:
+        self.seed, self.to, self.world, self.span = seed, to, world, world.span
+        self.series, self.dirty_share, self.progress = series, dirty_share, progress
+        self.store_ids, self.sku_ids = world.stores.ids, world.products.ids
+        self.reported = _reports(_stream(seed, _REPORTS), world)
+        self.dirt = _stream(seed, _DIRT)
+        self.planted: Planted = {}
+        self.samples: list[pa.Table] = []
+
+    def write(self, stores: int, skus: int) -> GenerateReport:
+        rows = self._small_tables()
+        blocks = list(_blocks(self.series))
+        truth = self.to / "truth"
+        ids = ("store_id", "sku_id")
+        with ExitStack() as stack:
+            months = self._months(stack)
+            latent = stack.enter_context(
+                TableFile(truth / "latent_demand.parquet", LATENT_DEMAND.arrow_schema, encoded=ids)
+            )
+            drawn = stack.enter_context(TableFile(truth / "series.parquet", SERIES.arrow_schema, encoded=ids))
+            for number, series in enumerate(blocks, start=1):
+                demand = draw_demand(_stream(self.seed, _SHOPPING, number), self.world, series)
+                sales = sell(_stream(self.seed, _SHELF, number), self.world, series, demand)
+                self._sales(series, demand, sales, months)
+                latent.append(latent_table(self.store_ids, self.sku_ids, series, demand, sales, self.span))
+                drawn.append(series_table(self.store_ids, self.sku_ids, series, self.world.products))
+                self.progress(f"block {number} of {len(blocks)}", 0.05 + 0.93 * number / len(blocks))
+        rows["sales"] = sum(file.rows for file in months.values()) + self._resent(months)
+        (truth / "planted_dirt.json").write_text(json.dumps(self.planted, indent=2) + "\n")
+        return GenerateReport(
+            stores=stores,
+            skus=skus,
+            seed=self.seed,
+            start=to_date(self.span.start),
+            end=to_date(self.span.end),
+            series=len(self.series),
+            rows=rows,
+            truth_rows={"latent_demand": latent.rows, "series": drawn.rows},
+            planted=self.planted,
+        )
+
+    # ---------------------------------------------------------------- all but sales
+
+    def _small_tables(self) -> dict[str, int]:
+        world, span, rng = self.world, self.span, _stream(self.seed, _TABLES)
+        tables = {
+            "stores": stores_table(rng, world.stores, span),
+            "products": products_table(rng, world.products, span),
+            "promotions": promotions_table(world.promotions, world.products, world.stores),
+            "weather_observed": observed_table(world.weather, world.stores.regions, span),
+            "weather_forecasts": forecasts_table(world.weather, world.stores.regions, span),
+            "calendar_events": events_table(world.stores, world.occasions, world.closures, span),
+        }
+        rows = {}
+        for layout in LAYOUTS:
+            name = layout.table.name
+            if name not in tables:
+                continue
+            schema = delivered_schema(layout.table, dirty=True)
+            clean = tables[name].select(schema.names).cast(schema)
+            clean = clean.filter(pc.less(clean[layout.known], self._extraction()))
+            clean = clean.sort_by([(layout.known, "ascending")])
+            with TableFile(
+                self.to / f"{name}.parquet", delivered_schema(layout.table, dirty=self.dirty_share > 0)
+            ) as file:
+                file.append(clean)
+                for bad in self._bad(layout.table.name, clean, len(clean)):
+                    file.append(bad)
+                rows[name] = file.rows
+        return rows
+
+    def _extraction(self) -> pa.Scalar:
+        return pa.scalar(self.span.end * DAY_US, pa.int64()).cast(pa.timestamp("us"))
+
+    def _bad(self, name: str, clean: pa.Table, rows: int) -> list[pa.Table]:
+        if self.dirty_share == 0:
+            return []
+        layout = next(layout for layout in LAYOUTS if layout.table.name == name)
+        wanted = max(1, round(rows * self.dirty_share))
+        old = self.store_ids.filter(pa.array(self.world.stores.opened < self.span.start - 60))
+        bad = []
+        for defect, found in dirty_rows(
+            self.dirt, layout, clean, rows=wanted, start=self.span.start, old_stores=old
+        ):
+            self._note(name, defect, found)
+            bad.append(found)
+        return bad
+
+    def _note(self, table: str, defect: str, rows: pa.Table) -> None:
+        counts = self.planted.setdefault(table, {})
+        counts[defect] = counts.get(defect, 0) + len(rows)
+
+    # ---------------------------------------------------------------- sales
+
+    def _months(self, stack: ExitStack) -> dict[int, TableFile]:
+        """One file per month, open until all blocks are written."""
+        folder = self.to / "sales"
+        folder.mkdir()
+        schema = delivered_schema(SALES.table, dirty=self.dirty_share > 0)
+        first, last = (
+            int(np.datetime64(to_date(d), "M").astype(int)) for d in (self.span.start, self.span.end - 1)
+        )
+        return {
+            month: stack.enter_context(
+                TableFile(
+                    folder / f"{np.datetime64(month, 'M')}.parquet", schema, encoded=("store_id", "sku_id")
+                )
+            )
+            for month in range(first, last + 1)
+        }
+
+    def _sales(self, series: Series, demand: Demand, sales: Sales, months: dict[int, TableFile]) -> None:
+        """Append the rows of a block to the files of the months."""
+        span = self.span
+        known = self.reported[series.store]
+        sent = ((sales.sold > 0) | sales.out) & (known < span.end * DAY_US)
+        sent[:, : span.start - span.begin] = False
+        sent[:, span.end - span.begin :] = False
+        column, row = np.nonzero(sent.T)  # by day, so that a month is a slice
+        cell = (row, column)
+        day = span.days[column]
+        sold = sales.sold[cell].astype(np.float64)
+        paid = sold * demand.price[cell] * (1 - demand.discount[cell])
+        month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+        starts = np.searchsorted(month, list(months))
+        ends = np.append(starts[1:], len(month))
+        for number, begin, end in zip(months, starts.tolist(), ends.tolist(), strict=True):
+            part = slice(begin, end)
+            rows = pa.table(
+                {
+                    "store_id": encoded(self.store_ids, series.store[row[part]]),
+                    "sku_id": encoded(self.sku_ids, series.product[row[part]]),
+                    "sold_on": day[part].astype("datetime64[D]"),
+                    "quantity": sold[part],
+                    "revenue_eur": paid[part].round(2),
+                    "stocked_out": sales.out[cell][part],
+                    "on_hand": sales.on_hand[cell][part].astype(np.float64),
+                    "known_at": known[cell][part].astype("datetime64[us]"),
+                }
+            )
+            months[number].append(rows)
+            if number == list(months)[-2]:
+                self.samples.append(rows)
+
+    def _resent(self, months: dict[int, TableFile]) -> int:
+        """Write the bad rows, in a file that is read after the months: the first of two rows is the good one."""
+        if self.dirty_share == 0:
+            return 0
+        clean = pa.concat_tables([rows.cast(SALES.table.arrow_schema) for rows in self.samples])
+        written = sum(file.rows for file in months.values())
+        bad = self._bad("sales", clean, written)
+        each = max(1, round(written * self.dirty_share / 8))
+        again = repeated(self.dirt, clean, each)
+        self._note("sales", REPEATED, again)
+        bad.append(again)
+        stores = self.world.stores
+        for store in np.flatnonzero(stores.closed < NEVER)[:1].tolist():
+            late = after_closure(clean, self.store_ids[store].as_py(), int(stores.closed[store]), each)
+            self._note("sales", AFTER_CLOSURE, late)
+            bad.append(late)
+        with TableFile(
+            self.to / "sales" / "resent.parquet", delivered_schema(SALES.table, dirty=True)
+        ) as file:
+            for rows in bad:
+                file.append(rows)
+            return file.rows
+
+
+def _blocks(series: Series) -> Iterator[Series]:
+    """Series of consecutive stores, about ``BLOCK_SERIES`` at a time."""
+    per_store = np.bincount(series.store)
+    block = (np.cumsum(per_store) - 1) // BLOCK_SERIES
+    for number in np.unique(block[per_store > 0]):
+        yield series.take(np.flatnonzero(block[series.store] == number))
+
+
+def _reports(rng: np.random.Generator, world: World) -> Ints:
+    """When each store's day is reported: that evening, or some days late; shape ``(S, T)``, microseconds."""
+    shape = world.open.shape
+    late = (rng.random(shape) < _LATE) * rng.integers(1, 7, shape)
+    within = (rng.random(shape) * _HOURS_US).astype(np.int64) // 1_000_000 * 1_000_000
+    return np.asarray((world.span.days + late) * DAY_US + _EVENING_US + within, dtype=np.int64)
