@@ -19,6 +19,9 @@ MOST_DAYS = 60
 #: Days of the usual price that a price is compared with.
 PRICE_DAYS = 91
 
+#: Days of the promotions that a discount is compared with.
+DEPTH_DAYS = 364
+
 #: Kinds of days that are counted around the target.
 COUNTED = ("closed", "school_holiday")
 
@@ -80,12 +83,14 @@ def promo_columns(
     the source of promotions knows them, (n, H) each; the first three are read off the discounts else.
     """
     given = ahead or {}
-    column = known.n_history + step
-    promo = known.promo > 0
+    start = max(0, known.n_history - MOST_DAYS)  # nothing below looks further back
+    promo = known.promo[:, start:] > 0
+    column = known.n_history - start + step
     cells = row, column
     count = _running(promo)
+    discount = known.promo[row, known.n_history + step]
     found: dict[str, Any] = {
-        "promo_discount": known.promo[cells],
+        "promo_discount": discount,
         "promo_14_before": _between(count, row, column - 14, column),
         "promo_7_after": _between(count, row, column + 1, column + 8),
     }
@@ -100,14 +105,14 @@ def promo_columns(
     past = known.price[:, max(0, known.n_history - PRICE_DAYS) : known.n_history]
     if np.isfinite(known.price[:, -known.horizon :]).any():
         usual = _mean(past)
-        price = known.price[cells]
+        price = known.price[row, known.n_history + step]
         found["price"] = price
         change = np.divide(
             price, usual[row], out=np.full_like(price, np.nan), where=(price > 0) & (usual[row] > 0)
         )
         found["price_change"] = np.log(change)
-    depth = _mean(np.where(promo, known.promo, np.nan)[:, : known.n_history][:, -364:])
-    found["deeper"] = known.promo[cells] - np.nan_to_num(depth)[row]
+    past = known.promo[:, max(0, known.n_history - DEPTH_DAYS) : known.n_history]
+    found["deeper"] = discount - np.nan_to_num(_mean(np.where(past > 0, past, np.nan)))[row]
     return {name: np.asarray(values, dtype=np.float32) for name, values in found.items()}
 
 

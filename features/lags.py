@@ -18,7 +18,7 @@ from features.ahead import calendar_columns, promo_columns
 from features.groups import GROUPS, Group, groups_of
 from features.known import DAY, Known, PanelLike, known_at
 from features.levels import FLOOR, LEAST_SHARE, Levels, levels_at
-from features.seasons import Season, season_of
+from features.seasons import Season, Windows, season_of, windows_of
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -81,9 +81,10 @@ def origin_frame(
     every = Group(np.zeros(len(panel.series), dtype=np.intp), 1)
     pooled = grouped.get("category", every)
     levels = levels_at(known, pooled, grouped.get("shelf", pooled))
+    windows = windows_of(known, levels)
     columns = {
-        **_own_columns(known, levels, season_of(known, levels), row, step),
-        **_group_columns(known, levels, grouped, row, step),
+        **_own_columns(known, levels, season_of(windows), row, step),
+        **_group_columns(levels, windows, grouped, row, step),
         **calendar_columns(known, row, step),
         **promo_columns(known, row, step, ahead),
         **_attributes(panel.series, row),
@@ -139,12 +140,12 @@ def _own_columns(known: Known, levels: Levels, season: Season, row: Indices, ste
 
 
 def _group_columns(
-    known: Known, levels: Levels, groups: Mapping[str, Group], row: Indices, step: Indices
+    levels: Levels, windows: Windows, groups: Mapping[str, Group], row: Indices, step: Indices
 ) -> dict[str, Any]:
     """Trend and season of the series' groups, and the series' share in them."""
     columns: dict[str, Any] = {}
     for name, group in groups.items():
-        season = season_of(known, levels, group)
+        season = season_of(windows, group)
         code = group.code[row]
         columns |= {f"{name}_{label}": values[code] for label, values in season.now.items()}
         columns |= {f"{name}_{label}": values[code, step] for label, values in season.ahead.items()}

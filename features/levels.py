@@ -96,7 +96,7 @@ def levels_at(known: Known, pooled: Group, peers: Group) -> Levels:
     sums = {weeks: _profile_sums(sold, seen, promoted, weeks) for weeks in PROFILE_WEEKS}
     profile = _profile(sums[26], sums[52], mean, pooled)
 
-    expected = expected_on(profile, promoted, seen, 0, min(max(TREND_DAYS), known.n_history))
+    expected = expected_on(profile, promoted, seen[:, -max(TREND_DAYS) :], 0)
     ratios = {
         days: shrunk_ratio(sold[:, -days:].sum(axis=1), expected[:, -days:].sum(axis=1))
         for days in TREND_DAYS
@@ -119,27 +119,25 @@ def levels_at(known: Known, pooled: Group, peers: Group) -> Levels:
     )
 
 
-def expected_on(
-    profile: Floats, promoted: NDArray[np.bool_], seen: NDArray[np.bool_], back: int, days: int
-) -> Floats:
+def expected_on(profile: Floats, promoted: NDArray[np.bool_], seen: NDArray[np.bool_], back: int) -> Floats:
     """What the profile expects on known days of the past; 0 where unknown.
 
     Parameters
     ----------
-    profile, promoted, seen
-        Of n series; the matrices end the day before the origin.
-    back, days
-        The window: ``days`` days that end ``back`` days before the origin.
+    profile : ndarray of shape (n, 7, 2)
+    promoted : ndarray of bool, shape (n, T)
+        Days with promotion, up to the one before the origin.
+    seen : ndarray of bool, shape (n, days)
+        Known days of the window, which ends ``back`` days before the origin.
 
     Returns
     -------
     ndarray of float32, shape (n, days)
     """
-    stop = promoted.shape[1] - back
-    window = slice(stop - days, stop)
+    days, stop = seen.shape[1], promoted.shape[1] - back
     slot = np.arange(-back - days, -back) % 7
-    both = profile[:, slot, :]
-    return np.asarray(np.where(promoted[:, window], both[:, :, 1], both[:, :, 0]) * seen[:, window])
+    usual, with_promo = profile[:, slot, 0], profile[:, slot, 1]
+    return np.asarray(np.where(promoted[:, stop - days : stop], with_promo, usual) * seen)
 
 
 def shrunk_ratio(sold: Floats, expected: Floats, units: float = RATIO_UNITS) -> Floats:

@@ -24,6 +24,29 @@ REFERENCE_DAYS = 28
 GROUP_TREND_DAYS = (7, 28, 91)
 
 
+#: Days that a span reaches beyond its target.
+_MARGIN = max(last for _, last in SPANS.values())
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Sold and expected units of n series, (n, days) each.
+
+    Attributes
+    ----------
+    years : dict of int to pair
+        Around the target days, so many years before; from 28 days before the origin's day on.
+    recent : pair
+        The days before the origin.
+    horizon : int
+        Days to forecast, H.
+    """
+
+    years: dict[int, tuple[Floats, Floats]]
+    recent: tuple[Floats, Floats]
+    horizon: int
+
+
 @dataclass(frozen=True)
 class Season:
     """Ratios of sales to expected sales of n units (series or groups).
@@ -41,41 +64,55 @@ class Season:
     now: dict[str, Floats]
 
 
-def season_of(known: Known, levels: Levels, group: Group | None = None) -> Season:
-    """Season of each series, or of each group of series."""
-    seen = np.isfinite(known.demand)
-    promoted = known.promo[:, : known.n_history] > 0
+def windows_of(known: Known, levels: Levels) -> Windows:
+    """Sold and expected units of all series around the days that seasons are read off."""
 
     def window(back: int, days: int) -> tuple[Floats, Floats]:
-        """Running sums of sold and expected units, (units, days + 1) each."""
+        """The ``days`` days that end ``back`` days before the origin, (n, days) each."""
         stop = known.n_history - back
-        expected = expected_on(levels.profile, promoted, seen, back, days)
-        sold = np.where(seen, known.demand, np.float32(0))[:, stop - days : stop]
-        if group is not None:
-            sold, expected = group.sum(sold), group.sum(expected)
-        return _running(sold), _running(expected)
+        demand = known.demand[:, stop - days : stop]
+        seen = np.isfinite(demand)
+        promoted = known.promo[:, : known.n_history] > 0
+        return np.where(seen, demand, np.float32(0)), expected_on(levels.profile, promoted, seen, back)
 
-    margin = max(-first for first, _ in SPANS.values())
+    after = known.horizon + _MARGIN
+    return Windows(
+        years={
+            years: window(lag - after, REFERENCE_DAYS + after)
+            for years, lag in YEARS.items()
+            if known.n_history >= lag + REFERENCE_DAYS
+        },
+        recent=window(0, min(max(GROUP_TREND_DAYS), known.n_history)),
+        horizon=known.horizon,
+    )
+
+
+def season_of(windows: Windows, group: Group | None = None) -> Season:
+    """Season of each series, or of each group of series."""
+    step = REFERENCE_DAYS + np.arange(windows.horizon)  # the windows begin so many days before the origin
+    before = np.array([0]), np.array([REFERENCE_DAYS])
     ahead: dict[str, Floats] = {}
-    for years, lag in YEARS.items():
-        before = max(REFERENCE_DAYS, margin)
-        after = known.horizon + max(last for _, last in SPANS.values())
-        if known.n_history < lag + before:
-            continue
-        sold, expected = window(lag - after, before + after)  # begins ``before`` days before the origin
-        reference = _ratio(sold, expected, np.array([before - REFERENCE_DAYS]), np.array([before]))
+    for years, pair in windows.years.items():
+        sold, expected = _sums(pair, group)
+        reference = _ratio(sold, expected, *before)
         for name, (first, last) in SPANS.items():
-            step = before + np.arange(known.horizon)
             ratio = _ratio(sold, expected, step + first, step + last + 1)
             ahead[f"{name}_{years}y"] = np.log(ratio / reference)
-    now: dict[str, Floats] = {}
-    if group is not None:
-        days = min(max(GROUP_TREND_DAYS), known.n_history)
-        sold, expected = window(0, days)
-        for recent in GROUP_TREND_DAYS:
-            start = np.array([max(0, days - recent)])
-            now[f"trend_{recent}"] = np.log(_ratio(sold, expected, start, np.array([days])))[:, 0]
+    if group is None:
+        return Season(ahead, {})
+    sold, expected = _sums(windows.recent, group)
+    days = np.array([sold.shape[1] - 1])
+    now = {
+        f"trend_{recent}": np.log(_ratio(sold, expected, np.maximum(days - recent, 0), days))[:, 0]
+        for recent in GROUP_TREND_DAYS
+    }
     return Season(ahead, now)
+
+
+def _sums(pair: tuple[Floats, Floats], group: Group | None) -> tuple[Floats, Floats]:
+    """Running sums by unit."""
+    sold, expected = pair if group is None else (group.sum(pair[0]), group.sum(pair[1]))
+    return _running(sold), _running(expected)
 
 
 def _running(values: Floats) -> Floats:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from features.groups import groups_of
 from features.known import known_at
 from features.levels import levels_at, shrunk_ratio
-from features.seasons import season_of
+from features.seasons import season_of, windows_of
+from models.forecasting.panel import Panel
 
 ORIGIN = np.datetime64("2025-04-01")
 
@@ -43,7 +45,7 @@ def ratio(pair: tuple[float, float]) -> float:
 @pytest.mark.parametrize("name", [None, "region"])
 def test_ratios_as_loops_over_days(chain, known, levels, name):
     group = groups_of(chain.series)[name] if name else None
-    season = season_of(known, levels, group)
+    season = season_of(windows_of(known, levels), group)
     for unit in (0, 1):
         rows = [unit] if group is None else np.flatnonzero(group.code == unit)
         for label, lag in (("1y", 364), ("2y", 728)):
@@ -60,14 +62,10 @@ def test_ratios_as_loops_over_days(chain, known, levels, name):
 
 def test_years_not_lived_are_left_out(chain, levels):
     young = known_at(chain, ORIGIN, 14, history_days=500)
-    assert {name[-2:] for name in season_of(young, levels).ahead} == {"1y"}
+    assert {name[-2:] for name in season_of(windows_of(young, levels)).ahead} == {"1y"}
 
 
 def test_direction_of_the_year_is_found():
-    import pandas as pd
-
-    from models.forecasting.panel import Panel
-
     days = np.datetime64("2023-01-02") + np.arange(800)
     wave = 100 * np.exp(np.sin(np.arange(786) * 2 * np.pi / 364)).astype("f4")
     panel = Panel(
@@ -82,6 +80,6 @@ def test_direction_of_the_year_is_found():
     )
     known = known_at(panel, days[786], 14)
     every = groups_of(panel.series)["all"]
-    season = season_of(known, levels_at(known, every, every))
+    season = season_of(windows_of(known, levels_at(known, every, every)))
     true = np.log(wave[786 - 364 + np.arange(14)] / wave[786 - 364 - 28 : 786 - 364].mean())
     np.testing.assert_allclose(season.ahead["week_1y"][0], true, atol=0.03)
