@@ -26,7 +26,7 @@ from pipelines.sources.simulation.demand.dirt import (
     repeated,
 )
 from pipelines.sources.simulation.demand.events import events_table
-from pipelines.sources.simulation.demand.products import products_table
+from pipelines.sources.simulation.demand.products import ever_sold, products_table
 from pipelines.sources.simulation.demand.promotions import promotions_table
 from pipelines.sources.simulation.demand.shelf import Sales, sell
 from pipelines.sources.simulation.demand.shopping import Demand, draw_demand
@@ -147,7 +147,7 @@ def generate(
         (aside / PARAMETERS).write_text(json.dumps(arguments, indent=2) + "\n")
         tell("stores, products and promotions", 0.0)
         span = Span(to_day(start), to_day(end))
-        world = draw_world(seed, stores, skus, span, partial(speed_shares, rows, skus + skus // 2))
+        world = draw_world(seed, stores, skus, span, partial(speed_shares, rows, ever_sold(skus)))
         series = draw_series(_stream(seed, _ASSORTMENT), world, rows, span)
         delivery = _Delivery(seed, aside, world, series, dirty_share, tell)
         report = delivery.write(stores, skus)
@@ -291,6 +291,14 @@ class _Delivery:
         day = span.days[column]
         sold = sales.sold[cell].astype(np.float64)
         paid = sold * demand.price[cell] * (1 - demand.discount[cell])
+        columns = {
+            "sold_on": day.astype("datetime64[D]"),
+            "quantity": sold,
+            "revenue_eur": paid.round(2),
+            "stocked_out": sales.out[cell],
+            "on_hand": sales.on_hand[cell].astype(np.float64),
+            "known_at": known[cell].astype("datetime64[us]"),
+        }
         month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
         starts = np.searchsorted(month, list(months))
         ends = np.append(starts[1:], len(month))
@@ -300,16 +308,11 @@ class _Delivery:
                 {
                     "store_id": encoded(self.store_ids, series.store[row[part]]),
                     "sku_id": encoded(self.sku_ids, series.product[row[part]]),
-                    "sold_on": day[part].astype("datetime64[D]"),
-                    "quantity": sold[part],
-                    "revenue_eur": paid[part].round(2),
-                    "stocked_out": sales.out[cell][part],
-                    "on_hand": sales.on_hand[cell][part].astype(np.float64),
-                    "known_at": known[cell][part].astype("datetime64[us]"),
+                    **{name: values[part] for name, values in columns.items()},
                 }
             )
             months[number].append(rows)
-            if number == list(months)[-2]:
+            if number == max(months) - 1:
                 self.samples.append(rows)
 
     def _resent(self, months: dict[int, TableFile]) -> int:

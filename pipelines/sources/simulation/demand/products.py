@@ -18,13 +18,13 @@ from pipelines.sources.simulation.identifiers import identifiers
 #: Speeds of products, from bread to the spice that somebody buys once a month.
 SPEEDS = ("fast", "medium", "slow", "intermittent")
 #: Median daily units of a usual store, and their spread over products (log), by speed.
-_UNITS = np.array([62.0, 6.0, 0.55, 0.055])
-_SPREAD = np.array([0.55, 0.55, 0.60, 0.60])
+_UNITS = np.array([95.0, 8.0, 0.60, 0.055])
+_SPREAD = np.array([0.60, 0.60, 0.60, 0.60])
 #: Overdispersion: the variance of a day is ``mean + dispersion * mean ** 2``.
-DISPERSION = np.array([0.004, 0.02, 0.10, 0.30])
+DISPERSION = np.array([0.0025, 0.015, 0.10, 0.30])
 
 #: Share of today's products that came within the span, and products gone per product of today.
-_LAUNCHED, _GONE = 0.52, 0.46
+_LAUNCHED, _GONE = 0.52, 0.62
 _BRANDS = (
     "Maison", "Belval", "Corvane", "Doriac", "Estival", "Fontanel", "Garrigue", "Hestia", "Ivoire", "Jolimont",
     "Kerzan", "Lumina", "Marvelo", "Norvege", "Ocelle", "Pontis", "Quercy", "Rivoire", "Solane", "Tavel",
@@ -98,6 +98,11 @@ _FIRST = np.cumsum([0, *(len(category.subcategories) for category in CATEGORIES)
 SUBCATEGORIES = tuple(name for category in CATEGORIES for name in category.subcategories)
 
 
+def ever_sold(wanted: int) -> int:
+    """Number of all products that come with so many on sale on the last day."""
+    return wanted + round(_GONE * wanted)
+
+
 def draw_products(rng: np.random.Generator, wanted: int, shares: Floats, span: Span) -> Products:
     """Products of today, and those that went before.
 
@@ -108,7 +113,7 @@ def draw_products(rng: np.random.Generator, wanted: int, shares: Floats, span: S
     shares
         Share of each speed among the products.
     """
-    count = wanted + round(_GONE * wanted)
+    count = ever_sold(wanted)
     # The first products go through all categories, so that each exists in the smallest chain.
     category = np.concatenate([np.arange(len(CATEGORIES)), rng.integers(0, len(CATEGORIES), count)])[:count]
     category = rng.permutation(category)

@@ -18,10 +18,10 @@ from pipelines.sources.simulation.demand.world import World
 _EVERY = np.array([1, 2, 3, 7])
 _LEAD = np.array([1, 1, 2, 2])
 #: Standard deviations of demand kept on top, and units always shown, by speed.
-_SAFETY = np.array([1.9, 1.9, 1.6, 1.3])
-_SHOWN = np.array([6.0, 4.0, 3.0, 2.0])
+_SAFETY = np.array([1.3, 1.4, 1.5, 1.5])
+_SHOWN = np.array([6.0, 5.0, 5.0, 4.0])
 #: Error of the buyers: log, by week; and of what they expect of a promotion.
-_ERROR, _MEMORY, _PROMOTION_ERROR = 0.10, 0.6, 0.18
+_ERROR, _MEMORY, _PROMOTION_ERROR = 0.15, 0.6, 0.20
 #: Times a year that the supplier fails, for some days.
 _FAILURES = 0.35
 

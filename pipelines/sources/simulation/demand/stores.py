@@ -134,7 +134,7 @@ def draw_traffic(
     # Skiers come when any zone is on holiday.
     snow = np.where((day_of_year < 75) | (day_of_year > 352), season.school.mean(axis=0) + 0.35, 0.0) - 0.12
     winter = np.array([region.season == "winter" for region in stores.regions])[stores.region]
-    pull = rng.uniform(0.55, 1.05, count) * (stores.clientele == TOURIST)
+    pull = rng.uniform(0.40, 0.80, count) * (stores.clientele == TOURIST)
     pull += rng.uniform(0.0, 0.15, count) * (stores.clientele == MIXED)
     visitors = pull[:, None] * np.where(winter[:, None], snow, summer)
 
