@@ -118,26 +118,48 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(ConfigError.exit_code)
 
 
+#: Sizes of a simulated company by use case; the defaults are what the pipelines are built for.
+_SIZES: dict[UseCase, dict[str, int]] = {
+    UseCase.CHURN: {"accounts": 15_000},
+    UseCase.DEMAND: {"stores": 150, "skus": 8_000, "rows": 8_000_000},
+}
+
+
 @app.command()
 def generate(
     usecase: UseCaseArgument,
     to: Annotated[Path | None, typer.Option(help="Folder to write; <var>/data/<usecase> if empty.")] = None,
-    accounts: Annotated[int, typer.Option(help="Paying accounts on the last day.", min=50)] = 15_000,
+    accounts: Annotated[
+        int | None, typer.Option(help="churn: paying accounts on the last day (15000).", min=50)
+    ] = None,
+    stores: Annotated[int | None, typer.Option(help="demand: stores on the last day (150).", min=2)] = None,
+    skus: Annotated[int | None, typer.Option(help="demand: products on the last day (8000).", min=10)] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="demand: sales rows, met within some percent (8000000).", min=1)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same company.")] = 0,
-    end: Annotated[str, typer.Option(help="First day that is not simulated.", metavar="DAY")] = "2026-01-05",
+    end: Annotated[str, typer.Option(help="First day that is not delivered.", metavar="DAY")] = "2026-01-05",
     as_json: Json = False,
 ) -> None:
     """Simulate a company: three years of source files, and the truth kept aside under truth/."""
-    from pipelines.sources.simulation.churn import generate as simulate
+    from importlib import import_module
 
+    given = {"accounts": accounts, "stores": stores, "skus": skus, "rows": rows}
+    sizes = dict(_SIZES[usecase])
+    for name, value in given.items():
+        if value is not None and name not in sizes:
+            takes = ", ".join(f"--{size}" for size in sizes)
+            raise ConfigError(f"generate {usecase} takes {takes}, got --{name}")
+    sizes |= {name: value for name, value in given.items() if value is not None}
     folder = to or Settings.load().var / "data" / usecase
+    simulation = import_module(f"pipelines.sources.simulation.{usecase}")
     with Progress(console=notes) as progress:
-        task = progress.add_task(f"simulating {accounts:,} accounts", total=1.0)
+        task = progress.add_task(f"simulating for {usecase}", total=1.0)
 
         def tell(doing: str, share: float) -> None:
             progress.update(task, completed=share, description=doing)
 
-        report = simulate(accounts, seed, folder, end=parse_as_of(end), progress=tell)
+        report = simulation.generate(**sizes, seed=seed, to=folder, end=parse_as_of(end), progress=tell)
     _emit({"folder": folder, **vars(report)}, as_json, "generated")
 
 
