@@ -18,6 +18,9 @@ sums as (
     select
         series_id,
         count(*) as history_days,
+        min(ds) as first_day,
+        max(ds) as last_day,
+        sum(date_diff('day', date '2000-01-01', ds)) as day_sum,
         count(*) filter (where is_counted) as counted_days,
         count(*) filter (where quantity_milli > 0) as sold_days,
         count(*) filter (where is_counted and is_stockout) as stockout_days,
@@ -44,6 +47,9 @@ sums as (
 select
     series_id,
     history_days,
+    first_day,
+    last_day,
+    day_sum,
     complete_days,
     sold_days,
     least_sold,

@@ -1,3 +1,6 @@
+{#- A view: a second copy of tens of millions of rows would take as long as making them. -#}
+{{ config(materialized='view') }}
+
 with
 
 panel as (

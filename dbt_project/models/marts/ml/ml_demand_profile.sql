@@ -64,7 +64,7 @@ facts as (
         products.subcategory,
         products.brand,
         products.price_band,
-        statistics.* exclude (series_id),
+        statistics.* exclude (series_id, first_day, last_day, day_sum),
         seasonality.weekly_strength,
         seasonality.yearly_strength,
         closed_stores.store_id is not null as is_closed
