@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.forecasting.forecaster import DemandForecaster
 from models.forecasting.reconcile import Certificate
 from pipelines.demand.contracts import USECASE
-from pipelines.demand.dataset import Origin, open_origin, read_dataset
+from pipelines.demand.dataset import Dataset, Origin, open_origin, read_dataset
 from pipelines.demand.forecasting import Forecasts, serve
 from pipelines.demand.hierarchy import Coherent, reconcile_both
 from pipelines.demand.orders import orders_of_series
@@ -24,8 +24,9 @@ from pipelines.demand.schemas import AGGREGATES, CERTIFICATES, FORECASTS, INTERV
 from pipelines.engines import engine_of
 from pipelines.io.audit import Audit
 from pipelines.io.hashing import content_hash
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Commit, Lake
 from pipelines.io.registry import CHAMPION, Registry
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -54,33 +55,26 @@ def run(
     lake, registry = Lake.of(settings), Registry(settings, USECASE)
     version = registry.serving(alias)
     forecaster: DemandForecaster = registry.load(version)
-    data = read_dataset(
-        lake, as_of, horizon_days=params.horizon_days, history_days=params.features.history_days
-    )
-    origin = open_origin(lake, data, as_of, horizon_days=params.horizon_days)
-    with engine_of(params.engine, settings, workers=params.workers) as engine:
-        found = serve(
-            origin,
-            data.profile,
-            forecaster,
-            fallbacks=data.profile["fallback"].fillna("").to_numpy(object),
-            orders=orders_of_series(data.profile, forecaster.orders or {}),
-            engine=engine,
+    watch = Stopwatch()
+    with watch.phase("read"):
+        data = read_dataset(
+            lake, as_of, horizon_days=params.horizon_days, history_days=params.features.history_days
         )
-        coherent = reconcile_both(origin, data.profile, found.units, forecaster, engine)
-    tables = {
-        FORECASTS: _forecasts(as_of, data.profile, found, coherent, version.label),
-        AGGREGATES: _aggregates(as_of, origin, coherent, version.label),
-        WEEKLY: _weekly(as_of, data.profile, coherent),
-        CERTIFICATES: _certificates(as_of, coherent),
-    }
-    day, metadata = {"as_of": as_of}, {"model_version": version.label, "data_versions": data.versions}
-    audits = [_complete(lake, as_of, len(data.profile), params)]
-    for table, rows in tables.items():
-        if table is not FORECASTS:
-            lake.replace_partition(table, rows, day, metadata=metadata)
-    # Last: readers and the publication go by this table.
-    commit = lake.replace_partition(FORECASTS, tables[FORECASTS], day, audits=audits, metadata=metadata)
+        origin = open_origin(lake, data, as_of, horizon_days=params.horizon_days)
+    with engine_of(params.engine, settings, workers=params.workers) as engine:
+        with watch.phase("forecast"):
+            found = serve(
+                origin,
+                data.profile,
+                forecaster,
+                fallbacks=data.profile["fallback"].fillna("").to_numpy(object),
+                orders=orders_of_series(data.profile, forecaster.orders or {}),
+                engine=engine,
+            )
+        with watch.phase("reconcile"):
+            coherent = reconcile_both(origin, data.profile, found.units, forecaster, engine)
+    with watch.phase("commit"):
+        commit, content = _commit(lake, as_of, origin, data, found, coherent, version.label, params)
     models = pd.Series(found.model).value_counts()
     return {
         "model_version": version.label,
@@ -90,8 +84,35 @@ def run(
         "units": round(float(coherent.operational["national"][:, 1:].sum()), 1),
         "certificates_ok": all(certificate.ok for certificate in coherent.certificates.values()),
         "lake_version": commit.version,
-        "content_hash": content_hash(tables[FORECASTS], sort_by=FORECASTS.key),
+        "content_hash": content,
+        "seconds": {name: round(seconds, 1) for name, seconds in watch.seconds.items()},
     }
+
+
+def _commit(
+    lake: Lake,
+    as_of: date,
+    origin: Origin,
+    data: Dataset,
+    found: Forecasts,
+    coherent: Coherent,
+    version: str,
+    params: DemandParams,
+) -> tuple[Commit, str]:
+    """Commit the tables of the day; gives the commit and the hash of the forecasts."""
+    tables = {
+        AGGREGATES: _aggregates(as_of, origin, coherent, version),
+        WEEKLY: _weekly(as_of, coherent),
+        CERTIFICATES: _certificates(as_of, coherent),
+    }
+    day, metadata = {"as_of": as_of}, {"model_version": version, "data_versions": data.versions}
+    audit = _complete(lake, as_of, len(data.profile), params)
+    for table, rows in tables.items():
+        lake.replace_partition(table, rows, day, metadata=metadata)
+    # Last: readers and the publication go by this table.
+    forecasts = _forecasts(as_of, data.profile, found, coherent, version)
+    commit = lake.replace_partition(FORECASTS, forecasts, day, audits=[audit], metadata=metadata)
+    return commit, content_hash(forecasts, sort_by=FORECASTS.key)
 
 
 def _days(as_of: date, horizon: int) -> NDArray[np.datetime64]:
@@ -157,7 +178,7 @@ def _aggregates(as_of: date, origin: Origin, coherent: Coherent, version: str) -
     return pa.concat_tables(parts)
 
 
-def _weekly(as_of: date, profile: pd.DataFrame, coherent: Coherent) -> pa.Table:
+def _weekly(as_of: date, coherent: Coherent) -> pa.Table:
     """Sums over J+1..J+7 and J+8..J+14; a horizon that ends earlier has a shorter last week."""
     parts = []
     horizon = coherent.operational["national"].shape[1] - 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -29,12 +28,14 @@ from pipelines.demand.intervals import calibrate
 from pipelines.demand.model_card import model_card
 from pipelines.demand.orders import clusters_of
 from pipelines.demand.params import DemandParams
+from pipelines.demand.past import Past
 from pipelines.demand.prepare import origins_of
 from pipelines.demand.records import Results, publish_results
 from pipelines.engines import Engine, engine_of
 from pipelines.io.fingerprint import code_fingerprint
 from pipelines.io.lake import Lake
 from pipelines.io.registry import CHALLENGER, CHAMPION, Registry, code_version
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -102,13 +103,13 @@ def run(
         engine_of(params.engine, settings, workers=params.workers) as engine,
         registry.run(f"{USECASE}-{as_of}-{tags['code_version']}", tags) as run_id,
     ):
-        clock = _Clock()
-        results = _backtest(lake, registry, data, origins, params, engine, clock)
+        watch = Stopwatch()
+        results = _backtest(lake, registry, data, origins, params, engine, watch)
         example = example_features(lake, data, origins.judging[-1], params)
-        version = registry.log_model(results.forecaster, example, tags=tags, predict="predict")
-        summary = publish_results(lake, as_of, data, results, version)
-        clock.lap("tables")
-        _log(registry, version.version, as_of, params, origins, data, results, summary, clock.seconds)
+        with watch.phase("tables"):
+            version = registry.log_model(results.forecaster, example, tags=tags, predict="predict")
+            summary = publish_results(lake, as_of, data, results, version)
+        _log(registry, version.version, as_of, params, origins, data, results, summary, watch.seconds)
     # Last, so that a version whose tables are incomplete after a crash is never reused.
     registry.mark_complete(version, fingerprint)
     return {
@@ -119,7 +120,7 @@ def run(
         "champions": {cell: champion.name for cell, champion in sorted(results.champions.items())},
         "levels": {level: champion.name for level, champion in results.level_champions.items()},
         **{name: round(value, 4) for name, value in summary.items() if np.isfinite(value)},
-        "seconds": {name: round(seconds, 1) for name, seconds in clock.seconds.items()},
+        "seconds": {name: round(seconds, 1) for name, seconds in watch.seconds.items()},
     }
 
 
@@ -130,40 +131,38 @@ def _backtest(
     origins: Origins,
     params: DemandParams,
     engine: Engine,
-    clock: _Clock,
+    watch: Stopwatch,
 ) -> Results:
-    boosters = fit_boosters(lake, data, origins.training, params)
-    clock.lap("boosters")
-    searched = _search(lake, data, origins.selection[0], params, engine)
+    with watch.phase("boosters"):
+        boosters = fit_boosters(lake, data, origins.training, params)
+    with watch.phase("orders"):
+        searched = _search(lake, data, origins.selection[0], params, engine)
     orders = dict(zip(searched["cluster"].astype(str), searched["order"].astype(str), strict=True))
-    clock.lap("orders")
-    champions, table = hold_competition(
-        lake, data, origins.selection, boosters=boosters, orders=orders, params=params, engine=engine
-    )
-    clock.lap("competition")
-    served = {name for champion in champions.values() for name in champion.models}
-    forecaster = DemandForecaster.of(
-        {name: model for name, model in boosters.items() if name in served} or boosters,
-        champions,
-        {},
-        orders,
-        None,
-    )
-    chosen = list(replay(lake, data, origins.selection, forecaster, params=params, engine=engine))
-    levels, level_table = compete_for_levels(lake, data, chosen, params=params, engine=engine)
-    forecaster.levels = {level: champion.name for level, champion in levels.items()}
-    forecaster.intervals = calibrate(chosen, data.profile)
-    clock.lap("calibration")
-    judged = list(replay(lake, data, origins.judging, forecaster, params=params, engine=engine))
-    serving = registry.aliased(CHAMPION)
-    champion = None
-    if serving is not None:
-        champion = list(
-            replay(lake, data, origins.judging, registry.load(serving), params=params, engine=engine)
+    with watch.phase("competition"):
+        champions, table = hold_competition(
+            lake, data, origins.selection, boosters=boosters, orders=orders, params=params, engine=engine
         )
-    naive = DemandForecaster(champions={cell: ["seasonal_naive"] for cell in champions})
-    baseline = list(replay(lake, data, origins.judging, naive, params=params, engine=engine))
-    clock.lap("judging")
+    served = {name for champion in champions.values() for name in champion.models}
+    kept = {name: model for name, model in boosters.items() if name in served} or boosters
+    forecaster = DemandForecaster.of(kept, champions, {}, orders, None)
+
+    def night(days: list[date], models: DemandForecaster) -> list[Past]:
+        return list(replay(lake, data, days, models, params=params, engine=engine))
+
+    with watch.phase("calibration"):
+        chosen = night(origins.selection, forecaster)
+        levels, level_table = compete_for_levels(lake, data, chosen, params=params, engine=engine)
+        forecaster.levels = {level: champion.name for level, champion in levels.items()}
+        forecaster.intervals = calibrate(chosen, data.profile)
+    with watch.phase("judging"):
+        naive = DemandForecaster(champions={cell: ["seasonal_naive"] for cell in champions})
+        judging = {
+            "challenger": night(origins.judging, forecaster),
+            "seasonal_naive": night(origins.judging, naive),
+        }
+        serving = registry.aliased(CHAMPION)
+        if serving is not None:
+            judging["champion"] = night(origins.judging, registry.load(serving))
     return Results(
         forecaster=forecaster,
         champions=champions,
@@ -171,11 +170,7 @@ def _backtest(
         table=pd.concat([table, level_table], ignore_index=True),
         searched=searched,
         selection=chosen,
-        judging={
-            "challenger": judged,
-            "seasonal_naive": baseline,
-            **({"champion": champion} if champion else {}),
-        },
+        judging=judging,
     )
 
 
@@ -194,21 +189,6 @@ def _search(lake: Lake, data: Dataset, origin: date, params: DemandParams, engin
         clusters,
         run=lambda function, frame: engine.map_groups(function, frame, key="group"),
     )
-
-
-class _Clock:
-    """Seconds of the parts of a run."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.monotonic()
-
-    def lap(self, name: str) -> None:
-        """End a part."""
-        now = time.monotonic()
-        self.seconds[name] = now - self._last
-        self._last = now
-        log.info("demand.train: %s took %.1f s", name, self.seconds[name])
 
 
 def _log(
