@@ -19,6 +19,7 @@ from features.groups import GROUPS, Group, groups_of
 from features.known import DAY, Known, PanelLike, known_at
 from features.levels import FLOOR, LEAST_SHARE, Levels, levels_at
 from features.seasons import Season, Windows, season_of, windows_of
+from features.similar import similar_at, similar_columns
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -89,6 +90,10 @@ def origin_frame(
         **promo_columns(known, row, step, ahead),
         **_attributes(panel.series, row),
     }
+    if "category" in panel.series.columns:
+        promoted = (known.promo[row, known.n_history + step] > 0).astype(np.intp)
+        similar = similar_at(known, levels, panel.series)
+        columns |= similar_columns(similar, levels, promoted, row, step, columns[EXPECTED])
     if ahead is not None and "promo_mechanic" in ahead:
         columns["promo_mechanic"] = pd.Categorical(ahead["promo_mechanic"][row, step], MECHANICS)
     return pd.DataFrame(columns, copy=False)

@@ -108,7 +108,8 @@ def test_layout(chain):
     assert frame["surface_m2"].isna().sum() == 4 * HORIZON
     # A slow and a young series have all features but those of weekdays and years they have not lived.
     gaps = frame.columns[frame.isna().any()]
-    lived = {name for name in frame if name.startswith(("profile_", "year_", "week_")) or "_day_" in name}
+    may = ("profile_", "year_", "week_", "similar_")
+    lived = {name for name in frame if name.startswith(may) or "_day_" in name}
     assert set(gaps) <= lived | {"brand", "surface_m2", "promo_uplift"}
     assert not frame.loc[3 * HORIZON : 4 * HORIZON - 1, ["expected", "trend_28", "level"]].isna().any().any()
 
