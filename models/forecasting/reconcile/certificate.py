@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: Largest relative gaps of a clean certificate. Rounding leaves about 1e-13 after millions of additions.
+#: Largest relative gap of a clean certificate. Rounding leaves about 1e-13 after millions of additions.
 TOLERANCE = 1e-9
 
 
@@ -36,7 +36,8 @@ class Certificate:
         a leaf moves when it follows its own slope down (projected if non-negative); zero exactly at the
         optimum, and each leaf is then within its siblings' share of it.
     residual_relative : float
-        The same as a share of the sizes of the terms that should cancel.
+        The same as a share of the sizes of the terms that should cancel; for grouped hierarchies, as a share of
+        the usual bottom series.
     negatives : int
         Negative values, of all nodes and days.
     lowest : float
@@ -74,7 +75,7 @@ class Worst:
     relative: float = 0.0
     place: str = ""
 
-    def see(self, gap: Floats, size: Floats, place: Callable[[int], str]) -> None:
+    def see(self, gap: Floats, size: Floats | float, place: Callable[[int], str]) -> None:
         """Take in the gap of each node; ``size`` is what it is measured against."""
         with np.errstate(over="ignore", invalid="ignore"):
             relative = gap / np.maximum(size, np.finfo(np.float64).tiny)
@@ -94,7 +95,7 @@ class Audit:
     name : callable
         Name of a node for the words.
     tolerance : float
-        Largest relative gaps that pass.
+        Largest relative residual that passes.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class Audit:
         """Judge what was seen."""
         breaches = [
             (self._infinite > 0, f"{self._infinite} values are not finite"),
-            (not self.coherence.relative <= self.tolerance, f"incoherent at {self.coherence.place}"),
+            (not self.coherence.relative <= TOLERANCE, f"incoherent at {self.coherence.place}"),
             (not self.promise.relative <= self.tolerance, f"not as promised at {self.promise.place}"),
             (self.nonnegative and self._negatives > 0, f"{self._negatives} values are negative"),
         ]
@@ -161,7 +162,7 @@ class Audit:
         words.append(
             f"{self.method} over {self._nodes:,} nodes and {self._days} days: sums agree to "
             f"{self.coherence.gap:.1e} units ({self.coherence.relative:.1e} of the sums), the method's promise "
-            f"is kept to {self.promise.gap:.1e} units ({self.promise.relative:.1e} of its terms), "
+            f"is kept to {self.promise.gap:.1e} units ({self.promise.relative:.1e} of what it is measured by), "
             f"{self._negatives:,} values are negative."
         )
         for how, count in self._split.items():
