@@ -20,6 +20,7 @@ from pipelines.local import (
     _process,
     _wait_for_port,
     airflow_environment,
+    dynamodb_environment,
     emulator_environment,
     wait_until,
 )
@@ -29,8 +30,8 @@ from pipelines.settings import Settings
 
 def test_free_ports_are_free_and_different() -> None:
     ports = Ports.free()
-    numbers = [ports.airflow, ports.mlflow, ports.salesforce]
-    assert len(set(numbers)) == 3
+    numbers = [ports.airflow, ports.mlflow, ports.salesforce, ports.dynamodb]
+    assert len(set(numbers)) == 4
     for number in numbers:
         with socket.socket() as each:
             each.bind(("127.0.0.1", number))
@@ -133,6 +134,33 @@ def test_the_emulator_starts_as_a_process_and_takes_accounts(tmp_path: Path) -> 
         held = stack.salesforce_records("Account")
         assert {record["Millrace_Account_Id__c"] for record in held} == {"AC-1", "AC-2"}
         port = stack.ports.salesforce
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "it ended with the stack"
+
+
+def test_the_twin_of_dynamodb_is_signed_to_with_credentials_of_its_own_unless_there_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    settings, ports = Settings(var=tmp_path), Ports(dynamodb=18000)
+    found = dynamodb_environment(settings, ports)
+    assert found["MILLRACE_DYNAMODB__ENDPOINT_URL"] == "http://127.0.0.1:18000"
+    assert found["AWS_ACCESS_KEY_ID"] == "local"
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load().dynamodb is not None, "every name is a setting"
+    assert "AWS_ACCESS_KEY_ID" not in dynamodb_environment(settings, ports)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    on_s3 = Settings(var=tmp_path, lake="s3://bucket/lake")
+    assert "AWS_ACCESS_KEY_ID" not in dynamodb_environment(on_s3, ports), "its role must be found"
+
+
+def test_the_twin_of_dynamodb_starts_and_ends_with_the_stack(tmp_path: Path) -> None:
+    with LocalStack(Settings(var=tmp_path), Ports.free()) as stack:
+        stack.start_dynamodb()
+        port = stack.ports.dynamodb
+        assert stack.environment["MILLRACE_DYNAMODB__ENDPOINT_URL"].endswith(f":{port}")
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", port)) != 0, "it ended with the stack"
 

@@ -194,12 +194,12 @@ class _Publisher:
         self._refuse(pointer)
         if unfinished:
             self.warnings.append(f"run {unfinished.run_id} has not ended; a publish settles it first")
-        wanted = self.outbound.items(self.outbound.sample(_SAMPLE_ROWS), "dry run")
-        sample = [self._plain(line) for line in wanted["line"]]
+        wanted = self.outbound.items(self.outbound.sample(_SAMPLE_ROWS), "dry run").sort("external_id")
+        sample = [self._plain(line) for line in wanted["line"].head(_SAMPLE_ROWS)]
         counts = Counts(
             planned=len(self.outbound.wanted), sent=0, ok=0, failed=0, unknown=0, skipped=0, deleted=0, dead=0
         )
-        return self._report(None, counts, pointer, complete=False, dry_run=True, sample=sample[:_SAMPLE_ROWS])
+        return self._report(None, counts, pointer, complete=False, dry_run=True, sample=sample)
 
     def _published_before(self, run: RunLedger, pointer: Pointer) -> PublishReport:
         """Do nothing for rows that were published before, unless they were rolled back and are forced."""

@@ -1,0 +1,98 @@
+"""Going back: one write, to a version that is whole, by whom and why."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from pipelines.errors import SinkError
+from pipelines.sinks.dynamodb.rollback import rollback
+from pipelines.sinks.flips import read_flips
+
+DAY = date(2026, 1, 5)
+
+
+def back(bench: Any, **more: Any) -> Any:
+    given = {"why": "too high in the north", "who": "ada", "options": bench.options} | more
+    return rollback(namespace="demand", settings=bench.settings, lake=bench.lake, **given)
+
+
+@pytest.fixture
+def three(bench: Any) -> list[str]:
+    """Versions of three days, oldest first."""
+    return [
+        bench.publish(bench.rows(5, DAY + timedelta(days=n), shift=n), DAY + timedelta(days=n)).run_id
+        for n in range(3)
+    ]
+
+
+def test_back_twice_and_forth_again(bench: Any, three: list[str]) -> None:
+    assert bench.reader.get("sku_store#S0#K0000")["units"] == 2
+    before = bench.proxy.requests["PutItem"]
+    pointer = back(bench)
+    assert bench.proxy.requests["PutItem"] == before + 1, "one write, whatever the number of items"
+    assert (pointer.version, pointer.as_of, pointer.served) == (
+        three[1],
+        DAY + timedelta(days=1),
+        (three[0],),
+    )
+    assert bench.reader.get("sku_store#S0#K0000")["units"] == 1
+    assert back(bench).version == three[0], "a second time one further, not forth"
+    with pytest.raises(SinkError, match=f"nothing served before {three[0]}"):
+        back(bench)
+    newest = DAY + timedelta(days=2)
+    rows = bench.rows(5, newest, shift=2)
+    stays = bench.publish(rows, newest)
+    assert stays.noop
+    assert stays.warnings[0].startswith(f"version {three[2]} was published before and {three[0]} serves now")
+    assert bench.reader.current().version == three[0], "a repeated task does not undo a rollback"
+    forth = bench.publish(rows, newest, force=True)
+    assert (forth.noop, forth.facts["serves"]) == (False, three[2])
+    assert bench.reader.get("sku_store#S0#K0000")["units"] == 2
+    flips = read_flips(bench.lake, "dynamodb", bench.target.object)
+    assert flips.select("revision", "kind", "version", "before").rows()[3:] == [
+        (4, "rollback", three[1], three[2]),
+        (5, "rollback", three[0], three[1]),
+        (6, "publish", three[2], three[0]),
+    ]
+    assert flips.filter(flips["kind"] == "rollback").select("why", "who").unique().rows() == [
+        ("too high in the north", "ada")
+    ]
+    assert back(bench, to=three[0]).served == (), "one can go further back at once"
+    day = DAY + timedelta(days=3)
+    report = bench.publish(bench.rows(5, day), day)
+    pointer = bench.reader.current()
+    assert (pointer.version, pointer.served) == (report.run_id, (three[0],)), "the next day goes forward"
+
+
+def test_versions_that_never_served_or_are_not_whole_are_refused(bench: Any, three: list[str]) -> None:
+    with pytest.raises(SinkError, match="'v9' never served before; these did"):
+        back(bench, to="v9")
+    with pytest.raises(
+        SinkError, match=rf"version {three[1]} is kept through 2026-01-20 only, 2026-01-21 is later"
+    ):
+        back(bench, on=date(2026, 1, 21))
+    gone = bench.keys(three[1])[0]
+    name = {"pk": {"S": f"demand#{gone}"}, "sk": {"S": three[1]}}
+    bench.connection.call("delete_item", TableName=bench.target.table, Key=name)
+    with pytest.raises(SinkError, match=rf"not whole any more: 1 of 5 sampled items are gone, .*{gone}"):
+        back(bench)
+    facts = {"pk": {"S": "demand#@versions"}, "sk": {"S": three[0]}}
+    loading = {":l": {"S": "loading"}}
+    bench.connection.call(
+        "update_item",
+        TableName=bench.target.table,
+        Key=facts,
+        UpdateExpression="SET #s = :l",
+        ExpressionAttributeNames={"#s": "state"},
+        ExpressionAttributeValues=loading,
+    )
+    with pytest.raises(SinkError, match=f"version {three[0]} was never completed"):
+        back(bench, to=three[0])
+    bench.connection.call("delete_item", TableName=bench.target.table, Key=facts)
+    with pytest.raises(SinkError, match=f"version {three[0]} has expired"):
+        back(bench, to=three[0])
+    assert bench.reader.current().version == three[2], "what served still serves"
+    assert read_flips(bench.lake, "dynamodb", bench.target.object).height == 3
