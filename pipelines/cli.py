@@ -53,6 +53,9 @@ class Source(StrEnum):
 
     NATIVE = "native"
     RAVENSTACK = "ravenstack"
+    ROSSMANN = "rossmann"
+    M5 = "m5"
+    LONG = "long"
 
 
 def main() -> None:

@@ -6,9 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pa_parquet
+
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.staging import FileOutcome, Staging
+
+#: Rows per row group of a raw file.
+_BATCH_ROWS = 200_000
 
 
 @dataclass(frozen=True)
@@ -32,8 +39,27 @@ class Adapter:
     """Layouts of a source's files and the function that turns them into raw files.
 
     ``adapt(staging, files, into)`` puts bad rows into the quarantine of ``staging`` and writes
-    the rest to the new folder ``into``; the same input must give the same bytes.
+    the rest to the new folder ``into``; the same input must give the same bytes. Files called as
+    in ``ignored`` come with the source and are not read.
     """
 
     layouts: Sequence[RawLayout]
     adapt: Callable[[Staging, Sequence[DeliveredFile], Path], Adapted]
+    ignored: Sequence[str] = ()
+
+
+def write_raw(
+    con: duckdb.DuckDBPyConnection, layout: RawLayout, query: str, into: Path, *, part: str | None = None
+) -> None:
+    """Write the rows of a query as the raw file of a table, or a part of it, batch by batch."""
+    name = layout.table.name if part is None else f"{layout.table.name}/{part}"
+    (into / name).parent.mkdir(exist_ok=True)
+    schema = pa.schema([field.with_nullable(True) for field in layout.table.arrow_schema])
+    with pa_parquet.ParquetWriter(into / f"{name}.parquet", schema) as writer:
+        for batch in con.sql(query).to_arrow_reader(_BATCH_ROWS):
+            writer.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+
+
+def no_rows(layout: RawLayout) -> str:
+    """Query for a table of which the source knows nothing."""
+    return f"select {', '.join(f'null as {name}' for name in layout.table.column_names)} limit 0"

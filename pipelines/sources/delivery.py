@@ -64,11 +64,14 @@ class DeliveredFile:
         return [name for name in self.header if name not in self.layout.table.column_names]
 
 
-def discover(folder: Path, layouts: Sequence[RawLayout]) -> list[DeliveredFile]:
+def discover(
+    folder: Path, layouts: Sequence[RawLayout], *, ignored: Sequence[str] = ()
+) -> list[DeliveredFile]:
     """Find and check the files of a delivery, in landing order.
 
     A table is one file ``<table>.csv``, ``.csv.gz`` or ``.parquet``, or a folder ``<table>/`` of
-    such files. A table may be absent: a delivery can bring corrections of one table only.
+    such files. A table may be absent: a delivery can bring corrections of one table only. Files
+    called as in ``ignored`` are not read.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def discover(folder: Path, layouts: Sequence[RawLayout]) -> list[DeliveredFile]:
     if not folder.is_dir():
         raise DataContractError(f"--from must be a folder with the delivered files, got {folder}")
     tables = [layout.table.name for layout in layouts]
-    problems = _strangers(folder, tables)
+    problems = _strangers(folder, tables, ignored)
     files: list[DeliveredFile] = []
     for layout in layouts:
         paths = _paths(folder, layout.table.name, problems)
@@ -103,12 +106,12 @@ def _stem(path: Path) -> str | None:
     return next((path.name.removesuffix(s) for s in reversed(SUFFIXES) if path.name.endswith(s)), None)
 
 
-def _strangers(folder: Path, tables: Sequence[str]) -> list[str]:
+def _strangers(folder: Path, tables: Sequence[str], ignored: Sequence[str]) -> list[str]:
     """Report data files that belong to no table: most likely a misspelt name, not one to skip."""
     problems = []
     for path in sorted(folder.iterdir()):
         name = path.name if path.is_dir() else _stem(path)
-        if name is None or name in tables:
+        if name is None or name in tables or name in ignored:
             continue
         guess = difflib.get_close_matches(name, tables, n=1, cutoff=0.75)
         if path.is_file() or guess:
@@ -143,12 +146,12 @@ def _inspect(path: Path, folder: Path, layout: RawLayout) -> DeliveredFile:
         except (pa.ArrowException, OSError) as error:
             raise DataContractError(f"{name}: must be a readable Parquet file, got {error}") from error
         header = schema.names
-    _check_header(name, header, layout.table.columns)
+    _check_header(name, header, [c for c in layout.table.columns if c.name not in layout.optional])
     if not is_csv:
         wrong = [
             f"{name}: column {c.name} must be readable as {c.dtype}, got {schema.field(c.name).type}"
             for c in layout.table.columns
-            if not _readable(schema.field(c.name).type, c.dtype)
+            if c.name in header and not _readable(schema.field(c.name).type, c.dtype)
         ]
         if wrong:
             raise DataContractError("; ".join(wrong))

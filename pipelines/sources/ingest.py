@@ -24,7 +24,7 @@ from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
 from pipelines.io.quality import quality_audit
 from pipelines.settings import Settings
-from pipelines.sources import churn, demand, ravenstack
+from pipelines.sources import churn, demand, long, m5, ravenstack, rossmann
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile, discover
 from pipelines.sources.guards import check_key, check_references, check_source
@@ -50,6 +50,9 @@ LAYOUTS: dict[str, tuple[RawLayout, ...]] = {"churn": churn.LAYOUTS, "demand": d
 #: Sources whose files are in layouts of their own.
 ADAPTERS: dict[tuple[str, str], Adapter] = {
     ("churn", "ravenstack"): Adapter(ravenstack.LAYOUTS, ravenstack.adapt),
+    ("demand", "rossmann"): Adapter(rossmann.LAYOUTS, rossmann.adapt, ignored=rossmann.IGNORED),
+    ("demand", "m5"): Adapter(m5.LAYOUTS, m5.adapt, ignored=m5.IGNORED),
+    ("demand", "long"): Adapter(long.LAYOUTS, long.adapt),
 }
 
 __all__ = ["IngestReport", "TableReport", "ingest"]
@@ -110,7 +113,9 @@ def ingest(
     busy = ConfigError(f"another ingest of {usecase} is running on this machine; wait for it to end")
     with exclusive(settings, f"ingest-{usecase}", refusal=busy):
         check_source(lake, usecase, source)
-        delivered = discover(files, adapter.layouts if adapter else layouts)
+        delivered = (
+            discover(files, adapter.layouts, ignored=adapter.ignored) if adapter else discover(files, layouts)
+        )
         key = settings.load_pseudonym_key()
         check_key(lake, usecase, layouts, key)
         ingest_id = _identity(source, delivered)

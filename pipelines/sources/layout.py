@@ -92,6 +92,8 @@ class RawLayout:
     lists
         Text columns that hold a set of names joined by ``|``. They are landed trimmed, sorted and
         without repeats; an empty field of a CSV file is the empty set.
+    optional
+        Columns that a file may lack; they are null then.
     """
 
     table: Table
@@ -104,6 +106,7 @@ class RawLayout:
     periods: tuple[Period, ...] = ()
     rules: tuple[RowRule, ...] = ()
     lists: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.history is History.VERSIONED and self.known not in self.table.key:

@@ -32,13 +32,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pa_parquet
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
 from pipelines.sources import churn
-from pipelines.sources.adapter import Adapted
+from pipelines.sources.adapter import Adapted, no_rows, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout, RowRule
 from pipelines.sources.staging import Staging
@@ -201,11 +199,7 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
         staging.make_known(name, file.layout.table.key[0], name)
     into.mkdir()
     for layout, query in _QUERIES:
-        rows: pa.Table = con.sql(query).to_arrow_table()
-        schema = pa.schema([field.with_nullable(True) for field in layout.table.arrow_schema])
-        pa_parquet.write_table(
-            rows.select(layout.table.column_names).cast(schema), into / f"{layout.table.name}.parquet"
-        )
+        write_raw(con, layout, query, into)
     return Adapted(tuple(outcomes), _cross_checks(con))
 
 
@@ -265,7 +259,7 @@ _QUERIES = (
         from ravenstack_feature_usage group by all order by account_id, used_on
         """,
     ),
-    (churn.INVOICES, f"select {', '.join(f'null as {c.name}' for c in churn.INVOICES.table.columns)} limit 0"),
+    (churn.INVOICES, no_rows(churn.INVOICES)),
     (
         churn.SUPPORT_TICKETS,
         """

@@ -82,7 +82,11 @@ def load(con: duckdb.DuckDBPyConnection, file: DeliveredFile) -> None:
     """
     lists = file.layout.lists if file.is_csv else ()
     names = ", ".join(
-        f"coalesce({quoted(name)}, '') as {quoted(name)}" if name in lists else quoted(name)
+        f"coalesce({quoted(name)}, '') as {quoted(name)}"
+        if name in lists
+        else quoted(name)
+        if name in file.header
+        else f"null::varchar as {quoted(name)}"
         for name in file.layout.table.column_names
     )
     con.execute("create or replace temp table unparsed (row_number bigint, reason varchar)")
