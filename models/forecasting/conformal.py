@@ -117,7 +117,8 @@ class ConformalIntervals(BaseEstimator):  # type: ignore[misc]
         units = np.asarray(forecast, dtype=np.float64)
         error = np.where(judged, np.asarray(actual, dtype=np.float64) - units, np.nan)
         names = np.zeros(len(units), dtype="U1") if groups is None else np.asarray(groups).astype(str)
-        self.groups_ = ["", *sorted(set(names.tolist()) - {""})]
+        # A group without a judged day says nothing of its errors: all groups together serve it.
+        self.groups_ = ["", *sorted(set(names[judged.any(axis=1)].tolist()) - {""})]
         self.scaled_ = scale is not None
         code, ranges = self._codes(names), self._ranges(horizons, units.shape[1])
         self.power_ = np.array(

@@ -53,6 +53,8 @@ class SimilarForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     evidence_ : dict of str to float
         Deviance per row of each pair tried, by ``"<sku_days>/<own_days>"``; empty without past launches.
     trees_ : GlobalForecaster or None
+    feature_names_in_ : ndarray of str
+        Columns of the features it was fitted on.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class SimilarForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             The columns on similar products are missing.
         """
         _check_columns(X)
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         young = X["similar_peers"].notna().to_numpy()
         rows, target = X[young], np.asarray(y, dtype=np.float64)[young]
         weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)[young]

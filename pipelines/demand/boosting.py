@@ -15,6 +15,8 @@ from pandas.api.types import union_categoricals
 from features.lags import origin_frame
 from models.forecasting.boosted import GlobalForecaster
 from models.forecasting.boosting import Kind
+from models.forecasting.similar import SimilarForecaster
+from pipelines.demand.backtest import MISSION_MODELS
 from pipelines.demand.dataset import Dataset, open_origin
 from pipelines.demand.params import DemandParams
 from pipelines.io.lake import Lake
@@ -30,21 +32,21 @@ _EXAMPLE_ROWS = 5
 
 def fit_boosters(
     lake: Lake, data: Dataset, origins: Sequence[date], params: DemandParams
-) -> dict[str, GlobalForecaster]:
-    """Fit the global models on the days after past origins."""
+) -> dict[str, GlobalForecaster | SimilarForecaster]:
+    """Fit the global models on the days after past origins.
+
+    The model of new products learns from the series that were young then.
+    """
     X, y = training_stack(lake, data, origins, params)
     log.info("global models: %d rows, %d features, %d origins", len(X), X.shape[1], len(origins))
     boosting = params.boosting
-    return {
-        kind: GlobalForecaster(
-            kind=kind,
-            rounds=boosting.rounds,
-            learning_rate=boosting.learning_rate,
-            random_state=params.seed,
-            n_jobs=_THREADS,
-        ).fit(X, y)
+    fixed = {"learning_rate": boosting.learning_rate, "random_state": params.seed, "n_jobs": _THREADS}
+    fitted: dict[str, GlobalForecaster | SimilarForecaster] = {
+        kind: GlobalForecaster(kind=kind, rounds=boosting.rounds, **fixed).fit(X, y)
         for kind in get_args(Kind)
     }
+    fitted[MISSION_MODELS["new"]] = SimilarForecaster(**fixed).fit(X, y)
+    return fitted
 
 
 def training_stack(

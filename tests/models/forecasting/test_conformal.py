@@ -148,3 +148,16 @@ def test_stored_and_read_back_the_same():
 def test_bad_parameter_is_named(parameter, value):
     with pytest.raises(ValueError, match=f"{parameter} "):
         ConformalIntervals(**{parameter: value}).fit(np.ones((2, 2)), np.ones((2, 2)))
+
+
+def test_a_group_without_a_judged_day_is_served_by_all_groups() -> None:
+    rng = np.random.default_rng(5)
+    forecast = rng.uniform(5, 50, (200, 7))
+    actual = forecast * rng.lognormal(0, 0.2, forecast.shape)
+    actual[150:] = np.nan
+    groups = np.where(np.arange(200) < 150, "known", "silent")
+    fitted = ConformalIntervals((80,)).fit(actual, forecast, groups=groups)
+    assert fitted.groups_ == ["", "known"]
+    silent = fitted.interval(forecast[:3], groups=["silent"] * 3)[80]
+    unseen = fitted.interval(forecast[:3], groups=["never seen"] * 3)[80]
+    np.testing.assert_array_equal(silent, unseen)
