@@ -33,8 +33,8 @@ class Certificate:
     residual : float
         Largest distance from what the method promises, in units. Bottom-up: from the leaves' base forecasts.
         Top-down: from the children's shares, and from the base forecasts that stand. Least squares: how far
-        a leaf moves when it follows its own slope down (projected if non-negative); zero exactly at the
-        optimum, and each leaf is then within its siblings' share of it.
+        a leaf would move by following its own slope down (not below zero, if that is ruled out), which is
+        nowhere at the optimum.
     residual_relative : float
         The same as a share of the sizes of the terms that should cancel; for grouped hierarchies, as a share of
         the usual bottom series.

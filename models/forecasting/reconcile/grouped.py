@@ -27,10 +27,9 @@ Floats = NDArray[np.float64]
 GroupedMethod = Literal["bottom_up", "ols", "wls_struct", "wls", "mint_shrink"]
 GROUPED_METHODS: tuple[GroupedMethod, ...] = get_args(GroupedMethod)
 
-#: Largest distance from the optimum that passes, as a share of the usual bottom series. The library's iterations
-#: and its single precision for non-negative solutions cost digits that nobody misses; where its iteration stops too
-#: early, whole units are missing.
-TOLERANCE = 1e-3
+#: Largest distance from the optimum that passes, as a share of the usual bottom series. The library's interior-point
+#: solver leaves about 1e-3 where bounds bind; where its iteration stops too early, whole units are missing.
+TOLERANCE = 1e-2
 #: From so many nodes on the library's sparse methods are used.
 SPARSE_FROM = 2_000
 
@@ -160,16 +159,22 @@ def reconcile_grouped(
     summing = grouping.summing if large or method == "bottom_up" else grouping.summing.toarray()
     errors = _errors(grouping, method, variances, residuals)
     past = {} if errors is None else {"y_insample": errors, "y_hat_insample": np.zeros_like(errors)}
+    covariance: Floats | None = None
     if method == "bottom_up":
         x = BottomUpSparse().fit_predict(S=summing, y_hat=y)["mean"]
-        weights = None
     else:
         kind, name = MinTraceSparse if large else MinTrace, "wls_var" if method == "wls" else method
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Converted matrix")  # how the library calls its own solver
             x = kind(name, nonnegative=nonnegative).fit_predict(S=summing, y_hat=y, **past)["mean"]
-        weights = kind(name).fit(S=summing, y_hat=y, **past).W
-    audit = GroupedAudit(grouping, method, nonnegative=nonnegative, weights=weights)
+        if method == "mint_shrink":
+            covariance = kind(name).fit(S=summing, y_hat=y, **past).W
+        elif errors is not None:
+            covariance = np.square(errors).mean(axis=1)
+        else:
+            counts = np.asarray(grouping.summing.sum(axis=1)).ravel()
+            covariance = counts if method == "wls_struct" else np.ones_like(counts)
+    audit = GroupedAudit(grouping, method, nonnegative=nonnegative, covariance=covariance)
     for day in range(forecasts.days):
         audit.look(x[:, day], y[:, day])
     return Reconciled({level: x[nodes] for level, nodes in grouping.levels.items()}, audit.finish())
@@ -182,20 +187,23 @@ class GroupedAudit(Audit):
     ----------
     grouping, method, nonnegative
         What was reconciled, and how.
-    weights : matrix of shape (n, n), dense or sparse, or None
-        Covariance of the base errors that least squares used; None for bottom-up.
+    covariance : ndarray of shape (n,) or (n, n), or None
+        Of the base errors, its diagonal if it is one; None for bottom-up, where leaves keep their base
+        forecasts.
     """
 
-    def __init__(self, grouping: Grouping, method: str, *, nonnegative: bool, weights: Any) -> None:
+    def __init__(
+        self, grouping: Grouping, method: str, *, nonnegative: bool, covariance: Floats | None
+    ) -> None:
         super().__init__(method, nonnegative=nonnegative, name=grouping.name, tolerance=TOLERANCE)
         self.summing = grouping.summing
         self.bottom = grouping.levels[list(grouping.levels)[-1]]
         self.precision: Any = None
-        if weights is not None:
-            diagonal = weights.diagonal()
+        if covariance is not None:
+            diagonal = covariance if covariance.ndim == 1 else np.diag(covariance)
             self.own = diagonal[self.bottom]
-            whole = not sparse.issparse(weights) and np.count_nonzero(weights - np.diag(diagonal))
-            self.precision = np.linalg.inv(weights) if whole else sparse.diags(1 / diagonal)
+            whole = covariance.ndim == 2
+            self.precision = np.linalg.inv(covariance) if whole else sparse.diags(1 / diagonal)
 
     def look(self, values: Floats, base: Floats) -> None:
         """Take in the next day."""

@@ -71,10 +71,12 @@ class NodeValues:
             parts = {"all nodes": (slice(0, len(hierarchy)), values)}
         self._parts = []
         for level, (nodes, given) in parts.items():
-            array = np.asarray(given)
+            array = np.atleast_1d(given)
             shape = (nodes.stop - nodes.start, days if days is not None else array.shape[-1])
             if array.shape != shape and not (days is not None and array.shape == shape[:1]):
                 raise ValueError(f"{what} of {level} must have shape {shape}, got {array.shape}")
+            if not array.size:
+                raise ValueError(f"{what} of {level} must hold at least one day, got shape {array.shape}")
             bad = ~np.isfinite(array) | (array < lowest)
             if bad.any():
                 node, *day = np.argwhere(bad)[0]

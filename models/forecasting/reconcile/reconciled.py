@@ -101,7 +101,7 @@ def reconcile(
     depth = levels.index(anchor) if anchor else 0
     first = {"bottom_up": len(levels) - 1, "top_down": depth}.get(method, 0)
     forecasts = NodeValues(tree, base, "base forecasts", needed=levels[first:])
-    recent, counts = _summed(tree, shares), tree.leaf_counts().astype(np.float64)
+    recent, counts = _summed(tree, shares), tree.leaf_counts()
     spread = _variances(tree, method, variances, forecasts.days)
     audit = TreeAudit(tree, method, nonnegative=nonnegative, anchor=depth)
     result = np.empty((len(tree), forecasts.days))

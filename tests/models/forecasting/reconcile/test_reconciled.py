@@ -310,7 +310,8 @@ def test_a_missing_forecast_is_refused_by_the_name_of_its_node(method, value):
         ({"base": {"sku_store": BASE["sku_store"]}}, r"got none for \['national', 'region', 'store'\]"),
         ({"base": {**BASE, "store": [[1.0], [2.0]]}}, r"of store must have shape \(3, 1\), got \(2, 1\)"),
         ({"base": {**BASE, "store": np.ones((3, 2))}}, r"of store must have shape \(3, 1\), got \(3, 2\)"),
-        ({"base": np.ones(10)}, r"must have shape"),
+        ({"base": np.ones(10)}, r"must have shape \(10, 10\), got \(10,\)"),
+        ({"base": np.ones((10, 0))}, "at least one day"),
         (
             {"method": "wls", "variances": [*np.ones(9), -2.0]},
             "variances must be finite and at least 0, got -2.0 for sku_store 'S2/salt'",
