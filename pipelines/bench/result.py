@@ -36,7 +36,7 @@ class BenchResult:
     peers: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """One line of JSON; numbers rounded to six digits, undefined ones null."""
+        """One line of JSON; numbers rounded to six decimals, small ones to six digits, undefined ones null."""
         return json.dumps(_plain(asdict(self)), allow_nan=False)
 
 
@@ -55,5 +55,8 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item"):  # numpy's scalars
         value = value.item()
     if isinstance(value, float):
-        return round(value, 6) if math.isfinite(value) else None
+        if not math.isfinite(value):
+            return None
+        # Errors of arithmetic are tiny and must not print as zero.
+        return round(value, 6) if abs(value) >= 1e-3 else float(f"{value:.6g}")
     return value

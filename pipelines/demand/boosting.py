@@ -40,13 +40,15 @@ def fit_boosters(
     X, y = training_stack(lake, data, origins, params)
     log.info("global models: %d rows, %d features, %d origins", len(X), X.shape[1], len(origins))
     boosting = params.boosting
-    fixed = {"learning_rate": boosting.learning_rate, "random_state": params.seed, "n_jobs": _THREADS}
+    rate, seed = boosting.learning_rate, params.seed
     fitted: dict[str, GlobalForecaster | SimilarForecaster] = {
-        kind: GlobalForecaster(kind=kind, rounds=boosting.rounds, **fixed).fit(X, y)
+        kind: GlobalForecaster(
+            kind=kind, rounds=boosting.rounds, learning_rate=rate, random_state=seed, n_jobs=_THREADS
+        ).fit(X, y)
         for kind in get_args(Kind)
     }
-    fitted[MISSION_MODELS["new"]] = SimilarForecaster(**fixed).fit(X, y)
-    return fitted
+    similar = SimilarForecaster(learning_rate=rate, random_state=seed, n_jobs=_THREADS)
+    return {**fitted, MISSION_MODELS["new"]: similar.fit(X, y)}
 
 
 def training_stack(
