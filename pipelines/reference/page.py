@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from pipelines.reference.markdown import escape, grid
 from pipelines.reference.tables import layouts_section, tables_section, truth_section
-from pipelines.settings import PROJECT_ROOT, SalesforceSettings, Settings
+from pipelines.settings import PROJECT_ROOT, DynamoSettings, SalesforceSettings, Settings
 
 #: Variables that are read where settings are not: before them, by DAG files, or by the demo.
 OTHER_VARIABLES: Mapping[str, str] = {
@@ -23,10 +23,16 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "MILLRACE_CHURN_PARAMS": (
         'JSON object of values that replace some of `params.yaml`: `{"gate.min_auc_pr": 0.6}`.'
     ),
+    "MILLRACE_DEMAND_PARAMS": 'The same for demand: `{"backtest.training_weeks": 12}`.',
+    "MILLRACE_DBT_MEMORY_LIMIT": "Memory that DuckDB may use in a dbt run before it spills to disk; `2GB` if unset.",
+    "MILLRACE_DBT_DUCKDB_THREADS": "Threads of DuckDB in a dbt run; 2 if unset.",
     "MILLRACE_SCHEDULES": "`off`: DAGs run when they are triggered only. Read when DAG files are parsed.",
     "MILLRACE_CODE_VERSION": "Commit that the code was taken from, where there is no git (images).",
     "MILLRACE_DEMO_INSTALL_SECONDS": "What `make demo` needed for the installation, for its summary.",
 }
+
+#: Settings of the systems that rows are published to.
+SINKS: Mapping[str, type[BaseModel]] = {"salesforce": SalesforceSettings, "dynamodb": DynamoSettings}
 
 _HEAD = """\
 # Reference
@@ -38,7 +44,7 @@ Made from the code by `python -m pipelines.reference > docs/reference.md`; do no
 - [Exit codes](#exit-codes)
 - [Files that a source delivers](#files-that-a-source-delivers)
 - [Tables of the lake](#tables-of-the-lake)
-- [What the generator keeps aside](#what-the-generator-keeps-aside)
+- [What the generators keep aside](#what-the-generators-keep-aside)
 """
 
 
@@ -62,18 +68,19 @@ def page() -> str:
 def _settings() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
-        if name == "salesforce":
-            continue
-        rows.append((f"`MILLRACE_{name.upper()}`", _default(field), field.description or ""))
-    words = _attributes(SalesforceSettings)
-    for name, field in SalesforceSettings.model_fields.items():
-        rows.append((f"`MILLRACE_SALESFORCE__{name.upper()}`", _default(field), words[name]))
+        if name not in SINKS:
+            rows.append((f"`MILLRACE_{name.upper()}`", _default(field), field.description or ""))
+    for sink, kind in SINKS.items():
+        words = _attributes(kind)
+        for name, field in kind.model_fields.items():
+            rows.append((f"`MILLRACE_{sink.upper()}__{name.upper()}`", _default(field), words[name]))
     rows += [(f"`{name}`", "not set", meaning) for name, meaning in OTHER_VARIABLES.items()]
     return (
         "## Settings\n\n"
         "Environment variables, read at the start of a step. `<home>` is the checkout, `<var>` the value of\n"
         "`MILLRACE_VAR`. Secrets are never printed. Without any `MILLRACE_SALESFORCE__...` there is no Salesforce\n"
-        "to publish to; with one of them those without a default are needed.\n\n"
+        "to publish to, without any `MILLRACE_DYNAMODB__...` no DynamoDB; with one of them those without a\n"
+        "default are needed.\n\n"
         + grid(("Variable", "Default", "Meaning"), rows)
         + "\nThresholds, windows and model parameters are not settings: they are in `pipelines/<usecase>/params.yaml`,\n"
         "with a comment each, and are logged with every model. Schedules are in the DAG files.\n"

@@ -12,28 +12,42 @@ from pipelines.sources.layout import RawLayout
 
 def delivered_layouts() -> tuple[RawLayout, ...]:
     """Raw layouts of all use cases."""
-    from pipelines.sources import churn
+    from pipelines.sources import churn, demand
 
-    return churn.LAYOUTS
+    return (*churn.LAYOUTS, *demand.LAYOUTS)
 
 
 def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     """Tables of the lake in groups with a heading, in reading order."""
-    from pipelines.churn import contracts, schemas
+    from pipelines.churn import contracts as churn
+    from pipelines.churn import schemas as churn_tables
+    from pipelines.demand import contracts as demand
+    from pipelines.demand import schemas as demand_tables
     from pipelines.io import promotions, runs
     from pipelines.monitoring import schemas as monitoring
     from pipelines.sinks import ledger_tables
     from pipelines.sources import landed
 
     settings = Settings.model_construct(home=PROJECT_ROOT)  # without the environment
-    marts = (contracts.features_contract(settings), contracts.labels_contract(settings))
-    yield "Raw: what was landed", contracts.RAW_TABLES
-    yield "Features and labels, computed by dbt", [contract.table for contract in marts]
-    predictions = (schemas.SCORES, schemas.OUT_OF_SCOPE, schemas.VALIDATION, schemas.CONTRIBUTIONS)
-    yield "Predictions", predictions
+    made = (churn.features_contract(settings), churn.labels_contract(settings))
+    yield "Churn, raw: what was landed", churn.RAW_TABLES
+    yield "Churn: features and labels, computed by dbt", [contract.table for contract in made]
+    scored = (churn_tables.SCORES, churn_tables.OUT_OF_SCOPE, churn_tables.VALIDATION)
+    yield "Churn: predictions", (*scored, churn_tables.CONTRIBUTIONS)
+    marts = (
+        demand.panel_contract(settings),
+        demand.calendar_contract(settings),
+        demand.ahead_contract(settings),
+        demand.profile_contract(settings),
+        demand.out_of_scope_contract(settings),
+    )
+    yield "Demand, raw: what was landed", demand.RAW_TABLES
+    yield "Demand: features, computed by dbt", [contract.table for contract in marts]
+    yield "Demand: forecasts and the backtest", demand_tables.TABLES
     yield "Operations: ingestion", (landed.INGESTS, landed.QUARANTINE, landed.SOURCES)
     yield "Operations: runs and promotions", (runs.STEP_RUNS, promotions.PROMOTIONS)
-    yield "Operations: publishing", (ledger_tables.RUNS, ledger_tables.ROWS, ledger_tables.JOBS)
+    published = (ledger_tables.RUNS, ledger_tables.ROWS, ledger_tables.JOBS, ledger_tables.FLIPS)
+    yield "Operations: publishing", published
     yield "Operations: monitoring", (monitoring.MONITORING, monitoring.REFERENCE)
 
 
@@ -47,7 +61,8 @@ def layouts_section() -> str:
     ]
     for layout in delivered_layouts():
         parts.append(f"### {layout.table.name}\n\n{layout.table.description}\n")
-        parts.append(_keys(layout.table) + f" Rows are {_HISTORY[layout.history.value]}.\n")
+        history = _HISTORY[layout.history.value].format(known=layout.known)
+        parts.append(_keys(layout.table) + f" Rows are {history}.\n")
         parts.append(_columns(layout.table.columns))
         if rules := _rules(layout):
             parts.append("Rules between columns and tables:\n")
@@ -57,7 +72,7 @@ def layouts_section() -> str:
 
 _HISTORY = {
     "immutable": "facts: the same key with other content is quarantined",
-    "versioned": "versions: a change is a further row with a later `known_at`",
+    "versioned": "versions: a change is a further row with a later `{known}`",
 }
 
 
@@ -85,19 +100,25 @@ def tables_section() -> str:
     return "\n".join(parts)
 
 
-def truth_section() -> str:
-    """Columns that the simulator knows and no model sees."""
+def truth_tables() -> tuple[Table, ...]:
+    """What simulators know and no model sees."""
     from pipelines.sources.simulation.churn.truth import CHURN_RISK
+    from pipelines.sources.simulation.demand.truth import LATENT_DEMAND, SERIES
 
-    return "\n".join(
-        (
-            "## What the generator keeps aside\n",
-            f"`millrace generate` writes it beside the delivered files as `{CHURN_RISK.name}.parquet`. It is never "
-            "ingested:\nmodels are measured against it, they do not see it.\n",
-            f"{CHURN_RISK.description}\n",
-            _columns(CHURN_RISK.columns),
-        )
-    )
+    return (CHURN_RISK, LATENT_DEMAND, SERIES)
+
+
+def truth_section() -> str:
+    """Columns that the simulators know and no model sees."""
+    parts = [
+        "## What the generators keep aside\n",
+        "`millrace generate` writes it beside the delivered files as `NAME.parquet`. It is never ingested:\n"
+        "models are measured against it, they do not see it.\n",
+    ]
+    for table in truth_tables():
+        parts.append(f"### {table.name}\n\n{table.description}\n")
+        parts.append(_columns(table.columns))
+    return "\n".join(parts)
 
 
 def _keys(table: Table) -> str:

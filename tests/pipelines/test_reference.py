@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pipelines import errors
 from pipelines.reference.markdown import escape, grid
-from pipelines.reference.page import OTHER_VARIABLES, page
-from pipelines.reference.tables import delivered_layouts, lake_tables
-from pipelines.settings import SalesforceSettings, Settings
+from pipelines.reference.page import OTHER_VARIABLES, SINKS, page
+from pipelines.reference.tables import delivered_layouts, lake_tables, truth_tables
+from pipelines.settings import Settings
 from pipelines.usecases import UseCase
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,8 @@ def test_the_committed_page_is_the_one_the_code_makes() -> None:
 
 def test_every_table_declared_in_python_is_on_the_page() -> None:
     documented = {table.name for _, tables in lake_tables() for table in tables}
-    documented |= {layout.table.name for layout in delivered_layouts()} | {"truth/churn_risk"}
+    documented |= {layout.table.name for layout in delivered_layouts()}
+    documented |= {table.name for table in truth_tables()}
     declared = {
         keyword.value.value
         for path in SOURCES
@@ -66,13 +67,14 @@ def test_layouts_of_every_use_case_are_on_the_page() -> None:
 
 def test_every_variable_that_is_read_is_on_the_page() -> None:
     known = {f"MILLRACE_{name.upper()}" for name in Settings.model_fields} | set(OTHER_VARIABLES)
-    known |= {f"MILLRACE_SALESFORCE__{name.upper()}" for name in SalesforceSettings.model_fields}
+    for sink, kind in SINKS.items():
+        known |= {f"MILLRACE_{sink.upper()}__{name.upper()}" for name in kind.model_fields}
     named = {
         text for path in SOURCES for text in strings(path) if re.fullmatch(r"MILLRACE_[A-Z_]*[A-Z]", text)
     }
     assert set(OTHER_VARIABLES) <= named
     assert named <= known, f"not documented: {sorted(named - known)}"
-    assert all(f"| `{name}` |" in page() for name in known - {"MILLRACE_SALESFORCE"})
+    assert all(f"| `{name}` |" in page() for name in known - {f"MILLRACE_{sink.upper()}" for sink in SINKS})
 
 
 def test_the_errors_that_are_not_retried_are_those_the_page_names() -> None:
