@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +79,68 @@ def airflow_home(own_environment: Path) -> Path:
 def data_dir() -> Path:
     """Folder of the public data sets for tests marked ``real_data``."""
     return DATA
+
+
+class PageReader(HTMLParser):
+    """Elements, links and texts of a page of the report; scripts apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.words: list[str] = []
+        self._script: dict[str, str | None] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        found = dict(attrs)
+        if found.get("id"):
+            self.ids.append(str(found["id"]))
+        self.links += [str(found[name]) for name in ("href", "src") if found.get(name)]
+        if tag == "script":
+            self._script = found
+            self.scripts.append((found, ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note the end of an element."""
+        if tag == "script":
+            self._script = None
+
+    def handle_data(self, data: str) -> None:
+        """Note a text."""
+        if self._script is not None:
+            attributes, text = self.scripts[-1]
+            self.scripts[-1] = (attributes, text + data)
+        else:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """What a reader sees, blanks collapsed."""
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+    def embedded(self, kind: str) -> list[Any]:
+        """Data of the scripts of a class, for instance ``grid-data``."""
+        return [json.loads(text) for attributes, text in self.scripts if attributes.get("class") == kind]
+
+    def grid(self) -> dict[str, Any]:
+        """Data of the page's one grid."""
+        [found] = self.embedded("grid-data")
+        assert isinstance(found, dict)
+        return found
+
+
+@pytest.fixture(scope="session")
+def read_page() -> Callable[[Path], PageReader]:
+    """Read a page of the report."""
+
+    def read(path: Path) -> PageReader:
+        reader = PageReader()
+        reader.feed(path.read_text(encoding="utf-8"))
+        return reader
+
+    return read
 
 
 @dataclass(frozen=True)

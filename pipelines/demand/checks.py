@@ -29,9 +29,6 @@ MIN_DAYS = 3
 #: Node-days below which the coverage of a level is shown but not judged.
 MIN_POINTS = 200
 
-#: An error so many times its target is urgent.
-_URGENT = 1.5
-
 _LEVELS = ("national", "region", "store", "sku_store")
 
 
@@ -146,7 +143,7 @@ def _against_target(measured: Interval, target: float, where: Segment, points: i
         subject=f"J+{TARGET_HORIZON}",
         segment=where,
         state=State.ALARM if broken else State.OK,
-        severity=(Severity.CRITICAL if surely > _URGENT * target else Severity.WARNING) if broken else None,
+        severity=Severity.WARNING if broken else None,  # worse forecasts are still the best there are
         value=measured.value,
         threshold=target,
         excess=max(measured.value / target - 1, 0.0),

@@ -11,7 +11,7 @@ import pyarrow.dataset as pa_dataset
 
 from pipelines.demand.params import DemandParams
 from pipelines.demand.realised_levels import MAX_UNKNOWN
-from pipelines.demand.recent import Recent, dates
+from pipelines.demand.recent import Recent, Series, dates, narrowed
 from pipelines.demand.schemas import AGGREGATES, FORECASTS
 from pipelines.io.lake import Lake
 from pipelines.monitoring.findings import Finding, percent
@@ -168,11 +168,11 @@ def check_fallbacks(rows: pa.Table, previous: pa.Table | None) -> Finding:
     )
 
 
-def forecast_series(lake: Lake, as_of: date) -> pa.Table:
-    """One row per series that was forecast: store, product, segment, model and version."""
+def forecast_series(lake: Lake, as_of: date, *, only: Series | None = None) -> pa.Table:
+    """One row per series that was forecast: store, product, segment, model, reason and version."""
     field = pa_dataset.field
-    columns = ["store_id", "sku_id", "segment", "model", "model_version"]
-    where = (field("as_of") == as_of) & (field("horizon") == 1)
+    columns = ["store_id", "sku_id", "segment", "model", "reason", "model_version"]
+    where = narrowed((field("as_of") == as_of) & (field("horizon") == 1), only)
     return lake.read(FORECASTS, columns=columns, where=where, missing_ok=True)
 
 

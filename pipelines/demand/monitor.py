@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow.compute as pc
 
 from pipelines.demand import checks, checks_volume
+from pipelines.demand.contracts import USECASE
 from pipelines.demand.dataset import PROFILE
 from pipelines.demand.params import DemandParams
 from pipelines.demand.realised import WINDOW_DAYS, read_realised
 from pipelines.demand.realised_levels import read_levels
 from pipelines.demand.recent import Recent, read_recent
-from pipelines.demand.report_operations import USECASE
 from pipelines.io.lake import Lake
 from pipelines.monitoring.alarms import Alarm, Sentence, raise_alarms
 from pipelines.monitoring.findings import Finding
@@ -123,7 +123,7 @@ def read_alarms(lake: Lake, as_of: date) -> list[Alarm]:
 
 def _past(lake: Lake, recent: Recent | None, params: DemandParams) -> tuple[list[Finding], int]:
     """Findings about past forecasts, and the days with sales that they rest on."""
-    if recent is None:
+    if recent is None or not recent.has_sales:
         words = f"not enough days yet: {PROFILE} and its panel are not built, or no longer kept, for this day"
         return [Finding("mape", "J+7", State.NOT_ENOUGH_DATA, words)], 0
     realised = read_realised(lake, recent.last(WINDOW_DAYS), horizon_days=params.horizon_days)

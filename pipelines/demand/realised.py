@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from models.evaluation.bootstrap import Interval
 from models.evaluation.ratios import ratio_interval
 from models.forecasting.accuracy import coverage_table, error_table, judged_days
-from pipelines.demand.recent import Mask, Recent, floats
+from pipelines.demand.recent import Mask, Recent, Series, floats, narrowed
 from pipelines.demand.schemas import FORECASTS, INTERVALS
 from pipelines.io.lake import Lake
 
@@ -182,8 +182,15 @@ def join(recent: Recent, forecasts: Iterable[pa.RecordBatch], *, horizon_days: i
     return Realised(recent, values, len(strangers))
 
 
-def read_realised(lake: Lake, recent: Recent, *, horizon_days: int) -> Realised | None:
+def read_realised(
+    lake: Lake, recent: Recent, *, horizon_days: int, only: Series | None = None
+) -> Realised | None:
     """Join the days of ``recent`` with the forecasts that were made of them.
+
+    Parameters
+    ----------
+    only
+        The one series that ``recent`` holds; all if None.
 
     Returns
     -------
@@ -193,7 +200,7 @@ def read_realised(lake: Lake, recent: Recent, *, horizon_days: int) -> Realised 
         return None
     columns = ["store_id", "sku_id", "ds", "horizon", *QUANTITIES]
     batches = lake.dataset(FORECASTS.name).to_batches(
-        columns=columns, filter=past_forecasts(recent, horizon_days)
+        columns=columns, filter=narrowed(past_forecasts(recent, horizon_days), only)
     )
     found = join(recent, (batch for batch in batches if batch.num_rows), horizon_days=horizon_days)
     return found if np.isfinite(found.predicted["operational"]).any() else None

@@ -20,6 +20,9 @@ from pipelines.io.lake import Lake
 Matrix: TypeAlias = NDArray[np.float32]
 Mask: TypeAlias = NDArray[np.bool_]
 
+#: Store and product.
+Series: TypeAlias = tuple[str, str]
+
 #: What is read of a series' profile.
 PROFILE_COLUMNS = (
     "store_id",
@@ -69,12 +72,17 @@ class Recent:
         """Where rows of a store, product and day belong."""
         return Places(self.profile, self.days[0], len(self.days))
 
-    @property
+    @cached_property
     def actual(self) -> Matrix:
         """Sales to compare forecasts with, shape (n, D): NaN on closed days too, where nothing is at stake."""
         return np.where(self.is_open, self.sold, np.float32("nan"))
 
     @property
+    def has_sales(self) -> bool:
+        """Whether anything is known of the sales of these days."""
+        return bool(np.isfinite(self.sold).any())
+
+    @cached_property
     def unknown(self) -> Mask:
         """Days that an open store has not reported, shape (n, D)."""
         return self.is_open & np.isnan(self.sold)
@@ -91,32 +99,42 @@ class Recent:
         )
 
 
-def read_recent(lake: Lake, as_of: date, days: int) -> Recent | None:
+def read_recent(lake: Lake, as_of: date, days: int, *, only: Series | None = None) -> Recent | None:
     """Read the newest ``days`` days known at ``as_of``.
+
+    Parameters
+    ----------
+    only
+        The one series to read; all that are forecast if None.
 
     Returns
     -------
-    None if the features of the day were not built, or are no longer kept.
+    None if the features of the day were not built. Without sales if its panel is no longer kept.
     """
     field = pa_dataset.field
     if not all(lake.exists(name) for name in (PROFILE, PANEL, CALENDAR)):
         return None
-    profile = read_profile(lake, as_of)
+    profile = read_profile(lake, as_of, only=only)
     since = (field("as_of") == as_of) & (field("ds") >= as_of - timedelta(days=days)) & (field("ds") < as_of)
     columns = ["store_id", "sku_id", "ds", "quantity", "is_stockout", "promo_discount"]
-    panel = lake.dataset(PANEL).to_batches(columns=columns, filter=since)
+    panel = lake.dataset(PANEL).to_batches(columns=columns, filter=narrowed(since, only))
     calendar = lake.read(CALENDAR, columns=["store_id", "ds", "is_open"], where=since)
-    if profile.empty:
-        return None
-    found = place(as_of, profile, panel, calendar, days)
-    return found if np.isfinite(found.sold).any() else None
+    return None if profile.empty else place(as_of, profile, panel, calendar, days)
 
 
-def read_profile(lake: Lake, as_of: date) -> pd.DataFrame:
+def read_profile(lake: Lake, as_of: date, *, only: Series | None = None) -> pd.DataFrame:
     """Profiles of the series that are forecast on a day, ordered by store and product."""
-    where = pa_dataset.field("as_of") == as_of
+    where = narrowed(pa_dataset.field("as_of") == as_of, only)
     rows: pd.DataFrame = lake.read(PROFILE, columns=list(PROFILE_COLUMNS), where=where).to_pandas()
     return rows.sort_values(["store_id", "sku_id"], ignore_index=True)
+
+
+def narrowed(where: pa_dataset.Expression, only: Series | None) -> pa_dataset.Expression:
+    """Filter of one series' rows among those of ``where``."""
+    if only is None:
+        return where
+    field = pa_dataset.field
+    return where & (field("store_id") == only[0]) & (field("sku_id") == only[1])
 
 
 def place(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from pipelines.reporting.control_room import Watched
-from pipelines.usecases import UseCase
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
-USECASE = UseCase.DEMAND.value
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
 
-#: Sink of the use case, as in ``ops/publish_runs``.
-SINK = "dynamodb"
+from pipelines.demand.contracts import USECASE
+from pipelines.io.lake import Lake
+from pipelines.reporting import sections
+from pipelines.reporting.control_room import Watched, publish_runs
+from pipelines.reporting.site import Missing
+from pipelines.sinks.dynamodb.outbound import SINK
+from pipelines.sinks.flips import read_flips
 
 #: Rows of this use case in tables that all share.
 _OURS = {"usecase": USECASE}
 
-#: Tables of demand with how often they are renewed. Promotions and weather are delivered in advance.
+#: Tables of demand with how often they are renewed. Promotions are delivered in advance.
 WATCHED = (
     Watched("raw/demand_sales", "Sales", "known_at", 2, "millrace ingest demand"),
     Watched("raw/demand_promotions", "Promotions", "announced_at", 31, "millrace ingest demand"),
@@ -27,3 +34,62 @@ WATCHED = (
     Watched("ops/monitoring", "Monitoring", "as_of", 1, "millrace monitor demand", _OURS),
     Watched("ops/publish_runs", "Publish ledger", "as_of", 1, "millrace publish demand", {"sink": SINK}),
 )
+
+OUT_OF_SCOPE = "features/demand_out_of_scope"
+
+SCOPE_WORDS = {
+    "store_closed": "The store's last day of trade is over.",
+    "delisted": "The product's last day on sale is over.",
+    "not_sold": "No sale and no stock-out for so long that the series is taken as gone.",
+}
+
+_COUNTS = ("series",)
+_SHARES = ("mape", "wape", "bias", "coverage_80", "coverage_95", "volume", "volume_sales", "fallbacks")
+_NAMED = ("mape", "wape", "bias")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What the order system holds.
+
+    Attributes
+    ----------
+    runs
+        Publish runs, newest first.
+    flips
+        Moves of the pointer to the version that serves, newest first.
+    is_today
+        Whether the version that serves is the day's.
+    """
+
+    runs: list[dict[str, Any]]
+    flips: list[dict[str, Any]]
+    is_today: bool
+
+
+def publication(lake: Lake, as_of: date) -> Publication | Missing:
+    """Publish runs and the version that serves."""
+    runs = publish_runs(lake, as_of, sink=SINK)[:10]
+    if not runs:
+        return Missing("Nothing was published yet.", f"millrace publish demand --as-of {as_of}")
+    flips = read_flips(lake, SINK, runs[0]["object"]).to_dicts()[::-1]
+    flips = [flip for flip in flips if flip["as_of"] <= as_of]
+    return Publication(runs, flips[:10], bool(flips) and flips[0]["as_of"] == as_of)
+
+
+def findings(lake: Lake, as_of: date) -> list[dict[str, Any]] | Missing:
+    """Findings of the day's monitoring, most urgent first."""
+    return sections.findings(
+        lake, USECASE, as_of, counts=_COUNTS, shares=_SHARES, named=_NAMED, what="The forecasts"
+    )
+
+
+def out_of_scope(lake: Lake, as_of: date) -> list[tuple[str, str, int]]:
+    """Reason, what it means and number of series that get no forecast."""
+    if not lake.exists(OUT_OF_SCOPE):
+        return []
+    where = pa_dataset.field("as_of") == as_of
+    rows = lake.read(OUT_OF_SCOPE, columns=["scope_reason"], where=where)
+    counted = pc.value_counts(rows["scope_reason"]).to_pylist()
+    counted.sort(key=lambda row: -row["counts"])
+    return [(row["values"], SCOPE_WORDS.get(row["values"], ""), row["counts"]) for row in counted]

@@ -287,7 +287,7 @@ def _links(site: Site, settings: Settings) -> list[tuple[str, str, str | Missing
             "Data Docs",
             "Great Expectations: what was checked, on which rows.",
             "data_docs/index.html",
-            "millrace score churn",
+            "millrace score",
         ),
     ):
         exists = (site.root / file).exists()

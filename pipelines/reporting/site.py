@@ -107,6 +107,11 @@ class Site:
 
         The page appears at once: it is written aside and moved into place, so that a reader never
         sees half of it.
+
+        Parameters
+        ----------
+        file
+            Path below the root; templates reach the root by ``{{ base }}``.
         """
         self._install_assets()
         # The control room is built after the pages it links to, so it may not be there yet.
@@ -114,10 +119,12 @@ class Site:
         content = self._templates.get_template(template).render(
             **context,
             page_file=file,
+            base="../" * file.count("/"),
             pages=[page for page in PAGES if page.file in existing],
             plotly_file=self._plotly,
         )
         path = self.root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
         aside = path.with_suffix(".part")
         aside.write_text(content, encoding="utf-8")
         aside.replace(path)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 #: How a cell is drawn; ``grid.js`` has one function for each.
-KINDS = ("text", "two_lines", "list", "number", "percent", "euros", "days", "level")
+KINDS = ("text", "two_lines", "list", "number", "units", "percent", "change", "euros", "days", "level")
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Grid:
         ``{field: heading}`` of the CSV file.
     page_size
         Rows drawn at a time.
+    hint
+        What may be typed into the search box.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Grid:
     search: tuple[str, ...]
     export: Mapping[str, str]
     page_size: int = 25
+    hint: str = "name, id, reason, action"
 
     def payload(self, rows: pa.Table) -> dict[str, Any]:
         """Everything ``grid.js`` needs, ready for :func:`pipelines.reporting.site.script_json`.

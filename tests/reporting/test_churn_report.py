@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
+from collections.abc import Callable
 from datetime import date, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -18,55 +16,12 @@ from pipelines.io.lake import Lake
 from pipelines.reporting.figure import Figure
 from pipelines.settings import Settings
 
+if TYPE_CHECKING:
+    from tests.conftest import PageReader
+
+    Read = Callable[[Path], PageReader]
+
 AS_OF = date(2025, 6, 2)
-
-
-class Reader(HTMLParser):
-    """Elements, links and texts of a page; scripts apart."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.scripts: list[tuple[dict[str, str | None], str]] = []
-        self.words: list[str] = []
-        self._script: dict[str, str | None] | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = dict(attrs)
-        if found.get("id"):
-            self.ids.append(str(found["id"]))
-        self.links += [str(found[name]) for name in ("href", "src") if found.get(name)]
-        if tag == "script":
-            self._script = found
-            self.scripts.append((found, ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "script":
-            self._script = None
-
-    def handle_data(self, data: str) -> None:
-        if self._script is not None:
-            attributes, text = self.scripts[-1]
-            self.scripts[-1] = (attributes, text + data)
-        else:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"\s+", " ", "".join(self.words))
-
-    def grid(self) -> dict[str, Any]:
-        [text] = [text for attributes, text in self.scripts if attributes.get("class") == "grid-data"]
-        found = json.loads(text)
-        assert isinstance(found, dict)
-        return found
-
-
-def read(path: Path) -> Reader:
-    reader = Reader()
-    reader.feed(path.read_text(encoding="utf-8"))
-    return reader
 
 
 def values(grid: dict[str, Any], name: str) -> list[Any]:
@@ -80,13 +35,13 @@ def record(settings: Settings) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def page(record: dict[str, Any]) -> Reader:
-    return read(Path(record["page"]))
+def page(record: dict[str, Any], read_page: Read) -> PageReader:
+    return read_page(Path(record["page"]))
 
 
 @pytest.fixture(scope="module")
-def index(record: dict[str, Any]) -> Reader:
-    return read(Path(record["index"]))
+def index(record: dict[str, Any], read_page: Read) -> PageReader:
+    return read_page(Path(record["index"]))
 
 
 def test_nothing_is_missing_when_everything_ran(record: dict[str, Any]) -> None:
@@ -94,7 +49,7 @@ def test_nothing_is_missing_when_everything_ran(record: dict[str, Any]) -> None:
     assert record["alarms"] >= 1
 
 
-def test_the_list_comes_first_and_is_complete(page: Reader) -> None:
+def test_the_list_comes_first_and_is_complete(page: PageReader) -> None:
     grid = page.grid()
     assert grid["count"] == 600
     assert values(grid, "rank") == list(range(1, 601))
@@ -103,19 +58,19 @@ def test_the_list_comes_first_and_is_complete(page: Reader) -> None:
     assert grid["filters"][0]["values"] == ["critical", "high", "medium", "low"]
 
 
-def test_names_are_those_known_before_the_day(page: Reader) -> None:
+def test_names_are_those_known_before_the_day(page: PageReader) -> None:
     names = values(page.grid(), "account_name")
     assert "Blue Works 0" in names
     assert "Renamed too late" not in names
 
 
-def test_a_hostile_name_stays_text(page: Reader, record: dict[str, Any]) -> None:
+def test_a_hostile_name_stays_text(page: PageReader, record: dict[str, Any]) -> None:
     assert '</script><script>alert("x")</script> & =1+1' in values(page.grid(), "account_name")
     assert "<script>alert" not in Path(record["page"]).read_text(encoding="utf-8")
     assert all(a.get("src") or a.get("type") == "application/json" for a, _ in page.scripts)
 
 
-def test_only_the_list_names_accounts(page: Reader, index: Reader) -> None:
+def test_only_the_list_names_accounts(page: PageReader, index: PageReader) -> None:
     elsewhere = page.text + index.text
     elsewhere += "".join(text for a, text in page.scripts if a.get("class") != "grid-data")
     assert "001A0000" not in elsewhere
@@ -126,7 +81,7 @@ def test_only_the_list_names_accounts(page: Reader, index: Reader) -> None:
     assert "Owner is inactive" in page.text
 
 
-def test_pages_need_no_network(page: Reader, index: Reader, record: dict[str, Any]) -> None:
+def test_pages_need_no_network(page: PageReader, index: PageReader, record: dict[str, Any]) -> None:
     root = Path(record["page"]).parent
     for reader in (page, index):
         for link in reader.links:
@@ -137,12 +92,12 @@ def test_pages_need_no_network(page: Reader, index: Reader, record: dict[str, An
             assert not anchor or anchor in reader.ids, link
 
 
-def test_ids_are_unique(page: Reader, index: Reader) -> None:
+def test_ids_are_unique(page: PageReader, index: PageReader) -> None:
     for reader in (page, index):
         assert len(reader.ids) == len(set(reader.ids))
 
 
-def test_every_part_is_there(page: Reader) -> None:
+def test_every_part_is_there(page: PageReader) -> None:
     drawn = {a["data-target"] for a, _ in page.scripts if a.get("class") == "figure-data"}
     assert drawn == {
         "precision-recall", "gain", "lift", "calibration", "beeswarm", "scores-by-week", "volume-by-week",
@@ -162,7 +117,7 @@ def test_every_part_is_there(page: Reader) -> None:
         assert words in page.text, words
 
 
-def test_control_room_says_what_is_late_and_what_failed(index: Reader) -> None:
+def test_control_room_says_what_is_late_and_what_failed(index: PageReader) -> None:
     assert "5 tables are late or missing: Subscriptions, Usage events" in index.text
     assert "3 sent = 2 ok + 1 failed + 0 unknown" in index.text
     assert "The last run failed: churn publish" in index.text
@@ -171,17 +126,17 @@ def test_control_room_says_what_is_late_and_what_failed(index: Reader) -> None:
     assert "millrace ingest churn" in index.text
 
 
-def test_a_day_without_scores_says_which_command_makes_them(settings: Settings) -> None:
+def test_a_day_without_scores_says_which_command_makes_them(settings: Settings, read_page: Read) -> None:
     record = report.run(AS_OF + timedelta(1), settings=settings)
     assert {"worklist", "beeswarm", "findings"} <= set(record["missing"])
-    text = read(Path(record["page"])).text
+    text = read_page(Path(record["page"])).text
     assert "millrace score churn --as-of 2025-06-03" in text
 
 
-def test_an_empty_lake_has_a_page_too(tmp_path: Path) -> None:
+def test_an_empty_lake_has_a_page_too(tmp_path: Path, read_page: Read) -> None:
     record = report.run(AS_OF, settings=Settings(var=tmp_path))
     assert len(record["missing"]) == 7
-    page, index = read(Path(record["page"])), read(Path(record["index"]))
+    page, index = read_page(Path(record["page"])), read_page(Path(record["index"]))
     for command in ("score", "train", "monitor", "publish"):
         assert f"millrace {command} churn --as-of 2025-06-02" in page.text
     assert "11 tables are late or missing" in index.text

@@ -7,7 +7,7 @@
     const sign = value < 0 && Number(value.toFixed(digits)) !== 0 ? "\u2212" : "";
     return sign + whole.replace(/\B(?=(\d{3})+(?!\d))/g, THIN) + (rest ? "." + rest : "");
   };
-  const NUMERIC = new Set(["number", "euros", "days", "percent"]);
+  const NUMERIC = new Set(["number", "units", "euros", "days", "percent", "change"]);
   const COLLATOR = new Intl.Collator();
   const TONES = { critical: "bad", high: "warn" };
 
@@ -30,6 +30,11 @@
       cell.append(list);
     },
     number: (cell, get) => { cell.textContent = get(0) === null ? "\u2013" : grouped(get(0), 0); },
+    units: (cell, get) => { cell.textContent = get(0) === null ? "\u2013" : grouped(get(0), Math.abs(get(0)) < 10 ? 1 : 0); },
+    change: (cell, get) => {
+      const share = get(0);
+      cell.textContent = share === null ? "\u2013" : (share > 0.0005 ? "+" : "") + grouped(100 * share, Math.abs(share) < 0.0995 ? 1 : 0) + THIN + "%";
+    },
     percent: (cell, get) => { cell.textContent = get(0) === null ? "\u2013" : grouped(100 * get(0), 0) + THIN + "%"; },
     euros: (cell, get) => { cell.textContent = get(0) === null ? "\u2013" : grouped(get(0), 0) + THIN + "EUR"; },
     days: (cell, get) => {
@@ -101,7 +106,7 @@
         return line;
       }));
       const total = state.rows.length;
-      status.textContent = total === 0 ? "No account matches: clear the search or a filter."
+      status.textContent = total === 0 ? "Nothing matches: clear the search or a filter."
         : `${grouped(first + 1, 0)} to ${grouped(first + shown.length, 0)} of ${grouped(total, 0)}` +
           (total < payload.count ? ` (${grouped(payload.count, 0)} in all)` : "");
       previous.disabled = state.page === 0;

@@ -33,7 +33,7 @@ from pipelines.demand.schemas import (
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
 from pipelines.settings import PROJECT_ROOT, Settings
-from pipelines.sinks.ledger_tables import RUNS
+from pipelines.sinks.ledger_tables import FLIPS, RUNS
 
 AS_OF = date(2025, 6, 16)  # a Monday
 TRAINED = date(2025, 6, 15)
@@ -82,6 +82,7 @@ class Chain:
     stockouts: Mapping[tuple[str, str], tuple[date, ...]] = field(default_factory=dict)
     unreported: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
     as_of: date = AS_OF
+    store_names: tuple[str, ...] = ()
 
     @property
     def lake(self) -> Lake:
@@ -90,8 +91,8 @@ class Chain:
 
     @property
     def store_ids(self) -> list[str]:
-        """Names of the stores."""
-        return [f"S{number:03}" for number in range(1, self.stores + 1)]
+        """Ids of the stores, in order."""
+        return list(self.store_names) or [f"S{number:03}" for number in range(1, self.stores + 1)]
 
     @property
     def sku_ids(self) -> list[str]:
@@ -298,50 +299,51 @@ class Chain:
         origins = [self.as_of - timedelta(n) for n in range(self.origins - 1, -1, -1)]
         leaves = pd.concat([self.forecasts(origin) for origin in origins], ignore_index=True)
         self._put(FORECASTS, leaves)
-        store = leaves["store_id"].map({name: self.region(n) for n, name in enumerate(self.store_ids)})
-        nodes = {"national": "all", "region": store, "store": leaves["store_id"], "sku": leaves["sku_id"]}
-        frames, quantities = [], ["operational", "strategic", "lower_80", "upper_80", "lower_95", "upper_95"]
-        for level, node in nodes.items():
-            own = (
-                leaves.assign(level=level, node=node)
-                .groupby(["as_of", "level", "node", "ds", "horizon", "model_version"], as_index=False)[
-                    ["operational", "strategic"]
-                ]
-                .sum()
-            )
-            # Wide enough for any of the errors of the fixture, but the 80 % ones of the nation.
-            width = 0.6 if level != "national" else 0.001
-            width = max(width, 0.12) if self.noise else width
-            own["lower_80"], own["upper_80"] = (
-                own["operational"] * (1 - width),
-                own["operational"] * (1 + width),
-            )
-            own["lower_95"], own["upper_95"] = own["operational"] * 0.6, own["operational"] * 1.7
-            if self.noise:
-                own["lower_80"], own["upper_80"] = own["operational"] * 0.93, own["operational"] * 1.07
-                own["lower_95"], own["upper_95"] = own["operational"] * 0.88, own["operational"] * 1.13
-            frames.append(own)
-        aggregates = pd.concat(frames, ignore_index=True)
+        aggregates = self.sums(leaves)
         self._put(AGGREGATES, aggregates)
+        quantities = ["operational", "strategic"]
         series = leaves.assign(level="sku_store", node=leaves["store_id"] + "/" + leaves["sku_id"])
         both = pd.concat([aggregates, series[[*aggregates.columns]]], ignore_index=True)
         both = both[both["as_of"] == self.as_of].assign(week=lambda rows: (rows["horizon"] - 1) // 7 + 1)
-        weekly = both.groupby(["as_of", "level", "node", "week"], as_index=False)[quantities[:2]].sum()
+        weekly = both.groupby(["as_of", "level", "node", "week"], as_index=False)[quantities].sum()
         weekly["starts_on"] = [self.as_of + timedelta(1 + 7 * (int(n) - 1)) for n in weekly["week"]]
         weekly["ends_on"] = [self.as_of + timedelta(7 * int(n)) for n in weekly["week"]]
         self._put(WEEKLY, weekly)
-        certificates = [
+        self._put(CERTIFICATES, self._certificates())
+
+    def _certificates(self, *, ok: bool = True) -> pd.DataFrame:
+        rows = [
             {"as_of": self.as_of, "forecast": forecast, "method": method, "max_incoherence": 2e-9,
              "relative_incoherence": 1e-13, "optimality_residual": None, "negatives": 0, "zero_parents": 2,
-             "ok": True, "words": f"{method} forecasts are coherent to 2e-09 units."}
+             "ok": ok, "words": f"{method} forecasts are coherent to 2e-09 units."}
             for forecast, method in (("operational", "bottom_up"), ("strategic", "top_down"))
         ]  # fmt: skip
-        self._put(CERTIFICATES, pd.DataFrame(certificates))
+        return pd.DataFrame(rows)
+
+    def breach(self) -> None:
+        """Let the certificates of the day say that its totals do not agree."""
+        self._put(CERTIFICATES, self._certificates(ok=False))
+
+    def sums(self, leaves: pd.DataFrame) -> pd.DataFrame:
+        """Rows of ``predictions/demand_aggregates`` that follow from forecasts of series."""
+        store = leaves["store_id"].map({name: self.region(n) for n, name in enumerate(self.store_ids)})
+        nodes = {"national": "all", "region": store, "store": leaves["store_id"], "sku": leaves["sku_id"]}
+        keys, frames = ["as_of", "level", "node", "ds", "horizon", "model_version"], []
+        for level, node in nodes.items():
+            labelled = leaves.assign(level=level, node=node)
+            own = labelled.groupby(keys, as_index=False)[["operational", "strategic"]].sum()
+            # Without noise: wide enough for any error of the fixture, except the nation's 80 % interval.
+            wide = (0.001 if level == "national" else 0.6, 0.7) if not self.noise else (0.07, 0.13)
+            for nominal, width in zip((80, 95), wide, strict=True):
+                own[f"lower_{nominal}"] = own["operational"] * (1 - width)
+                own[f"upper_{nominal}"] = own["operational"] * (1 + width)
+            frames.append(own)
+        return pd.concat(frames, ignore_index=True)
 
     def write_training(self) -> None:
         """What the newest training run leaves behind."""
         profile = self._profile(self.history()[0])
-        cell = profile["segment"] + ":smooth"
+        cell = profile["segment"] + "/regular"
         metrics = {f"{m}_j{h}": 0.01 * h + 0.08 for m in ("mape", "wape", "rmsse") for h in (1, 7, 14)}
         series = profile[["store_id", "sku_id", "segment", "pattern", "mean_quantity"]].assign(
             as_of=TRAINED, cell=cell, model=profile["segment"].map(MODELS), reason="champion of its cell",
@@ -358,10 +360,10 @@ class Chain:
             for rank, model in enumerate(
                 dict.fromkeys([MODELS[segment], MISSION[segment], "seasonal_naive"])
             ):
-                for horizon in range(HORIZON + 1):
+                for horizon in (0, 1, 7, 14):
                     error = 0.10 + 0.02 * rank + 0.002 * horizon
                     rows.append(
-                        {"as_of": TRAINED, "cell": f"{segment}:smooth", "model": model, "horizon": horizon,
+                        {"as_of": TRAINED, "cell": f"{segment}/regular", "model": model, "horizon": horizon,
                          "mape": error, "wape": 0.9 * error, "rmsse": 0.7, "bias": 0.01, "series": 30,
                          "points": 400, "seconds_per_series": 0.001 * 10**rank,
                          "is_mission_model": model == MISSION[segment], "is_champion": rank == 0}
@@ -403,18 +405,29 @@ class Chain:
         }  # fmt: skip
         optional = {name: None for name in RUNS.column_names if name not in run}
         self.lake.append(RUNS, pa.Table.from_pylist([run | optional], schema=RUNS.arrow_schema))
+        flip = {
+            "sink": "dynamodb", "object": "millrace_demand", "revision": 7, "kind": "publish",
+            "as_of": self.as_of, "version": "run-7", "before": "run-6", "why": "all items confirmed",
+            "who": "run:run-7", "recorded_at": datetime.combine(self.as_of, time(4, 21)),
+        }  # fmt: skip
+        self.lake.append(FLIPS, pa.Table.from_pylist([flip], schema=FLIPS.arrow_schema))
 
     def _put(self, table: Table | str, frame: pd.DataFrame) -> None:
         """Write a table of predictions, or one whose contract a dbt model declares."""
         declared = table if isinstance(table, Table) else contract(table)
-        columns = {}
-        for column in declared.columns:
-            values = frame[column.name]
-            if column.dtype is DType.DATE:
-                columns[column.name] = pa.array(pd.to_datetime(values).to_numpy().astype("datetime64[D]"))
-            else:
-                columns[column.name] = pa.array(values.to_numpy(), column.dtype.arrow, from_pandas=True)
-        self.lake.overwrite(declared, pa.table(columns, schema=declared.arrow_schema))
+        self.lake.overwrite(declared, rows_of(declared, frame))
+
+
+def rows_of(table: Table, frame: pd.DataFrame) -> pa.Table:
+    """Rows of a frame in the columns and types that a table declares."""
+    columns = {}
+    for column in table.columns:
+        values = frame[column.name]
+        if column.dtype is DType.DATE:
+            columns[column.name] = pa.array(pd.to_datetime(values).to_numpy().astype("datetime64[D]"))
+        else:
+            columns[column.name] = pa.array(values.to_numpy(), column.dtype.arrow, from_pandas=True)
+    return pa.table(columns, schema=table.arrow_schema)
 
 
 @cache
@@ -434,9 +447,9 @@ def make_chain(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Chain]
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chain(make_chain: Callable[..., Chain]) -> Chain:
-    """The retailer with one unreported store-day and two stock-outs; to be read only."""
+    """The retailer with one unreported store-day and two stock-outs; a module's tests share it."""
     return make_chain(
         stockouts={("S001", "K0001"): (AS_OF - timedelta(3),), ("S002", "K0003"): (AS_OF - timedelta(5),)},
         unreported={"S004": (AS_OF - timedelta(2),)},
