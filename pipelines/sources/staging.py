@@ -253,16 +253,16 @@ class Staging:
         con.execute(
             "create or replace temp view fresh as select * from good anti join fates using (row_number)"
         )
-        outcome.landed = con.execute("select count(*) from fresh").fetchall()[0][0]
+        outcome.landed, last = con.execute("select count(*), max(row_number) from fresh").fetchall()[0]
         folder = self.folder / file.layout.table.name
         folder.mkdir(exist_ok=True)
         known = self._staged.setdefault(table.name, [])
-        parts = range(0, outcome.landed, _ROWS_PER_COMMIT)
-        for start in parts:
+        # Parts by position and not by count: cutting by count would sort the file once per part.
+        for start in range(0, last or 0, _ROWS_PER_COMMIT):
             path = folder / f"{len(known):06d}.parquet"
-            part = f"order by row_number limit {_ROWS_PER_COMMIT} offset {start}" if len(parts) > 1 else ""
+            part = f"row_number > {start} and row_number <= {start + _ROWS_PER_COMMIT}"
             con.execute(
-                f"copy (select * exclude (row_number), {ingested_at} as ingested_at from fresh {part})"
+                f"copy (select * exclude (row_number), {ingested_at} as ingested_at from fresh where {part})"
                 f" to {literal(str(path))} (format parquet, compression lz4_raw)"
             )
             known.append(str(path))
