@@ -102,15 +102,10 @@ def promo_columns(
         found["promo_days_left"] = np.where(on, days_since(~promo[:, ::-1])[:, ::-1][cells], 0)
         found["days_since_promo"] = since[cells]
     found |= {name: given[name][row, step] for name in GIVEN if name in given}
-    past = known.price[:, max(0, known.n_history - PRICE_DAYS) : known.n_history]
-    if np.isfinite(known.price[:, -known.horizon :]).any():
-        usual = _mean(past)
-        price = known.price[row, known.n_history + step]
-        found["price"] = price
-        change = np.divide(
-            price, usual[row], out=np.full_like(price, np.nan), where=(price > 0) & (usual[row] > 0)
-        )
-        found["price_change"] = np.log(change)
+    usual = _mean(known.price[:, max(0, known.n_history - PRICE_DAYS) : known.n_history])[row]
+    found["price"] = price = known.price[row, known.n_history + step]
+    priced = (price > 0) & (usual > 0)
+    found["price_change"] = np.log(np.divide(price, usual, out=np.full_like(price, np.nan), where=priced))
     past = known.promo[:, max(0, known.n_history - DEPTH_DAYS) : known.n_history]
     found["deeper"] = discount - np.nan_to_num(_mean(np.where(past > 0, past, np.nan)))[row]
     return {name: np.asarray(values, dtype=np.float32) for name, values in found.items()}

@@ -35,7 +35,8 @@ class Windows:
     Attributes
     ----------
     years : dict of int to pair
-        Around the target days, so many years before; from 28 days before the origin's day on.
+        Around the target days, so many years before; from 28 days before the origin's day on. Years
+        that the history does not reach are absent.
     recent : pair
         The days before the origin.
     horizon : int
@@ -92,7 +93,13 @@ def season_of(windows: Windows, group: Group | None = None) -> Season:
     step = REFERENCE_DAYS + np.arange(windows.horizon)  # the windows begin so many days before the origin
     before = np.array([0]), np.array([REFERENCE_DAYS])
     ahead: dict[str, Floats] = {}
-    for years, pair in windows.years.items():
+    for years in YEARS:
+        pair = windows.years.get(years)
+        if pair is None:  # not lived; the columns are there all the same
+            units = len(windows.recent[0]) if group is None else group.size
+            unknown = np.full((units, windows.horizon), np.nan, dtype=np.float32)
+            ahead |= {f"{name}_{years}y": unknown for name in SPANS}
+            continue
         sold, expected = _sums(pair, group)
         reference = _ratio(sold, expected, *before)
         for name, (first, last) in SPANS.items():

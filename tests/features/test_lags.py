@@ -114,6 +114,12 @@ def test_layout(chain):
     assert not frame.loc[3 * HORIZON : 4 * HORIZON - 1, ["expected", "trend_28", "level"]].isna().any().any()
 
 
+def test_columns_do_not_depend_on_the_origin(chain):
+    early = origin_frame(chain, chain.days[100], HORIZON)
+    late = origin_frame(chain, ORIGIN, HORIZON)
+    pd.testing.assert_series_equal(early.dtypes, late.dtypes)
+
+
 def test_cells_are_rows_of_the_whole(chain):
     whole = origin_frame(chain, ORIGIN, HORIZON, ahead=ahead_of(chain))
     row, step = np.array([0, 3, 11, 11]), np.array([13, 0, 5, 6])

@@ -60,9 +60,12 @@ def test_ratios_as_loops_over_days(chain, known, levels, name):
             assert season.now[f"trend_{window}"][unit] == pytest.approx(np.log(now), abs=1e-4)
 
 
-def test_years_not_lived_are_left_out(chain, levels):
-    young = known_at(chain, ORIGIN, 14, history_days=500)
-    assert {name[-2:] for name in season_of(windows_of(young, levels)).ahead} == {"1y"}
+def test_years_not_lived_are_unknown(chain, levels):
+    young = season_of(windows_of(known_at(chain, ORIGIN, 14, history_days=500), levels))
+    assert young.ahead.keys() == season_of(windows_of(known_at(chain, ORIGIN, 14), levels)).ahead.keys()
+    for name, values in young.ahead.items():
+        assert values.shape == (12, 14)
+        assert np.isnan(values).all() == name.endswith("2y")
 
 
 def test_direction_of_the_year_is_found():
