@@ -216,6 +216,8 @@ def test_items_travel_in_an_order_that_has_nothing_to_do_with_their_keys() -> No
     assert max(stores[:25].count(store) for store in set(stores)) < 10
     plan = outbound.plan(50)
     assert plan["chunk"].value_counts().sort("chunk").rows() == [(0, 50), (1, 50), (2, 50), (3, 50)]
+    first = plan.filter(pl.col("chunk") == 0)["external_id"].str.head(3)
+    assert first.n_unique() >= 8, "a chunk is of all stores, not of the first three"
     assert outbound.key() == again.key()
     other = Outbound(rows, date(2026, 1, 6), TARGET)
     assert other.key() != outbound.key()

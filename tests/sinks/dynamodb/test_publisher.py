@@ -13,6 +13,7 @@ import pytest
 
 from pipelines.errors import ConfigError, DataContractError, SinkError
 from pipelines.settings import Settings
+from pipelines.sinks.dynamodb import publisher as module
 from pipelines.sinks.dynamodb.publisher import publish
 from pipelines.sinks.dynamodb.target import LoadOptions
 from pipelines.sinks.errors import SinkAuthenticationError, SinkUnavailableError
@@ -236,6 +237,23 @@ def test_a_flip_whose_answer_was_lost_is_not_taken_for_a_rivals(bench: Any) -> N
     report = bench.publish()
     assert (report.complete, report.facts["revision"]) == (True, 1)
     assert flips >= 2
+
+
+def test_a_flip_that_was_not_written_down_is_written_down_by_the_next_call(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "record_flip", die)
+        with pytest.raises(KeyboardInterrupt):
+            bench.publish()
+    assert bench.reader.current().revision == 1
+    report = bench.publish()
+    assert (report.resumed, report.facts["revision"]) == (True, 1)
+    flips = read_flips(bench.lake, "dynamodb", bench.target.object)
+    assert flips.select("revision", "version", "before").rows() == [(1, report.run_id, None)]
 
 
 def test_a_table_that_was_lost_is_filled_again(bench: Any) -> None:

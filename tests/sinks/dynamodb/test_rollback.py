@@ -67,32 +67,44 @@ def test_back_twice_and_forth_again(bench: Any, three: list[str]) -> None:
     assert (pointer.version, pointer.served) == (report.run_id, (three[0],)), "the next day goes forward"
 
 
+def remove(bench: Any, version: str, key: str) -> None:
+    """Remove an item as the time to live does."""
+    name = {"pk": {"S": bench.target.partition_key(key)}, "sk": {"S": version}}
+    bench.connection.call("delete_item", TableName=bench.target.table, Key=name)
+
+
 def test_versions_that_never_served_or_are_not_whole_are_refused(bench: Any, three: list[str]) -> None:
+    first, second, third = three
     with pytest.raises(SinkError, match="'v9' never served before; these did"):
         back(bench, to="v9")
+    assert back(bench).version == second
+    remove(bench, third, gone := bench.keys(third)[0])
+    newest = DAY + timedelta(days=2)
     with pytest.raises(
-        SinkError, match=rf"version {three[1]} is kept through 2026-01-20 only, 2026-01-21 is later"
+        SinkError, match=rf"{third} is not whole any more: 1 of 5 sampled items are gone, .*{gone}"
     ):
-        back(bench, on=date(2026, 1, 21))
-    gone = bench.keys(three[1])[0]
-    name = {"pk": {"S": f"demand#{gone}"}, "sk": {"S": three[1]}}
-    bench.connection.call("delete_item", TableName=bench.target.table, Key=name)
-    with pytest.raises(SinkError, match=rf"not whole any more: 1 of 5 sampled items are gone, .*{gone}"):
+        bench.publish(bench.rows(5, newest, shift=2), newest, force=True)
+    with pytest.raises(
+        SinkError, match=rf"version {first} is kept through 2026-01-19 only, 2026-01-20 is later"
+    ):
+        back(bench, on=date(2026, 1, 20))
+    remove(bench, first, gone)
+    with pytest.raises(
+        SinkError, match=rf"{first} is not whole any more: 1 of 5 sampled items are gone, .*{gone}"
+    ):
         back(bench)
-    facts = {"pk": {"S": "demand#@versions"}, "sk": {"S": three[0]}}
-    loading = {":l": {"S": "loading"}}
     bench.connection.call(
         "update_item",
         TableName=bench.target.table,
-        Key=facts,
+        Key={"pk": {"S": "demand#@versions"}, "sk": {"S": first}},
         UpdateExpression="SET #s = :l",
         ExpressionAttributeNames={"#s": "state"},
-        ExpressionAttributeValues=loading,
+        ExpressionAttributeValues={":l": {"S": "loading"}},
     )
-    with pytest.raises(SinkError, match=f"version {three[0]} was never completed"):
-        back(bench, to=three[0])
-    bench.connection.call("delete_item", TableName=bench.target.table, Key=facts)
-    with pytest.raises(SinkError, match=f"version {three[0]} has expired"):
-        back(bench, to=three[0])
-    assert bench.reader.current().version == three[2], "what served still serves"
-    assert read_flips(bench.lake, "dynamodb", bench.target.object).height == 3
+    with pytest.raises(SinkError, match=f"version {first} was never completed"):
+        back(bench)
+    remove(bench, first, "@versions")
+    with pytest.raises(SinkError, match=f"version {first} has expired"):
+        back(bench)
+    assert bench.reader.current().version == second, "what served still serves"
+    assert read_flips(bench.lake, "dynamodb", bench.target.object).height == 4
