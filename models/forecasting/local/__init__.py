@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from models.forecasting.local.catalogue import LOCAL_MODELS
 from models.forecasting.local.exchange import pack, unpack
-from models.forecasting.local.groups import LOCAL_MODELS, forecast_group
+from models.forecasting.local.groups import forecast_group
 from models.forecasting.local.orders import orders_of, search_orders, similar_series
 
 __all__ = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ WEEKDAY_PRIOR_DAYS = 3.0
 #: The effect of promotions is drawn to none as if that many average promotion days had been seen.
 PROMO_PRIOR_DAYS = 3.0
 #: Rounds in which stock-out days are estimated from levels that contain their last estimates.
-ROUNDS = 5
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -35,21 +36,24 @@ class Cleaned:
         Demand without promotions by local level and weekday, everywhere (0 for a series never seen).
     elasticity
         Logarithm of the effect of a promotion per unit of discount, shape (n,).
+    week
+        Factor of each weekday, Monday first, shape (n, 7).
     """
 
     demand: Floats
     base: Floats
     expected: Floats
     elasticity: Floats
+    week: Floats
 
     @property
     def filled(self) -> Floats:
         """``base`` with gaps filled by ``expected``, for models that take no gaps."""
         return np.where(np.isnan(self.base), self.expected, self.base)
 
-    def uplift(self, promo: Floats) -> Floats:
-        """Factor of promotions with the discounts ``promo``, shape (n, m)."""
-        return np.asarray(np.exp(self.elasticity[:, None] * promo))
+    def lifted(self, base: Floats, promo: Floats, rows: Any) -> Floats:
+        """``base`` of the series ``rows`` with the effect of promotions of the discounts ``promo``."""
+        return np.asarray(base * np.exp(self.elasticity[rows, None] * promo))
 
 
 def clean(y: Floats, censored: Mask, opened: Mask, promo: Floats, weekday: NDArray[np.intp]) -> Cleaned:
@@ -90,25 +94,22 @@ def clean(y: Floats, censored: Mask, opened: Mask, promo: Floats, weekday: NDArr
     seen = known & ~hidden
     # A series that was out of stock on all its days has only those.
     seen |= known & ~seen.any(axis=1, keepdims=True)
-    elasticity = np.zeros(len(y))
-    expected = np.zeros_like(sold)
-    for round_ in range(ROUNDS if hidden.any() else 1):
-        weights = (seen if round_ == 0 else known).astype(np.float64)
-        elasticity, expected = _structure(values, weights, promo, weekday)
-        if not hidden.any():
-            break
+    elasticity, expected, week = _structure(values, seen.astype(np.float64), promo, weekday)
+    for round_ in range(ROUNDS if hidden.any() else 0):
+        if round_:
+            elasticity, expected, week = _structure(values, known.astype(np.float64), promo, weekday)
         mean = expected * np.exp(elasticity[:, None] * promo)
         scale = _dispersion(sold, mean, seen)[:, None]
         estimate = _mean_given_at_least(sold, mean, np.broadcast_to(scale, mean.shape), hidden)
         values = np.where(hidden, np.maximum(sold, estimate), sold)
-    values = np.where(known, values, np.nan)
-    return Cleaned(values, values / np.exp(elasticity[:, None] * promo), expected, elasticity)
+    demand = np.where(known, values, np.nan)
+    return Cleaned(demand, demand / np.exp(elasticity[:, None] * promo), expected, elasticity, week)
 
 
 def _structure(
     values: Floats, weights: Floats, promo: Floats, weekday: NDArray[np.intp]
-) -> tuple[Floats, Floats]:
-    """Elasticity (n,) and expected demand without promotions (n, T) of weighted days."""
+) -> tuple[Floats, Floats, Floats]:
+    """Elasticity (n,), expected demand without promotions (n, T) and weekdays (n, 7) of weighted days."""
     promoted = promo > 0
     plain = weights * ~promoted
     # Series that are always in promotion have no plain days to compare with.
@@ -123,7 +124,7 @@ def _structure(
     prior = PROMO_PRIOR_DAYS * np.maximum(average, 1e-9)
     ratio = ((on_promo * values).sum(axis=1) + prior) / ((on_promo * expected).sum(axis=1) + prior)
     depth = np.divide((on_promo * promo).sum(axis=1), days, out=np.ones(len(values)), where=days > 0)
-    return np.where(days > 0, np.log(np.maximum(ratio, 0.05)) / depth, 0.0), expected
+    return np.where(days > 0, np.log(np.maximum(ratio, 0.05)) / depth, 0.0), expected, factor
 
 
 def _weekday_factors(values: Floats, weights: Floats, weekday: NDArray[np.intp]) -> Floats:

@@ -9,10 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.forecasting.local.arima import DEFAULT_ORDER, Fitted, Order, fit, forecast
+from models.forecasting.local.catalogue import FIT_ERRORS
 from models.forecasting.local.cleaning import clean
 from models.forecasting.local.exchange import pack
-from models.forecasting.local.groups import FIT_ERRORS, SECONDS_PER_SERIES, matrices
+from models.forecasting.local.groups import SECONDS_PER_SERIES
 from models.forecasting.local.limits import time_limit
+from models.forecasting.local.matrices import Group, weekday
 from models.forecasting.local.routing import route
 from models.forecasting.panel import Panel
 
@@ -104,7 +106,7 @@ def search_group(frame: pd.DataFrame) -> pd.DataFrame:
     """
     if frame.empty:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in TABLE_TYPES.items()})
-    group = matrices(frame)
+    group = Group.of(frame)
     base = group.cleaned.base[route(group.cleaned.demand, group.opened[:, -group.horizon :]) == ""]
     fits = {order: found for order in CANDIDATES if (found := _fit_all(base, order))}
     best: tuple[float, float, Order] = (float("nan"), float("nan"), DEFAULT_ORDER)
@@ -137,24 +139,24 @@ def similar_series(panel: Panel) -> list[str]:
         For instance ``"volume 5-20, week strong, memory long"``.
     """
     length = panel.n_history
-    weekday = (panel.days[:length].astype(np.int64) + 3) % 7
+    week_day = weekday(panel.days[:length])
     cleaned = clean(
         panel.y.astype(np.float64),
         panel.censored,
         panel.open[:, :length],
         np.nan_to_num(panel.promo[:, :length].astype(np.float64)),
-        weekday,
+        week_day,
     )
     known = np.isfinite(cleaned.base)
     days = np.maximum(known.sum(axis=1), 1)
     base = np.where(known, cleaned.base, 0.0)
     mean = base.sum(axis=1) / days
     spread = np.maximum(np.where(known, (base - mean[:, None]) ** 2, 0.0).sum(axis=1), 1e-12)
-    of_day = np.equal.outer(weekday, np.arange(7)).astype(np.float64)
+    of_day = np.equal.outer(week_day, np.arange(7)).astype(np.float64)
     count = known @ of_day
     of_week = np.divide(base @ of_day, count, out=np.zeros_like(count), where=count > 0)
     week = (count * np.where(count > 0, of_week - mean[:, None], 0.0) ** 2).sum(axis=1) / spread
-    rest = np.where(known, base - of_week[:, weekday], 0.0)
+    rest = np.where(known, base - of_week[:, week_day], 0.0)
     both = known[:, 1:] & known[:, :-1]
     memory = np.where(both, rest[:, 1:] * rest[:, :-1], 0.0).sum(axis=1) / np.maximum(
         (rest**2).sum(axis=1), 1e-12

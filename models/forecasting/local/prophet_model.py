@@ -31,23 +31,29 @@ def _library() -> Any:
     from prophet.models import CmdStanPyBackend
 
     for logger in (get_logger(), logging.getLogger("prophet")):
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)  # what fails is raised, and told as the series' reason
 
     class OwnFolder(CmdStanPyBackend):
         def fit(self, stan_init: dict[str, Any], stan_data: dict[str, Any], **kwargs: Any) -> Any:
             inits, data = self.prepare_data(stan_init, stan_data)
             with tempfile.TemporaryDirectory(prefix="millrace-prophet-") as folder:
-                for name, content in (("inits", inits), ("data", data)):
-                    write_stan_json(str(Path(folder) / f"{name}.json"), content)
-                result = self.model.optimize(
-                    data=str(Path(folder) / "data.json"),
-                    inits=str(Path(folder) / "inits.json"),
-                    output_dir=folder,
-                    algorithm="Newton" if stan_data["T"] < 100 else "LBFGS",
-                    iter=10_000,
-                    seed=1,
-                    timeout=TIMEOUT_SECONDS,
-                )
+                files = {"inits": str(Path(folder) / "inits.json"), "data": str(Path(folder) / "data.json")}
+                write_stan_json(files["inits"], inits)
+                write_stan_json(files["data"], data)
+                options: dict[str, Any] = {
+                    **files,
+                    "output_dir": folder,
+                    "iter": 10_000,
+                    "seed": 1,
+                    "timeout": TIMEOUT_SECONDS,
+                }
+                if stan_data["T"] < 100:
+                    result = self.model.optimize(algorithm="Newton", **options)
+                else:
+                    try:
+                        result = self.model.optimize(algorithm="LBFGS", **options)
+                    except RuntimeError:  # its line search failed; slower, Newton's method mostly does not
+                        result = self.model.optimize(algorithm="Newton", **options)
                 found = self.stan_to_dict_numpy(result.column_names, result.optimized_params_np)
             return {name: values.reshape((1, -1)) for name, values in found.items()}
 
