@@ -18,8 +18,8 @@ from pipelines.sources.simulation.identifiers import identifiers
 #: Speeds of products, from bread to the spice that somebody buys once a month.
 SPEEDS = ("fast", "medium", "slow", "intermittent")
 #: Median daily units of a usual store, and their spread over products (log), by speed.
-_UNITS = np.array([95.0, 8.0, 0.60, 0.055])
-_SPREAD = np.array([0.60, 0.60, 0.60, 0.60])
+_UNITS = np.array([125.0, 3.5, 0.50, 0.055])
+_SPREAD = np.array([0.50, 0.60, 0.60, 0.60])
 #: Overdispersion: the variance of a day is ``mean + dispersion * mean ** 2``.
 DISPERSION = np.array([0.0025, 0.015, 0.10, 0.30])
 

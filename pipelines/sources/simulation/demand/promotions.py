@@ -121,8 +121,8 @@ def _product_starts(rng: np.random.Generator, products: Products, span: Span) ->
     """Products and first days of their promotions: a rhythm for some, now and then for the others."""
     begin, stop = span.begin - 40, span.stop + 80
     addicts = np.flatnonzero(products.promoted)
-    rhythm = rng.uniform(26, 46, len(addicts))
-    rounds = np.arange(int((stop - begin) / 26) + 1)
+    rhythm = rng.uniform(22, 38, len(addicts))
+    rounds = np.arange(int((stop - begin) / 22) + 1)
     days = begin + rhythm[:, None] * (rng.random(len(addicts))[:, None] + rounds)
     days += rng.integers(-4, 5, days.shape)
     regular = np.repeat(addicts, len(rounds))

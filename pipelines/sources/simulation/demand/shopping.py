@@ -53,7 +53,7 @@ def draw_demand(rng: np.random.Generator, world: World, series: Series) -> Deman
     weeks = -(-len(span) // 7)
     slow = world.trend[series.product] + drift(rng, len(series), weeks, 0.04, 0.9)
     log_mean += np.repeat(slow, 7, axis=1)[:, : len(span)]
-    log_mean += _age(world, series)
+    _add_age(log_mean, world, series)
     price = products.prices(series.product, span)
     log_mean += np.float32(_ELASTICITY) * np.log(price / price[:, :1])
     promoted = promoted_days(
@@ -74,16 +74,17 @@ def draw_demand(rng: np.random.Generator, world: World, series: Series) -> Deman
     return Demand(expected, wanted, price, promoted.discount)
 
 
-def _age(world: World, series: Series) -> Singles:
+def _add_age(log_mean: Singles, world: World, series: Series) -> None:
     """Slow start and curiosity of new products; people turn away from one that is about to go."""
-    days = world.span.days
-    launched = world.products.launched[series.product]
-    age = np.maximum(days - series.first[:, None], 0)
-    fresh = (launched >= world.span.begin)[:, None]
-    start = fresh * (-0.9 * np.exp(-age / 9) + 0.22 * np.exp(-(((age - 28) / 16) ** 2)))
-    leaves = (world.products.delisted[series.product] < NEVER)[:, None]
-    left = np.maximum(series.last[:, None] - days, 0)
-    return np.asarray(start - leaves * 0.6 * np.clip(1 - left / 21, 0, 1), dtype=np.float32)
+    days = world.span.days.astype(np.float32)
+    fresh = np.flatnonzero(world.products.launched[series.product] >= world.span.begin)
+    age = np.maximum(days - series.first[fresh, None].astype(np.float32), 0)
+    log_mean[fresh] += np.float32(0.22) * np.exp(-(((age - 28) / 16) ** 2)) - np.float32(0.9) * np.exp(
+        -age / 9
+    )
+    leaving = np.flatnonzero(world.products.delisted[series.product] < NEVER)
+    left = np.maximum(series.last[leaving, None].astype(np.float32) - days, 0)
+    log_mean[leaving] -= np.float32(0.6) * np.maximum(1 - left / 21, 0)
 
 
 def _neighbours(world: World, series: Series, strength: Singles) -> Singles:
