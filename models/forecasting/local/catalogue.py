@@ -64,10 +64,9 @@ def of_prophet(group: Group, row: int) -> tuple[Floats, str]:
 
 
 def of_average(group: Group, row: int) -> tuple[Floats, str]:
-    """Mean of exponential smoothing and seasonal ARIMA, whose errors differ."""
-    smooth, components = of_ets(group, row)
+    """Mean of seasonal ARIMA and TSB, the two whose errors differ most for what they cost."""
     autoregressive, order = of_sarima(group, row)
-    return 0.5 * (smooth + autoregressive), f"{components} {order}"
+    return 0.5 * (autoregressive + of_tsb(group, np.array([row]))[0]), order
 
 
 VECTORISED: dict[str, ManySeries] = {"seasonal_naive": of_seasonal_naive, "tsb": of_tsb}

@@ -57,9 +57,10 @@ def pack(panel: Panel, models: str | Sequence[str], orders: Sequence[str] | None
     names = np.array([models] * n if isinstance(models, str) else list(models), dtype=object)
     if len(names) != n or (orders is not None and len(orders) != n):
         raise ValueError(f"models and orders must have {n} entries, one per series")
-    opened = _open_by_store(panel)
+    # One object per store: what is shared is written once where a group is pickled.
+    opened = list(_open_by_store(panel))
     columns = calendar_columns(panel)
-    by_store = np.concatenate(list(columns.values()), axis=1) if columns else None
+    by_store = list(np.concatenate(list(columns.values()), axis=1)) if columns else None
     nothing = np.empty(0, dtype=np.float32)
     frame = pd.DataFrame(
         {

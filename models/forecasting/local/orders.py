@@ -163,7 +163,8 @@ def similar_series(panel: Panel) -> list[str]:
     )
     volume = np.select([mean < 1, mean < 5, mean < 20], ["under 1", "1-5", "5-20"], default="over 20")
     strength = np.where(week > 0.15, "strong", "weak")
-    length_of_memory = np.where(memory > 0.1, "long", "short")
+    # Twice the standard error of a correlation is no memory.
+    length_of_memory = np.where(memory > np.maximum(0.1, 2 / np.sqrt(days)), "long", "short")
     return [
         f"volume {v}, week {s}, memory {m}"
         for v, s, m in zip(volume, strength, length_of_memory, strict=True)
