@@ -96,7 +96,10 @@ def check_bias(realised: Realised, params: DemandParams) -> list[Finding]:
 def check_coverage(
     realised: Realised, levels: Mapping[str, LevelErrors], params: DemandParams
 ) -> list[Finding]:
-    """Share of days inside the intervals, by level; the 80 % ones are judged where there are enough days."""
+    """Share of days inside the intervals, by level; the 80 % ones are judged where there are enough days.
+
+    A share outside its limits that the interval over days does not put beyond doubt is no alarm.
+    """
     low, high = params.monitoring.min_coverage_80, params.monitoring.max_coverage_80
     days = max(realised.days_judged(horizon) for horizon in range(1, realised.horizon_days + 1))
     found = []
@@ -104,15 +107,16 @@ def check_coverage(
         for level in _LEVELS:
             if level != "sku_store" and level not in levels:
                 continue
-            table = realised.coverage(nominal) if level == "sku_store" else levels[level].coverage(nominal)
-            row = table[table["horizon"] == 0].iloc[0]
+            source = realised if level == "sku_store" else levels[level]
+            row = source.coverage(nominal).query("horizon == 0").iloc[0]
             share, points = float(row["coverage"]), int(row["points"])
             metric, where = f"coverage_{nominal}", ("level", level)
             if days < MIN_DAYS or math.isnan(share):
                 found.append(_not_enough(metric, _all_horizons(realised), where, days, level))
                 continue
             judged = nominal == 80 and points >= MIN_POINTS
-            broken = judged and not low <= share <= high
+            spread = source.coverage_interval(nominal) if judged else None
+            broken = spread is not None and (spread.low > high or spread.high < low)
             found.append(
                 Finding(
                     metric=metric,

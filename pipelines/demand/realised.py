@@ -113,6 +113,12 @@ class Realised:
             horizons=list(horizons),
         )
 
+    def coverage_interval(self, nominal: int) -> Interval:
+        """Coverage of all horizons with its 90 % interval; whole days are drawn."""
+        lower, upper = (self.predicted[f"{side}_{nominal}"] for side in ("lower", "upper"))
+        inside = self.judged & (lower <= self.actual) & (self.actual <= upper)
+        return by_days(inside, self.judged)
+
     def mape_interval(self, horizon: int, rows: Mask) -> Interval:
         """MAPE of some series at a horizon with its 90 % interval; whole products are drawn.
 
@@ -150,6 +156,15 @@ class Realised:
 
     def _each_day(self, values: NDArray[Any]) -> NDArray[Any]:
         return np.repeat(values, len(self.recent.days))
+
+
+def by_days(part: Mask, whole: Mask) -> Interval:
+    """Share of forecasts, both of shape (k, D, H), with the interval from drawing whole days.
+
+    What happens on a day happens to many nodes at once, at all horizons.
+    """
+    top, bottom = (values.sum(axis=(0, 2)) for values in (part, whole))
+    return ratio_interval(top, bottom, np.arange(len(top)))
 
 
 def join(recent: Recent, forecasts: Iterable[pa.RecordBatch], *, horizon_days: int) -> Realised:

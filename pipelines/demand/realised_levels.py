@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from models.evaluation.bootstrap import Interval
 from models.forecasting.accuracy import coverage_table, error_table, sum_rows
-from pipelines.demand.realised import QUANTITIES, Cube, Realised, past_forecasts
+from pipelines.demand.realised import QUANTITIES, Cube, Realised, by_days, past_forecasts
 from pipelines.demand.recent import Recent, floats
 from pipelines.demand.schemas import AGGREGATE_LEVELS, AGGREGATES
 from pipelines.io.lake import Lake
@@ -61,6 +62,12 @@ class LevelErrors:
         """Coverage of intervals by horizon (0: all)."""
         lower, upper = (self._flat(self.predicted[f"{side}_{nominal}"]) for side in ("lower", "upper"))
         return coverage_table(self._flat(self.actual), lower, upper, horizons=list(horizons))
+
+    def coverage_interval(self, nominal: int) -> Interval:
+        """Coverage of all horizons with its 90 % interval; whole days are drawn."""
+        lower, upper = (self.predicted[f"{side}_{nominal}"] for side in ("lower", "upper"))
+        judged = np.isfinite(self.actual)
+        return by_days(judged & (lower <= self.actual) & (self.actual <= upper), judged)
 
     def _flat(self, cube: NDArray[Any]) -> NDArray[Any]:
         return cube.reshape(-1, cube.shape[2])

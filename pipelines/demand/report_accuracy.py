@@ -121,9 +121,8 @@ def _by_segment(data: DayData, realised: Realised | None) -> tuple[list[dict[str
     for segment in SEGMENTS:
         target: float = getattr(data.params.targets, segment)
         own = errors[errors["group"] == segment] if len(errors) else errors
-        by_horizon = np.full(horizon_days, np.nan)
-        if len(own):
-            by_horizon = own[own["horizon"] > 0].sort_values("horizon")["mape"].to_numpy()
+        by_horizon = _line(own, "mape", horizon_days) if len(own) else np.full(horizon_days, np.nan)
+        by_horizon[~_judgeable(realised, horizon_days)] = np.nan
         past = backtest.get(segment, {})
         if np.isnan(by_horizon).all() and not past:
             continue
@@ -147,6 +146,14 @@ def _by_segment(data: DayData, realised: Realised | None) -> tuple[list[dict[str
     return summary, figures
 
 
+def _judgeable(realised: Realised | None, horizon_days: int) -> NDArray[np.bool_]:
+    """Horizons with enough days to tell anything, shape (horizon_days,)."""
+    if realised is None:
+        return np.zeros(horizon_days, dtype=bool)
+    days = [realised.days_judged(horizon) for horizon in range(1, horizon_days + 1)]
+    return np.array(days) >= MIN_DAYS
+
+
 def _backtest(data: DayData, least: float) -> dict[str, dict[int, float]]:
     """MAPE of the training run's backtest by segment and horizon, of series that sell enough."""
     if data.series.empty:
@@ -165,7 +172,8 @@ def _fast_series(data: DayData, segment: str, least: float) -> int:
 
 
 def _realised_figures(data: DayData, realised: Realised) -> list[Figure]:
-    horizons = [h for h in HORIZONS if h <= data.params.horizon_days]
+    enough = _judgeable(realised, data.params.horizon_days)
+    horizons = [h for h in HORIZONS if h <= data.params.horizon_days and enough[h - 1]]
     tables = {
         "sku_store": realised.errors(horizons=horizons),
         **{name: level.errors(horizons=horizons) for name, level in data.levels.items()},
@@ -215,7 +223,9 @@ def _coverage(data: DayData, realised: Realised | None) -> list[Figure]:
                     table = data.levels[level].coverage(nominal, horizons=horizons)
                 else:
                     continue
-                now[LEVEL_WORDS[level]] = _line(table, "coverage", len(horizons))
+                line = _line(table, "coverage", len(horizons))
+                line[~_judgeable(realised, len(horizons))] = np.nan
+                now[LEVEL_WORDS[level]] = line
         own = stored[stored["nominal"] == nominal]
         past = {
             LEVEL_WORDS[level]: _line(own[own["level"] == level], "coverage", len(horizons))

@@ -74,9 +74,9 @@ def error_by_horizon(
     told = (
         f"{percent(float(now), 1)} at J+{target_horizon} over the last days"
         if not np.isnan(now)
-        else "Not enough days yet to tell how it did"
+        else f"Not enough days yet at J+{target_horizon}"
     )
-    caption = f"{told}, on {count(series, 'series', 'series')} that sell enough to be promised an error."
+    caption = f"{told}; {count(series, 'series sells', 'series sell')} enough to be promised an error."
     return Figure(f"error-{segment}", segment.capitalize(), caption, figure)
 
 
@@ -91,7 +91,7 @@ def error_by_level(levels: Sequence[str], errors: Mapping[int, Array]) -> Figure
     figure = new_plot("", "WAPE")
     for place, (horizon, values) in enumerate(errors.items()):
         figure.add_bar(
-            x=list(levels), y=plain(values), name=f"J+{horizon}",
+            x=list(levels), y=plain(values), name=f"J+{horizon}", showlegend=True,
             marker={"color": ("#86b3e8", MAIN_COLOUR, "#1c4e8c")[place % 3]},
             hovertemplate="%{x}, J+" + str(horizon) + ": %{y:.1%}<extra></extra>",
         )  # fmt: skip
@@ -114,7 +114,7 @@ def bias_by_segment(segments: Sequence[str], biases: Mapping[int, Array], *, lim
     figure = new_plot("", "Forecast over sales minus one")
     for place, (horizon, values) in enumerate(biases.items()):
         figure.add_bar(
-            x=list(segments), y=plain(values), name=f"J+{horizon}",
+            x=list(segments), y=plain(values), name=f"J+{horizon}", showlegend=True,
             marker={"color": ("#86b3e8", MAIN_COLOUR, "#1c4e8c")[place % 3]},
             hovertemplate="%{x}, J+" + str(horizon) + ": %{y:+.1%}<extra></extra>",
         )  # fmt: skip
@@ -168,18 +168,18 @@ def coverage(
     figure = new_plot("Days ahead", "Share of days inside")
     for place, level in enumerate(dict.fromkeys([*realised, *backtest])):
         colour, dash = PALETTE[place % len(PALETTE)], _DASHES[place % len(_DASHES)]
-        lines = (
-            (realised.get(level), level, 2.2, dash),
-            (backtest.get(level), level if level not in realised else f"{level}, backtest", 1, "dot"),
-        )
-        for values, name, width, kind in lines:
-            if values is None:
-                continue
+        if level in realised:
             figure.add_scatter(
-                x=list(range(1, len(values) + 1)), y=plain(values), mode="lines", name=name,
-                showlegend=not name.endswith("backtest"),
-                line={"color": colour, "width": width, "dash": kind}, connectgaps=True,
-                hovertemplate="J+%{x}: %{y:.1%}<extra>" + name + "</extra>",
+                x=list(range(1, len(realised[level]) + 1)), y=plain(realised[level]), mode="lines", name=level,
+                line={"color": colour, "width": 2.2, "dash": dash},
+                hovertemplate="J+%{x}: %{y:.1%}<extra>" + level + "</extra>",
+            )  # fmt: skip
+        if level in backtest:
+            figure.add_scatter(
+                x=list(range(1, len(backtest[level]) + 1)), y=plain(backtest[level]), mode="markers",
+                name=level if level not in realised else f"{level}, backtest", showlegend=level not in realised,
+                marker={"color": colour, "symbol": "diamond-open", "size": 8, "line": {"width": 2}},
+                hovertemplate="J+%{x}: %{y:.1%}<extra>" + level + ", backtest</extra>",
             )  # fmt: skip
     figure.add_hline(y=nominal / 100, line={"color": QUIET_COLOUR, "width": 1.5})
     for bound in bounds or ():
@@ -195,7 +195,7 @@ def coverage(
     )
     caption = (
         f"Of 100 days, {nominal} should lie inside: on the grey line the interval is honest, below it is too "
-        "narrow and safety stocks are too small. Thin dots are the backtest."
+        "narrow and safety stocks are too small. Diamonds are the backtest."
     )
     return Figure(f"coverage-{nominal}", f"Coverage of the {nominal} % interval", caption, figure)
 

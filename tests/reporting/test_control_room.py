@@ -62,6 +62,39 @@ def test_freshness_from_timestamps_and_of_a_missing_table(tmp_path: Path) -> Non
     assert (none.state, none.newest, none.version) == ("missing", None, None)
 
 
+def test_a_table_of_all_use_cases_is_as_fresh_as_the_rows_of_one(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    shared = Table(
+        "raw/shared", "S.", (DAILY.columns[0], Column("usecase", DType.STRING, "U.")), ("as_of",), ()
+    )
+    rows = [
+        {"as_of": AS_OF - timedelta(1), "usecase": "churn"},
+        {"as_of": AS_OF - timedelta(9), "usecase": "demand"},
+    ]
+    lake.append(shared, pa.Table.from_pylist(rows, schema=shared.arrow_schema))
+    watched = [
+        Watched("raw/shared", "Shared", "as_of", 7, "x", {"usecase": usecase})
+        for usecase in ("churn", "demand", "x")
+    ]
+    churn, demand, other = control_room.freshness(lake, watched, AS_OF)
+    assert (churn.state, churn.rows) == ("fresh", 1)
+    assert (demand.state, demand.newest) == ("late", AS_OF - timedelta(9))
+    assert (other.state, other.newest, other.rows) == ("late", None, 0)
+
+
+def test_the_index_is_about_the_use_cases_that_run(settings: Settings, tmp_path: Path) -> None:
+    """The lake of the fixture has churn only: demand is shown when its own report asks for it."""
+    lake = Lake.of(settings)
+    site = Site(tmp_path)
+    index = control_room.write_index(site, settings, lake, AS_OF, shown="churn").read_text(encoding="utf-8")
+    assert 'aria-label="Churn"' in index
+    assert 'aria-label="Demand"' not in index
+    index = control_room.write_index(site, settings, lake, AS_OF, shown="demand").read_text(encoding="utf-8")
+    assert 'aria-label="Churn"' in index
+    assert 'aria-label="Demand"' in index
+    assert "millrace train demand" in index
+
+
 def test_publish_runs_in_their_present_state(settings: Settings) -> None:
     [run] = control_room.publish_runs(Lake.of(settings), AS_OF, sink="salesforce")
     assert run["balanced"] is True

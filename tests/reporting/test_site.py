@@ -50,6 +50,19 @@ def test_assets_are_beside_the_page_and_the_library_is_copied_once(tmp_path: Pat
     assert {"millrace.css", "grid.js", "figures.js"} < {p.name for p in (tmp_path / "assets").iterdir()}
 
 
+def test_a_page_in_a_folder_reaches_the_assets_of_the_site(tmp_path: Path) -> None:
+    context = {
+        "as_of": None, "alarms": [], "tables": [], "late": [], "unbalanced": [], "failed": [], "use_cases": [],
+        "steps": [], "quarantined": [], "links": [],
+    }  # fmt: skip
+    page = Site(tmp_path).render("series/S1/a.html", "index.html.j2", context)
+    assert page == tmp_path / "series" / "S1" / "a.html"
+    text = page.read_text(encoding="utf-8")
+    assert 'href="../../assets/millrace.css"' in text
+    assert 'href="../../index.html"' in text
+    assert (page.parent / "../../assets/millrace.css").exists()
+
+
 def test_a_forgotten_variable_fails_the_build_instead_of_leaving_a_gap(tmp_path: Path) -> None:
     with pytest.raises(UndefinedError):
         Site(tmp_path).render("index.html", "index.html.j2", {})
