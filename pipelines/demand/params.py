@@ -37,6 +37,13 @@ class FeatureParams(Params):
         gt=1, description="Days per day with sales from which it is intermittent."
     )
     erratic_cv2: float = Field(gt=0, description="Squared coefficient of variation of erratic sales.")
+    clientele_days: int = Field(
+        ge=1, description="Fewest days in and out of school holidays to tell who shops."
+    )
+    tourist_ratio: float = Field(
+        gt=1, description="Gain in school holidays from which a store is of tourists."
+    )
+    residential_ratio: float = Field(gt=0, lt=1, description="The same, up to which it is of residents.")
 
 
 class BacktestParams(Params):

@@ -57,7 +57,7 @@ facts as (
         greatest(date_diff('day', products.launched_on, series.as_of), 0) as days_since_launch,
         products.delisted_on,
         coalesce(stores.region, 'unknown') as region,
-        stores.clientele,
+        coalesce(clientele.clientele, stores.clientele) as clientele,
         stores.store_type,
         stores.assortment,
         coalesce(products.category, 'unknown') as category,
@@ -74,6 +74,7 @@ facts as (
     left join seasonality using (series_id)
     left join stores using (as_of, store_id)
     left join products using (as_of, sku_id)
+    left join {{ ref('int_demand__clientele') }} as clientele using (as_of, store_id)
     left join closed_stores using (as_of, store_id)
 
 ),
