@@ -13,15 +13,16 @@ from pipelines.sources.simulation.demand.span import Span
 from pipelines.sources.simulation.demand.stores import NEVER, Stores
 from pipelines.sources.simulation.demand.world import World
 
-#: Share of each speed among the products of a store, and share of the stores that carry a product.
-_MIX = np.array([0.065, 0.080, 0.175, 0.680])
-_REACH = np.array([0.40, 0.12, 0.06, 0.02])
+#: Share of each speed among the products of a store.
+_MIX = np.array([0.055, 0.070, 0.165, 0.710])
+#: Share of the stores that carry a product, and largest share of all products, but for the slowest.
+_REACH, _MOST = np.array([0.40, 0.12, 0.06]), np.array([0.12, 0.18, 0.30])
 #: Sales rows per series and trading day, for a first guess of the depth.
 _ROWS_PER_DAY = 0.2
 #: Candidates beyond the first guess, from which the wanted number of rows is met.
 _SPARE = 2.0
-#: Rows of stock-outs without a sale, and what promotions add: measured rows per expected one.
-_FURTHER_ROWS = 1.0
+#: Products that a store considers at least.
+_LEAST = 12.0
 #: Every so many days are looked at when rows are estimated; prime to the week.
 _SAMPLED = 13
 _SCORES_AT_ONCE = 4_000_000
@@ -67,9 +68,8 @@ def speed_shares(rows: int, skus: int, trading_days: int, stores: int) -> Floats
     """
     carried = rows / (trading_days * _ROWS_PER_DAY)
     reach = np.maximum(_REACH, 1.0 / stores)
-    shares: Floats = np.minimum(carried * _MIX / reach / skus, [0.12, 0.18, 0.30, 1.0])
-    shares[-1] = 1 - shares[:-1].sum()
-    return shares
+    shares = np.minimum(carried * _MIX[:-1] / reach / skus, _MOST)
+    return np.append(shares, 1 - shares.sum())
 
 
 def draw_series(rng: np.random.Generator, world: World, rows: int, span: Span) -> Series:
@@ -82,17 +82,19 @@ def draw_series(rng: np.random.Generator, world: World, rows: int, span: Span) -
     """
     stores, products = world.stores, world.products
     trading_days = world.open[:, span.start - span.begin : span.end - span.begin].sum()
-    guess = rows / (trading_days * _ROWS_PER_DAY)
+    guess = max(rows / (trading_days * _ROWS_PER_DAY), _LEAST)
     store, product, depth = _candidates(rng, stores, products, guess * _SPARE)
     candidates = _series(rng, world, store, product, span)
-    expected = _expected_rows(candidates, world, span) * _FURTHER_ROWS
+    expected = _expected_rows(candidates, world, span)
     order = np.argsort(depth, kind="stable")
     total = np.cumsum(expected[order])
     if total[-1] < rows:
         candidates, expected = _livelier(candidates, world, span, rows)
         chosen = np.arange(len(candidates))
     else:
-        chosen = np.sort(order[: int(np.searchsorted(total, rows)) + 1])
+        # As many as bring the sum nearest to the wanted rows: half of the last series lies beyond them.
+        nearest = int(np.searchsorted(total - expected[order] / 2, rows))
+        chosen = np.sort(order[:nearest])
     if len(chosen) < 3 * len(stores):
         least = int(total[min(3 * len(stores), len(total) - 1)])
         raise ConfigError(f"--rows must be at least about {least:,} for {len(stores)} stores, got {rows:,}")

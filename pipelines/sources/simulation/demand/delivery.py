@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from pipelines.errors import ConfigError
 from pipelines.sources.demand import LAYOUTS, SALES
-from pipelines.sources.simulation.days import DAY_US, Ints, to_date, to_day
+from pipelines.sources.simulation.days import DAY_US, to_date, to_day
 from pipelines.sources.simulation.demand.assortment import Series, draw_series, speed_shares
 from pipelines.sources.simulation.demand.dirt import (
     AFTER_CLOSURE,
@@ -28,14 +28,14 @@ from pipelines.sources.simulation.demand.dirt import (
 from pipelines.sources.simulation.demand.events import events_table
 from pipelines.sources.simulation.demand.products import ever_sold, products_table
 from pipelines.sources.simulation.demand.promotions import promotions_table
-from pipelines.sources.simulation.demand.shelf import Sales, sell
-from pipelines.sources.simulation.demand.shopping import Demand, draw_demand
+from pipelines.sources.simulation.demand.shelf import sell
+from pipelines.sources.simulation.demand.shopping import draw_demand
 from pipelines.sources.simulation.demand.span import Span
 from pipelines.sources.simulation.demand.stores import NEVER, stores_table
+from pipelines.sources.simulation.demand.tills import Tills
 from pipelines.sources.simulation.demand.truth import (
     LATENT_DEMAND,
     SERIES,
-    encoded,
     latent_table,
     series_table,
 )
@@ -51,9 +51,6 @@ DEFAULT_END = date(2026, 1, 5)
 
 #: Series per block, about. Blocks bound memory; part of the definition of the data, so not a parameter.
 BLOCK_SERIES = 2_000
-#: Share of the store days that are reported some days late.
-_LATE = 0.008
-_EVENING_US, _HOURS_US = 20 * 3_600_000_000, 3 * 3_600_000_000
 #: Streams of random numbers of the chain and of a block.
 _REPORTS, _ASSORTMENT, _TABLES, _DIRT = range(100, 104)
 _SHOPPING, _SHELF = range(2)
@@ -136,8 +133,8 @@ def generate(
             raise ConfigError(f"--{name} must be at least {least}, got {value}")
     if not 0 <= dirty_share <= 0.1:
         raise ConfigError(f"dirty_share must be in [0, 0.1], got {dirty_share}")
-    if (end - start).days < 365:
-        raise ConfigError(f"end must be at least a year after start, got {start} and {end}")
+    if (end - start).days < 364:
+        raise ConfigError(f"end must be at least 52 weeks after start, got {start} and {end}")
     arguments = {
         "stores": stores, "skus": skus, "rows": rows, "seed": seed, "start": str(start), "end": str(end),
         "dirty_share": dirty_share,
@@ -172,10 +169,8 @@ class _Delivery:
         self.seed, self.to, self.world, self.span = seed, to, world, world.span
         self.series, self.dirty_share, self.progress = series, dirty_share, progress
         self.store_ids, self.sku_ids = world.stores.ids, world.products.ids
-        self.reported = _reports(_stream(seed, _REPORTS), world)
         self.dirt = _stream(seed, _DIRT)
         self.planted: Planted = {}
-        self.samples: list[pa.Table] = []
 
     def write(self, stores: int, skus: int) -> GenerateReport:
         rows = self._small_tables()
@@ -183,7 +178,8 @@ class _Delivery:
         truth = self.to / "truth"
         ids = ("store_id", "sku_id")
         with ExitStack() as stack:
-            months = self._months(stack)
+            dirty = self.dirty_share > 0
+            tills = Tills(_stream(self.seed, _REPORTS), self.world, self.to / "sales", stack, dirty=dirty)
             latent = stack.enter_context(
                 TableFile(truth / "latent_demand.parquet", LATENT_DEMAND.arrow_schema, encoded=ids)
             )
@@ -191,11 +187,11 @@ class _Delivery:
             for number, series in enumerate(blocks, start=1):
                 demand = draw_demand(_stream(self.seed, _SHOPPING, number), self.world, series)
                 sales = sell(_stream(self.seed, _SHELF, number), self.world, series, demand)
-                self._sales(series, demand, sales, months)
+                tills.append(series, demand, sales)
                 latent.append(latent_table(self.store_ids, self.sku_ids, series, demand, sales, self.span))
                 drawn.append(series_table(self.store_ids, self.sku_ids, series, self.world.products))
                 self.progress(f"block {number} of {len(blocks)}", 0.05 + 0.93 * number / len(blocks))
-        rows["sales"] = sum(file.rows for file in months.values()) + self._resent(months)
+        rows["sales"] = tills.rows + self._resent(tills)
         (truth / "planted_dirt.json").write_text(json.dumps(self.planted, indent=2) + "\n")
         return GenerateReport(
             stores=stores,
@@ -260,69 +256,13 @@ class _Delivery:
         counts = self.planted.setdefault(table, {})
         counts[defect] = counts.get(defect, 0) + len(rows)
 
-    # ---------------------------------------------------------------- sales
-
-    def _months(self, stack: ExitStack) -> dict[int, TableFile]:
-        """One file per month, open until all blocks are written."""
-        folder = self.to / "sales"
-        folder.mkdir()
-        schema = delivered_schema(SALES.table, dirty=self.dirty_share > 0)
-        first, last = (
-            int(np.datetime64(to_date(d), "M").astype(int)) for d in (self.span.start, self.span.end - 1)
-        )
-        return {
-            month: stack.enter_context(
-                TableFile(
-                    folder / f"{np.datetime64(month, 'M')}.parquet", schema, encoded=("store_id", "sku_id")
-                )
-            )
-            for month in range(first, last + 1)
-        }
-
-    def _sales(self, series: Series, demand: Demand, sales: Sales, months: dict[int, TableFile]) -> None:
-        """Append the rows of a block to the files of the months."""
-        span = self.span
-        known = self.reported[series.store]
-        sent = ((sales.sold > 0) | sales.out) & (known < span.end * DAY_US)
-        sent[:, : span.start - span.begin] = False
-        sent[:, span.end - span.begin :] = False
-        column, row = np.nonzero(sent.T)  # by day, so that a month is a slice
-        cell = (row, column)
-        day = span.days[column]
-        sold = sales.sold[cell].astype(np.float64)
-        paid = sold * demand.price[cell] * (1 - demand.discount[cell])
-        columns = {
-            "sold_on": day.astype("datetime64[D]"),
-            "quantity": sold,
-            "revenue_eur": paid.round(2),
-            "stocked_out": sales.out[cell],
-            "on_hand": sales.on_hand[cell].astype(np.float64),
-            "known_at": known[cell].astype("datetime64[us]"),
-        }
-        month = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-        starts = np.searchsorted(month, list(months))
-        ends = np.append(starts[1:], len(month))
-        for number, begin, end in zip(months, starts.tolist(), ends.tolist(), strict=True):
-            part = slice(begin, end)
-            rows = pa.table(
-                {
-                    "store_id": encoded(self.store_ids, series.store[row[part]]),
-                    "sku_id": encoded(self.sku_ids, series.product[row[part]]),
-                    **{name: values[part] for name, values in columns.items()},
-                }
-            )
-            months[number].append(rows)
-            if number == max(months) - 1:
-                self.samples.append(rows)
-
-    def _resent(self, months: dict[int, TableFile]) -> int:
+    def _resent(self, tills: Tills) -> int:
         """Write the bad rows, in a file that is read after the months: the first of two rows is the good one."""
         if self.dirty_share == 0:
             return 0
-        clean = pa.concat_tables([rows.cast(SALES.table.arrow_schema) for rows in self.samples])
-        written = sum(file.rows for file in months.values())
-        bad = self._bad("sales", clean, written)
-        each = max(1, round(written * self.dirty_share / 8))
+        clean = pa.concat_tables([rows.cast(SALES.table.arrow_schema) for rows in tills.samples])
+        bad = self._bad("sales", clean, tills.rows)
+        each = max(1, round(tills.rows * self.dirty_share / 8))
         again = repeated(self.dirt, clean, each)
         self._note("sales", REPEATED, again)
         bad.append(again)
@@ -345,11 +285,3 @@ def _blocks(series: Series) -> Iterator[Series]:
     block = (np.cumsum(per_store) - 1) // BLOCK_SERIES
     for number in np.unique(block[per_store > 0]):
         yield series.take(np.flatnonzero(block[series.store] == number))
-
-
-def _reports(rng: np.random.Generator, world: World) -> Ints:
-    """When each store's day is reported: that evening, or some days late; shape ``(S, T)``, microseconds."""
-    shape = world.open.shape
-    late = (rng.random(shape) < _LATE) * rng.integers(1, 7, shape)
-    within = (rng.random(shape) * _HOURS_US).astype(np.int64) // 1_000_000 * 1_000_000
-    return np.asarray((world.span.days + late) * DAY_US + _EVENING_US + within, dtype=np.int64)

@@ -12,9 +12,13 @@ from pipelines.sources.simulation.demand.products import DISPERSION, SPEEDS, Pro
 from pipelines.sources.simulation.demand.shelf import Sales
 from pipelines.sources.simulation.demand.shopping import Demand
 from pipelines.sources.simulation.demand.span import Span
+from pipelines.sources.simulation.demand.stores import NEVER
 
 #: Days before the end of the delivery from which on the demand is kept.
 KEPT_DAYS = 60
+
+#: Ends that lie so far ahead are none: those that are not set, less the days a store is early by.
+_NONE_SET = NEVER - 100
 
 _STORE = Column("store_id", DType.STRING, "Store.")
 _SKU = Column("sku_id", DType.STRING, "Product.")
@@ -62,7 +66,7 @@ SERIES = Table(
             minimum=0,
         ),
         Column("first_on", DType.DATE, "First day on the shelf."),
-        Column("last_on", DType.DATE, "Last day on the shelf, 2134-04-11 if none is set."),
+        Column("last_on", DType.DATE, "Last day on the shelf; null while none is set.", nullable=True),
     ),
     key=("store_id", "sku_id"),
 )
@@ -101,7 +105,7 @@ def series_table(store_ids: pa.Array, sku_ids: pa.Array, series: Series, product
             "base_units": np.exp(series.base).round(4),
             "dispersion": DISPERSION[speed],
             "first_on": series.first.astype("datetime64[D]"),
-            "last_on": series.last.astype("datetime64[D]"),
+            "last_on": pa.array(series.last.astype("datetime64[D]"), mask=series.last >= _NONE_SET),
         }
     )
 
