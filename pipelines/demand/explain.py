@@ -138,7 +138,7 @@ def _last_days(data: DayData) -> dict[str, Any]:
 
 def _days(data: DayData, outlook: Outlook) -> list[dict[str, Any]]:
     """Forecast of each day, with what is known of it."""
-    known = _known_ahead(data)
+    known, usual = _known_ahead(data), _usual(data)
     found = []
     for step, forecast in enumerate(outlook.forecast):
         day = data.as_of + timedelta(days=step + 1)
@@ -153,10 +153,24 @@ def _days(data: DayData, outlook: Outlook) -> list[dict[str, Any]]:
                 "units": round(float(forecast), 2),
                 **ends,
                 "plans": round(float(outlook.strategic[step]), 2),
+                "usual": usual.get(day.weekday()),
                 "known": known.get(day, []),
             }
         )
     return found
+
+
+def _usual(data: DayData) -> dict[int, float]:
+    """Mean sales of each weekday (0 is Monday) in the last four weeks, days out of stock left out."""
+    assert data.recent is not None  # noqa: S101 - for the type checker: the caller asked
+    weeks = data.recent.last(28)
+    sold = np.where(weeks.stockout[0], np.nan, weeks.actual[0])
+    weekday = np.array([day.weekday() for day in dates(weeks.days)])
+    return {
+        day: round(float(np.nanmean(sold[weekday == day])), 2)
+        for day in range(7)
+        if np.isfinite(sold[weekday == day]).any()
+    }
 
 
 def _known_ahead(data: DayData) -> dict[date, list[str]]:
@@ -196,6 +210,8 @@ def _plans(outlook: Outlook) -> str:
     ours, theirs = float(outlook.forecast.sum()), float(outlook.strategic.sum())
     if not ours:
         return f"forecast for plans: {theirs:.1f} units"
+    if abs(theirs / ours - 1) < 0.0005:
+        return "the forecast for plans is the same"
     return f"forecast for plans {share_words(theirs / ours - 1)}: {theirs:.0f} instead of {ours:.0f} units"
 
 

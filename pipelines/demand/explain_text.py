@@ -36,14 +36,15 @@ def as_text(record: Mapping[str, Any]) -> str:
         f"Plans     {record['plans']}",
         f"Stock     {_stock(record['out_of_stock'])}",
         "",
-        "day             units      80 %            plans  known",
+        "day             units   usual              80 %     plans  known",
     ]
     for day in record["forecast"]:
         when = date.fromisoformat(day["ds"])
         ends = f"{day['lower_80']:.1f} to {day['upper_80']:.1f}"
+        usual = "-" if day["usual"] is None else f"{day['usual']:.1f}"
         known = ", ".join(day["known"])
         lines.append(
-            f"{when:%a %d %b}  {day['units']:>10.1f}  {ends:>16}  {day['plans']:>8.1f}  {known}".rstrip()
+            f"{when:%a %d %b}  {day['units']:>9.1f}{usual:>8}  {ends:>16}  {day['plans']:>8.1f}  {known}".rstrip()
         )
     return "\n".join([*lines, "", f"Chart: {record['picture']}"])
 
@@ -72,7 +73,7 @@ def _errors(errors: Mapping[str, Any]) -> str:
                 for metric, value in values.items()
                 if value is not None
             ]
-            parts.append(f"{name} {', '.join(told) or 'no sales'}")
+            parts.append(f"{name} {', '.join(told) or 'nothing yet'}")
     bias = "" if errors["bias"] is None else f"; bias {100 * errors['bias']:+.0f} %"
     return f"{'; '.join(parts)}{bias} ({errors['days']} days)"
 

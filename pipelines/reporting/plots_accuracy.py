@@ -21,6 +21,8 @@ from pipelines.reporting.words import count, number, percent
 
 #: Told apart by the colour-blind and in greyscale.
 PALETTE = ("#2f7ed8", "#e0832b", "#3a9d6e", "#8e5bb5", "#7a8794")
+#: From near to far horizons; visible on light and dark grounds.
+_BARS = ("#9cc3f0", "#4f8fdc", "#2c66b0")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
@@ -92,7 +94,7 @@ def error_by_level(levels: Sequence[str], errors: Mapping[int, Array]) -> Figure
     for place, (horizon, values) in enumerate(errors.items()):
         figure.add_bar(
             x=list(levels), y=plain(values), name=f"J+{horizon}", showlegend=True,
-            marker={"color": ("#86b3e8", MAIN_COLOUR, "#1c4e8c")[place % 3]},
+            marker={"color": _BARS[place % len(_BARS)]},
             hovertemplate="%{x}, J+" + str(horizon) + ": %{y:.1%}<extra></extra>",
         )  # fmt: skip
     figure.update_layout(barmode="group", bargap=0.3, yaxis_tickformat=".0%", xaxis={"type": "category"})
@@ -115,7 +117,7 @@ def bias_by_segment(segments: Sequence[str], biases: Mapping[int, Array], *, lim
     for place, (horizon, values) in enumerate(biases.items()):
         figure.add_bar(
             x=list(segments), y=plain(values), name=f"J+{horizon}", showlegend=True,
-            marker={"color": ("#86b3e8", MAIN_COLOUR, "#1c4e8c")[place % 3]},
+            marker={"color": _BARS[place % len(_BARS)]},
             hovertemplate="%{x}, J+" + str(horizon) + ": %{y:+.1%}<extra></extra>",
         )  # fmt: skip
     _limits(figure, limit)

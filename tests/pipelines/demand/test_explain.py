@@ -50,6 +50,10 @@ def test_the_forecasts_are_those_that_are_published(chain: Chain, record: dict[s
         own["upper_95"].tolist(), abs=0.01
     )
     assert [day["ds"] for day in record["forecast"]] == [str(day) for day in own["ds"]]
+    sold, _ = chain.history()
+    assert record["forecast"][0]["usual"] == pytest.approx(sold[0, 0, [-27, -20, -13, -6]].mean(), abs=0.01)
+    friday = [-24, -17, -10]  # the last one was out of stock
+    assert record["forecast"][3]["usual"] == pytest.approx(sold[0, 0, friday].mean(), abs=0.01)
     holiday = record["forecast"][4]
     assert (holiday["ds"], holiday["known"]) == ("2025-06-21", ["public holiday"])
 
