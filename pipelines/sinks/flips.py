@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from enum import StrEnum
 
 import polars as pl
 import pyarrow.dataset as pa_dataset
 
 from pipelines.io.lake import Lake
+from pipelines.sinks.ledger import clock
 from pipelines.sinks.ledger_tables import FLIPS
 from pipelines.sinks.run_ledger import to_frame, to_table
 
@@ -57,6 +58,6 @@ def record_flip(
         "before": before,
         "why": why,
         "who": who,
-        "recorded_at": datetime.now(UTC).replace(tzinfo=None),
+        "recorded_at": clock(),
     }
     lake.append(FLIPS, to_table(FLIPS, pl.DataFrame([row])))

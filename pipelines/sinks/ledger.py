@@ -62,7 +62,7 @@ class Ledger:
     def newest(self) -> RunLedger | None:
         """Newest run; None before the first."""
         runs = self.runs()
-        return RunLedger(self.lake, runs.row(-1, named=True), _clock) if runs.height else None
+        return RunLedger(self.lake, runs.row(-1, named=True), clock) if runs.height else None
 
     def job_ids(self) -> set[str]:
         """Every job of the object that the ledger knows."""
@@ -129,12 +129,12 @@ class Ledger:
                 "seq": 0,
                 "state": RunState.OPEN.value,
                 "forced": forced,
-                "recorded_at": _clock(),
+                "recorded_at": clock(),
                 "planned": rows.height - skipped,
                 "skipped": skipped,
                 **zeros,
             },
-            _clock,
+            clock,
         )
         run.record_rows(rows)
         run.begin()
@@ -151,6 +151,6 @@ def dead_letters(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
     return dead.select(pl.lit(run.as_of).alias("as_of"), *columns[1:])
 
 
-def _clock() -> datetime:
+def clock() -> datetime:
     """Now, in UTC without a zone attached, as the ledger stores it."""
     return datetime.now(UTC).replace(tzinfo=None)
