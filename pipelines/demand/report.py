@@ -63,7 +63,7 @@ def overview(lake: Lake, as_of: date) -> control_room.Overview:
     """Part of the use case in the control room, with the alarms of its newest day."""
     checked = newest_monitored_day(lake, USECASE, as_of)
     alarms = monitor.read_alarms(lake, checked) if checked else []
-    watched = report_operations.WATCHED
+    watched = report_operations.watched(lake)
     return control_room.overview(lake, PAGE, alarms, watched, as_of, sink=SINK)
 
 
@@ -118,7 +118,7 @@ def run(
             else sections.gate_checks(gate[0], report_models.GATE_CHECKS),
             "models": report_models.models_in_use(data),
             "out_of_scope": report_operations.out_of_scope(lake, as_of),
-            "tables": control_room.freshness(lake, report_operations.WATCHED, as_of),
+            "tables": control_room.freshness(lake, report_operations.watched(lake), as_of),
             "glossary": GLOSSARY,
         },
     )

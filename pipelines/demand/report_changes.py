@@ -61,7 +61,7 @@ def changes(data: DayData) -> Changes | Missing:
     if data.recent is None or data.previous is None or not data.served.num_rows:
         return Missing("There are no earlier forecasts to compare with.")
     before = data.leaves(data.previous, ["operational"])["operational"]
-    now = data.leaves(data.as_of, ["operational"])["operational"]
+    now = data.forecasts["operational"]
     both = np.isfinite(before) & np.isfinite(now)
     earlier, later = (np.where(both, part, 0).sum(axis=1, dtype=np.float64) for part in (before, now))
     change = later - earlier
@@ -136,7 +136,7 @@ def _row(data: DayData, recent: Recent, row: int, earlier: float, later: float, 
 def _causes(data: DayData, recent: Recent, rows: NDArray[np.intp]) -> list[str]:
     """What changed with a series since the day before, in words; several things may have."""
     assert data.previous is not None  # noqa: S101 - for the type checker: the caller asked
-    promo_now, promo_before = (data.promotions_ahead(day) for day in (data.as_of, data.previous))
+    promo_now, promo_before = data.promotions, data.promotions_ahead(data.previous)
     models_now, models_before = data.models(data.as_of), data.models(data.previous)
     found = []
     for row in rows.tolist():

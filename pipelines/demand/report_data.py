@@ -18,7 +18,7 @@ from pipelines.demand.checks_volume import forecast_series, previous_day
 from pipelines.demand.dataset import AHEAD, Places
 from pipelines.demand.names import Names, read_names
 from pipelines.demand.params import DemandParams
-from pipelines.demand.realised import WINDOW_DAYS, Realised, read_realised
+from pipelines.demand.realised import QUANTITIES, WINDOW_DAYS, Realised, read_realised
 from pipelines.demand.realised_levels import LevelErrors, read_levels
 from pipelines.demand.recent import Matrix, Recent, Series, floats, narrowed, read_recent
 from pipelines.demand.schemas import AGGREGATES, FORECASTS, SERIES
@@ -105,6 +105,16 @@ class DayData:
         where = narrowed(pa_dataset.field("as_of") == (day or self.as_of), self.only)
         found: pd.DataFrame = self.lake.read(SERIES, where=where, missing_ok=True).to_pandas()
         return found
+
+    @cached_property
+    def forecasts(self) -> dict[str, Matrix]:
+        """The day's forecasts of each series, with intervals; see :meth:`leaves`."""
+        return self.leaves(self.as_of, [*QUANTITIES, "strategic"])
+
+    @cached_property
+    def promotions(self) -> Matrix:
+        """Promotions of the days ahead as known on the day; see :meth:`promotions_ahead`."""
+        return self.promotions_ahead(self.as_of)
 
     def leaves(self, made_on: date, columns: Sequence[str]) -> dict[str, Matrix]:
         """Forecasts of each series of ``recent`` for the days after ``as_of``, shape (n, H), made on a day.

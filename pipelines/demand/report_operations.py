@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
-from pipelines.demand.contracts import USECASE
+from pipelines.demand.contracts import OPTIONAL_TABLES, USECASE
 from pipelines.io.lake import Lake
 from pipelines.reporting import sections
 from pipelines.reporting.control_room import Watched, publish_runs
@@ -34,6 +34,9 @@ WATCHED = (
     Watched("ops/monitoring", "Monitoring", "as_of", 1, "millrace monitor demand", _OURS),
     Watched("ops/publish_runs", "Publish ledger", "as_of", 1, "millrace publish demand", {"sink": SINK}),
 )
+
+#: Tables in :data:`WATCHED` that a chain may lack: they are late once they have come.
+_OPTIONAL = frozenset(OPTIONAL_TABLES)
 
 OUT_OF_SCOPE = "features/demand_out_of_scope"
 
@@ -65,6 +68,11 @@ class Publication:
     runs: list[dict[str, Any]]
     flips: list[dict[str, Any]]
     is_today: bool
+
+
+def watched(lake: Lake) -> list[Watched]:
+    """Tables whose freshness counts in this deployment."""
+    return [one for one in WATCHED if one.table not in _OPTIONAL or lake.exists(one.table)]
 
 
 def publication(lake: Lake, as_of: date) -> Publication | Missing:

@@ -16,7 +16,6 @@ from models.forecasting.accuracy import sum_rows
 from pipelines.demand.checks_volume import fallback_share, national_forecast, usual_weekdays
 from pipelines.demand.dataset import CALENDAR
 from pipelines.demand.names import Names
-from pipelines.demand.realised import QUANTITIES
 from pipelines.demand.realised_levels import MAX_UNKNOWN, node_codes
 from pipelines.demand.recent import Recent, dates
 from pipelines.demand.report_data import DayData
@@ -158,8 +157,7 @@ def series_outlook(
     groups: Sequence[str],
 ) -> list[Outlook]:
     """Outlooks of single series, by their rows of the profile."""
-    values = data.leaves(data.as_of, [*QUANTITIES, "strategic"])
-    ahead = np.nan_to_num(data.promotions_ahead(data.as_of))
+    values, ahead = data.forecasts, np.nan_to_num(data.promotions)
     found = []
     for row, group in zip(rows.tolist(), groups, strict=True):
         store, sku = (str(recent.profile[name].iloc[row]) for name in ("store_id", "sku_id"))
@@ -188,7 +186,7 @@ def series_outlook(
 
 def _node_outlooks(data: DayData, recent: Recent) -> list[Outlook]:
     """Nation, regions and stores."""
-    ahead = np.nan_to_num(data.promotions_ahead(data.as_of)) > 0
+    ahead = np.nan_to_num(data.promotions) > 0
     promoted = np.concatenate([recent.promo > 0, ahead], axis=1)
     found = []
     for level, group in _GROUPS.items():
