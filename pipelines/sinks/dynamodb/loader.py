@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -83,6 +83,7 @@ class Loader:
         self._options = options
         self._bucket = TokenBucket(options.max_write_units)
         self._stop = threading.Event()
+        self._failure: BaseException | None = None
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="dynamodb")
         self.usage = Usage()
@@ -116,21 +117,26 @@ class Loader:
         """
         units = -(-items["bytes"] // WRITE_UNIT_BYTES)
         puts = [_Put(*row) for row in zip(items["external_id"], items["line"], units, strict=True)]
-        work = [self._threads.submit(self._put, batch) for batch in batches(puts)]
-        refusals: list[_Refusal] = []
-        try:
-            for each in work:
-                refusals += each.result()
-        except BaseException:
-            self._stop.set()  # the other threads end with their present request
-            for each in work:
-                each.cancel()
-            raise
+        work = [self._threads.submit(self._work, batch) for batch in batches(puts)]
+        wait(work, return_when=FIRST_EXCEPTION)
+        if self._failure is not None:
+            raise self._failure
+        refusals = [refusal for each in work for refusal in each.result()]
         return pl.DataFrame(
             refusals, schema={"external_id": pl.String, "code": pl.String, "message": pl.String}, orient="row"
         )
 
     # ---------------------------------------------------------------- one batch, in a thread
+
+    def _work(self, batch: Sequence[_Put]) -> list[_Refusal]:
+        """Put a batch; its failure ends the other threads with their present request."""
+        try:
+            return self._put(batch)
+        except BaseException as error:
+            with self._lock:
+                self._failure = self._failure or error
+            self._stop.set()
+            raise
 
     def _put(self, batch: Sequence[_Put]) -> list[_Refusal]:
         left, attempt, last = list(batch), 0, ""

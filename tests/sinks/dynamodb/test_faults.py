@@ -13,6 +13,7 @@ from pipelines.errors import SinkError
 from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.errors import SinkUnavailableError
 from pipelines.sinks.ledger_tables import RowState
+from pipelines.sinks.run_ledger import RunLedger
 
 DAY = date(2026, 1, 5)
 BAD = {
@@ -91,6 +92,29 @@ def test_a_service_that_stays_away_leaves_unknown_items_which_the_next_call_sett
 
 
 @pytest.mark.chaos
+def test_a_crash_between_the_fates_of_a_chunk_and_its_end_sends_nothing_again(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(self: RunLedger, jobs: pl.DataFrame) -> None:
+        if "complete" in jobs["state"]:
+            raise KeyboardInterrupt
+        record(self, jobs)
+
+    record = RunLedger.record_jobs
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLedger, "record_jobs", die)
+        with pytest.raises(KeyboardInterrupt):
+            bench.publish(bench.rows(60), chunk_rows=30)
+    assert bench.ledger.newest().counts().ok == 30
+    before = bench.proxy.requests["BatchWriteItem"]
+    report = bench.publish(bench.rows(60), chunk_rows=30)
+    assert bench.proxy.requests["BatchWriteItem"] - before == 2, "the second chunk only"
+    assert (report.resumed, report.sent, report.ok, report.balanced) == (True, 60, 60, True)
+    jobs = bench.ledger.newest().jobs()
+    assert jobs.select("state", "rows", "ok").rows() == [("complete", 30, 30), ("complete", 30, 30)]
+
+
+@pytest.mark.chaos
 def test_a_batch_that_fails_stops_the_others(bench: Any) -> None:
     def hook(operation: str, body: dict[str, Any]) -> Any:
         if operation == "BatchWriteItem":
@@ -100,7 +124,7 @@ def test_a_batch_that_fails_stops_the_others(bench: Any) -> None:
     bench.proxy.hook = hook
     with pytest.raises(SinkError, match="ResourceNotFoundException the table is gone"):
         bench.publish(bench.rows(500), threads=2)
-    assert bench.proxy.requests["BatchWriteItem"] <= 6, "and not all twenty"
+    assert bench.proxy.requests["BatchWriteItem"] <= 2, "one of each thread, and not all twenty"
 
 
 def test_an_item_handed_back_that_was_never_sent_stops_the_publish(bench: Any) -> None:
