@@ -149,7 +149,7 @@ _CALENDAR = """
     from train group by Store;
 
     create temp table days as
-    select Store as place, Date as day, datediff('day', date '2000-01-01', Date) as step, Promo, StateHoliday,
+    select distinct Store as place, Date as day, datediff('day', date '2000-01-01', Date) as step, Promo, StateHoliday,
         SchoolHoliday
     from train;
 
@@ -160,7 +160,7 @@ _CALENDAR = """
         select Store as place, opens_sunday,
             unnest(generate_series(first_day, last_day, interval 1 day))::date as day
         from shops
-    ) left join train on Store = place and Date = day
+    ) left join (select Store, Date, max(Open) as Open from train group by all) on Store = place and Date = day
     where opens_sunday or isodow(day) < 7
 """
 

@@ -130,3 +130,18 @@ def land(settings: Settings) -> Callable[..., IngestReport]:
         return ingest("churn", folder, **options)
 
     return run
+
+
+@pytest.fixture
+def land_demand(settings: Settings) -> Callable[..., IngestReport]:
+    """Ingest a folder of a retailer into the lake of this test."""
+
+    def run(folder: Path, **options: Any) -> IngestReport:
+        options = {
+            "ingested_at": datetime(2024, 6, 1, 12),
+            "settings": settings,
+            "quality_checks": False,
+        } | options
+        return ingest("demand", folder, **options)
+
+    return run
