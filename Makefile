@@ -35,7 +35,7 @@ $(UV):
 
 setup: .venv/.locked ## Build .venv with the millrace command in it
 
-demo: ## Generate a company and run every DAG on it, offline (about five minutes)
+demo: ## Simulate companies and run every DAG on them, offline (about eight minutes)
 	@start=$$(date +%s); $(MAKE) --no-print-directory setup; \
 	  MILLRACE_DEMO_INSTALL_SECONDS=$$(( $$(date +%s) - start )) $(BIN)/millrace demo $(DEMO)
 
@@ -50,7 +50,7 @@ check: setup ## Lint, types, import direction, dbt parse, lock up to date
 	@$(BIN)/python -m pytest --quiet -p no:randomly tests/architecture
 	@$(BIN)/millrace dbt parse --quiet
 
-up: setup ## Run Airflow, MLflow and the Salesforce emulator on loopback
+up: setup ## Run Airflow, MLflow, the Salesforce emulator and DynamoDB's twin on loopback
 	@$(BIN)/millrace up
 
 bench: setup ## Measure: make bench NAME=churn

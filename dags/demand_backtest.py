@@ -1,4 +1,4 @@
-"""Demand backtest: every Sunday at 01:00, which model serves which kind of series.
+"""Demand backtest: every Sunday at 02:00, which model serves which kind of series.
 
 Searches SARIMA orders per cluster of series, fits the global models on past origins, lets all models
 compete on later ones, calibrates the prediction intervals, and lets the gate judge the result on the
@@ -20,7 +20,7 @@ from pipelines.orchestration.steps import step_task
 
 @dag(
     dag_id="demand_backtest",
-    schedule=schedule("0 1 * * 0"),
+    schedule=schedule("0 2 * * 0"),
     tags=[Tag.DEMAND, Tag.TRAIN, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),

@@ -257,7 +257,7 @@ def publish(
 
 @app.command()
 def run(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None:
-    """Run the weekly chain without Airflow: features, score, monitor, publish, report."""
+    """Run the chain of a day without Airflow: features, score, monitor, publish, report."""
     _run_steps(usecase, (*SCORING, *DELIVERY), as_of, as_json)
 
 
@@ -276,22 +276,32 @@ def report(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None
 @app.command()
 def explain(
     usecase: UseCaseArgument,
-    as_of: AsOf,
     key: Annotated[str | None, typer.Argument(help="churn: account id, or its pseudonym.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Day; demand: the newest forecast if empty.", metavar="DAY")
+    ] = None,
     store: Annotated[str | None, typer.Option(help="demand: store.")] = None,
     sku: Annotated[str | None, typer.Option(help="demand: product.")] = None,
     as_json: Json = False,
 ) -> None:
     """Explain one result: a score's reasons, or a series' model, errors and forecasts with a picture."""
-    from importlib import import_module
+    settings = Settings.load()
+    if usecase is UseCase.CHURN:
+        if not key or not as_of:
+            raise ConfigError("explain churn needs an account id and --as-of")
+        from pipelines.churn.explain import run as explain_score
 
-    wanted = {"account": key} if usecase is UseCase.CHURN else {"store_id": store, "sku_id": sku}
-    if not all(wanted.values()):
-        needs = "an account id" if usecase is UseCase.CHURN else "--store and --sku"
-        raise ConfigError(f"explain {usecase} needs {needs}")
-    step = import_module(f"pipelines.{usecase}.explain")
-    record = step.run(parse_as_of(as_of), **wanted, settings=Settings.load())
-    _emit(record, as_json, f"{usecase} {' '.join(str(part) for part in wanted.values())}")
+        _emit(explain_score(parse_as_of(as_of), key, settings=settings), as_json, f"churn {key}")
+        return
+    if not store or not sku:
+        raise ConfigError("explain demand needs --store and --sku")
+    from pipelines.demand.explain import newest_day
+    from pipelines.demand.explain import run as explain_series
+    from pipelines.demand.explain_text import as_text
+
+    day = parse_as_of(as_of) if as_of else newest_day(settings)
+    record = explain_series(day, store, sku, settings=settings)
+    typer.echo(json.dumps(record, default=str) if as_json else as_text(record))
 
 
 # ------------------------------------------------------------------------------------------ models
@@ -394,7 +404,7 @@ def demo(
         bool, typer.Option(help="Keep the files of an earlier demo instead of starting anew.")
     ] = False,
 ) -> None:
-    """Generate a company and run every DAG on it, offline: real Airflow, dbt and MLflow, emulated CRM."""
+    """Simulate companies and run every DAG on them, offline: real Airflow, dbt and MLflow; emulated CRM, DynamoDB's twin."""
     from pipelines.demo import run_demo
 
     run_demo(Settings.load(), accounts=accounts, keep=keep, say=lambda line: out.print(line, highlight=False))
@@ -402,7 +412,7 @@ def demo(
 
 @app.command()
 def up() -> None:
-    """Run Airflow, MLflow and the Salesforce emulator on loopback until Ctrl-C."""
+    """Run Airflow, MLflow, the Salesforce emulator and DynamoDB's twin on loopback until Ctrl-C."""
     from pipelines.demo import serve
 
     serve(Settings.load(), say=lambda line: out.print(line, highlight=False))

@@ -257,7 +257,7 @@ def _check_demand(settings: Settings, stack: LocalStack) -> list[str]:
     """
     import pyarrow.dataset as pa_dataset
 
-    from pipelines.demand.schemas import FORECASTS
+    from pipelines.demand.schemas import AGGREGATES, FORECASTS
     from pipelines.io.lake import Lake
     from pipelines.sinks.dynamodb.reader import Reader
 
@@ -269,11 +269,14 @@ def _check_demand(settings: Settings, stack: LocalStack) -> list[str]:
     with stack.reaching_dynamodb() as reached, Reader.open(reached, "demand") as reader:
         items = reader.get_many(wanted)
     served = {key: float(sum(item["operational"])) for key, item in items.found.items()}
+    nodes = Lake.of(settings).read(AGGREGATES, columns=["level", "node"], where=today)
+    whole = len(wanted) + nodes.group_by(["level", "node"]).aggregate([]).num_rows
     wrong = [key for key, total in wanted.items() if abs(served.get(key, -1.0) - total) > _ROUNDING]
-    if wrong or items.pointer.as_of != FORECAST_ON[-1]:
+    if wrong or items.pointer.items != whole or items.pointer.as_of != FORECAST_ON[-1]:
         raise MillraceError(
             f"DynamoDB must serve the {len(wanted)} series forecast on {FORECAST_ON[-1]}, got version "
-            f"{items.pointer.version} in which {len(wrong)} are missing or differ: {sorted(wrong)[:5]}"
+            f"{items.pointer.version} of {items.pointer.items} items ({whole} with all nodes), in which {len(wrong)} series "
+            f"are missing or differ: {sorted(wrong)[:5]}"
         )
     return [
         f"DynamoDB serves version {items.pointer.version} with exactly the {len(wanted):,} series forecast on "

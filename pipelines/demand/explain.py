@@ -20,19 +20,35 @@ from pipelines.demand.recent import Recent, dates, narrowed
 from pipelines.demand.report_data import DayData
 from pipelines.demand.report_operations import OUT_OF_SCOPE, SCOPE_WORDS
 from pipelines.demand.report_outlook import holidays, series_outlook
+from pipelines.demand.schemas import CERTIFICATES
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
 from pipelines.reporting.plots_forecast import Outlook, fan, share_words
 from pipelines.reporting.site import Site
 from pipelines.settings import Settings
 
-__all__ = ["as_text", "run"]
+__all__ = ["as_text", "newest_day", "run"]
 
 #: Days of sales shown: two months more than on the page of all.
 _HISTORY_DAYS = 112
 
 #: Facts of the series that are told, as columns of its profile.
 _FACTS = ("adi", "zero_share", "weekly_strength", "yearly_strength", "promo_day_share", "promo_uplift")
+
+
+def newest_day(settings: Settings) -> date:
+    """Day of the newest forecasts: what someone who gives no day asks about.
+
+    Raises
+    ------
+    DataContractError
+        There are none yet.
+    """
+    lake = Lake.of(settings)
+    days = lake.read(CERTIFICATES, columns=["as_of"], missing_ok=True)["as_of"].unique().to_pylist()
+    if not days:
+        raise DataContractError(f"{CERTIFICATES.name} has no rows: run `millrace score demand` first")
+    return max(days)
 
 
 def run(

@@ -19,7 +19,7 @@ from models.forecasting.local import forecast_group, pack, unpack
 from models.forecasting.local.routing import route
 from models.forecasting.panel import Matrix, Panel
 from pipelines.demand.dataset import Origin
-from pipelines.engines import Engine
+from pipelines.engines import Engine, GroupsLost
 
 log = logging.getLogger(__name__)
 
@@ -107,9 +107,11 @@ def run_local(
         some = [orders[row] for row in rows] if orders is not None else None
         packed = pack(panel.take(rows), model, some)
         parts.append(packed.assign(row=rows[packed["row"].to_numpy()]))
-    result = engine.map_groups(
-        forecast_group, pd.concat(parts, ignore_index=True), key="group", progress=progress
-    )
+    packed = pd.concat(parts, ignore_index=True)
+    try:
+        result = engine.map_groups(forecast_group, packed, key="group", progress=progress)
+    except GroupsLost as error:
+        result = _instead(packed, error)
     answers = {}
     for model, rows in wanted.items():
         own = result[result["model"] == model]
@@ -221,6 +223,17 @@ def _run_boosters(
         answers[name] = answer
         log.info("%s forecast %d series, %.2f ms each", name, len(own), seconds * 1000)
     return answers
+
+
+def _instead(packed: pd.DataFrame, error: GroupsLost) -> pd.DataFrame:
+    """Forecast the series of lost groups by the same weekday, in this process: no series goes without."""
+    log.error("%s; their series are forecast by seasonal_naive", error)
+    lost = packed[packed["group"].isin(error.groups)]
+    instead = forecast_group(lost.assign(model="seasonal_naive"))
+    asked = lost.set_index("row")["model"]
+    words = "the process that fitted it died: " + " ".join(str(error).split())[:120]
+    instead = instead.assign(model=instead["row"].map(asked), reason=words)
+    return pd.concat([error.rest, instead], ignore_index=True)
 
 
 def _empty(panel: Panel, seconds: float) -> Answer:

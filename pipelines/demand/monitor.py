@@ -41,8 +41,8 @@ _WORDS = {
         "Planners would order far more or far less than yesterday for the same days, which new sales of one "
         "day can hardly justify.",
         "Look at *What changed since yesterday* on the demand page: one region or one promotion points to "
-        "its delivery; a change everywhere to the last day's sales or to a new model version. Hold the "
-        "publication back (`millrace rollback demand --why ...`) if it is not explained.",
+        "its delivery; a change everywhere to the last day's sales or to a new model version. If nothing "
+        "explains it, let yesterday's forecasts serve again: `millrace rollback demand --published --why ...`.",
     ),
     "volume_sales": (
         "Planners see a fortnight that differs from the last weeks' sales: right before a holiday or a large "

@@ -112,7 +112,8 @@ class DemandParams(Params):
     boosting: BoostingParams
     gate: GateParams
     engine: Literal["local", "spark"]
-    workers: int = Field(ge=1)
+    workers: int = Field(ge=1, description="Processes of the local engine.")
+    spark_master: str = Field(description="Spark's master: `local[*]`, `spark://host:port`, `yarn`.")
     publish: PublishParams
     targets: TargetParams
     monitoring: DemandMonitoringParams
@@ -121,6 +122,11 @@ class DemandParams(Params):
     )
     panel_versions: int = Field(ge=1, description="Days of `features/demand_panel` kept.")
     seed: int = 0
+
+    @property
+    def engine_options(self) -> dict[str, Any]:
+        """Options of the engine that the models fitted one series at a time run in."""
+        return {"workers": self.workers} if self.engine == "local" else {"master": self.spark_master}
 
     @classmethod
     def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:

@@ -183,6 +183,10 @@ def _check_certificates(lake: Lake, as_of: date) -> None:
 
 def _check_models(lake: Lake, as_of: date, *, force: bool) -> None:
     """Refuse forecasts that were made for looking at models, not for ordering by them."""
+    if not lake.exists(FORECASTS.name):
+        raise DataContractError(
+            f"{FORECASTS.name} has no rows: run `millrace score demand --as-of {as_of}` first"
+        )
     # By batches: the column of a large chain is millions of times the same word.
     batches = lake.dataset(FORECASTS.name).to_batches(
         columns=["model_version"], filter=pa_dataset.field("as_of") == as_of

@@ -18,6 +18,7 @@ from models.forecasting.forecaster import DemandForecaster, cells_of
 from pipelines.demand.backtest import MISSION_MODELS
 from pipelines.demand.dataset import Dataset
 from pipelines.demand.intervals import coverage_by_level
+from pipelines.demand.nodes import level_sums
 from pipelines.demand.orders import orders_of_series
 from pipelines.demand.past import HORIZONS, Past, stacked
 from pipelines.demand.schemas import BACKTEST, COVERAGE, ORDERS, SERIES, VALIDATION
@@ -155,6 +156,11 @@ def _summary(profile: pd.DataFrame, past: Sequence[Past], coverage: pd.DataFrame
             suffix = "" if row["horizon"] == 0 else f"_j{row['horizon']}"
             for metric in ("mape", "wape", "bias"):
                 found[f"{row['group']}.{metric}{suffix}"] = float(row[metric])
+    for level in ("national", "region", "store", "sku"):
+        sold = np.concatenate([level_sums(profile, np.nan_to_num(one.actual), level) for one in past])
+        summed = np.concatenate([level_sums(profile, one.units, level) for one in past])
+        overall = error_table(sold, summed, horizons=()).iloc[0]
+        found |= {f"{level}.{metric}": float(overall[metric]) for metric in ("mape", "wape", "bias")}
     for row in coverage[coverage["horizon"] == 0].to_dict("records"):
         found[f"{row['level']}.coverage_{row['nominal']}"] = float(row["coverage"])
     return found

@@ -204,7 +204,7 @@ VALIDATION = Table(
     ),
     columns=(
         AS_OF,
-        Column("candidate", DType.STRING, "`challenger`, `champion`, `seasonal_naive` or `mission`."),
+        Column("candidate", DType.STRING, "`challenger`, `champion` or `seasonal_naive`."),
         SEGMENT,
         SKU,
         Column("absolute_error", DType.NUMBER, "Sum of absolute errors.", unit="units"),

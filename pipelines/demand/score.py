@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
@@ -22,6 +23,7 @@ from pipelines.demand.orders import orders_of_series
 from pipelines.demand.params import DemandParams
 from pipelines.demand.schemas import AGGREGATES, CERTIFICATES, FORECASTS, INTERVALS, WEEKLY
 from pipelines.engines import engine_of
+from pipelines.errors import DataContractError
 from pipelines.io.audit import Audit
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Commit, Lake
@@ -61,7 +63,7 @@ def run(
             lake, as_of, horizon_days=params.horizon_days, history_days=params.features.history_days
         )
         origin = open_origin(lake, data, as_of, horizon_days=params.horizon_days)
-    with engine_of(params.engine, settings, workers=params.workers) as engine:
+    with engine_of(params.engine, settings, **params.engine_options) as engine:
         with watch.phase("forecast"):
             found = serve(
                 origin,
@@ -106,11 +108,13 @@ def _commit(
         CERTIFICATES: _certificates(as_of, coherent),
     }
     day, metadata = {"as_of": as_of}, {"model_version": version, "data_versions": data.versions}
-    audit = _complete(lake, as_of, len(data.profile), params)
+    forecasts = _forecasts(as_of, data.profile, found, coherent, version)
+    # Before any commit: a refused day must not leave its totals for tomorrow to be compared with.
+    _check_total(lake, as_of, forecasts, params)
     for table, rows in tables.items():
         lake.replace_partition(table, rows, day, metadata=metadata)
     # Last: readers and the publication go by this table.
-    forecasts = _forecasts(as_of, data.profile, found, coherent, version)
+    audit = _complete(len(data.profile), params)
     commit = lake.replace_partition(FORECASTS, forecasts, day, audits=[audit], metadata=metadata)
     return commit, content_hash(forecasts, sort_by=FORECASTS.key)
 
@@ -219,28 +223,38 @@ def _certificates(as_of: date, coherent: Coherent) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=CERTIFICATES.arrow_schema)
 
 
-def _complete(lake: Lake, as_of: date, series: int, params: DemandParams) -> Audit:
-    """Refuse a day that lacks rows, or whose total left the last day's by too much.
+def _check_total(lake: Lake, as_of: date, forecasts: pa.Table, params: DemandParams) -> None:
+    """Refuse a day whose total left the last day's by too much.
 
     The alarm of monitoring is told at a smaller change; this stops the commit.
+
+    Raises
+    ------
+    DataContractError
+        It did; nothing was committed.
     """
     national = (pa_dataset.field("as_of") < as_of) & (pa_dataset.field("level") == "national")
     earlier = lake.read(AGGREGATES, columns=["as_of", "operational"], where=national, missing_ok=True)
-    last = 0.0
-    if earlier.num_rows:
-        totals = earlier.group_by("as_of").aggregate([("operational", "sum")]).sort_by("as_of")
-        last = float(totals["operational_sum"][-1].as_py())
+    if not earlier.num_rows:
+        return
+    totals = earlier.group_by("as_of").aggregate([("operational", "sum")]).sort_by("as_of")
+    last = float(totals["operational_sum"][-1].as_py())
+    total = float(pc.sum(forecasts["operational"]).as_py() or 0.0)
+    if abs(total - last) > params.max_total_change * last:
+        raise DataContractError(
+            f"{FORECASTS.name}: not published, the previous version stays. The total of {total:.0f} units differs "
+            f"from the last day's {last:.0f} by more than {params.max_total_change:.0%} (max_total_change in "
+            "params.yaml)"
+        )
+
+
+def _complete(series: int, params: DemandParams) -> Audit:
+    """Refuse a day on which a series lacks a day."""
 
     def audit(staged: Any) -> list[str]:
-        rows, total = staged.aggregate("count(*), coalesce(sum(operational), 0)").fetchall()[0]
-        problems = []
-        if rows != series * params.horizon_days:
-            problems.append(f"{series} series x {params.horizon_days} days must have rows, got {rows}")
-        if last and abs(total - last) > params.max_total_change * last:
-            problems.append(
-                f"the total of {total:.0f} units differs from the last day's {last:.0f} by more than "
-                f"{params.max_total_change:.0%} (max_total_change in params.yaml)"
-            )
-        return problems
+        rows = staged.aggregate("count(*)").fetchall()[0][0]
+        if rows == series * params.horizon_days:
+            return []
+        return [f"{series} series x {params.horizon_days} days must have rows, got {rows}"]
 
     return audit

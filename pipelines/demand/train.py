@@ -32,6 +32,7 @@ from pipelines.demand.past import Past
 from pipelines.demand.prepare import origins_of
 from pipelines.demand.records import Results, publish_results
 from pipelines.engines import Engine, engine_of
+from pipelines.errors import ConfigError
 from pipelines.io.fingerprint import code_fingerprint
 from pipelines.io.lake import Lake
 from pipelines.io.registry import CHALLENGER, CHAMPION, Registry, code_version
@@ -56,16 +57,25 @@ class Origins:
     def of(cls, as_of: date, params: DemandParams) -> Origins:
         """Divide the past days that the parameters ask for.
 
-        The global models learn from targets that lie before the first day of the competition.
+        No target day belongs to two parts: what the models learned from is over before they compete, and
+        that before they are judged.
         """
         days = origins_of(as_of, params)
         backtest = params.backtest
+
+        def before(limit: date) -> list[date]:
+            """Origins whose targets are all over when the forecast of ``limit`` begins."""
+            return [day for day in days if (limit - day).days > params.horizon_days]
+
         judging = days[len(days) - backtest.judging_origins :]
-        selection = days[: len(days) - backtest.judging_origins][-backtest.selection_origins :]
-        learning = days[: len(days) - backtest.judging_origins - backtest.selection_origins]
-        return cls(
-            [day for day in learning if (selection[0] - day).days > params.horizon_days], selection, judging
-        )
+        selection = before(judging[0])[-backtest.selection_origins :]
+        learning = before(selection[0]) if selection else []
+        if not learning:
+            raise ConfigError(
+                f"{len(days)} origins leave none to learn from: targets must not overlap between learning, "
+                "competition and judgement; raise backtest.training_weeks"
+            )
+        return cls(learning, selection, judging)
 
 
 def run(
@@ -100,7 +110,7 @@ def run(
         "data_fingerprint": known[:16],
     }
     with (
-        engine_of(params.engine, settings, workers=params.workers) as engine,
+        engine_of(params.engine, settings, **params.engine_options) as engine,
         registry.run(f"{USECASE}-{as_of}-{tags['code_version']}", tags) as run_id,
     ):
         watch = Stopwatch()

@@ -47,7 +47,7 @@ _STEPS: Mapping[str, tuple[str, str]] = {
         "with the same as_of.",
     ),
     "publish": (
-        "Not every row reached the users' system; what it holds is right, in part of the last run.",
+        "Not every row reached the users' system. What it serves is right: a CRM in part, DynamoDB wholly of the last run.",
         "Trigger the DAG again with the same as_of: it resumes and sends only what is missing. The report "
         "page lists the rows that were refused, with the reason.",
     ),

@@ -23,7 +23,7 @@ SCHEDULES = {
     "churn_train": ("0 2 * * MON#1", "Europe/Paris"),
     "churn_score": ("0 6 * * 1", "Europe/Paris"),
     "demand_forecast": ("0 4 * * *", "Europe/Paris"),
-    "demand_backtest": ("0 1 * * 0", "Europe/Paris"),
+    "demand_backtest": ("0 2 * * 0", "Europe/Paris"),
 }
 MAX_LINES = 60
 HEAVY = (
@@ -78,6 +78,23 @@ def test_dag_policy(bag, dag_id: str) -> None:
 def test_schedules_have_a_time_zone(bag, dag_id: str) -> None:
     timetable = bag.dags[dag_id].timetable
     assert (timetable.expression, str(timetable.timezone)) == SCHEDULES[dag_id]
+
+
+@pytest.mark.parametrize("dag_id", sorted(SCHEDULES))
+@pytest.mark.parametrize("month", [1, 7], ids=["winter", "summer"])
+def test_the_day_of_a_run_is_the_users_day(dag_id: str, month: int) -> None:
+    """Airflow's ``ds`` is the day in UTC: a run soon after midnight in summer would be about yesterday."""
+    import pendulum
+    from airflow.timetables.base import TimeRestriction
+    from airflow.timetables.trigger import CronTriggerTimetable
+
+    expression, timezone = SCHEDULES[dag_id]
+    timetable = CronTriggerTimetable(expression, timezone=timezone)
+    start = pendulum.datetime(2026, month, 8, tz=timezone)
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(start, None, catchup=True)
+    )
+    assert info.run_after.in_timezone("UTC").date() == info.run_after.in_timezone(timezone).date()
 
 
 def test_late_forecasts_are_told_before_the_order_system_opens(bag) -> None:

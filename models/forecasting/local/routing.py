@@ -17,7 +17,7 @@ LEAST_DAYS = 28
 REASONS = {
     "fallback_zero": "never sold",
     "fallback_constant": "the same every day",
-    "fallback_short": f"fewer than {LEAST_DAYS} days of history",
+    "fallback_short": "too few days of history",
     "fallback_spike": "sold on one day only",
     "fallback_closed": "store closed on all days ahead",
 }
