@@ -48,7 +48,8 @@ def newest_day(settings: Settings) -> date:
     days = lake.read(CERTIFICATES, columns=["as_of"], missing_ok=True)["as_of"].unique().to_pylist()
     if not days:
         raise DataContractError(f"{CERTIFICATES.name} has no rows: run `millrace score demand` first")
-    return max(days)
+    newest: date = max(days)
+    return newest
 
 
 def run(
