@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from features.contracts import Role, parse_contract, read_contract, read_docs
+from features.contracts import Role, find_contract, parse_contract, read_contract, read_docs
 from features.schemas import DType
 
 PROPERTIES: dict[str, Any] = {
@@ -139,3 +139,15 @@ def test_docs_blocks_and_properties_are_read_from_files(tmp_path: Path) -> None:
     assert (
         read_contract(properties, "m", docs=docs).table.column("as_of").description == "Day of the decision."
     )
+
+
+def test_a_model_is_found_in_whichever_properties_file_declares_it(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        meta = f"{{lake_table: x/{name}, lake_key: []}}"
+        (tmp_path / f"_ml_{name}__models.yml").write_text(
+            f"models:\n- name: {name}\n  description: M.\n  config: {{meta: {meta}}}\n"
+        )
+    (tmp_path / "_ml_a__unit_tests.yml").write_text("unit_tests: []\n")
+    assert find_contract(tmp_path, "b").table.name == "x/b"
+    with pytest.raises(ValueError, match=r"must declare model 'c', they have \['a', 'b'\]"):
+        find_contract(tmp_path, "c")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.spine import first_monday, matured_mondays, monthly_snapshots
+from features.spine import first_monday, matured_mondays, monthly_snapshots, past_origins
 
 DAYS = st.dates(date(2020, 3, 1), date(2030, 1, 1))
 
@@ -36,3 +37,13 @@ def test_first_monday() -> None:
     assert first_monday(2026, 6) == date(2026, 6, 1)
     assert first_monday(2026, 2) == date(2026, 2, 2)
     assert first_monday(2026, 9) == date(2026, 9, 7)
+
+
+@given(DAYS, st.integers(1, 60), st.integers(1, 14), st.integers(0, 45))
+def test_past_origins_are_the_newest_whose_days_ahead_are_over(
+    as_of: date, origins: int, spacing: int, horizon: int
+) -> None:
+    found = past_origins(as_of, origins=origins, spacing_days=spacing, horizon_days=horizon)
+    assert len(found) == origins
+    assert {(after - before).days for before, after in itertools.pairwise(found)} <= {spacing}
+    assert found[-1] + timedelta(days=horizon) == as_of - timedelta(days=1)

@@ -75,6 +75,18 @@ def test_several_partitions_are_replaced_in_one_commit(lake: Lake) -> None:
     assert counts["name_count"].to_pylist() == [2, 3, 3]  # day 0 emptied, day 1 replaced
 
 
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+@pytest.mark.parametrize("repeats", [0, 1])
+def test_repeated_keys_are_found_in_any_order(lake: Lake, order: str, repeats: int) -> None:
+    """Keys in order are compared with the one before, others are counted; both must see a repeat."""
+    data = pa.concat_tables([rows(), rows().slice(0, repeats)]).sort_by([("name", order)])
+    if repeats:
+        with pytest.raises(DataContractError, match="must be unique, got 1 repeated rows"):
+            lake.append(TABLE, data)
+    else:
+        assert lake.append(TABLE, data).rows == 3
+
+
 def test_merge_updates_and_inserts_by_key(lake: Lake) -> None:
     lake.append(TABLE, rows(count=2, value=1.0))
     lake.merge(TABLE, rows(count=3, value=5.0).slice(1))
