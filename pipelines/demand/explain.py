@@ -23,8 +23,9 @@ from pipelines.demand.report_outlook import holidays, series_outlook
 from pipelines.demand.schemas import CERTIFICATES
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
-from pipelines.reporting.plots_forecast import Outlook, fan, share_words
+from pipelines.reporting.plots_forecast import Outlook, fan
 from pipelines.reporting.site import Site
+from pipelines.reporting.words import change as change_words
 from pipelines.settings import Settings
 
 __all__ = ["as_text", "newest_day", "run"]
@@ -229,7 +230,7 @@ def _plans(outlook: Outlook) -> str:
         return f"forecast for plans: {theirs:.1f} units"
     if abs(theirs / ours - 1) < 0.0005:
         return "the forecast for plans is the same"
-    return f"forecast for plans {share_words(theirs / ours - 1)}: {theirs:.0f} instead of {ours:.0f} units"
+    return f"forecast for plans {change_words(theirs / ours - 1)}: {theirs:.0f} instead of {ours:.0f} units"
 
 
 def _draw(settings: Settings, data: DayData, outlook: Outlook, record: dict[str, Any]) -> Any:

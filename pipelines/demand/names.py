@@ -30,6 +30,11 @@ class Names:
         """Name of a store."""
         return self.stores.get(store_id) or store_id
 
+    def store_with_id(self, store_id: str) -> str:
+        """Id and name of a store; the id alone if it has no name."""
+        name = self.store(store_id)
+        return store_id if name == store_id else f"{store_id} {name}"
+
     def product(self, sku_id: str) -> str:
         """Name of a product."""
         return self.products.get(sku_id) or sku_id

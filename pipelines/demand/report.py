@@ -12,6 +12,7 @@ from pipelines.demand.report_changes import Changes, changes, interesting_rows
 from pipelines.demand.report_data import DayData
 from pipelines.demand.report_outlook import fan_chart, headline
 from pipelines.demand.report_weekly import GRID, weeks
+from pipelines.demand.report_worst import worst_series
 from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
 from pipelines.monitoring.stored import newest_monitored_day
@@ -84,7 +85,7 @@ def run(
     data = DayData(lake, as_of, params)
     alarms = monitor.read_alarms(lake, as_of)
     gate = sections.gate_log(lake, USECASE, as_of)
-    changed, worst = changes(data), report_accuracy.worst_series(data)
+    changed, worst = changes(data), worst_series(data)
     chosen = interesting_rows(
         [
             changed.rows if isinstance(changed, Changes) else [],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipelines.demand.checks import HORIZONS, MIN_DAYS, TARGET_HORIZON
 from pipelines.demand.contracts import USECASE
-from pipelines.demand.realised import WINDOW_DAYS, Realised
+from pipelines.demand.realised import Realised
 from pipelines.demand.report_data import LEVEL_WORDS, DayData
 from pipelines.demand.schemas import COVERAGE, INTERVALS, SEGMENTS
 from pipelines.monitoring.schemas import MONITORING
@@ -22,7 +22,6 @@ from pipelines.reporting.figure import Array, Figure
 from pipelines.reporting.sections import newest_day
 from pipelines.reporting.site import Missing
 
-_WORST_SHOWN = 20
 _STORES_SHOWN = 8
 _DAYS_SHOWN = 60
 _COVERAGE_LEVELS = ("national", "store", "sku_store")
@@ -49,20 +48,6 @@ class Accuracy:
     others: list[Figure]
 
 
-@dataclass(frozen=True)
-class Worst:
-    """Series with the largest errors in units.
-
-    Attributes
-    ----------
-    rows
-        Their rows of the profile, worst first.
-    """
-
-    series: list[dict[str, Any]]
-    rows: list[int]
-
-
 def accuracy(data: DayData) -> Accuracy | Missing:
     """Figures of realised errors beside those of the backtest."""
     realised = data.realised
@@ -85,26 +70,6 @@ def accuracy(data: DayData) -> Accuracy | Missing:
         by_segment=figures,
         others=[*others, *([history] if history else [])],
     )
-
-
-def worst_series(data: DayData) -> Worst | Missing:
-    """Series that lost the most units in the last days, with how they did in the backtest."""
-    realised = data.realised
-    if realised is None or realised.days_judged(1) < MIN_DAYS:
-        return Missing(f"Not enough days yet: {MIN_DAYS} with forecasts and sales are needed.")
-    table = realised.errors(np.arange(len(realised.recent)), horizons=(TARGET_HORIZON,))
-    whole = table[table["horizon"] == 0].set_index("group")
-    week = table[table["horizon"] == TARGET_HORIZON].set_index("group")
-    sold = np.nansum(np.where(realised.judged, realised.actual, 0), axis=(1, 2), dtype=np.float64)
-    lost = np.nan_to_num(whole["wape"].to_numpy()) * sold / realised.horizon_days
-    top = np.argsort(-lost, kind="stable")[:_WORST_SHOWN]
-    top = top[lost[top] > 0]
-    trained = _trained(data)
-    rows = [
-        _worst_row(data, realised, int(row), float(lost[row]), whole.loc[row], week.loc[row], trained)
-        for row in top
-    ]
-    return Worst(rows, top.tolist())
 
 
 def _by_segment(data: DayData, realised: Realised | None) -> tuple[list[dict[str, Any]], list[Figure]]:
@@ -202,7 +167,7 @@ def _store_bias(data: DayData, realised: Realised, limit: float) -> Figure:
     table = realised.errors(realised.recent.profile["store_id"].to_numpy().astype(np.str_))
     table = table[np.isfinite(table["bias"])].sort_values("bias", ascending=False)
     ends = pd.concat([table.head(_STORES_SHOWN), table.tail(_STORES_SHOWN)]).drop_duplicates("group")
-    labels = [_named(str(store), data.names.store(str(store))) for store in ends["group"]]
+    labels = [data.names.store_with_id(str(store)) for store in ends["group"]]
     return plots.bias_by_store(labels, ends["bias"].to_numpy(), limit=limit, of=len(table))
 
 
@@ -263,53 +228,6 @@ def _from_day_to_day(data: DayData) -> Figure | None:
     )
 
 
-def _trained(data: DayData) -> pd.DataFrame:
-    if data.series.empty:
-        return data.series
-    return data.series.set_index(["store_id", "sku_id"])
-
-
-def _worst_row(
-    data: DayData,
-    realised: Realised,
-    row: int,
-    lost: float,
-    whole: pd.Series,
-    week: pd.Series,
-    trained: pd.DataFrame,
-) -> dict[str, Any]:
-    profile = realised.recent.profile.iloc[row]
-    store, sku = str(profile["store_id"]), str(profile["sku_id"])
-    known = (store, sku) in trained.index if len(trained) else False
-    return {
-        "choice": f"{store}/{sku}",
-        "store": _named(store, data.names.store(store)),
-        "sku": sku,
-        "product": data.names.product(sku),
-        "segment": str(profile["segment"]),
-        "model": str(trained.loc[(store, sku), "model"]) if known else None,
-        "mean": float(profile["mean_quantity"]),
-        "lost": lost / max(int(realised.judged[row].any(axis=1).sum()), 1),
-        "mape": float(week["mape"]),
-        "wape": float(week["wape"]),
-        "bias": float(whole["bias"]),
-        "backtest": trained[f"wape_j{TARGET_HORIZON}"].get((store, sku)) if known else None,
-        "notes": _notes(realised, row),
-    }
-
-
-def _notes(realised: Realised, row: int) -> str:
-    """What was special in the days judged."""
-    recent = realised.recent
-    found = []
-    promoted, out = int((recent.promo[row] > 0).sum()), int(recent.stockout[row].sum())
-    if promoted:
-        found.append(f"{promoted} of {WINDOW_DAYS} days in promotion")
-    if out:
-        found.append(f"{out} out of stock")
-    return "; ".join(found)
-
-
 def _at(table: pd.DataFrame, metric: str, horizon: int) -> float:
     row = table[table["horizon"] == horizon]
     return float(row[metric].iloc[0]) if len(row) else float("nan")
@@ -320,7 +238,3 @@ def _line(table: pd.DataFrame, metric: str, horizons: int) -> Array:
     rows = table[(table["horizon"] > 0) & (table["horizon"] <= horizons)]
     found[rows["horizon"].to_numpy(dtype=np.intp) - 1] = rows[metric].to_numpy(dtype=np.float64)
     return found
-
-
-def _named(key: str, name: str) -> str:
-    return key if name == key else f"{key} {name}"

@@ -16,8 +16,8 @@ from pipelines.demand.recent import Matrix, Recent
 from pipelines.demand.report_data import DayData
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.plots_forecast import changes as changes_figure
-from pipelines.reporting.plots_forecast import share_words
 from pipelines.reporting.site import Missing
+from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number, percent, short_day
 
 _STORES_SHOWN = 12
@@ -91,14 +91,9 @@ def _stores(
     units, was = (sum_rows(part[:, None], codes)[:, 0] for part in (change, earlier))
     top = np.argsort(-np.abs(units), kind="stable")[:_STORES_SHOWN]
     shares = np.divide(units, was, out=np.full_like(units, np.nan), where=was > 0)
-    labels = [_store_label(data, str(nodes[place])) for place in top]
+    labels = [data.names.store_with_id(str(nodes[place])) for place in top]
     assert data.previous is not None  # noqa: S101 - for the type checker: the caller asked
     return changes_figure(labels, units[top], shares[top], since=data.previous, days=days)
-
-
-def _store_label(data: DayData, store: str) -> str:
-    name = data.names.store(store)
-    return store if name == store else f"{store} {name}"
 
 
 def _words(since: date, days: int, earlier: NDArray[np.float64], later: NDArray[np.float64]) -> str:
@@ -108,7 +103,7 @@ def _words(since: date, days: int, earlier: NDArray[np.float64], later: NDArray[
     told = int((apart & (earlier > 0)).sum())
     verb = "rose" if total > was else "fell"
     whole = (
-        f"The total of {days} days {verb} by {number(abs(total - was))} units ({share_words(share)})"
+        f"The total of {days} days {verb} by {number(abs(total - was))} units ({change_words(share)})"
         if abs(share) >= 0.0005
         else f"The total of {days} days is the same"
     )
@@ -122,7 +117,7 @@ def _row(data: DayData, recent: Recent, row: int, earlier: float, later: float, 
     store, sku = (str(recent.profile[name].iloc[row]) for name in ("store_id", "sku_id"))
     return {
         "choice": f"{store}/{sku}",
-        "store": _store_label(data, store),
+        "store": data.names.store_with_id(store),
         "sku": sku,
         "product": data.names.product(sku),
         "earlier": earlier,

@@ -21,8 +21,9 @@ from pipelines.demand.recent import Recent, dates
 from pipelines.demand.report_data import DayData
 from pipelines.demand.schemas import CERTIFICATES, INTERVALS
 from pipelines.reporting.figure import Array, Figure
-from pipelines.reporting.plots_forecast import Choices, Outlook, fan, fan_choices, share_words
+from pipelines.reporting.plots_forecast import Choices, Outlook, fan, fan_choices
 from pipelines.reporting.site import Missing
+from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number
 
 #: Series with a chart of their own among the largest.
@@ -259,7 +260,9 @@ def _words(title: str, forecast: Array, sold: Array) -> str:
     words = f"{title}. {number(total)} units in the next {len(forecast)} days"
     weeks = sold[-28:][~np.isnan(sold[-28:])]
     usual = float(weeks.mean()) * len(forecast) if len(weeks) else 0.0
-    return f"{words}, {share_words(total / usual - 1)} against the last four weeks." if usual else f"{words}."
+    return (
+        f"{words}, {change_words(total / usual - 1)} against the last four weeks." if usual else f"{words}."
+    )
 
 
 def _against_usual(data: DayData) -> float | None:

@@ -11,7 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from pipelines.reporting.figure import LIMIT_COLOUR, MAIN_COLOUR, QUIET_COLOUR, Array, Figure, new_plot
-from pipelines.reporting.words import percent, short_day
+from pipelines.reporting.words import short_day
 
 ACTUAL_COLOUR = "#5f7183"
 PROMO_COLOUR = "#e0832b"
@@ -299,8 +299,3 @@ def _short(values: Array, digits: int = 1) -> list[float | None]:
         else:
             found.append(round(value, digits if abs(value) >= 10 else max(digits, 2)))
     return found
-
-
-def share_words(share: float) -> str:
-    """`+4 %`, with its sign."""
-    return ("+" if share > 0 else "") + percent(share, 1 if abs(share) < 0.1 else 0)

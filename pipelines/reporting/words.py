@@ -33,6 +33,13 @@ def percent(value: float | None, digits: int = 0) -> str:
     return NONE if value is None or not math.isfinite(value) else f"{number(100 * value, digits)}{THIN}%"
 
 
+def change(share: float | None) -> str:
+    """`+3.4 %` for 0.034: with its sign, and a decimal where it is small."""
+    if share is None or not math.isfinite(share):
+        return NONE
+    return ("+" if share > 0 else "") + percent(share, 1 if abs(share) < 0.1 else 0)
+
+
 def euros(value: float | None) -> str:
     """`1 240 EUR`."""
     return NONE if value is None or not math.isfinite(value) else f"{number(value)}{THIN}EUR"

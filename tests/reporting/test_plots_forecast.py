@@ -144,8 +144,3 @@ def test_coverage_shows_what_is_honest_and_the_limits() -> None:
     assert (past["showlegend"], past["mode"]) == (False, "markers"), "few horizons are kept: no line between"
     assert {shape["y0"] for shape in figure.payload["layout"]["shapes"]} == {0.8, 0.7, 0.92}
     assert figure.payload["layout"]["yaxis"]["range"][0] < 0.7
-
-
-def test_signs_of_shares() -> None:
-    assert plots_forecast.share_words(0.034) == "+3.4\u202f%"
-    assert plots_forecast.share_words(-0.25) == "\u221225\u202f%"

@@ -31,3 +31,10 @@ def test_as_people_read_them(found: str, wanted: str) -> None:
 
 def test_figures_do_not_break_over_lines() -> None:
     assert " " not in words.euros(1240) + words.percent(0.5) + words.number(10_000)
+
+
+def test_changes_have_their_sign() -> None:
+    assert words.change(0.034) == "+3.4\u202f%"
+    assert words.change(-0.25) == "\u221225\u202f%"
+    assert words.change(0.0) == "0.0\u202f%"
+    assert words.change(None) == words.NONE
