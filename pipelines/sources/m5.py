@@ -6,8 +6,8 @@ store and department (``m5_store_dept_daily_1913.parquet`` with ``calendar_from_
 product per department. What the source lacks is not invented; the rules:
 
 - *Hierarchy.* The region is the state: national -> state -> store -> product.
-- *Sales.* Days without a sale have no row; cells that were filled in (``imputed_zero``) are days
-  without a row as well. There are no stock-out flags, so every zero counts as no demand.
+- *Sales.* Days without a sale have no row, nor have the cells that were filled in with 0. There are no
+  stock-out flags, so every zero counts as no demand.
 - *Prices.* ``sell_prices.csv`` is weekly by store: the revenue uses the store's price, the product's
   price is the median over the stores that sold it, a version per change, known the day before the
   week. Without that file there is neither revenue nor price.
@@ -88,7 +88,6 @@ DEPARTMENTS = _layout(
         _text("state_id"),
         Column("date", DType.DATE, "Day."),
         Column("sales", DType.NUMBER, "Units.", unit="units", minimum=0),
-        Column("imputed_zero", DType.BOOLEAN, "Whether the cell was absent in the source."),
     ),
     ("store_id", "dept_id", "date"),
 )
@@ -148,7 +147,7 @@ def _from_departments(con: duckdb.DuckDBPyConnection, _: DeliveredFile | None) -
         create temp view calendar as from {DEPT_CALENDAR.table.name};
         create temp table cells as
         select store_id, dept_id as sku_id, date as sold_on, sales as quantity, null::double as price
-        from {DEPARTMENTS.table.name} where not imputed_zero;
+        from {DEPARTMENTS.table.name} where sales > 0;
         create temp table items as
         select distinct dept_id as sku_id, cat_id as category, null::varchar as subcategory
         from {DEPARTMENTS.table.name};
@@ -197,7 +196,7 @@ _SHARED = """
     select min(sold_on) as first_day, max(sold_on) as last_day from cells;
 
     create temp table openings as
-    select store_id, min(sold_on) as first_day from cells where quantity > 0 group by store_id;
+    select store_id, min(sold_on) as first_day from cells group by store_id;
 
     create temp table shut as
     select store_id as place, day::date as day, case when sold is null then 'shut' end as flag,
@@ -206,7 +205,7 @@ _SHARED = """
         select store_id, unnest(generate_series(openings.first_day, last_day, interval 1 day)) as day
         from openings, spans
     )
-    left join (select store_id, sold_on as day, true as sold from cells where quantity > 0 group by all)
+    left join (select store_id, sold_on as day, true as sold from cells group by all)
         using (store_id, day);
 
     create temp table snap as
@@ -219,7 +218,7 @@ _SHARED = """
 _SALES = f"""
     select store_id, sku_id, sold_on, quantity, round(quantity * price, 2) as revenue_eur, false as stocked_out,
         null as on_hand, {END_OF_DAY.format(day="sold_on")} as known_at
-    from cells where quantity > 0 and year(sold_on) = {{year}}
+    from cells where year(sold_on) = {{year}}
     order by store_id, sku_id, sold_on
 """
 
@@ -259,7 +258,7 @@ _QUERIES = (
     (
         demand.PRODUCTS,
         """
-        with launched as (select sku_id, min(sold_on) as launched_on from cells where quantity > 0 group by sku_id),
+        with launched as (select sku_id, min(sold_on) as launched_on from cells group by sku_id),
         changes as (
             select sku_id, price, day from prices
             qualify price is distinct from lag(price) over (partition by sku_id order by day)

@@ -154,9 +154,12 @@ def test_promotions_are_told_apart_by_when_they_were_announced(
 def test_the_newest_version_tells_how_long_a_store_trades_and_a_later_one_cures(
     delivery: Path, land_demand: Land, settings: Settings, tmp_path: Path
 ) -> None:
+    # Without the row of an unknown store, for which the file would be read again in any case.
+    lines = [line for line in FILES["sales"].splitlines() if not line.startswith("S3")]
+    (delivery / "sales.csv").write_text("\n".join([HEADERS["sales"], *lines]) + "\n")
     first = land_demand(delivery)
     sales = first.tables[2]
-    assert (sales.table, sales.quarantined, sales.landed) == ("sales", 5, 4)
+    assert (sales.table, sales.quarantined, sales.landed) == ("sales", 4, 4)
     last = FILES["stores"].splitlines()[-1]
     put_off = last.replace(",2024-02-01,,2024-01-01 09", ",2024-02-01,2024-03-31,2024-03-01 09")
     assert put_off != last
@@ -165,7 +168,7 @@ def test_the_newest_version_tells_how_long_a_store_trades_and_a_later_one_cures(
     # The sales file had rows that another table may cure: it is read again, and one more row lands.
     again = land_demand(delivery)
     sales = again.tables[2]
-    assert (sales.landed, sales.already_landed, sales.quarantined) == (1, 4, 4)
+    assert (sales.landed, sales.already_landed, sales.quarantined) == (1, 4, 3)
     assert len(Lake.of(settings).read("raw/demand_sales")) == 5
 
 

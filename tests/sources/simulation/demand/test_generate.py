@@ -95,6 +95,20 @@ def test_every_planted_row_is_found_and_no_other(tmp_path: Path) -> None:
     assert landed == {f"raw/demand_{layout.table.name}" for layout in LAYOUTS}
 
 
+def test_days_that_are_reported_after_the_end_are_not_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.sources.simulation.demand.tills._LATE", 0.5)
+    generate(6, 40, 20_000, 1, tmp_path / "out", dirty_share=0, **YEAR)
+    sales = duckdb.read_parquet(f"{tmp_path}/out/sales/*.parquet")
+    newest, reported, before = sales.aggregate(
+        "max(known_at) < '2026-01-05', count(distinct store_id) filter (sold_on = '2026-01-03'),"
+        " count(distinct store_id) filter (sold_on = '2025-12-20')"
+    ).fetchall()[0]
+    assert newest
+    assert 0 < reported < before
+
+
 def test_an_earlier_delivery_is_replaced_and_anything_else_is_not(tmp_path: Path) -> None:
     small = (2, 20, 2_000)
     generate(*small, 1, tmp_path / "out", **YEAR)
