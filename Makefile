@@ -7,6 +7,8 @@ PYTHON ?= python3.11
 UV_VERSION := 0.13.8
 UV := .tools/bin/uv
 BIN := .venv/bin
+# Processes of the tests; a file's tests stay together, because they share what was costly to make.
+WORKERS ?= 2
 
 export UV_PROJECT_ENVIRONMENT := .venv
 # Telemetry and progress bars of the libraries stay off, everywhere.
@@ -40,7 +42,7 @@ demo: ## Simulate companies and run every DAG on them, offline (about eight minu
 	  MILLRACE_DEMO_INSTALL_SECONDS=$$(( $$(date +%s) - start )) $(BIN)/millrace demo $(DEMO)
 
 test: setup ## Run all tests
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 check: setup ## Lint, types, import direction, dbt parse, lock up to date
 	@$(UV) lock --quiet --check
