@@ -58,7 +58,7 @@ class M5:
     levels: dict[str, NDArray[np.object_]]
 
 
-def run(data: Path, *, say: Callable[[str], None], window: int = 0) -> BenchResult:
+def run(data: Path, *, say: Callable[[str], None] = lambda line: None, window: int = 0) -> BenchResult:
     """Forecast 28 days by the average of LightGBM and XGBoost, and by each peer; WRMSSE by level.
 
     Parameters

@@ -56,7 +56,9 @@ FACTOR_ROUNDS = 250
 _DAY = np.timedelta64(1, "D")
 
 
-def run(data: Path, *, say: Callable[[str], None], stores: int | None = None) -> BenchResult:
+def run(
+    data: Path, *, say: Callable[[str], None] = lambda line: None, stores: int | None = None
+) -> BenchResult:
     """Forecast 42 days from 2015-06-19, and 14 days from there, a fortnight and four weeks later.
 
     ``metrics`` are those of the average of LightGBM and XGBoost; ``peers`` those of a plain LightGBM on
