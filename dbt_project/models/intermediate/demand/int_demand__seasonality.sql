@@ -1,7 +1,7 @@
 -- Strength of the weekly and of the yearly season of each series: 1 - Var(remainder) / Var(season + remainder),
 -- at least 0 (Hyndman & Athanasopoulos, Forecasting: principles and practice, 3rd ed., section 4.3, after Wang,
 -- Smith & Hyndman 2006), of data without their trend.
---   Week: deviations from each week's own mean; the season is the mean deviation per weekday.
+--   Week: deviations from each week's own mean; the season is the mean deviation per weekday. Needs eight weeks.
 --   Year: weekly means in blocks of 52 weeks, less each block's mean and the slope between the blocks, which
 --   whole years leave free of season; the season is the mean per four-weekly period. Needs two blocks of which
 --   three quarters of the weeks are known.
@@ -20,8 +20,8 @@ weekly_sums as (
 
     select
         series_id,
-        count(*) as weeks,
-        sum(days) as days,
+        count(ordinary_days) as weeks,
+        sum(ordinary_days) as days,
         {%- for position in positions %}
         {%- set deviation = "deviation_" ~ position %}
         + coalesce(sum(cast({{ deviation }} as hugeint) * {{ deviation }}), 0)
@@ -138,9 +138,9 @@ yearly as (
 )
 
 select
-    weekly.series_id,
+    series_id,
     weekly.weekly_strength,
     yearly.yearly_strength
 
 from weekly
-left join yearly using (series_id)
+full outer join yearly using (series_id)
