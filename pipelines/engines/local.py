@@ -64,7 +64,9 @@ class Worker:
     def kill(self) -> None:
         """End the process and its children at once."""
         self.connection.close()
-        with contextlib.suppress(ProcessLookupError):
+        if self.process.returncode is not None:
+            return  # its end was taken note of: its number may be another's by now
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: dead already
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 

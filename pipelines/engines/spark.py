@@ -136,7 +136,7 @@ class SparkEngine:
                         lines.flush()
                     elif progress is not None:
                         progress(int(line.removeprefix(PROGRESS)), groups)
-                code = job.wait()
+        code = job.returncode
         if code:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])
             raise EngineError(f"the Spark job ended with code {code}; the end of {log}:\n{tail}")
@@ -160,8 +160,10 @@ def _group(
     )
     try:
         yield process
+        # Without taking its end: until then its number, which is its group's, is not given to another.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     finally:
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: all dead already
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         if process.stdout:

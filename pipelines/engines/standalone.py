@@ -129,10 +129,12 @@ class StandaloneCluster:
 
     def _kill(self, name: str) -> None:
         process = self._processes[name]
+        if process.returncode is not None:
+            return  # its end was taken note of: its number may be another's by now
         children: list[psutil.Process] = []
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.Error):
             children = psutil.Process(process.pid).children(recursive=True)
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: dead already
             os.killpg(process.pid, signal.SIGKILL)
         for child in children:  # Python's processes have groups of their own
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -94,7 +94,7 @@ def prophet_forecast(
         n_changepoints=15,
         seasonality_mode="multiplicative",
         weekly_seasonality=3,
-        yearly_seasonality=6 if length >= 365 else 0,
+        yearly_seasonality=3 if length >= 365 else 0,
         daily_seasonality=0,
         uncertainty_samples=0,
     )
