@@ -29,13 +29,20 @@ TRAINED_ON = date(2025, 11, 3)  # first Monday of the month
 SCORED_ON = (date(2025, 11, 17), date(2025, 11, 24), date(2025, 12, 1))
 SIMULATED_UNTIL = date(2025, 12, 1)
 
-#: Backtest and first forecast on a Sunday; eight days later its forecasts can be held against the sales.
-BACKTESTED_ON = date(2025, 11, 23)
-FORECAST_ON = (date(2025, 11, 23), date(2025, 12, 1))
+#: The retailer's data end in June: its backtest and first forecast are on a Sunday, and eight days later
+#: they can be held against the sales and against yesterday's forecasts.
+CHAIN_UNTIL = date(2025, 6, 9)
+BACKTESTED_ON = date(2025, 6, 1)
+FORECAST_ON = (date(2025, 6, 1), date(2025, 6, 8), date(2025, 6, 9))
 CHAIN = {"stores": 8, "skus": 150, "rows": 300_000}
 
 #: What a chain this small asks of the backtest.
-DEMAND_OVERRIDES = {"backtest.training_weeks": 12, "backtest.local_series": 12, "boosting.max_rows": 200_000}
+DEMAND_OVERRIDES = {
+    "backtest.training_weeks": 20,
+    "backtest.local_series": 8,
+    "boosting.max_rows": 120_000,
+    "boosting.rounds": 150,
+}
 
 #: Quantities are served with three decimals each.
 _ROUNDING = 0.05
@@ -123,26 +130,28 @@ def _make_data(settings: Settings, accounts: int, say: Say) -> None:
     """Simulate and land by the commands that a person would use; their memory goes when they end."""
     company = f"a company with {accounts:,} paying accounts"
     chain = f"a retailer with {CHAIN['stores']} stores and {CHAIN['skus']} products"
-    sizes = {"churn": {"accounts": accounts}, "demand": CHAIN}
+    wanted = (
+        ("churn", company, {"accounts": accounts}, SIMULATED_UNTIL),
+        ("demand", chain, CHAIN, CHAIN_UNTIL),
+    )
     with ThreadPoolExecutor() as pool:
-        made = [
-            pool.submit(_generate_and_land, settings, usecase, what, sizes[usecase], say)
-            for usecase, what in (("churn", company), ("demand", chain))
-        ]
+        made = [pool.submit(_generate_and_land, settings, *one, say) for one in wanted]
     for report in made:
         for table in report.result()["tables"]:
             landed = table["landed"] + table["already_landed"]
             say(f"  {table['table']:<18} {landed:>10,} rows landed, {table['quarantined']:,} quarantined")
 
 
-def _generate_and_land(settings: Settings, usecase: str, what: str, size: Mapping[str, int], say: Say) -> Any:
+def _generate_and_land(
+    settings: Settings, usecase: str, what: str, size: Mapping[str, int], end: date, say: Say
+) -> Any:
     folder = settings.var / "data" / usecase
     if folder.exists():
         say(f"data: kept {folder}")
     else:
         say(f"data: simulating {what} over three years ...")
         options = [text for name, value in size.items() for text in (f"--{name}", str(value))]
-        _millrace(settings, "generate", usecase, *options, "--end", str(SIMULATED_UNTIL), "--to", str(folder))
+        _millrace(settings, "generate", usecase, *options, "--end", str(end), "--to", str(folder))
     return _millrace(settings, "ingest", usecase, "--from", str(folder))
 
 
