@@ -7,7 +7,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from models.forecasting.local.cleaning import Cleaned, _mean_given_at_least, clean
+from models.forecasting.local.cleaning import (
+    ELASTICITY,
+    MOST_ELASTICITY,
+    Cleaned,
+    _mean_given_at_least,
+    clean,
+)
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +115,8 @@ def test_the_effect_of_promotions_is_found_and_taken_out() -> None:
     assert result.base[promo > 0].mean() == pytest.approx(8, rel=0.1)
     np.testing.assert_allclose(result.lifted(result.base, promo, slice(None)), result.demand)
     without = clean(sold, np.zeros(sold.shape, bool), np.ones(sold.shape, bool), 0 * promo, weekday)
-    assert (without.elasticity == 0).all()
+    assert (without.elasticity == ELASTICITY).all(), "what is known of articles never on offer"
+    np.testing.assert_array_equal(without.base, without.demand)
 
 
 def test_a_single_promotion_day_moves_the_effect_little() -> None:
@@ -120,6 +127,19 @@ def test_a_single_promotion_day_moves_the_effect_little() -> None:
     sold[0, 50] = 50
     result = clean(sold, np.zeros(sold.shape, bool), np.ones(sold.shape, bool), promo, weekday)
     assert 1 < np.exp(0.2 * result.elasticity[0]) < 5
+
+
+def test_a_launch_on_offer_from_the_start_tells_little_of_the_effect() -> None:
+    weekday = np.arange(60) % 7
+    promo = np.full((2, 60), 0.2)
+    promo[:, -3:] = 0
+    sold = np.full((2, 60), 5.0)
+    sold[0, -3:] = 0
+    result = clean(sold, np.zeros(sold.shape, bool), np.ones(sold.shape, bool), promo, weekday)
+    assert (result.elasticity >= 0).all()
+    assert (result.elasticity <= MOST_ELASTICITY).all()
+    # Nothing was sold on the plain days of the first: the ratio of the two alone would give 28.
+    assert ELASTICITY <= result.elasticity[0] < 0.5 * (ELASTICITY + MOST_ELASTICITY)
 
 
 def test_series_do_not_depend_on_one_another() -> None:
