@@ -27,6 +27,10 @@ Indices = NDArray[np.intp]
 #: Column with the units that a day ahead is expected to sell; learners scale their target by it.
 EXPECTED = "expected"
 
+#: Ratio to last year's season that the expected units follow, and its largest log.
+SEASON = "week_1y"
+MOST_SEASON = 1.0
+
 #: Attributes of series that are features, where the table has them: words and numbers.
 WORDS = (
     "region", "clientele", "store_type", "assortment", "category", "subcategory", "brand", "price_band",
@@ -46,6 +50,7 @@ def origin_frame(
     calendar: Mapping[str, NDArray[Any]] | None = None,
     cells: tuple[Indices, Indices] | None = None,
     groups: Mapping[str, Sequence[str]] = GROUPS,
+    follow_season: bool = True,
 ) -> pd.DataFrame:
     """Features of the days from ``origin`` on.
 
@@ -67,6 +72,9 @@ def origin_frame(
         Series and steps wanted; all, series by series, if not given.
     groups
         Columns of ``panel.series`` by which series are grouped.
+    follow_season
+        Whether ``expected`` follows last year's season of the category. Where feasts that move make
+        the year's largest peaks, it follows them to the wrong days.
 
     Returns
     -------
@@ -83,8 +91,9 @@ def origin_frame(
     pooled = grouped.get("category", every)
     levels = levels_at(known, pooled, grouped.get("shelf", pooled))
     windows = windows_of(known, levels)
+    factor = _season_factor(windows, pooled)[row, step] if follow_season else np.float32(1)
     columns = {
-        **_own_columns(known, levels, season_of(windows), row, step),
+        **_own_columns(known, levels, season_of(windows), factor, row, step),
         **_group_columns(levels, windows, grouped, row, step),
         **calendar_columns(known, row, step),
         **promo_columns(known, row, step, ahead),
@@ -123,12 +132,30 @@ def sample_cells(
     return row, step
 
 
-def _own_columns(known: Known, levels: Levels, season: Season, row: Indices, step: Indices) -> dict[str, Any]:
+def _season_factor(windows: Windows, pooled: Group) -> Floats:
+    """How much more the series' category sells on the days ahead than now, by last year, (n, H).
+
+    Without it a season that the training origins have not seen, such as the weeks before Christmas, is
+    out of reach of trees. 1 where last year is not known.
+    """
+    logs = season_of(windows, pooled).ahead[SEASON]
+    within = np.clip(np.nan_to_num(logs), -MOST_SEASON, MOST_SEASON)
+    return np.asarray(np.exp(within)[pooled.code], dtype=np.float32)
+
+
+def _own_columns(
+    known: Known,
+    levels: Levels,
+    season: Season,
+    factor: Floats | np.float32,
+    row: Indices,
+    step: Indices,
+) -> dict[str, Any]:
     """Features of the series at the origin, and of its weekdays and seasons."""
     slot = step % 7
     promoted = (known.promo[row, known.n_history + step] > 0).astype(np.intp)
     usual = levels.profile[row, slot, promoted]
-    expected = np.maximum(usual * levels.recent[row], np.float32(FLOOR * 0.1))
+    expected = np.maximum(usual * levels.recent[row] * factor, np.float32(FLOOR * 0.1))
     columns = {
         EXPECTED: expected,
         **{name: values[row] for name, values in levels.columns.items()},

@@ -36,7 +36,7 @@ class GlobalForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Boosted trees that forecast the units of any series on any day ahead.
 
     Direct: the day ahead is a feature, and one model serves all of them. What it learns is the ratio to
-    the column ``expected`` (level x weekday x promotion, made from the series' own past), so that kiosks
+    the column ``expected`` (level x weekday x promotion x season, made from the past), so that kiosks
     and supermarkets teach each other.
 
     Parameters
@@ -84,7 +84,7 @@ class GlobalForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self,
         kind: Kind = "lightgbm",
         *,
-        objective: Objective = "tweedie",
+        objective: Objective = "poisson",
         tweedie_power: float = 1.2,
         rounds: int = 400,
         learning_rate: float = 0.06,

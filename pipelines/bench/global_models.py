@@ -29,21 +29,27 @@ class GlobalAverage:
     models : dict of str to GlobalForecaster
     factor : float
         On all forecasts.
+    follow_season : bool
+        As in :func:`features.lags.origin_frame`.
     """
 
     models: dict[str, GlobalForecaster]
     factor: float = 1.0
+    follow_season: bool = True
 
     @classmethod
-    def fit(cls, X: pd.DataFrame, y: Floats, settings: Mapping[str, Any]) -> GlobalAverage:
+    def fit(
+        cls, X: pd.DataFrame, y: Floats, settings: Mapping[str, Any], *, follow_season: bool = True
+    ) -> GlobalAverage:
         """Fit both with the same settings."""
-        return cls({kind: GlobalForecaster(kind, **settings).fit(X, y) for kind in get_args(Kind)})
+        models = {kind: GlobalForecaster(kind, **settings).fit(X, y) for kind in get_args(Kind)}
+        return cls(models, follow_season=follow_season)
 
     def forecast(self, panel: Panel, first: np.datetime64, horizon: int) -> Floats:
         """Units of ``horizon`` days from ``first`` on, shape (n, horizon); 0 where the store is closed."""
         start = int((first - panel.days[0]) / _DAY)
         closed = ~panel.open[:, start : start + horizon]
-        X = origin_frame(panel, first, horizon)
+        X = origin_frame(panel, first, horizon, follow_season=self.follow_season)
         logs = np.mean([np.log(model.predict(X)) for model in self.models.values()], axis=0)
         return np.where(closed, 0.0, self.factor * np.exp(logs).reshape(closed.shape))
 
@@ -66,6 +72,7 @@ def training_stack(
     before: np.datetime64,
     share: float = 1.0,
     seed: int = 0,
+    follow_season: bool = True,
 ) -> tuple[pd.DataFrame, Floats]:
     """Features and sales of the days after past origins, of those before ``before``.
 
@@ -75,6 +82,8 @@ def training_stack(
     ----------
     share
         Share of the rows, drawn at random.
+    follow_season
+        As in :func:`features.lags.origin_frame`.
     """
     frames, targets = [], []
     for origin in origins:
@@ -84,6 +93,6 @@ def training_stack(
         wanted = np.isfinite(actual) & ~censored & panel.open[:, start : start + days]
         wanted[:, max(0, int((before - origin) / _DAY)) :] = False
         cells = sample_cells(wanted, origin, share, seed)
-        frames.append(origin_frame(panel, origin, days, cells=cells))
+        frames.append(origin_frame(panel, origin, days, cells=cells, follow_season=follow_season))
         targets.append(actual[cells])
     return pd.concat(frames, ignore_index=True), np.concatenate(targets).astype(np.float64)

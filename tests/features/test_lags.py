@@ -148,6 +148,21 @@ def test_units_of_another_size_give_the_same_ratios(chain):
     np.testing.assert_allclose(one.loc[fast, ratios], other.loc[fast, ratios], atol=0.06)
 
 
+def test_expected_follows_last_years_season_of_the_category(chain):
+    frame = origin_frame(chain, ORIGIN, HORIZON)
+    factor = np.exp(frame["category_week_1y"].clip(-1, 1))
+    step = frame["horizon"].astype(int) % 7
+    flat = frame["expected"] / factor / np.exp(frame["usual"] + frame["recent"] + frame["level"])
+    np.testing.assert_allclose(flat, 1, rtol=1e-3)
+    assert factor.groupby(step).std().min() > 0.01
+    plain = origin_frame(chain, ORIGIN, HORIZON, follow_season=False)
+    np.testing.assert_allclose(plain["expected"] * factor, frame["expected"], rtol=1e-3)
+    # Without last year the expected units are those of now.
+    early = origin_frame(chain, chain.days[200], HORIZON)
+    now = np.exp(early["usual"] + early["recent"] + early["level"])
+    np.testing.assert_allclose(early["expected"], now, rtol=1e-3)
+
+
 def test_sample_is_the_same_again_and_differs_by_origin():
     wanted = np.random.default_rng(2).random((300, 14)) < 0.7
     row, step = sample_cells(wanted, ORIGIN, 0.25, seed=3)
