@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
@@ -26,11 +27,17 @@ DATA = Path(os.environ.get("MILLRACE_DATA", ROOT.parent / "shared" / "data"))
 
 def pytest_configure(config: pytest.Config) -> None:
     """Warnings that libraries give about their own code, named one by one; all others are errors."""
+    main = sys.modules["__main__"]
+    if not hasattr(main, "__file__"):
+        # A process of xdist has none, and PySpark ends a process that has none when it is imported.
+        main.__file__ = pytest.__file__
     for ignored in (
         # MLflow's store of a run's models, with the SQLAlchemy that Airflow needs.
         "ignore:The ``noload`` loader strategy is deprecated",
         # The type hints of its own agents, when pyfunc is first imported; coloured.
         "ignore:.*Any type hint is inferred as AnyType",
+        # A docstring of utilsforecast, when it is first compiled.
+        "ignore:invalid escape sequence:DeprecationWarning",
     ):
         config.addinivalue_line("filterwarnings", ignored)
 

@@ -32,7 +32,7 @@ def test_this_checkout_is_healthy(settings: Settings, monkeypatch: pytest.Monkey
     monkeypatch.setattr(doctor, "Ports", Ports.free)
     found = checks(settings)
     assert [check for check in found if not check.ok] == []
-    assert len({check.name for check in found}) == len(found) == 15
+    assert len({check.name for check in found}) == len(found) == 16
     assert not any("java" in check.name.lower() for check in found)
 
 
