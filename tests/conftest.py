@@ -36,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "ignore:The ``noload`` loader strategy is deprecated",
         # The type hints of its own agents, when pyfunc is first imported; coloured.
         "ignore:.*Any type hint is inferred as AnyType",
+        # skops, when first imported, asks every loaded module for names; Airflow's warn that they have moved.
+        r"ignore:The `airflow\.\S+` (attribute )?is deprecated",
         # A docstring of utilsforecast, when it is first compiled.
         "ignore:invalid escape sequence:DeprecationWarning",
     ):

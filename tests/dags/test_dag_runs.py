@@ -72,7 +72,7 @@ def runs(module_copy: Deployment, org: Emulator, tmp_path_factory: pytest.TempPa
 
 
 def run(environment: dict[str, str], *arguments: str) -> str:
-    """Run Python; a task that waits to be tried again would wait for minutes, which ends the test."""
+    """Run Python; what it printed, if it fails."""
     done = subprocess.run(
         [sys.executable, *arguments],
         env={**os.environ, **environment},

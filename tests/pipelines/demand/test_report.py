@@ -58,7 +58,7 @@ def column(grid: dict[str, Any], name: str) -> list[Any]:
 
 def test_nothing_is_missing_when_everything_ran(record: dict[str, Any]) -> None:
     assert record["missing"] == []
-    assert record["alarms"] == 2
+    assert record["open_alarms"] == 2
 
 
 def test_the_page_opens_with_what_a_planner_asks(page: PageReader, chain: Chain) -> None:
