@@ -23,7 +23,7 @@ from rich.table import Table as RichTable
 
 from pipelines.errors import ConfigError, MillraceError
 from pipelines.settings import Settings
-from pipelines.usecases import DELIVERY, SCORING, TRAINING, Step, UseCase, parse_as_of, run_step
+from pipelines.usecases import DELIVERY, SCORING, TRAINING, Step, UseCase, parse_as_of, run_step, steps_of
 
 if TYPE_CHECKING:
     from pipelines.sources.ingest import IngestReport
@@ -257,8 +257,8 @@ def publish(
 
 @app.command()
 def run(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None:
-    """Run the chain of a day without Airflow: features, score, monitor, publish, report."""
-    _run_steps(usecase, (*SCORING, *DELIVERY), as_of, as_json)
+    """Run the chain of a day without Airflow: features, score, monitor, publish where there is a sink, report."""
+    _run_steps(usecase, steps_of(usecase, (*SCORING, *DELIVERY)), as_of, as_json)
 
 
 @app.command()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from typing import Any
 
+from pipelines.errors import ConfigError
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,17 @@ class UseCase(StrEnum):
     DEMAND = "demand"
 
 
+#: Use cases whose results leave the lake for a system of their users; the others' are read in the lake.
+PUBLISHING = frozenset({UseCase.CHURN, UseCase.DEMAND})
+
+
+def steps_of(
+    usecase: UseCase, steps: Sequence[tuple[Step, Mapping[str, Any]]]
+) -> list[tuple[Step, Mapping[str, Any]]]:
+    """Those of the steps that a use case has."""
+    return [(step, options) for step, options in steps if step is not Step.PUBLISH or usecase in PUBLISHING]
+
+
 def run_step(
     usecase: str, step: str, as_of: str | date, *, settings: Settings | None = None, **options: Any
 ) -> Record:
@@ -55,11 +67,18 @@ def run_step(
     -------
     dict
         The step's own record, small enough for XCom.
+
+    Raises
+    ------
+    ConfigError
+        The use case has no such step.
     """
     from pipelines.io.runs import StepRuns  # needs Arrow: too heavy for the command's start
 
     settings = settings or Settings.load()
     day = parse_as_of(as_of)
+    if not steps_of(UseCase(usecase), [(Step(step), {})]):
+        raise ConfigError(f"{usecase} has no step {step}: its results are read in the lake")
     module = importlib.import_module(f"pipelines.{UseCase(usecase)}.{Step(step)}")
     log.info("%s.%s for %s starts", usecase, step, day)
     started = time.monotonic()
@@ -78,8 +97,6 @@ def parse_as_of(value: str | date) -> date:
     ConfigError
         The text is not ``YYYY-MM-DD``.
     """
-    from pipelines.errors import ConfigError
-
     if isinstance(value, date):
         return value
     try:

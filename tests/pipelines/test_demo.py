@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from features.spine import first_monday
 from pipelines import demo
+from pipelines.demos import churn, demos
 from pipelines.errors import ConfigError
 from pipelines.settings import Settings
+from pipelines.usecases import UseCase
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,11 +40,23 @@ def test_an_earlier_demo_is_replaced_but_secrets_and_caches_stay(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [demo.MARKER, "dbt_cache", "secrets"]
 
 
-def test_the_demo_runs_every_dag_on_days_that_can_be_computed() -> None:
-    assert {path.stem for path in (ROOT / "dags").glob("*.py")} == demo.DAGS
-    assert first_monday(demo.TRAINED_ON.year, demo.TRAINED_ON.month) == demo.TRAINED_ON
-    days: list[date] = sorted(demo.SCORED_ON)
-    assert tuple(days) == demo.SCORED_ON, "an older day would not be published"
-    assert all(day.weekday() == 0 for day in days)
-    assert days[0] >= demo.TRAINED_ON
-    assert days[-1] <= demo.SIMULATED_UNTIL < days[-1] + timedelta(days=7)
+def test_the_demo_runs_every_dag() -> None:
+    assert {path.stem for path in (ROOT / "dags").glob("*.py")} == {
+        dag_id for one in demos() for dag_id in one.dags
+    }
+
+
+def test_a_use_case_that_reads_anothers_results_waits_for_it() -> None:
+    known: set[UseCase] = set()
+    for one in demos():
+        assert set(one.after) <= known
+        known.add(one.usecase)
+
+
+def test_churn_is_scored_on_days_that_can_be_computed() -> None:
+    trained, scored = churn.TRAINED_ON, churn.SCORED_ON
+    assert first_monday(trained.year, trained.month) == trained
+    assert tuple(sorted(scored)) == scored, "an older day would not be published"
+    assert all(day.weekday() == 0 for day in scored)
+    assert scored[0] >= trained
+    assert scored[-1] <= churn.DEMO.until < scored[-1] + timedelta(days=7)
