@@ -15,17 +15,15 @@ from models.clustering import tree
 from models.clustering.choice import choose, curve_of_cuts
 from models.clustering.coordinates import PrincipalComponents, PrincipalCoordinates
 from models.clustering.gower import GowerSpace
+from models.clustering.groupwise import NAMED, check_known_rows, mean_by_group, share_at_least, silhouettes
 from models.clustering.kinds import SCALED
 
 Floats = NDArray[np.float64]
 
 SPACES = ("gower", "pca")
 
-#: Dissimilarity of pairs of rows that share no known variable.
-_NAMED = 5
 
-
-class StoreClustering(ClusterMixin, BaseEstimator):
+class StoreClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Hierarchical clustering on principal coordinates, consolidated by k-means.
 
     1. Dissimilarities: Gower's, for mixed variables with missing values (or, for numeric ones without,
@@ -132,7 +130,7 @@ class StoreClustering(ClusterMixin, BaseEstimator):
         self.index_ = frame.index.to_list() if isinstance(X, pd.DataFrame) else None
         self.gower_ = GowerSpace(self.kinds, self.weights).fit(frame)
         self.encoded_ = self.gower_.encode(frame)
-        _all_known_somewhere(self.encoded_, frame.index)
+        check_known_rows(self.encoded_, frame.index)
         dissimilarity = self._dissimilarity(frame)
         self.coordinates_ = self.axes_.coordinates_
         self.explained_ = self.axes_.explained_
@@ -140,11 +138,12 @@ class StoreClustering(ClusterMixin, BaseEstimator):
             raise ValueError(f"rows must differ to form groups, all {len(frame)} are the same")
         self.linkage_matrix_ = tree.grow(self.coordinates_, dissimilarity, self.linkage)
         largest = self.n_clusters or min(self.max_clusters, len(frame) - 1)
-        self.choice_ = curve_of_cuts(
+        curve = curve_of_cuts(
             self.linkage_matrix_, self.coordinates_, dissimilarity, min(largest, len(frame) - 1)
         )
-        self.n_clusters_ = self.n_clusters or choose(self.choice_, self.criterion, self.min_clusters)
-        self.choice_["chosen"] = self.choice_["n_clusters"] == self.n_clusters_
+        self.n_clusters_ = self.n_clusters or choose(curve, self.criterion, self.min_clusters)
+        # As arrays: a stored model must hold no data frames.
+        self.curve_ = {name: curve[name].to_numpy() for name in curve}
         labels = tree.cut(self.linkage_matrix_, self.n_clusters_)
         total = float((self.coordinates_**2).sum() / len(frame))
         self.inertia_before_consolidation_ = tree.within_inertia(self.coordinates_, labels) / total
@@ -155,6 +154,13 @@ class StoreClustering(ClusterMixin, BaseEstimator):
         self.centres_ = tree.centres_of(self.coordinates_, self.labels_)
         self._describe(dissimilarity)
         return self
+
+    @property
+    def choice_(self) -> pd.DataFrame:
+        """What each number of groups is worth, and which was chosen."""
+        check_is_fitted(self, "curve_")
+        curve = pd.DataFrame(self.curve_)
+        return curve.assign(chosen=curve["n_clusters"] == self.n_clusters_)
 
     def predict(self, X: Any) -> NDArray[np.intp]:
         """Group of new rows: that of the nearest centre, in the axes that were fitted."""
@@ -185,25 +191,30 @@ class StoreClustering(ClusterMixin, BaseEstimator):
         order = np.argsort(squared, axis=1, kind="stable")
         rows, nearest = np.arange(len(frame)), order[:, 0]
         second = order[:, 1] if self.n_clusters_ > 1 else np.full(len(frame), -1)
-        mean = _mean_by_group(dissimilarity, self.labels_, self.n_clusters_)[rows, nearest]
+        mean = mean_by_group(dissimilarity, self.labels_, self.n_clusters_)[rows, nearest]
         typicality = np.array(
             [
-                _share_at_least(self.differences_[self.labels_ == c], d)
+                share_at_least(self.differences_[self.labels_ == c], d)
                 for c, d in zip(nearest, mean, strict=True)
             ]
         )
-        found = pd.DataFrame(
-            {
-                "cluster": np.where(known, nearest, -1),
-                "distance": np.where(known, np.sqrt(squared[rows, nearest]), np.nan),
-                "second_cluster": np.where(known, second, -1),
-                "second_distance": np.where(known & (second >= 0), np.sqrt(squared[rows, second]), np.nan),
-                "difference": mean,
-                "typicality": np.where(known, typicality, np.nan),
-            },
-            index=frame.index,
-        )
-        return found
+        table = {
+            "cluster": np.where(known, nearest, -1),
+            "distance": np.where(known, np.sqrt(squared[rows, nearest]), np.nan),
+            "second_cluster": np.where(known, second, -1),
+            "second_distance": np.where(known & (second >= 0), np.sqrt(squared[rows, second]), np.nan),
+            "difference": mean,
+            "typicality": np.where(known, typicality, np.nan),
+        }
+        return pd.DataFrame(table, index=frame.index)
+
+    def dissimilarity(self) -> Floats:
+        """Dissimilarities of the fitted rows, computed again: they are too large to be kept."""
+        check_is_fitted(self, "centres_")
+        if self.space == "pca":
+            return np.sqrt(tree.squared_distances(self.standard_, self.standard_))
+        values = self.gower_.pairwise_encoded(self.encoded_)
+        return np.where(np.isnan(values), self.mean_dissimilarity_, values)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -229,7 +240,8 @@ class StoreClustering(ClusterMixin, BaseEstimator):
             validate_data(self, X, reset=reset, skip_check_array=True)
             if not reset:
                 X = X[list(getattr(self, "feature_names_in_", X.columns))]
-            return X.set_axis([str(name) for name in X.columns], axis=1)
+            frame: pd.DataFrame = X.set_axis([str(name) for name in X.columns], axis=1)
+            return frame
         finite = "allow-nan" if self.space == "gower" else True
         values = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=finite)
         return pd.DataFrame(values, columns=[f"x{column}" for column in range(values.shape[1])])
@@ -266,44 +278,13 @@ class StoreClustering(ClusterMixin, BaseEstimator):
         if other or missing:
             raise ValueError(
                 "space='pca' needs numeric columns without missing values, got others: "
-                f"{other[:_NAMED]}, with missing values: {missing[:_NAMED]}; use space='gower'"
+                f"{other[:NAMED]}, with missing values: {missing[:NAMED]}; use space='gower'"
             )
         return self.gower_.encoder_.transform(frame).T, np.array(list(self.gower_.weights_.values()))
 
     def _describe(self, dissimilarity: Floats) -> None:
         """Silhouette, and how much each row differs from its group."""
-        curve = silhouettes(dissimilarity, self.labels_)
-        self.silhouettes_ = curve
-        self.silhouette_ = float(curve.mean())
-        means = _mean_by_group(dissimilarity, self.labels_, self.n_clusters_)
+        self.silhouettes_ = silhouettes(dissimilarity, self.labels_)
+        self.silhouette_ = float(self.silhouettes_.mean())
+        means = mean_by_group(dissimilarity, self.labels_, self.n_clusters_)
         self.differences_ = means[np.arange(len(means)), self.labels_]
-
-
-def silhouettes(dissimilarity: Floats, labels: NDArray[np.intp]) -> Floats:
-    """Silhouette of each row; 0 for all if there is but one group, or a group for each row."""
-    from sklearn.metrics import silhouette_samples
-
-    if not 1 < labels.max() + 1 < len(labels):
-        return np.zeros(len(labels))
-    return np.asarray(silhouette_samples(dissimilarity, labels, metric="precomputed"))
-
-
-def _mean_by_group(dissimilarity: Floats, labels: NDArray[np.intp], groups: int) -> Floats:
-    """Mean dissimilarity from the rows of each group (itself included), shape (rows, groups)."""
-    known = ~np.isnan(dissimilarity)
-    member = np.eye(groups)[labels]
-    total, count = np.where(known, dissimilarity, 0.0) @ member, known.astype(np.float64) @ member
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-
-
-def _share_at_least(values: Floats, value: float) -> float:
-    return float((values >= value - 1e-12).mean())
-
-
-def _all_known_somewhere(encoded: Floats, index: pd.Index[Any]) -> None:
-    empty = np.isnan(encoded).all(axis=0)
-    if empty.any():
-        names = list(index[empty])
-        raise ValueError(
-            f"every row must have a known value; offending: {names[:_NAMED]} of {len(names)}: leave them out"
-        )

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 _TINY = 1e-10
 
 
-class PrincipalCoordinates(BaseEstimator):
+class PrincipalCoordinates(BaseEstimator):  # type: ignore[misc]
     """Coordinates whose squared Euclidean distances are given dissimilarities (classical scaling).
 
     Parameters
@@ -88,7 +88,7 @@ class PrincipalCoordinates(BaseEstimator):
         return np.asarray(centred @ (self.coordinates_ / scale))
 
 
-class PrincipalComponents(BaseEstimator):
+class PrincipalComponents(BaseEstimator):  # type: ignore[misc]
     """Principal components of standardised variables, as FactoMineR's ``PCA``: coordinates, inertia by axis.
 
     Parameters and attributes are those of `PrincipalCoordinates`; ``loadings_`` has shape (variables, axes).

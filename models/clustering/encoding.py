@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ Floats = NDArray[np.float64]
 UNSEEN = -1.0
 
 
-class Encoder(BaseEstimator):
+class Encoder(BaseEstimator):  # type: ignore[misc]
     """Columns as rows of numbers: values, level numbers, category codes, 0 and 1; NaN where missing.
 
     Attributes
@@ -73,7 +71,7 @@ class Encoder(BaseEstimator):
         return np.where(text.isna().to_numpy(), np.nan, codes)
 
 
-def as_text(column: pd.Series) -> pd.Series[Any]:
+def as_text(column: pd.Series) -> pd.Series:
     """Categories as text; whole numbers read the same whether stored as integers or, with gaps, as floats."""
     dtype = column.dtype
     if isinstance(dtype, pd.CategoricalDtype):
@@ -82,7 +80,7 @@ def as_text(column: pd.Series) -> pd.Series[Any]:
         values = column.astype("Float64").map(lambda value: f"{value:.15g}", na_action="ignore")
     else:
         values = column.astype(object).map(str, na_action="ignore")
-    return values.astype(object).where(column.notna(), None)
+    return values.astype(object).where(column.notna(), np.nan)
 
 
 def _numbers(column: pd.Series, name: str, kind: Kind) -> Floats:

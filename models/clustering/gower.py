@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 CHUNK_ROWS = 256
 
 
-class GowerSpace(BaseEstimator):
+class GowerSpace(BaseEstimator):  # type: ignore[misc]
     """Distances of Gower (1971), as R's ``cluster::daisy`` computes them.
 
     The distance of two rows is the weighted mean, over the variables that are known for both, of: the
@@ -94,13 +94,17 @@ class GowerSpace(BaseEstimator):
         known = ~np.isnan(values)
         low = np.where(known, values, np.inf).min(axis=1, initial=np.inf)
         high = np.where(known, values, -np.inf).max(axis=1, initial=-np.inf)
-        some = known.any(axis=1)
+        some: NDArray[np.bool_] = np.asarray(known.any(axis=1))
         self.empty_ = [name for name, any_ in zip(kinds, some, strict=True) if not any_]
         self.constant_ = [name for name, same in zip(kinds, some & (low == high), strict=True) if same]
         scaled = np.array([kind in SCALED for kind in kinds.values()])
         self.center_ = np.where(scaled & some, low, 0.0)
         self.range_ = np.where(scaled & some & (high > low), high - self.center_, 1.0)
         return self
+
+    def decode(self, values: Floats) -> Floats:
+        """Encoded values in the units of the columns; codes of categories stay codes."""
+        return np.asarray(values * self.range_[:, None] + self.center_[:, None])
 
     @property
     def kinds_(self) -> dict[str, Kind]:
@@ -149,12 +153,12 @@ class GowerSpace(BaseEstimator):
             np.fill_diagonal(out, 0.0)
         return out
 
-    def mean_by_variable(self, X: pd.DataFrame, members: pd.DataFrame) -> Floats:
-        """Mean distance of each row from ``members`` on each variable alone, shape (rows, columns).
+    def mean_by_variable(self, left: Floats, right: Floats) -> Floats:
+        """Mean distance of encoded rows from other encoded rows on each variable alone, shape (rows, columns).
 
-        NaN where a variable is not comparable with any member.
+        NaN where a variable is comparable with none of the others.
         """
-        left, right, how = self.encode(X), self.encode(members), self._how()
+        how = self._how()
         out = np.empty((left.shape[1], left.shape[0]))
         for k in range(left.shape[0]):
             for first, last in self._blocks(left.shape[1]):

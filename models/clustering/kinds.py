@@ -72,9 +72,7 @@ def check_weights(weights: Mapping[str, float] | None, columns: list[str]) -> di
     ValueError
         A weight is negative or not finite, all are zero, or one belongs to no column.
     """
-    found = {name: 1.0 for name in columns} | {
-        name: float(weight) for name, weight in (weights or {}).items()
-    }
+    found = dict.fromkeys(columns, 1.0) | {name: float(weight) for name, weight in (weights or {}).items()}
     foreign = sorted(set(found) - set(columns))
     if foreign:
         raise ValueError(f"weights must belong to columns of X, got {foreign[:5]}")
