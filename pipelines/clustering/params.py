@@ -24,12 +24,14 @@ class FeatureParams(Params):
     history_days: int = Field(ge=56, description="Days of the window before `as_of`.")
     least_open_days: int = Field(ge=7, description="A store that sold on fewer days is not grouped.")
     least_days: int = Field(ge=3, description="Fewest days on either side of a ratio.")
+    long_closure_days: int = Field(ge=7, description="Longer closures say nothing of a store's habits.")
 
 
 class DistanceParams(Params):
     """How different two stores are."""
 
     theme_weights: dict[str, float] = Field(description="Weight of each theme, shared by its variables.")
+    balance_floor: float = Field(gt=0, le=1, description="Least mean difference that weights are divided by.")
     log_scaled: list[str] = Field(description="Amounts that are compared by their ratio.")
     orders: dict[str, list[list[str]]] = Field(description="Words with an order, lowest first.")
     least_known: float = Field(ge=0, lt=1, description="Share of the stores a variable must be known for.")
@@ -39,6 +41,7 @@ class ClusterParams(Params):
     """The tree and where it is cut."""
 
     count: int | None = Field(default=None, ge=2, description="Number of groups; chosen from the data if none.")
+    min_clusters: int = Field(ge=2)
     max_clusters: int = Field(ge=2, le=30)
     linkage: Literal["ward", "average", "complete"]
     n_axes: int = Field(ge=2)
@@ -49,8 +52,6 @@ class StabilityParams(Params):
     """Whether the same groups come out of other stores of the same kind."""
 
     replicates: int = Field(ge=10)
-    stable: float = Field(gt=0, le=1)
-    doubtful: float = Field(gt=0, le=1)
 
 
 class GateParams(Params):
@@ -68,7 +69,8 @@ class ScoringParams(Params):
     """What is told of single stores."""
 
     paragons: int = Field(ge=1)
-    atypical_share: float = Field(gt=0, lt=0.5)
+    atypical_deviation: float = Field(gt=0, description="Deviation from which a store is atypical.")
+    reasons: int = Field(ge=1, le=10)
 
 
 class ClusteringMonitoringParams(Params):

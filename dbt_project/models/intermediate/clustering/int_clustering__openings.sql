@@ -2,22 +2,12 @@
 select
     as_of,
     store_id,
-    count(*) as days,
-    count(*) filter (where is_open) as open_days,
     count(quantity_milli) as sold_days,
-    round(count(*) filter (where is_open) / cast(count(*) as double), 6) as open_day_share,
+    {{ open_share('true') }} as open_day_share,
     {%- for name in ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] %}
-    round(
-        count(*) filter (where is_open and weekday = {{ loop.index }})
-        / cast(nullif(count(*) filter (where weekday = {{ loop.index }}), 0) as double),
-        6
-    ) as open_{{ name }}_share,
+    {{ open_share('weekday = ' ~ loop.index) }} as open_{{ name }}_share,
     {%- endfor %}
-    round(
-        count(*) filter (where is_open and is_public_holiday)
-        / cast(nullif(count(*) filter (where is_public_holiday), 0) as double),
-        6
-    ) as public_holiday_open_share,
+    {{ open_share('is_public_holiday') }} as public_holiday_open_share,
     -- A store has few eves: a third of the days that other ratios need.
     case
         when 3 * count(level_ppm) filter (where is_holiday_eve) >= any_value(parameters.least_days)

@@ -89,14 +89,39 @@ usual as (
     where not is_public_holiday
     group by 1, 2, 3
 
+),
+
+-- Days between which a day lies on which the store was open; the edges of the window count as open.
+spans as (
+
+    select
+        as_of,
+        store_id,
+        ds,
+        coalesce(
+            max(ds) filter (where is_open) over (by_day rows between unbounded preceding and current row),
+            min(ds) over (by_day rows between unbounded preceding and unbounded following) - 1
+        ) as open_before,
+        coalesce(
+            min(ds) filter (where is_open) over (by_day rows between current row and unbounded following),
+            max(ds) over (by_day rows between unbounded preceding and unbounded following) + 1
+        ) as open_after
+
+    from days
+    window by_day as (partition by as_of, store_id order by ds)
+
 )
 
 select
     days.*,
+    -- A refurbishment says nothing of a store's habits.
+    date_diff('day', spans.open_before, spans.open_after) > parameters.long_closure_days as is_long_closure,
     lead(days.is_public_holiday, 1, false) over (
         partition by days.as_of, days.store_id order by days.ds
     ) as is_holiday_eve,
     cast(round(1e6 * days.quantity_milli / nullif(usual.usual_milli, 0)) as bigint) as level_ppm
 
 from days
+cross join {{ ref('int_clustering__parameters') }} as parameters
+inner join spans using (as_of, store_id, ds)
 left join usual using (as_of, store_id, weekday)

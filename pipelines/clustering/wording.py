@@ -1,0 +1,158 @@
+"""What the variables are called, and how their values read, for people who run stores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.reporting.words import NONE, join, number, percent
+
+
+@dataclass(frozen=True)
+class Label:
+    """A variable in words.
+
+    Attributes
+    ----------
+    name
+        As a heading.
+    more, less
+        What a store has that has much, or little, of it.
+    shown
+        How a value reads.
+    """
+
+    name: str
+    more: str
+    less: str
+    shown: Callable[[float | None], str]
+
+
+def _times(value: float | None) -> str:
+    return NONE if value is None or not math.isfinite(value) else f"x {number(value, 2)}"
+
+
+def _unit(unit: str, digits: int = 0) -> Callable[[float | None], str]:
+    def shown(value: float | None) -> str:
+        return NONE if value is None or not math.isfinite(value) else f"{number(value, digits)} {unit}"
+
+    return shown
+
+
+def _change(value: float | None) -> str:
+    """`+21 %` for a ratio of 1.21."""
+    if value is None or not math.isfinite(value):
+        return NONE
+    return f"{'+' if value >= 1 else ''}{percent(value - 1)}"
+
+
+def _opening(day: str) -> Label:
+    return Label(f"{day} openings", f"opens on {day}s", f"often closed on {day}s", percent)
+
+
+LABELS: dict[str, Label] = {
+    "open_day_share": Label("Days open", "opens on more days", "opens on fewer days", percent),
+    **{
+        f"open_{day.lower()}_share": _opening(day)
+        for day in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    },
+    "opens_sunday": Label("Opens on Sundays", "usually opens on Sundays", "closed on Sundays", percent),
+    "public_holiday_open_share": Label(
+        "Public holidays open", "opens on public holidays", "closed on public holidays", percent
+    ),
+    "holiday_eve_ratio": Label(
+        "Eves of public holidays", "busy before public holidays", "quiet before public holidays", _change
+    ),
+    "school_holiday_ratio": Label(
+        "School holidays", "sells more in school holidays", "sells less in school holidays", _change
+    ),
+    "weekend_share": Label("Weekend's share of sales", "strong weekends", "weak weekends", percent),
+    "summer_ratio": Label("Summer", "strong summers", "weak summers", _change),
+    "december_ratio": Label("December", "strong Decembers", "weak Decembers", _change),
+    "promo_day_share": Label("Days in promotion", "often in promotion", "seldom in promotion", percent),
+    "promo_volume_share": Label(
+        "Sold in promotion", "sells much in promotion", "sells little in promotion", percent
+    ),
+    "promo_uplift": Label(
+        "Uplift of promotions", "promotions work well", "promotions work little", _change
+    ),
+    "takes_coupons": Label("Takes coupons", "takes part in coupons", "takes no part in coupons", percent),
+    "revenue_per_day": Label("Takings a day", "high takings", "low takings", _unit("EUR")),
+    "customers_per_day": Label("Customers a day", "many customers", "few customers", _unit("customers")),
+    "basket_eur": Label("Basket", "large baskets", "small baskets", _unit("EUR", 2)),
+    "price_index": Label("Price level", "sells at higher prices", "sells at lower prices", _change),
+    "products_per_day": Label(
+        "Products sold a day", "sells many products a day", "sells few products a day", _unit("products")
+    ),
+    "range_share": Label("Share of the range", "wide range", "narrow range", percent),
+    "category_concentration": Label(
+        "Concentration on categories", "lives on few categories", "sells all categories evenly", percent
+    ),
+    "high_price_share": Label(
+        "Dear products", "sells many dear products", "sells few dear products", percent
+    ),
+    "leading_category": Label("Leading category", "strong in", "weak in", percent),
+    "store_type": Label("Format", "format", "not the format", percent),
+    "assortment": Label("Range by profile", "range", "not the range", percent),
+    "clientele": Label("Clientele by profile", "clientele", "not the clientele", percent),
+    "region": Label("Region", "in", "not in", percent),
+    "surface_m2": Label("Sales area", "large", "small", _unit("m²")),
+    "competition_distance_m": Label(
+        "Way to the competitor", "competitor far away", "competitor near", _unit("m")
+    ),
+    "competition_years": Label(
+        "Years with the competitor", "old competitor", "young competitor", _unit("years", 1)
+    ),
+    "age_years": Label("Age", "old store", "young store", _unit("years", 1)),
+}
+
+
+def label(variable: str) -> Label:
+    """Words of a variable; its name with blanks if it has none of its own."""
+    plain = variable.replace("_", " ")
+    return LABELS.get(variable, Label(plain.capitalize(), f"high {plain}", f"low {plain}", lambda v: number(v, 3)))
+
+
+def shown(variable: str, value: Any) -> str:
+    """A value as people read it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        if variable in ("opens_sunday", "takes_coupons") and value in (0, 1):
+            return "yes" if value else "no"
+        return label(variable).shown(float(value))
+    return str(value)
+
+
+def profile_words(variable: str, category: str, inside: float | None, overall: float | None) -> str:
+    """What a group has more or less of than all stores, with both figures."""
+    words = label(variable)
+    if inside is None or overall is None:
+        return f"{words.name}: not known"
+    more = inside >= overall
+    what = words.more if more else words.less
+    if category not in ("", "yes"):
+        what = f"{what} {'not known' if category == 'missing' else category}"
+        return f"{what}: {percent(inside)} of its stores, {percent(overall)} of all"
+    if category == "yes":
+        return f"{words.more}: {percent(inside)} of its stores, {percent(overall)} of all"
+    return f"{what}: {words.shown(inside)}, all stores {words.shown(overall)}"
+
+
+def difference_words(variable: str, value: Any, usual: Any) -> str:
+    """A store's value beside the usual one of its group."""
+    return f"{label(variable).name} {shown(variable, value)} (usual there: {shown(variable, usual)})"
+
+
+def move_words(variable: str, before: Any, now: Any) -> str:
+    """How a value changed between two runs."""
+    return f"{label(variable).name} from {shown(variable, before)} to {shown(variable, now)}"
+
+
+def title(facts: list[str]) -> str:
+    """The strongest facts of a group as a name people can talk of."""
+    return join([fact.partition(":")[0] for fact in facts])
