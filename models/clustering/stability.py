@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 #: Mean Jaccard similarity from which a group is stable, and below which it should not be acted on
 #: (Hennig's rules for ``fpc::clusterboot``).
 STABLE, DOUBTFUL = 0.75, 0.6
-#: A draw in which the best match is below dissolves the group.
+#: A draw in which the best match is no better dissolves the group.
 DISSOLVED = 0.5
 
 
@@ -37,7 +37,7 @@ def bootstrap_jaccard(
     -------
     pandas.DataFrame
         A row per group: ``cluster``, ``size``, ``jaccard`` (mean over draws), ``recovered`` and
-        ``dissolved`` (shares of draws with 0.75 or more, and below 0.5), and ``verdict``: ``stable``
+        ``dissolved`` (shares of draws with more than 0.75, and with 0.5 or less), and ``verdict``: ``stable``
         (0.75 or more), ``doubtful`` (0.6 or more), else ``unstable``.
 
     Notes
@@ -104,8 +104,8 @@ def _table(found: Floats, sizes: NDArray[np.intp]) -> pd.DataFrame:
             "cluster": np.arange(len(mean)),
             "size": sizes,
             "jaccard": mean,
-            "recovered": (found >= STABLE).mean(axis=0),
-            "dissolved": (found < DISSOLVED).mean(axis=0),
+            "recovered": (found > STABLE).mean(axis=0),
+            "dissolved": (found <= DISSOLVED).mean(axis=0),
             "verdict": verdict.astype(object),
         }
     )
