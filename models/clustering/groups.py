@@ -37,6 +37,9 @@ class NamedGroups(ClusterMixin, BaseEstimator):
     ----------
     clustering_ : StoreClustering
         Fitted.
+    bounds_ : dict of str to (float, float)
+        Smallest and largest fitted value of numeric columns as they are compared. Values of other rows are taken
+        to lie within: a store beyond the range is as different as stores ever were, and not more.
     names_ : list of str
         Name of each of its groups; letters by size until :meth:`rename` gives others.
     used_names_ : list of str
@@ -57,7 +60,11 @@ class NamedGroups(ClusterMixin, BaseEstimator):
         """Group the rows; see `StoreClustering.fit`."""
         from sklearn.base import clone
 
-        self.clustering_ = clone(self.clustering).fit(self.prepared(X))
+        self.bounds_: dict[str, tuple[float, float]] = {}
+        X = self.prepared(X)
+        self.clustering_ = clone(self.clustering).fit(X)
+        numeric = [name for name, kind in self.clustering_.gower_.kinds_.items() if kind is Kind.NUMERIC]
+        self.bounds_ = {name: (float(X[name].min()), float(X[name].max())) for name in numeric}
         sizes = np.bincount(self.clustering_.labels_, minlength=self.clustering_.n_clusters_)
         names = np.empty(len(sizes), dtype=object)
         names[np.argsort(-sizes, kind="stable")] = letters(len(sizes))
@@ -137,13 +144,16 @@ class NamedGroups(ClusterMixin, BaseEstimator):
         if missing:
             raise ValueError(f"X must have the columns that groups were made from, missing {missing}")
         scaled, levels = set(self.log_scaled), dict(self.levels or {})
-        return pd.DataFrame(
+        columns = pd.DataFrame(
             {
                 name: _prepared(X[name], Kind(kind), name in scaled, levels.get(name))
                 for name, kind in kinds.items()
             },
             index=X.index,
         )
+        for name, (low, high) in getattr(self, "bounds_", {}).items():
+            columns[name] = columns[name].clip(low, high)
+        return columns
 
 
 def letters(count: int, used: Sequence[str] = ()) -> list[str]:

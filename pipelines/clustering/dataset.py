@@ -222,6 +222,9 @@ def _useless(column: pd.Series, params: ClusteringParams) -> str:
         return "not known of any store"
     if known.nunique() == 1:
         return f"the same for all stores: {_shown(known.iloc[0])}"
+    alike = known.value_counts(normalize=True).iloc[0]
+    if alike > params.distance.most_alike:
+        return f"the same for {alike:.1%} of the stores"
     share = len(known) / len(column)
     if share < params.distance.least_known:
         return f"known of {share:.0%} of the stores only"

@@ -34,6 +34,7 @@ class DistanceParams(Params):
     balance_floor: float = Field(gt=0, le=1, description="Least mean difference that weights are divided by.")
     log_scaled: list[str] = Field(description="Amounts that are compared by their ratio.")
     orders: dict[str, list[list[str]]] = Field(description="Words with an order, lowest first.")
+    most_alike: float = Field(gt=0.5, le=1, description="Share of stores up to which one value may be held.")
     least_known: float = Field(ge=0, lt=1, description="Share of the stores a variable must be known for.")
 
 
