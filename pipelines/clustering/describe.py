@@ -13,7 +13,7 @@ from models.clustering.groups import NamedGroups
 from models.clustering.kinds import BINARY, Kind
 from models.clustering.profile import NOTABLE, profile
 from pipelines.clustering.dataset import Stores
-from pipelines.clustering.wording import difference_words, profile_words, title
+from pipelines.clustering.wording import difference_words, is_worth_telling, profile_words, title
 
 #: Facts in the name of a group, and in its description.
 TITLE_FACTS, FACTS = 2, 6
@@ -56,7 +56,7 @@ def profile_rows(stores: Stores, clusters: pd.Series) -> pd.DataFrame:
 
 
 def notable_facts(rows: pd.DataFrame, cluster: str, top: int = FACTS) -> list[dict[str, Any]]:
-    """Strongest facts of a group that chance does not explain; each variable once.
+    """Strongest facts of a group that chance does not explain and people would call a difference.
 
     Weekday openings and the like say one thing several times: of a theme's twins only the strongest is named.
     """
@@ -67,7 +67,8 @@ def notable_facts(rows: pd.DataFrame, cluster: str, top: int = FACTS) -> list[di
     seen: set[str] = set()
     for row in own.to_dict("records"):
         family = _FAMILIES.get(row["variable"], row["variable"])
-        if family not in seen and row["category"] != "missing":
+        told = is_worth_telling(row["variable"], row["category"], row["inside"], row["overall"])
+        if told and family not in seen and row["category"] != "missing":
             seen.add(family)
             facts.append(row)
     return facts[:top]

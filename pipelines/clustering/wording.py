@@ -22,12 +22,15 @@ class Label:
         What a store has that has much, or little, of it.
     shown
         How a value reads.
+    least
+        Difference worth telling people of, in points of a share or ratio; None: a twentieth of the value.
     """
 
     name: str
     more: str
     less: str
     shown: Callable[[float | None], str]
+    least: float | None = 0.03
 
 
 def _times(value: float | None) -> str:
@@ -79,12 +82,12 @@ LABELS: dict[str, Label] = {
         "Uplift of promotions", "promotions work well", "promotions work little", _change
     ),
     "takes_coupons": Label("Takes coupons", "takes part in coupons", "takes no part in coupons", percent),
-    "revenue_per_day": Label("Takings a day", "high takings", "low takings", _unit("EUR")),
-    "customers_per_day": Label("Customers a day", "many customers", "few customers", _unit("customers")),
-    "basket_eur": Label("Basket", "large baskets", "small baskets", _unit("EUR", 2)),
+    "revenue_per_day": Label("Takings a day", "high takings", "low takings", _unit("EUR"), None),
+    "customers_per_day": Label("Customers a day", "many customers", "few customers", number, None),
+    "basket_eur": Label("Basket", "large baskets", "small baskets", _unit("EUR", 2), None),
     "price_index": Label("Price level", "sells at higher prices", "sells at lower prices", _change),
     "products_per_day": Label(
-        "Products sold a day", "sells many products a day", "sells few products a day", _unit("products")
+        "Products sold a day", "sells many products a day", "sells few products a day", number, None
     ),
     "range_share": Label("Share of the range", "wide range", "narrow range", percent),
     "category_concentration": Label(
@@ -98,21 +101,21 @@ LABELS: dict[str, Label] = {
     "assortment": Label("Range by profile", "range", "not the range", percent),
     "clientele": Label("Clientele by profile", "clientele", "not the clientele", percent),
     "region": Label("Region", "in", "not in", percent),
-    "surface_m2": Label("Sales area", "large", "small", _unit("m²")),
+    "surface_m2": Label("Sales area", "large", "small", _unit("m²"), None),
     "competition_distance_m": Label(
-        "Way to the competitor", "competitor far away", "competitor near", _unit("m")
+        "Way to the competitor", "competitor far away", "competitor near", _unit("m"), None
     ),
     "competition_years": Label(
-        "Years with the competitor", "old competitor", "young competitor", _unit("years", 1)
+        "Years with the competitor", "old competitor", "young competitor", _unit("years", 1), None
     ),
-    "age_years": Label("Age", "old store", "young store", _unit("years", 1)),
+    "age_years": Label("Age", "old store", "young store", _unit("years", 1), None),
 }
 
 
 def label(variable: str) -> Label:
     """Words of a variable; its name with blanks if it has none of its own."""
     plain = variable.replace("_", " ")
-    return LABELS.get(variable, Label(plain.capitalize(), f"high {plain}", f"low {plain}", lambda v: number(v, 3)))
+    return LABELS.get(variable, Label(plain.capitalize(), f"high {plain}", f"low {plain}", lambda v: number(v, 3), None))
 
 
 def shown(variable: str, value: Any) -> str:
@@ -139,8 +142,14 @@ def profile_words(variable: str, category: str, inside: float | None, overall: f
         what = f"{what} {'not known' if category == 'missing' else category}"
         return f"{what}: {percent(inside)} of its stores, {percent(overall)} of all"
     if category == "yes":
-        return f"{words.more}: {percent(inside)} of its stores, {percent(overall)} of all"
+        return f"{what}: {percent(inside)} of its stores do, {percent(overall)} of all"
     return f"{what}: {words.shown(inside)}, all stores {words.shown(overall)}"
+
+
+def is_worth_telling(variable: str, category: str, inside: float, overall: float) -> bool:
+    """Whether people would call it a difference; many stores make the smallest one significant."""
+    least = label(variable).least if category == "" else 0.03
+    return abs(inside - overall) >= (abs(overall) / 20 if least is None else least)
 
 
 def difference_words(variable: str, value: Any, usual: Any) -> str:
