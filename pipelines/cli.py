@@ -364,18 +364,19 @@ def vacuum(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="churn, telco, demand, rossmann, m5 or reconcile.")],
+    name: Annotated[str, typer.Argument(help="churn, telco, demand, rossmann, m5, reconcile, gower or clusters.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5).")
+        Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5, clusters).")
     ] = None,
     accounts: Annotated[
         int | None, typer.Option(help="Size of the simulated company (churn).", min=50)
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Sales rows of the simulated chain (demand).", min=10_000)
+        int | None, typer.Option(help="Sales rows of the simulated chain (demand), rows (gower).", min=100)
     ] = None,
     stores: Annotated[int | None, typer.Option(help="Stores of the chain (demand).", min=2)] = None,
     skus: Annotated[int | None, typer.Option(help="Products of the chain (demand).", min=10)] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns (gower).", min=1)] = None,
     leaves: Annotated[int | None, typer.Option(help="Bottom series (reconcile).", min=100)] = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead (reconcile).", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulation.")] = None,
@@ -385,8 +386,8 @@ def bench(
     from pipelines.bench import run_bench
 
     options = {
-        "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "leaves": leaves,
-        "horizon": horizon, "seed": seed,
+        "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "cols": cols,
+        "leaves": leaves, "horizon": horizon, "seed": seed,
     }  # fmt: skip
     result = run_bench(name, options, say=lambda line: notes.print(line, highlight=False))
     if as_json:
