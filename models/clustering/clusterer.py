@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from models.clustering import tree
 from models.clustering.choice import choose, curve_of_cuts
@@ -80,7 +81,9 @@ class StoreClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    O(n cubed) time for the coordinates and O(n squared) memory: meant for thousands of rows.
+    O(n cubed) time for the coordinates and O(n squared) memory: meant for thousands of rows. Works on one
+    thread: the result must not depend on how many there are, and on a busy machine threads of the linear
+    algebra that wait for each other made it ten times slower.
 
     References
     ----------
@@ -127,33 +130,8 @@ class StoreClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         """
         frame = self._frame(X, reset=True)
         self._check(frame)
-        self.index_ = frame.index.to_list() if isinstance(X, pd.DataFrame) else None
-        self.gower_ = GowerSpace(self.kinds, self.weights).fit(frame)
-        self.encoded_ = self.gower_.encode(frame)
-        check_known_rows(self.encoded_, frame.index)
-        dissimilarity = self._dissimilarity(frame)
-        self.coordinates_ = self.axes_.coordinates_
-        self.explained_ = self.axes_.explained_
-        if not self.coordinates_.shape[1]:
-            raise ValueError(f"rows must differ to form groups, all {len(frame)} are the same")
-        self.linkage_matrix_ = tree.grow(self.coordinates_, dissimilarity, self.linkage)
-        largest = self.n_clusters or min(self.max_clusters, len(frame) - 1)
-        curve = curve_of_cuts(
-            self.linkage_matrix_, self.coordinates_, dissimilarity, min(largest, len(frame) - 1)
-        )
-        self.n_clusters_ = self.n_clusters or choose(curve, self.criterion, self.min_clusters)
-        # As arrays: a stored model must hold no data frames.
-        self.curve_ = {name: curve[name].to_numpy() for name in curve}
-        labels = tree.cut(self.linkage_matrix_, self.n_clusters_)
-        total = float((self.coordinates_**2).sum() / len(frame))
-        self.inertia_before_consolidation_ = tree.within_inertia(self.coordinates_, labels) / total
-        if self.consolidate:
-            labels = tree.consolidate(self.coordinates_, labels, self.random_state)
-        self.inertia_after_consolidation_ = tree.within_inertia(self.coordinates_, labels) / total
-        self.labels_ = tree.in_order(self.coordinates_, labels)
-        self.centres_ = tree.centres_of(self.coordinates_, self.labels_)
-        self._describe(dissimilarity)
-        return self
+        with threadpool_limits(1):
+            return self._fit(X, frame)
 
     @property
     def choice_(self) -> pd.DataFrame:
@@ -221,6 +199,35 @@ class StoreClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = self.space == "gower"
         tags.input_tags.categorical = True
         return tags
+
+    def _fit(self, X: Any, frame: pd.DataFrame) -> Self:
+        self.index_ = frame.index.to_list() if isinstance(X, pd.DataFrame) else None
+        self.gower_ = GowerSpace(self.kinds, self.weights).fit(frame)
+        self.encoded_ = self.gower_.encode(frame)
+        check_known_rows(self.encoded_, frame.index)
+        dissimilarity = self._dissimilarity(frame)
+        self.coordinates_ = self.axes_.coordinates_
+        self.explained_ = self.axes_.explained_
+        if not self.coordinates_.shape[1]:
+            raise ValueError(f"rows must differ to form groups, all {len(frame)} are the same")
+        self.linkage_matrix_ = tree.grow(self.coordinates_, dissimilarity, self.linkage)
+        largest = self.n_clusters or min(self.max_clusters, len(frame) - 1)
+        curve = curve_of_cuts(
+            self.linkage_matrix_, self.coordinates_, dissimilarity, min(largest, len(frame) - 1)
+        )
+        self.n_clusters_ = self.n_clusters or choose(curve, self.criterion, self.min_clusters)
+        # As arrays: a stored model must hold no data frames.
+        self.curve_ = {name: curve[name].to_numpy() for name in curve}
+        labels = tree.cut(self.linkage_matrix_, self.n_clusters_)
+        total = float((self.coordinates_**2).sum() / len(frame))
+        self.inertia_before_consolidation_ = tree.within_inertia(self.coordinates_, labels) / total
+        if self.consolidate:
+            labels = tree.consolidate(self.coordinates_, labels, self.random_state)
+        self.inertia_after_consolidation_ = tree.within_inertia(self.coordinates_, labels) / total
+        self.labels_ = tree.in_order(self.coordinates_, labels)
+        self.centres_ = tree.centres_of(self.coordinates_, self.labels_)
+        self._describe(dissimilarity)
+        return self
 
     def _check(self, frame: pd.DataFrame) -> None:
         if self.space not in SPACES:

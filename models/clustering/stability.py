@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from models.clustering.clusterer import StoreClustering
 from models.clustering.tree import Labels, partition
@@ -56,14 +57,15 @@ def bootstrap_jaccard(
     found = np.empty((n_boot, model.n_clusters_))
     for draw in range(n_boot):
         rows = np.unique(rng.integers(0, n, n))
-        again = partition(
-            model.coordinates_[rows],
-            None if dissimilarity is None else dissimilarity[np.ix_(rows, rows)],
-            min(model.n_clusters_, len(rows)),
-            linkage=model.linkage,
-            consolidated=model.consolidate,
-            random_state=random_state,
-        )
+        with threadpool_limits(1):
+            again = partition(
+                model.coordinates_[rows],
+                None if dissimilarity is None else dissimilarity[np.ix_(rows, rows)],
+                min(model.n_clusters_, len(rows)),
+                linkage=model.linkage,
+                consolidated=model.consolidate,
+                random_state=random_state,
+            )
         found[draw] = jaccard(labels[rows], again, model.n_clusters_).max(axis=1)
         progress(draw + 1, n_boot)
     return _table(found, np.bincount(labels, minlength=model.n_clusters_))
