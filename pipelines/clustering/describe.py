@@ -66,12 +66,17 @@ def notable_facts(rows: pd.DataFrame, cluster: str, top: int = FACTS) -> list[di
     facts: list[dict[str, Any]] = []
     seen: set[str] = set()
     for row in own.to_dict("records"):
-        family = _FAMILIES.get(row["variable"], row["variable"])
+        said = family(row["variable"])
         told = is_worth_telling(row["variable"], row["category"], row["inside"], row["overall"])
-        if told and family not in seen and row["category"] != "missing":
-            seen.add(family)
+        if told and said not in seen and row["category"] != "missing":
+            seen.add(said)
             facts.append(row)
     return facts[:top]
+
+
+def family(variable: str) -> str:
+    """What a variable tells of; several may say much the same."""
+    return _FAMILIES.get(variable, variable)
 
 
 def titles(rows: pd.DataFrame) -> dict[str, str]:

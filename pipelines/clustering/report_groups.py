@@ -10,7 +10,7 @@ import pandas as pd
 
 from models.clustering.profile import NOTABLE
 from models.clustering.stability import DOUBTFUL, STABLE
-from pipelines.clustering.describe import notable_facts
+from pipelines.clustering.describe import family, notable_facts
 from pipelines.clustering.report_data import DayData
 from pipelines.clustering.wording import is_worth_telling, label
 from pipelines.reporting import plots_groups
@@ -134,7 +134,10 @@ def heat_map(data: DayData) -> Figure | Missing:
         strength=np.where(told, rows["v_test"].abs(), 0.0),
     )
     strongest = rows.groupby("row", sort=True)["strength"].max()
-    chosen = strongest[strongest >= NOTABLE].sort_values(ascending=False, kind="stable").index[:_ROWS]
+    strongest = strongest[strongest >= NOTABLE].sort_values(ascending=False, kind="stable")
+    # Of variables that say much the same only the strongest is shown.
+    said = pd.Series([family(row) for row in strongest.index], strongest.index)
+    chosen = strongest.index[~said.duplicated()][:_ROWS]
     if not len(chosen):
         return Missing("No variable sets the groups apart beyond chance.")
     wanted = rows[rows["row"].isin(chosen)]

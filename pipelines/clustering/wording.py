@@ -52,7 +52,7 @@ def _change(value: float | None) -> str:
 
 
 def _opening(day: str) -> Label:
-    return Label(f"{day} openings", f"opens on {day}s", f"often closed on {day}s", percent)
+    return Label(f"{day} openings", f"opens more on {day}s", f"opens less on {day}s", percent)
 
 
 LABELS: dict[str, Label] = {
@@ -66,49 +66,49 @@ LABELS: dict[str, Label] = {
         "Public holidays open", "opens on public holidays", "closed on public holidays", percent
     ),
     "holiday_eve_ratio": Label(
-        "Eves of public holidays", "busy before public holidays", "quiet before public holidays", _change
+        "Eves of public holidays", "busier before public holidays", "less busy before public holidays", _change
     ),
     "school_holiday_ratio": Label(
         "School holidays", "sells more in school holidays", "sells less in school holidays", _change
     ),
-    "weekend_share": Label("Weekend's share of sales", "strong weekends", "weak weekends", percent),
-    "summer_ratio": Label("Summer", "strong summers", "weak summers", _change),
-    "december_ratio": Label("December", "strong Decembers", "weak Decembers", _change),
-    "promo_day_share": Label("Days in promotion", "often in promotion", "seldom in promotion", percent),
+    "weekend_share": Label("Weekend's share of sales", "stronger weekends", "weaker weekends", percent),
+    "summer_ratio": Label("Summer", "stronger summers", "weaker summers", _change),
+    "december_ratio": Label("December", "stronger Decembers", "weaker Decembers", _change),
+    "promo_day_share": Label("Days in promotion", "more often in promotion", "less often in promotion", percent),
     "promo_volume_share": Label(
-        "Sold in promotion", "sells much in promotion", "sells little in promotion", percent
+        "Sold in promotion", "sells more in promotion", "sells less in promotion", percent
     ),
     "promo_uplift": Label(
-        "Uplift of promotions", "promotions work well", "promotions work little", _change
+        "Uplift of promotions", "promotions work better", "promotions work less", _change
     ),
     "takes_coupons": Label("Takes coupons", "takes part in coupons", "takes no part in coupons", percent),
-    "revenue_per_day": Label("Takings a day", "high takings", "low takings", _unit("EUR"), None),
-    "customers_per_day": Label("Customers a day", "many customers", "few customers", number, None),
-    "basket_eur": Label("Basket", "large baskets", "small baskets", _unit("EUR", 2), None),
+    "revenue_per_day": Label("Takings a day", "higher takings", "lower takings", _unit("EUR"), None),
+    "customers_per_day": Label("Customers a day", "more customers", "fewer customers", number, None),
+    "basket_eur": Label("Basket", "larger baskets", "smaller baskets", _unit("EUR", 2), None),
     "price_index": Label("Price level", "sells at higher prices", "sells at lower prices", _change),
     "products_per_day": Label(
-        "Products sold a day", "sells many products a day", "sells few products a day", number, None
+        "Products sold a day", "sells more products a day", "sells fewer products a day", number, None
     ),
-    "range_share": Label("Share of the range", "wide range", "narrow range", percent),
+    "range_share": Label("Share of the range", "wider range", "narrower range", percent),
     "category_concentration": Label(
-        "Concentration on categories", "lives on few categories", "sells all categories evenly", percent
+        "Concentration on categories", "lives on fewer categories", "sells all categories evenly", percent
     ),
     "high_price_share": Label(
-        "Dear products", "sells many dear products", "sells few dear products", percent
+        "Dear products", "sells more dear products", "sells fewer dear products", percent
     ),
     "leading_category": Label("Leading category", "strong in", "weak in", percent),
     "store_type": Label("Format", "format", "not the format", percent),
     "assortment": Label("Range by profile", "range", "not the range", percent),
     "clientele": Label("Clientele by profile", "clientele", "not the clientele", percent),
     "region": Label("Region", "in", "not in", percent),
-    "surface_m2": Label("Sales area", "large", "small", _unit("m²"), None),
+    "surface_m2": Label("Sales area", "larger", "smaller", _unit("m²"), None),
     "competition_distance_m": Label(
-        "Way to the competitor", "competitor far away", "competitor near", _unit("m"), None
+        "Way to the competitor", "competitor farther away", "competitor nearer", _unit("m"), None
     ),
     "competition_years": Label(
-        "Years with the competitor", "old competitor", "young competitor", _unit("years", 1), None
+        "Years with the competitor", "older competitor", "younger competitor", _unit("years", 1), None
     ),
-    "age_years": Label("Age", "old store", "young store", _unit("years", 1), None),
+    "age_years": Label("Age", "older store", "younger store", _unit("years", 1), None),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from features.contracts import Contract
+from pipelines.io.handover import STORE_CLUSTERS
 from pipelines.io.marts import mart_contract
 from pipelines.settings import Settings
 from pipelines.sources.demand import CUSTOMERS, LAYOUTS, PRODUCTS, SALES, STORES
@@ -19,6 +20,9 @@ OPTIONAL_TABLES = tuple(
     for table in RAW_TABLES
     if table.name not in {landed_table(USECASE, layout).name for layout in (STORES, PRODUCTS, SALES)}
 )
+
+#: Tables of other use cases that the feature models read where there are any.
+HANDED_OVER = (STORE_CLUSTERS,)
 
 
 def panel_contract(settings: Settings) -> Contract:

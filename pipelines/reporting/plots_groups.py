@@ -118,6 +118,7 @@ def number_of_groups(counts: Array, gain: Array, silhouette: Array, chosen: int)
         yaxis={"tickformat": ".0%", "rangemode": "tozero"},
         yaxis2={
             "overlaying": "y", "side": "right", "showgrid": False, "rangemode": "tozero", "automargin": True,
+            "tickmode": "auto", "nticks": 5, "tickformat": ".2f",
             "title": {"text": "Silhouette", "font": {"size": 13}},
         },
         xaxis={"dtick": 1, "showgrid": False},
@@ -168,7 +169,7 @@ def store_map(places: Places, axes: Sequence[tuple[float, str]]) -> Figure:
         f"Stores that lie close together are alike, as far as two axes can show it ({percent(sum(shares[:2]))} of the "
         f"differences). {told} Large marks stand for their group; a red edge marks a store that does not fit its own."
     )
-    return Figure("group-map", "Map of the stores", caption, figure, wide=True)
+    return Figure("group-map", "Stores on the two main axes", caption, figure, wide=True)
 
 
 def profile_heat_map(
@@ -209,7 +210,7 @@ def profile_heat_map(
         "Each cell is the mean of the group's stores, or the share of them. Orange: more than all stores, blue: less; "
         "the stronger the colour, the less chance could explain it. Rows that set groups apart most stand on top."
     )
-    return Figure("group-profile", "What sets the groups apart", caption, figure, wide=True)
+    return Figure("group-profile", "Profile of each group", caption, figure, wide=True)
 
 
 def stability(
