@@ -20,6 +20,8 @@ Floats = NDArray[np.float64]
 
 #: Rows of a block: large enough that threads pay, small enough that blocks are even.
 CHUNK_ROWS = 256
+#: Rows that a row is compared with at a time: their sums and a column's values fit the processor's cache.
+TILE = 1024
 
 
 class GowerSpace(BaseEstimator):  # type: ignore[misc]
@@ -139,7 +141,14 @@ class GowerSpace(BaseEstimator):  # type: ignore[misc]
         blocks = list(self._blocks(left.shape[1]))
 
         def fill(block: tuple[int, int]) -> None:
-            kernel.gower_rows(left, other, how, weights, complete, *block, triangle, out)
+            first, last = block
+            for start in range(first if triangle else 0, other.shape[1], TILE):
+                tile = slice(start, min(start + TILE, other.shape[1]))
+                kernel.gower_rows(
+                    left, other, how, weights, complete, first, last, tile.start, tile.stop, out
+                )
+                if triangle:
+                    out[tile, first:last] = out[first:last, tile].T
 
         if self.n_jobs == 1:
             for block in blocks:
@@ -148,8 +157,6 @@ class GowerSpace(BaseEstimator):  # type: ignore[misc]
             with ThreadPoolExecutor(self.n_jobs) as pool:
                 list(pool.map(fill, blocks))
         if triangle:
-            for first, last in blocks:
-                out[first:last, :first] = out[:first, first:last].T
             np.fill_diagonal(out, 0.0)
         return out
 

@@ -1,7 +1,7 @@
 """Compiled loop of the Gower distances.
 
-A row is compared with all others variable by variable; the sums of one row fit the processor's cache, and the
-inner loops have no branches, so that they are vectorised. Nothing of the size rows x rows x variables, or
+A row is compared with a tile of others variable by variable; the sums fit the processor's cache, and the inner
+loops have no branches, so that they are vectorised. Nothing of the size rows x rows x variables, or
 rows x rows beside the result, is ever held.
 """
 
@@ -36,16 +36,15 @@ def gower_rows(
     complete: NDArray[np.bool_],
     first: int,
     last: int,
-    triangle: bool,
+    start: int,
+    stop: int,
     out: NDArray[Any],
 ) -> None:
-    """Distances of rows ``first`` to ``last`` of X from the rows of Y, into the same rows of ``out``.
+    """Distances of rows ``first`` to ``last`` of X from rows ``start`` to ``stop`` of Y, into that part of ``out``.
 
-    ``X`` and ``Y`` have a row per variable; ``complete`` tells which of them miss no value in Y. With
-    ``triangle``, only distances right of the block's left upper corner are computed.
+    ``X`` and ``Y`` have a row per variable; ``complete`` tells which of them miss no value in Y.
     """
-    start = first if triangle else 0
-    size = Y.shape[1] - start
+    size = stop - start
     total, weight = np.empty(size), np.empty(size)
     for i in range(first, last):
         total[:] = 0.0
@@ -53,7 +52,7 @@ def gower_rows(
         always = 0.0  # weight of variables that are known for every row of Y
         for k in range(X.shape[0]):
             x, w = X[k, i], weights[k]
-            y = Y[k, start:]
+            y = Y[k, start:stop]
             if np.isnan(x) or w == 0.0:
                 continue
             if how[k] == SCALED:
