@@ -398,7 +398,9 @@ def vacuum(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="churn, telco, demand, rossmann, m5, reconcile, gower or clusters.")],
+    name: Annotated[
+        str, typer.Argument(help="churn, telco, demand, rossmann, m5, reconcile, gower or clusters.")
+    ],
     data: Annotated[
         Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5, clusters).")
     ] = None,

@@ -14,14 +14,13 @@ from sklearn.utils.validation import check_is_fitted
 from models.clustering.clusterer import StoreClustering
 from models.clustering.kinds import Kind
 
-
 #: Of a normal law, the median absolute deviation in standard deviations.
 _MAD = 0.6744897501960817
 #: Spread below which all stores of a group are alike.
 _NOTHING = 1e-12
 
 
-class NamedGroups(ClusterMixin, BaseEstimator):
+class NamedGroups(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Clustering of rows as they are stored, with groups that have names.
 
     Parameters
@@ -87,17 +86,18 @@ class NamedGroups(ClusterMixin, BaseEstimator):
 
     def predict(self, X: pd.DataFrame) -> NDArray[Any]:
         """Name of the group of each row, without fitting again; empty where nothing of it is known."""
-        return self.assign(X)["cluster"].to_numpy(dtype=str)
+        return np.asarray(self.assign(X)["cluster"], dtype=str)
 
     def assign(self, X: pd.DataFrame) -> pd.DataFrame:
         """As `StoreClustering.assign`, with names for ``cluster`` and ``second_cluster``."""
         check_is_fitted(self, "clustering_")
         found = self.clustering_.assign(self.prepared(X))
         names = np.array([*self.names_, ""], dtype=object)  # -1 is the last one
-        return found.assign(
+        named: pd.DataFrame = found.assign(
             cluster=names[found["cluster"].to_numpy(int)],
             second_cluster=names[found["second_cluster"].to_numpy(int)],
         )
+        return named
 
     def deviation(self, assigned: pd.DataFrame) -> NDArray[np.float64]:
         """How far the difference of each row from its group is above the usual one there, as a robust z score.
@@ -175,7 +175,8 @@ def _prepared(column: pd.Series, kind: Kind, log_scaled: bool, levels: Sequence[
     if kind is Kind.ORDINAL and levels is not None:
         return pd.Series(pd.Categorical(column, categories=list(levels), ordered=True), index=column.index)
     if kind is Kind.NOMINAL:
-        return column.astype(object).where(column.notna(), None)
+        words = [value if known else None for value, known in zip(column, column.notna(), strict=True)]
+        return pd.Series(words, index=column.index, name=column.name, dtype=object)
     values = column.astype(object).where(column.notna(), np.nan).astype(np.float64)
     if not log_scaled:
         return values
@@ -183,4 +184,4 @@ def _prepared(column: pd.Series, kind: Kind, log_scaled: bool, levels: Sequence[
         raise ValueError(
             f"{column.name} is compared by its ratio and must not be negative, got {values.min():g}"
         )
-    return np.log1p(values)
+    return pd.Series(np.log1p(values.to_numpy()), index=values.index, name=values.name)

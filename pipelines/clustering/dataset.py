@@ -108,7 +108,9 @@ def read_stores(lake: Lake, settings: Settings, as_of: date) -> Stores:
     frame = rows.sort_by("store_id").to_pandas(date_as_object=True)
     inside = frame[frame["in_scope"]].set_index("store_id")
     if inside.empty:
-        raise DataContractError(f"{name} of {as_of} must have stores in scope, all {len(frame)} are out of it")
+        raise DataContractError(
+            f"{name} of {as_of} must have stores in scope, all {len(frame)} are out of it"
+        )
     content = content_hash(rows, sort_by=contract.table.key)
     return Stores(as_of, inside, frame[~frame["in_scope"]], contract, version, content)
 
@@ -207,7 +209,9 @@ def _weights(
     for name, kind in kinds.items():
         log_scaled = [name] if name in distance.log_scaled else []
         one = StoreClustering(kinds={name: kind})
-        column = NamedGroups(one, log_scaled, {name: levels[name]} if name in levels else None).prepared(sample)
+        column = NamedGroups(one, log_scaled, {name: levels[name]} if name in levels else None).prepared(
+            sample
+        )
         pairs = gower_distances(column, {name: kind})[np.triu_indices(len(column), 1)]
         known = pairs[~np.isnan(pairs)]
         difference = max(float(known.mean()) if len(known) else 0.0, distance.balance_floor)
@@ -220,7 +224,7 @@ def _useless(column: pd.Series, params: ClusteringParams) -> str:
     known = column.dropna()
     if len(known) == 0:
         return "not known of any store"
-    if known.nunique() == 1:
+    if (known == known.iloc[0]).all():
         return f"the same for all stores: {_shown(known.iloc[0])}"
     alike = known.value_counts(normalize=True).iloc[0]
     if alike > params.distance.most_alike:

@@ -13,6 +13,7 @@ from models.clustering.groups import NamedGroups
 from models.clustering.kinds import BINARY, Kind
 from models.clustering.profile import NOTABLE, profile
 from pipelines.clustering.dataset import Stores
+from pipelines.clustering.records import or_none
 from pipelines.clustering.wording import difference_words, is_worth_telling, profile_words, title
 
 #: Facts in the name of a group, and in its description.
@@ -26,7 +27,7 @@ def profile_rows(stores: Stores, clusters: pd.Series) -> pd.DataFrame:
     them as well.
     """
     columns = pd.concat([stores.X, stores.regions], axis=1)
-    kinds = {name: _kind(columns[name]) for name in columns if columns[name].notna().any()}
+    kinds = {str(name): _kind(columns[name]) for name in columns if columns[name].notna().any()}
     table = profile(columns[list(kinds)], clusters.to_numpy(str), kinds)
     table = table[(table["category"] != "missing") | (table["v_test"].abs() >= NOTABLE)]
     numeric = table["category"].isna()
@@ -42,10 +43,10 @@ def profile_rows(stores: Stores, clusters: pd.Series) -> pd.DataFrame:
                 int(known.loc[cluster, variable])
                 for cluster, variable in zip(table["cluster"], table["variable"], strict=True)
             ],
-            "inside": _or_none(table["in_cluster"]),
-            "overall": _or_none(table["overall"]),
-            "v_test": _or_none(table["v_test"]),
-            "p_value": _or_none(table["p_value"].clip(0, 1)),
+            "inside": or_none(table["in_cluster"]),
+            "overall": or_none(table["overall"]),
+            "v_test": or_none(table["v_test"]),
+            "p_value": or_none(table["p_value"].clip(0, 1)),
         }
     )
     rows["words"] = [
@@ -62,7 +63,11 @@ def notable_facts(rows: pd.DataFrame, cluster: str, top: int = FACTS) -> list[di
     """
     own = rows[(rows["cluster"] == cluster) & rows["v_test"].notna()]
     strength = own["v_test"].astype(float).abs()
-    own = own[strength >= NOTABLE].assign(strength=strength).sort_values("strength", ascending=False, kind="stable")
+    own = (
+        own[strength >= NOTABLE]
+        .assign(strength=strength)
+        .sort_values("strength", ascending=False, kind="stable")
+    )
     facts: list[dict[str, Any]] = []
     seen: set[str] = set()
     for row in own.to_dict("records"):
@@ -70,7 +75,7 @@ def notable_facts(rows: pd.DataFrame, cluster: str, top: int = FACTS) -> list[di
         told = is_worth_telling(row["variable"], row["category"], row["inside"], row["overall"])
         if told and said not in seen and row["category"] != "missing":
             seen.add(said)
-            facts.append(row)
+            facts.append({str(name): value for name, value in row.items()})
     return facts[:top]
 
 
@@ -82,7 +87,8 @@ def family(variable: str) -> str:
 def titles(rows: pd.DataFrame) -> dict[str, str]:
     """Each group's strongest facts as a name."""
     return {
-        cluster: title([fact["words"] for fact in notable_facts(rows, cluster, TITLE_FACTS)]) or "like all others"
+        cluster: title([fact["words"] for fact in notable_facts(rows, cluster, TITLE_FACTS)])
+        or "like all others"
         for cluster in sorted(rows["cluster"].unique())
     }
 
@@ -136,8 +142,3 @@ def _ordinal(groups: NamedGroups, variable: str, value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _or_none(column: pd.Series) -> pd.Series:
-    values = column.astype(float)
-    return values.astype(object).where(np.isfinite(values), None)

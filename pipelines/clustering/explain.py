@@ -35,7 +35,9 @@ def newest_day(settings: Settings) -> date:
     """
     days = Lake.of(settings).read(CLUSTERS, columns=["as_of"], missing_ok=True)["as_of"]
     if not len(days):
-        raise DataContractError("no store has a group yet: run `millrace train clustering` and `millrace score clustering`")
+        raise DataContractError(
+            "no store has a group yet: run `millrace train clustering` and `millrace score clustering`"
+        )
     newest: date = pc.max(days).as_py()
     return newest
 
@@ -134,7 +136,14 @@ def _variables(groups: NamedGroups, one: pd.DataFrame, cluster: str) -> list[dic
             middle = levels[name][round(middle)]
         value = one[name].iloc[0]
         value = value.item() if hasattr(value, "item") else value
-        rows.append({"variable": name, "name": label(name).name, "value": shown(name, value), "usual": shown(name, middle)})
+        rows.append(
+            {
+                "variable": name,
+                "name": label(name).name,
+                "value": shown(name, value),
+                "usual": shown(name, middle),
+            }
+        )
     return rows
 
 

@@ -36,7 +36,7 @@ def model_card(*, as_of: date, params: ClusteringParams, stores: Stores, trained
         "## Method",
         "- Gower's distance; weights: "
         + ", ".join(f"{name} {weight:g}" for name, weight in params.distance.theme_weights.items())
-        + ", shared by the variables of a theme and divided by their mean difference.",
+        + ", shared by the variables of a theme, over their mean difference.",
         f"- {len(model.explained_)} principal coordinates with {model.explained_.sum():.0%} of the differences; "
         f"{params.clusters.linkage} linkage; {'k-means from the cut' if params.clusters.consolidate else 'the cut as it is'}: "
         f"inertia within the groups {model.inertia_before_consolidation_:.1%} before and "

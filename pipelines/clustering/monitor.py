@@ -109,7 +109,9 @@ def training_of(lake: Lake, as_of: date, version: str) -> pd.DataFrame:
 
 
 def _stores(rows: pd.DataFrame) -> Finding:
-    return Finding("stores", "stores", State.OK, f"{len(rows):,} stores have a group", float(len(rows)), rows=len(rows))
+    return Finding(
+        "stores", "stores", State.OK, f"{len(rows):,} stores have a group", float(len(rows)), rows=len(rows)
+    )
 
 
 def _moved(lake: Lake, as_of: date, rows: pd.DataFrame, params: ClusteringParams) -> Finding:
@@ -184,7 +186,9 @@ def _limited(
 
 
 def _on(lake: Lake, table: Any, as_of: date) -> pd.DataFrame:
-    rows: pd.DataFrame = lake.read(table, where=pa_dataset.field("as_of") == as_of, missing_ok=True).to_pandas()
+    rows: pd.DataFrame = lake.read(
+        table, where=pa_dataset.field("as_of") == as_of, missing_ok=True
+    ).to_pandas()
     return rows
 
 

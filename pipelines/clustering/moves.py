@@ -69,12 +69,15 @@ def moved_rows(
     rows = []
     for move in moves[moves["status"] != "stayed"].to_dict("records"):
         store, status = str(move["store"]), str(move["status"])
-        cause, words, variables = "scope", "Grouped for the first time", []
+        variables: list[dict[str, Any]] = []
+        cause, words = "scope", "Grouped for the first time"
         if status == "left":
             reason = _OUT_OF_SCOPE.get(str(outside.get(store)), "is not known any more")
             words = f"No longer grouped: the store {reason}"
         elif status == "moved":
-            cause, words, variables = explained.get(store, ("groups", "The features of the last run are not kept", []))
+            cause, words, variables = explained.get(
+                store, ("groups", "The features of the last run are not kept", [])
+            )
         rows.append(
             {
                 "store_id": store,

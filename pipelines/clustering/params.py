@@ -41,7 +41,9 @@ class DistanceParams(Params):
 class ClusterParams(Params):
     """The tree and where it is cut."""
 
-    count: int | None = Field(default=None, ge=2, description="Number of groups; chosen from the data if none.")
+    count: int | None = Field(
+        default=None, ge=2, description="Number of groups; chosen from the data if none."
+    )
     min_clusters: int = Field(ge=2)
     max_clusters: int = Field(ge=2, le=30)
     linkage: Literal["ward", "average", "complete"]

@@ -54,8 +54,8 @@ def _choices(trained: Trained) -> pd.DataFrame:
         {
             "n_clusters": curve["n_clusters"].astype(int),
             "within_share": curve["within_share"],
-            "inertia_gain": _or_none(curve["inertia_gain"] / whole),
-            "silhouette": _or_none(curve["silhouette"]),
+            "inertia_gain": or_none(curve["inertia_gain"] / whole),
+            "silhouette": or_none(curve["silhouette"]),
             "chosen": curve["chosen"].astype(bool),
         }
     )
@@ -124,12 +124,15 @@ def axis_words(prepared: pd.DataFrame, kinds: dict[str, str], coordinates: np.nd
 def _direction(correlation: pd.Series, *, up: bool) -> str:
     names = [
         label(variable).name + (f" {category}" if category else "")
-        for (variable, category), value in correlation.items()
+        for (variable, category), value in zip(correlation.index.tolist(), correlation.tolist(), strict=True)
         if (value > 0) is up
     ]
     side = "right" if up else "left"
     return f"{side}: {', '.join(names) if names else 'nothing in particular'}"
 
 
-def _or_none(column: pd.Series) -> pd.Series:
-    return column.astype(object).where(column.notna() & np.isfinite(column.astype(float)), None)
+def or_none(column: pd.Series) -> pd.Series:
+    """Numbers with None where they are not finite: Arrow would store NaN, which is not null."""
+    values = column.to_numpy(np.float64)
+    found = [value if np.isfinite(value) else None for value in values.tolist()]
+    return pd.Series(found, index=column.index, dtype=object)

@@ -19,27 +19,45 @@ from pipelines.settings import Settings
 PAGE = next(page for page in PAGES if page.file == "clustering.html")
 
 GLOSSARY = (
-    ("Group", "Stores that resemble one another more than the others; its letter stays with it from run to run."),
-    ("Typical store", "Nearest to the middle of its group: the one to visit in order to understand the group."),
+    (
+        "Group",
+        "Stores that resemble one another more than the others; its letter stays with it from run to run.",
+    ),
+    (
+        "Typical store",
+        "Nearest to the middle of its group: the one to visit in order to understand the group.",
+    ),
     (
         "Store that does not fit",
         "Much more different from the stores of its group than those are from each other: a policy for the group may "
         "be wrong for it.",
     ),
-    ("Fit", "Share of the stores of the group that are as different from it or more; near 0 the store is unlike all."),
+    (
+        "Fit",
+        "Share of the stores of the group that are as different from it or more; near 0 the store is unlike all.",
+    ),
     (
         "Distance",
         "Gower's: the mean over the variables known of both stores of their difference, as a share of the largest.",
     ),
     ("Theme", "Variables that tell of the same thing; a theme weighs the same however many there are."),
-    ("Test value", "How far a group's mean is from that of a random draw of as many stores; beyond 2 it is not chance."),
-    ("Silhouette", "How much nearer a store is to its own group than to the next: 1 is far from all others, 0 between."),
+    (
+        "Test value",
+        "How far a group's mean is from that of a random draw of as many stores; beyond 2 it is not chance.",
+    ),
+    (
+        "Silhouette",
+        "How much nearer a store is to its own group than to the next: 1 is far from all others, 0 between.",
+    ),
     (
         "Stability",
         "Mean overlap (Jaccard) of a group with its likeness among stores drawn anew; from 75 % on it is stable, below "
         "60 % not to be trusted.",
     ),
-    ("Explained by a split", "Share of all differences that one more group takes out of the groups (inertia)."),
+    (
+        "Explained by a split",
+        "Share of all differences that one more group takes out of the groups (inertia).",
+    ),
 )
 
 

@@ -107,8 +107,11 @@ class DayData:
         """Features of all stores of the day, index ``store_id``."""
         if not self.lake.exists("features/clustering"):
             return pd.DataFrame()
-        rows = self.lake.read("features/clustering", where=pa_dataset.field("as_of") == self.as_of).to_pandas()
-        return rows.set_index("store_id").sort_index()
+        rows = self.lake.read(
+            "features/clustering", where=pa_dataset.field("as_of") == self.as_of
+        ).to_pandas()
+        features: pd.DataFrame = rows.set_index("store_id").sort_index()
+        return features
 
     def name(self, store: str) -> str:
         """Name of a store, with its id where the name does not tell it."""

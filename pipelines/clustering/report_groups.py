@@ -86,8 +86,10 @@ def figures(data: DayData) -> list[Figure]:
             merges = data.merges[["left", "right", "height", "stores"]].to_numpy(np.float64)
             found.append(plots_groups.tree(merges, groups=chosen))
         curve = data.choices[data.choices["n_clusters"] > 1]
-        columns = (curve[name].to_numpy(np.float64) for name in ("n_clusters", "inertia_gain", "silhouette"))
-        found.append(plots_groups.number_of_groups(*columns, chosen))
+        counts, gain, clear = (
+            curve[name].to_numpy(np.float64) for name in ("n_clusters", "inertia_gain", "silhouette")
+        )
+        found.append(plots_groups.number_of_groups(counts, gain, clear, chosen))
     if len(data.stability):
         found.append(
             plots_groups.stability(
@@ -121,7 +123,9 @@ def heat_map(data: DayData) -> Figure | Missing:
     """Variables that set groups apart most, by group."""
     rows = data.profiles
     if rows.empty:
-        return Missing("There are no profiles of this day.", f"millrace score clustering --as-of {data.as_of}")
+        return Missing(
+            "There are no profiles of this day.", f"millrace score clustering --as-of {data.as_of}"
+        )
     rows = rows[rows["v_test"].notna() & (rows["category"] != "missing")]
     told = [
         is_worth_telling(row["variable"], row["category"], row["inside"], row["overall"])
@@ -141,7 +145,9 @@ def heat_map(data: DayData) -> Figure | Missing:
     if not len(chosen):
         return Missing("No variable sets the groups apart beyond chance.")
     wanted = rows[rows["row"].isin(chosen)]
-    table = wanted.pivot(index="row", columns="cluster", values="v_test").loc[list(chosen)]
+    table = wanted.pivot_table(index="row", columns="cluster", values="v_test", aggfunc="first").loc[
+        list(chosen)
+    ]
     first = wanted.drop_duplicates("row").set_index("row")
     names = {row: _row_name(first.loc[row]) for row in chosen}
     overall = {row: _shown(first.loc[row], "overall") for row in chosen}
@@ -153,7 +159,7 @@ def _card(
     data: DayData, name: str, names: list[str], stability: pd.DataFrame, takings: pd.Series | None
 ) -> dict[str, Any]:
     rows = data.stores[data.stores["cluster"] == name]
-    jaccard = float(stability.loc[name, "jaccard"]) if name in stability.index else None
+    jaccard = float(stability["jaccard"].to_dict()[name]) if name in stability.index else None
     state = str(stability.loc[name, "state"]) if name in stability.index else "not known"
     typical = rows[rows["is_typical"]].sort_values(["distance", "store_id"])
     regions = data.features["region"].reindex(rows["store_id"]).value_counts() if len(data.features) else None

@@ -38,7 +38,9 @@ GATE_CHECKS = {
     "unstable_share": CheckStyle("Stores in unstable groups", 2, "at most"),
     "silhouette_against_champion": CheckStyle("Silhouette gained on the champion", 3, ">"),
     **{
-        f"silhouette_against_{name}": CheckStyle(f"Silhouette gained on grouping by {name.replace('_', ' ')}", 3, ">")
+        f"silhouette_against_{name}": CheckStyle(
+            f"Silhouette gained on grouping by {name.replace('_', ' ')}", 3, ">"
+        )
         for name in ("store_type", "assortment", "clientele", "region")
     },
 }
@@ -78,7 +80,12 @@ def variables(data: DayData) -> dict[str, Any] | Missing:
         return Missing(str(error))
     chosen = choose_variables(stores, data.params)
     themes, total = stores.contract.themes, sum(chosen.weights.values())
-    kinds = {"asymmetric_binary": "yes or no", "nominal": "word", "ordinal": "ordered word", "numeric": "number"}
+    kinds = {
+        "asymmetric_binary": "yes or no",
+        "nominal": "word",
+        "ordinal": "ordered word",
+        "numeric": "number",
+    }
     return {
         "used": [
             {

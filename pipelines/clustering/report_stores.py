@@ -109,7 +109,9 @@ def strangers(data: DayData) -> list[dict[str, Any]] | Missing:
     """Stores that do not fit their group, farthest first, and what makes them so."""
     if data.stores.empty:
         return Missing("No store has a group.")
-    rows = data.stores[data.stores["is_atypical"]].sort_values(["deviation", "store_id"], ascending=[False, True])
+    rows = data.stores[data.stores["is_atypical"]].sort_values(
+        ["deviation", "store_id"], ascending=[False, True]
+    )
     return [
         {
             "store": data.name(row["store_id"]),

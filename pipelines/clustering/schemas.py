@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from features.schemas import Column, DType, Table
-from pipelines.io.handover import STORE_CLUSTERS as CLUSTERS
+from pipelines.io.handover import STORE_CLUSTERS
 
 AS_OF = Column("as_of", DType.DATE, "Day on which stores were grouped; nothing known on or after it is used.")
 TRAINED = Column("as_of", DType.DATE, "Day for which the groups were found.")
@@ -26,6 +26,8 @@ def _number(name: str, words: str, *, nullable: bool = False, **rules: float | s
     return Column(name, DType.NUMBER, words, nullable=nullable, **rules)  # type: ignore[arg-type]
 
 
+CLUSTERS = STORE_CLUSTERS
+
 PROFILES = Table(
     name="predictions/store_cluster_profiles",
     description=(
@@ -36,10 +38,16 @@ PROFILES = Table(
         AS_OF,
         CLUSTER,
         Column("variable", DType.STRING, "Feature, from `features/clustering`."),
-        Column("category", DType.STRING, "Value of a feature that holds words or yes and no; empty for numbers."),
+        Column(
+            "category", DType.STRING, "Value of a feature that holds words or yes and no; empty for numbers."
+        ),
         Column("kind", DType.STRING, "Whether `inside` is a mean or a share.", allowed=KINDS),
         Column("stores", DType.INTEGER, "Stores of the group for which the variable is known.", minimum=0),
-        _number("inside", "Mean of the group, or share of its stores in the category. Null if not known.", nullable=True),
+        _number(
+            "inside",
+            "Mean of the group, or share of its stores in the category. Null if not known.",
+            nullable=True,
+        ),
         _number("overall", "The same of all stores. Null if not known.", nullable=True),
         _number(
             "v_test",
@@ -75,7 +83,9 @@ MIGRATIONS = Table(
             allowed=CAUSES,
         ),
         Column("words", DType.STRING, "What changed, in words."),
-        Column("variables_json", DType.STRING, "Variables that explain the move: name, before, now, part of it."),
+        Column(
+            "variables_json", DType.STRING, "Variables that explain the move: name, before, now, part of it."
+        ),
         MODEL_VERSION,
     ),
     key=("as_of", "store_id"),
@@ -88,8 +98,14 @@ CHOICES = Table(
     columns=(
         TRAINED,
         Column("n_clusters", DType.INTEGER, "Number of groups.", minimum=1),
-        _number("within_share", "Inertia within the groups, as a share of the whole.", minimum=0, maximum=1.000001),
-        _number("inertia_gain", "Share of the inertia that the last split explains; null for one group.", nullable=True),
+        _number(
+            "within_share", "Inertia within the groups, as a share of the whole.", minimum=0, maximum=1.000001
+        ),
+        _number(
+            "inertia_gain",
+            "Share of the inertia that the last split explains; null for one group.",
+            nullable=True,
+        ),
         _number("silhouette", "How clearly stores belong to their group; null for one group.", nullable=True),
         Column("chosen", DType.BOOLEAN, "Whether the groups of the version are these."),
         MODEL_VERSION,
@@ -141,8 +157,12 @@ STABILITY = Table(
         CLUSTER,
         Column("stores", DType.INTEGER, "Stores of the group.", minimum=1),
         _number("jaccard", "Mean similarity with the nearest group of each sample.", minimum=0, maximum=1),
-        _number("recovered", "Share of the samples with a group at least 0.75 similar.", minimum=0, maximum=1),
-        _number("dissolved", "Share of the samples without a group at least 0.5 similar.", minimum=0, maximum=1),
+        _number(
+            "recovered", "Share of the samples with a group at least 0.75 similar.", minimum=0, maximum=1
+        ),
+        _number(
+            "dissolved", "Share of the samples without a group at least 0.5 similar.", minimum=0, maximum=1
+        ),
         Column("state", DType.STRING, "What follows from it.", allowed=STATES),
         MODEL_VERSION,
     ),
@@ -161,7 +181,9 @@ VALIDATION = Table(
         Column("candidate", DType.STRING, "Who grouped: `challenger`, `champion` or a feature."),
         STORE,
         Column("group", DType.STRING, "Its group there."),
-        _number("silhouette", "From -1 (in the wrong group) to 1 (far from all others).", minimum=-1, maximum=1),
+        _number(
+            "silhouette", "From -1 (in the wrong group) to 1 (far from all others).", minimum=-1, maximum=1
+        ),
         MODEL_VERSION,
     ),
     key=("as_of", "candidate", "store_id"),

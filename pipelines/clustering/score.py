@@ -109,20 +109,28 @@ def assigned_rows(groups: NamedGroups, stores: Stores, params: ClusteringParams)
         is_atypical=deviation >= params.scoring.atypical_deviation,
     )
     rows["is_typical"] &= ~rows["is_atypical"]
-    return rows.assign(why=_why(groups, stores, rows, rank, params))
+    rows["why"] = pd.Series(_why(groups, stores, rows, rank, params), index=rows.index, dtype=object)
+    return rows
 
 
 def _why(
     groups: NamedGroups, stores: Stores, rows: pd.DataFrame, rank: pd.Series, params: ClusteringParams
 ) -> list[str | None]:
     strange = rows.index[rows["is_atypical"]]
-    words = reason_words(groups, stores.X.loc[strange], rows.loc[strange, "cluster"], top=params.scoring.reasons)
+    words = reason_words(
+        groups, stores.X.loc[strange], rows.loc[strange, "cluster"], top=params.scoring.reasons
+    )
+    places = dict(zip(rank.index.astype(str), rank.tolist(), strict=True))
     found: list[str | None] = []
-    for store, row in rows.iterrows():
+    for store, row in rows.to_dict("index").items():
         if row["is_atypical"]:
-            found.append("; ".join(words.get(str(store), ("Many small differences, none of which stands out",))))
+            found.append(
+                "; ".join(words.get(str(store), ("Many small differences, none of which stands out",)))
+            )
         elif row["is_typical"]:
-            place = {1: "Nearest", 2: "Second nearest", 3: "Third nearest"}.get(int(rank[store]), "Near")
+            place = {1: "Nearest", 2: "Second nearest", 3: "Third nearest"}.get(
+                int(places[str(store)]), "Near"
+            )
             found.append(f"{place} to the middle of group {row['cluster']}")
         else:
             found.append(None)
@@ -138,4 +146,3 @@ def _kept(lake: Lake, settings: Settings, day: date | None) -> Stores | None:
     except DataContractError:
         log.warning("features of %s are not kept: moves since then are told without their variables", day)
         return None
-

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.clustering.clusterer import silhouettes
 from models.clustering.groups import NamedGroups, letters
+from models.clustering.groupwise import silhouettes
 from models.clustering.matching import match_labels
 from models.clustering.stability import bootstrap_jaccard, warning_of
 from pipelines.clustering.contracts import USECASE
@@ -137,7 +137,11 @@ def run(
 
 
 def find_groups(
-    stores: Stores, params: ClusteringParams, *, serving: NamedGroups | None = None, watch: Stopwatch | None = None
+    stores: Stores,
+    params: ClusteringParams,
+    *,
+    serving: NamedGroups | None = None,
+    watch: Stopwatch | None = None,
 ) -> Trained:
     """Find groups, name them after the serving ones they continue, and measure how much they can be trusted."""
     watch = watch or Stopwatch()

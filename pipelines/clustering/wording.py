@@ -66,7 +66,10 @@ LABELS: dict[str, Label] = {
         "Public holidays open", "opens on public holidays", "closed on public holidays", percent
     ),
     "holiday_eve_ratio": Label(
-        "Eves of public holidays", "busier before public holidays", "less busy before public holidays", _change
+        "Eves of public holidays",
+        "busier before public holidays",
+        "less busy before public holidays",
+        _change,
     ),
     "school_holiday_ratio": Label(
         "School holidays", "sells more in school holidays", "sells less in school holidays", _change
@@ -74,13 +77,13 @@ LABELS: dict[str, Label] = {
     "weekend_share": Label("Weekend's share of sales", "stronger weekends", "weaker weekends", percent),
     "summer_ratio": Label("Summer", "stronger summers", "weaker summers", _change),
     "december_ratio": Label("December", "stronger Decembers", "weaker Decembers", _change),
-    "promo_day_share": Label("Days in promotion", "more often in promotion", "less often in promotion", percent),
+    "promo_day_share": Label(
+        "Days in promotion", "more often in promotion", "less often in promotion", percent
+    ),
     "promo_volume_share": Label(
         "Sold in promotion", "sells more in promotion", "sells less in promotion", percent
     ),
-    "promo_uplift": Label(
-        "Uplift of promotions", "promotions work better", "promotions work less", _change
-    ),
+    "promo_uplift": Label("Uplift of promotions", "promotions work better", "promotions work less", _change),
     "takes_coupons": Label("Takes coupons", "takes part in coupons", "takes no part in coupons", percent),
     "revenue_per_day": Label("Takings a day", "higher takings", "lower takings", _unit("EUR"), None),
     "customers_per_day": Label("Customers a day", "more customers", "fewer customers", number, None),
@@ -115,7 +118,9 @@ LABELS: dict[str, Label] = {
 def label(variable: str) -> Label:
     """Words of a variable; its name with blanks if it has none of its own."""
     plain = variable.replace("_", " ")
-    return LABELS.get(variable, Label(plain.capitalize(), f"high {plain}", f"low {plain}", lambda v: number(v, 3), None))
+    return LABELS.get(
+        variable, Label(plain.capitalize(), f"high {plain}", f"low {plain}", lambda v: number(v, 3), None)
+    )
 
 
 def shown(variable: str, value: Any) -> str:

@@ -42,7 +42,9 @@ def _check_clustering(settings: Settings, stack: LocalStack) -> list[str]:
     from pipelines.io.lake import Lake
 
     lake, today = Lake.of(settings), pa_dataset.field("as_of") == GROUPED_ON
-    inside = lake.read("features/clustering", columns=["store_id"], where=today & pa_dataset.field("in_scope"))
+    inside = lake.read(
+        "features/clustering", columns=["store_id"], where=today & pa_dataset.field("in_scope")
+    )
     rows = lake.read(CLUSTERS, columns=["store_id", "cluster"], where=today)
     wanted, found = set(inside["store_id"].to_pylist()), set(rows["store_id"].to_pylist())
     if wanted != found or not found:

@@ -17,7 +17,9 @@ STORE_CLUSTERS = Table(
         "store. One row per `as_of` and store."
     ),
     columns=(
-        Column("as_of", DType.DATE, "Day on which stores were grouped; nothing known on or after it is used."),
+        Column(
+            "as_of", DType.DATE, "Day on which stores were grouped; nothing known on or after it is used."
+        ),
         Column("store_id", DType.STRING, "Store."),
         Column("cluster", DType.STRING, "Name of the group: a letter that stays with it from run to run."),
         _number("distance", "Distance from the centre of its group, on the axes.", minimum=0),
@@ -35,10 +37,20 @@ STORE_CLUSTERS = Table(
         ),
         Column("is_typical", DType.BOOLEAN, "Whether it is one of the stores that stand for the group."),
         Column("is_atypical", DType.BOOLEAN, "Whether it is unusually far from the others of its group."),
-        Column("why", DType.STRING, "What makes it typical or atypical, in words; null for the others.", nullable=True),
+        Column(
+            "why",
+            DType.STRING,
+            "What makes it typical or atypical, in words; null for the others.",
+            nullable=True,
+        ),
         _number("axis_1", "Place on the first axis of the map."),
         _number("axis_2", "Place on the second axis; 0 if there is one only."),
-        Column("previous_cluster", DType.STRING, "Group on the last earlier day; null if it had none.", nullable=True),
+        Column(
+            "previous_cluster",
+            DType.STRING,
+            "Group on the last earlier day; null if it had none.",
+            nullable=True,
+        ),
         Column("model_version", DType.STRING, "Version in the MLflow registry, as `clustering/<n>`."),
     ),
     key=("as_of", "store_id"),

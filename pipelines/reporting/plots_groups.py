@@ -18,7 +18,18 @@ PALETTE = (
     "#1f9fb0", "#b5902a", "#d0609a", "#5b6fae", "#6d8f3a",
 )  # fmt: skip
 #: Marks, so that colour is not all that tells groups apart.
-SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "hexagon", "star", "hourglass")
+SYMBOLS = (
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "cross",
+    "x",
+    "pentagon",
+    "hexagon",
+    "star",
+    "hourglass",
+)
 
 #: Branches drawn of a tree; below them only their size is told.
 _BRANCHES = 30
@@ -80,7 +91,12 @@ def tree(merges: Array, *, groups: int, things: str = "stores") -> Figure:
         xs += [*map(float, x), None]
         ys += [*map(float, y), None]
     figure.add_scatter(
-        x=xs, y=ys, mode="lines", line={"color": MAIN_COLOUR, "width": 1.5}, showlegend=False, hoverinfo="skip"
+        x=xs,
+        y=ys,
+        mode="lines",
+        line={"color": MAIN_COLOUR, "width": 1.5},
+        showlegend=False,
+        hoverinfo="skip",
     )
     figure.add_hline(y=cut, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
     figure.add_annotation(
@@ -89,7 +105,10 @@ def tree(merges: Array, *, groups: int, things: str = "stores") -> Figure:
     )  # fmt: skip
     sizes = [text.strip("()") if text.startswith("(") else "1" for text in drawn["ivl"]]
     figure.update_xaxes(
-        tickvals=[5 + 10 * place for place in range(len(sizes))], ticktext=sizes, tickangle=-60, showgrid=False
+        tickvals=[5 + 10 * place for place in range(len(sizes))],
+        ticktext=sizes,
+        tickangle=-60,
+        showgrid=False,
     )
     figure.update_yaxes(rangemode="tozero")
     shown = "" if n <= _BRANCHES else f" The last {_BRANCHES} branches of {number(n)} {things} are drawn."
@@ -173,7 +192,10 @@ def store_map(places: Places, axes: Sequence[tuple[float, str]]) -> Figure:
 
 
 def profile_heat_map(
-    v_tests: pd.DataFrame, shown: Mapping[tuple[str, str], str], overall: Mapping[str, str], names: Mapping[str, str]
+    v_tests: pd.DataFrame,
+    shown: Mapping[tuple[str, str], str],
+    overall: Mapping[str, str],
+    names: Mapping[str, str],
 ) -> Figure:
     """Variables by group: colour says how unusual, the cell what it is.
 
@@ -213,13 +235,12 @@ def profile_heat_map(
     return Figure("group-profile", "Profile of each group", caption, figure, wide=True)
 
 
-def stability(
-    groups: Sequence[str], jaccard: Array, *, stable: float, doubtful: float
-) -> Figure:
+def stability(groups: Sequence[str], jaccard: Array, *, stable: float, doubtful: float) -> Figure:
     """How much of each group comes out again from other samples of the stores."""
     figure = new_plot("Part of the group that comes out again", "")
     colours = [
-        "#3a9d6e" if value >= stable else "#e0832b" if value >= doubtful else LIMIT_COLOUR for value in jaccard
+        "#3a9d6e" if value >= stable else "#e0832b" if value >= doubtful else LIMIT_COLOUR
+        for value in jaccard
     ]
     figure.add_bar(
         x=plain(jaccard), y=[f"Group {name}" for name in groups], orientation="h", marker={"color": colours},
@@ -258,7 +279,11 @@ def moves(before: Sequence[str], after: Sequence[str], colours: Mapping[str, str
     colours
         By group.
     """
-    pairs = pd.DataFrame({"before": list(before), "after": list(after)}).value_counts(sort=False).reset_index(name="n")
+    pairs = (
+        pd.DataFrame({"before": list(before), "after": list(after)})
+        .value_counts(sort=False)
+        .reset_index(name="n")
+    )
     left, right = sorted(set(pairs["before"])), sorted(set(pairs["after"]))
     labels = [_flow_label(name, "before") for name in left] + [_flow_label(name, "now") for name in right]
     nodes = [colours.get(name, QUIET_COLOUR) for name in (*left, *right)]

@@ -25,7 +25,15 @@ from pipelines.io.lake import Lake
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.sources.churn import LAYOUTS, PRODUCT_FEATURES
 
-TABLES = (*RAW_TABLES, SCORES, *demand.RAW_TABLES, *demand.HANDED_OVER, CLUSTERING_TABLES[-1], FORECASTS, AGGREGATES)
+TABLES = (
+    *RAW_TABLES,
+    SCORES,
+    *demand.RAW_TABLES,
+    *demand.HANDED_OVER,
+    CLUSTERING_TABLES[-1],
+    FORECASTS,
+    AGGREGATES,
+)
 #: Parameters of all use cases; of one that two have, either will do over tables without rows.
 PARAMETERS = {
     **ClusteringParams.load_default().features.model_dump(),

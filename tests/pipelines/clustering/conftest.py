@@ -57,7 +57,9 @@ def known_before(raw: Raw, day: date) -> Raw:
 def company(tmp_path_factory: pytest.TempPathFactory) -> Raw:
     """Raw rows of ten stores; in one of them a week of May was neither reported nor counted."""
     folder = tmp_path_factory.mktemp("chain")
-    generate(10, 14, 24_000, 3, folder / "files", start=date(2024, 1, 1), end=date(2025, 6, 24), dirty_share=0)
+    generate(
+        10, 14, 24_000, 3, folder / "files", start=date(2024, 1, 1), end=date(2025, 6, 24), dirty_share=0
+    )
     raw: Raw = {}
     for name in NAMES:
         files = folder / "files" / (f"{name}/*.parquet" if name == "sales" else f"{name}.parquet")
@@ -79,7 +81,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         (var / "dbt_cache").symlink_to(cache)
         settings = Settings(var=var)
         for table in contracts.RAW_TABLES:
-            rows = [row | {"ingested_at": midnight(AS_OF)} for row in raw[table.name.removeprefix("raw/demand_")]]
+            rows = [
+                row | {"ingested_at": midnight(AS_OF)} for row in raw[table.name.removeprefix("raw/demand_")]
+            ]
             if "sold_month" in table.column_names:
                 rows = [row | {"sold_month": f"{row['sold_on']:%Y-%m}"} for row in rows]
             Lake.of(settings).overwrite(table, pa.Table.from_pylist(rows, schema=table.arrow_schema))
@@ -111,7 +115,12 @@ def plant(raw: Raw, day: date, *, in_time: bool = False) -> Raw:
         )  # fmt: skip
     latest = {row["sku_id"]: row for row in sorted(planted["products"], key=lambda row: row["known_at"])}
     planted["products"] += [
-        row | {"category": "other", "price_band": "low" if row["price_band"] == "high" else "high", "known_at": known}
+        row
+        | {
+            "category": "other",
+            "price_band": "low" if row["price_band"] == "high" else "high",
+            "known_at": known,
+        }
         for row in latest.values()
     ]
     _plant_promotions(planted, day, announced, known)

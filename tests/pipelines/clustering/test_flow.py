@@ -22,7 +22,6 @@ from pipelines.clustering.schemas import (
     VALIDATION,
 )
 from pipelines.errors import ConfigError, DataContractError
-
 from tests.pipelines.clustering.conftest import AS_OF, EARLIER, PARAMS
 
 
@@ -121,9 +120,7 @@ def test_a_store_is_explained(grouped: Any) -> None:
         explain.run(AS_OF, "S-none", settings=grouped.settings)
 
 
-def test_the_page_has_every_part(
-    grouped: Any, read_page: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_page_has_every_part(grouped: Any, read_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "write_docs", lambda *_: None)  # the site of dbt has tests of its own
     record = report.run(AS_OF, settings=grouped.settings, params=PARAMS)
     assert record["missing"] == []
@@ -159,13 +156,18 @@ def test_a_day_without_groups_has_a_page_that_says_so(
 def test_variables_that_tell_nothing_are_left_out_and_said(grouped: Any) -> None:
     stores = read_stores(grouped.lake, grouped.settings, AS_OF)
     inside = stores.inside.assign(surface_m2=np.nan, age_years=7.0)
-    changed = type(stores)(stores.as_of, inside, stores.outside, stores.contract, stores.version, stores.content)
+    changed = type(stores)(
+        stores.as_of, inside, stores.outside, stores.contract, stores.version, stores.content
+    )
     chosen = choose_variables(changed, PARAMS)
     assert chosen.left_out["surface_m2"] == "not known of any store"
     assert chosen.left_out["age_years"] == "the same for all stores: 7"
     assert chosen.levels["assortment"] == ["compact", "standard", "full"]
     assert chosen.kinds["assortment"] == "ordinal"
-    assert chosen.kinds["takes_coupons" if "takes_coupons" in chosen.kinds else "opens_sunday"] == "asymmetric_binary"
+    assert (
+        chosen.kinds["takes_coupons" if "takes_coupons" in chosen.kinds else "opens_sunday"]
+        == "asymmetric_binary"
+    )
 
 
 def test_a_theme_weighs_the_same_however_many_variables_tell_of_it(grouped: Any) -> None:

@@ -11,7 +11,6 @@ import pytest
 from pipelines.clustering import contracts, prepare
 from pipelines.errors import DataContractError
 from pipelines.settings import Settings
-
 from tests.pipelines.clustering.conftest import AS_OF, PARAMS
 
 
@@ -43,8 +42,10 @@ def test_figures_are_those_of_the_raw_rows(alone: Any, company: Any) -> None:
     sales = sales[known & (sold_on >= first) & (sold_on < pd.Timestamp(AS_OF)) & (sales["quantity"] > 0)]
     # The shelf price of a receipt, to the cent, is what features count with.
     paid = (sales["revenue_eur"] / sales["quantity"]).round(2) * sales["quantity"]
-    daily = sales.assign(paid=paid).groupby(["store_id", "sold_on"]).agg(
-        paid=("paid", "sum"), units=("quantity", "sum"), products=("sku_id", "size")
+    daily = (
+        sales.assign(paid=paid)
+        .groupby(["store_id", "sold_on"])
+        .agg(paid=("paid", "sum"), units=("quantity", "sum"), products=("sku_id", "size"))
     )
     customers = pd.DataFrame(company["customers"])
     customers = customers[pd.to_datetime(customers["known_at"]) < pd.Timestamp(AS_OF)]
@@ -61,7 +62,8 @@ def test_figures_are_those_of_the_raw_rows(alone: Any, company: Any) -> None:
             "products_per_day": by_store["products"].mean(),
             "weekend_share": daily["units"][weekend].groupby("store_id").sum() / by_store["units"].sum(),
             "customers_per_day": counts.groupby("store_id").mean(),
-            "basket_eur": both.groupby("store_id")["paid"].sum() / both.groupby("store_id")["customers"].sum(),
+            "basket_eur": both.groupby("store_id")["paid"].sum()
+            / both.groupby("store_id")["customers"].sum(),
         }
     )
     found = alone.features().set_index("store_id").loc[wanted.index]

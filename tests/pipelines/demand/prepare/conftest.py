@@ -101,7 +101,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Raw:
         raw[name] = duckdb.read_parquet(str(files)).to_arrow_table().to_pylist()
     gaps = {ORIGIN - timedelta(days=3), AS_OF - timedelta(days=3)}
     raw["weather_observed"] = [row for row in raw["weather_observed"] if row["observed_on"] not in gaps]
-    raw["store_clusters"] = groups(raw, ORIGIN - timedelta(days=30), "A", midnight(ORIGIN - timedelta(days=30)))
+    raw["store_clusters"] = groups(
+        raw, ORIGIN - timedelta(days=30), "A", midnight(ORIGIN - timedelta(days=30))
+    )
     return raw
 
 
