@@ -82,7 +82,7 @@ class NamedGroups(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def labels_(self) -> NDArray[Any]:
         """Name of the group of each fitted row."""
-        return np.array(self.names_, dtype=object)[self.clustering_.labels_]
+        return np.asarray(np.array(self.names_, dtype=object)[self.clustering_.labels_])
 
     def predict(self, X: pd.DataFrame) -> NDArray[Any]:
         """Name of the group of each row, without fitting again; empty where nothing of it is known."""

@@ -20,6 +20,7 @@ def model_card(*, as_of: date, params: ClusteringParams, stores: Stores, trained
     model = trained.groups.clustering_
     means = trained.validation.groupby("candidate", sort=True)["silhouette"].mean()
     variables = trained.variables
+    cut = "k-means from the cut" if params.clusters.consolidate else "the cut as it is"
     lines = [
         f"# Store clustering of {as_of}",
         "",
@@ -38,7 +39,7 @@ def model_card(*, as_of: date, params: ClusteringParams, stores: Stores, trained
         + ", ".join(f"{name} {weight:g}" for name, weight in params.distance.theme_weights.items())
         + ", shared by the variables of a theme, over their mean difference.",
         f"- {len(model.explained_)} principal coordinates with {model.explained_.sum():.0%} of the differences; "
-        f"{params.clusters.linkage} linkage; {'k-means from the cut' if params.clusters.consolidate else 'the cut as it is'}: "
+        f"{params.clusters.linkage} linkage; {cut}: "
         f"inertia within the groups {model.inertia_before_consolidation_:.1%} before and "
         f"{model.inertia_after_consolidation_:.1%} after.",
         "",
