@@ -180,7 +180,8 @@ def _error_by_column(frame: pd.DataFrame, kinds: dict[str, Kind]) -> float:
         total += np.where(known, difference, 0.0)
         count += known
     found = GowerSpace(kinds).fit(frame).pairwise(some, frame)
-    return float(np.abs(found - total / count).max())
+    expected = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return _largest_difference(found, expected)
 
 
 def _error_by_pair(seed: int) -> float:
@@ -210,6 +211,11 @@ def _error_by_pair(seed: int) -> float:
         pair_by_pair(frame, kinds, weights),
     )
     np.fill_diagonal(expected, 0.0)
+    return _largest_difference(found, expected)
+
+
+def _largest_difference(found: Floats, expected: Floats) -> float:
+    """Infinite if one of them is undefined where the other is not."""
     if (np.isnan(found) != np.isnan(expected)).any():
         return float("inf")
     return float(np.nanmax(np.abs(found - expected)))
