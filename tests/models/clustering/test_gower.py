@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from models.clustering import gower
+from models.clustering import gower, kernel
 from models.clustering.gower import GowerSpace, gower_distances
 from models.clustering.kinds import Kind, infer_kinds
 
@@ -147,3 +147,16 @@ def test_infinity_and_levels_that_are_unknown_are_refused(stores, kinds):
         space.encode(new)
     with pytest.raises(ValueError, match=r"X must have the columns that were fitted, missing: \['size'\]"):
         space.encode(new.drop(columns="size"))
+
+
+def test_where_nothing_can_be_kept_the_loop_is_compiled_anew(monkeypatch, stores, kinds):
+    def njit(*, cache: bool = False, **given):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: function
+
+    whole = gower_distances(stores.head(8), kinds)
+    monkeypatch.setattr(kernel.numba, "njit", njit)
+    plain = kernel._compiled(kernel.gower_rows.py_func)
+    monkeypatch.setattr(kernel, "gower_rows", plain)
+    assert_allclose(gower_distances(stores.head(8), kinds), whole, atol=1e-15)
