@@ -190,7 +190,7 @@ def test_stability_is_that_of_clusterboot_within_monte_carlo_error(ward, golden)
     expected = golden["clusterboot"]
     partition = np.array(expected["partition"])
     assert same_partition(ward.labels_, partition)
-    draws = 400
+    draws = 200
     found = bootstrap_jaccard(ward, draws, random_state=3)
     for label in range(4):
         at = int(partition[ward.labels_ == label][0]) - 1
