@@ -77,4 +77,6 @@ DEMO = Demo(
     },
     run=_run_clustering,
     check=_check_clustering,
+    # Demand reads groups of stores where there are any: side by side, its forecasts would depend on who is first.
+    after=(UseCase.DEMAND,),
 )
