@@ -34,6 +34,7 @@ MOST_SEASON = 1.0
 #: Attributes of series that are features, where the table has them: words and numbers.
 WORDS = (
     "region", "clientele", "store_type", "assortment", "category", "subcategory", "brand", "price_band",
+    "store_cluster",
 )  # fmt: skip
 NUMBERS = ("surface_m2", "competition_distance_m", "pack_size", "list_price_eur")
 

@@ -23,7 +23,17 @@ from rich.table import Table as RichTable
 
 from pipelines.errors import ConfigError, MillraceError
 from pipelines.settings import Settings
-from pipelines.usecases import DELIVERY, SCORING, TRAINING, Step, UseCase, parse_as_of, run_step, steps_of
+from pipelines.usecases import (
+    DELIVERY,
+    READERS_OF,
+    SCORING,
+    TRAINING,
+    Step,
+    UseCase,
+    parse_as_of,
+    run_step,
+    steps_of,
+)
 
 if TYPE_CHECKING:
     from pipelines.sources.ingest import IngestReport
@@ -147,6 +157,7 @@ def generate(
     """Simulate a company: three years of source files, and the truth kept aside under truth/."""
     from importlib import import_module
 
+    _check_has_data(usecase, "generate")
     given = {"accounts": accounts, "stores": stores, "skus": skus, "rows": rows}
     sizes = dict(_SIZES[usecase])
     for name, value in given.items():
@@ -179,6 +190,7 @@ def ingest(
     """
     from pipelines.sources.ingest import ingest as land
 
+    _check_has_data(usecase, "ingest")
     settings = Settings.load()
     folder = files or settings.var / "data" / usecase
     # The one place where the wall clock belongs: when a row arrived is a fact of the arrival.
@@ -190,6 +202,13 @@ def ingest(
 
         report = land(usecase, folder, source=source, settings=settings, ingested_at=_now(), progress=tell)
     _print_ingest(report, as_json)
+
+
+def _check_has_data(usecase: UseCase, command: str) -> None:
+    """Refuse use cases that read the tables of another."""
+    if usecase in READERS_OF:
+        source = READERS_OF[usecase]
+        raise ConfigError(f"{usecase} reads the tables of {source}: run `millrace {command} {source}`")
 
 
 def _now() -> datetime:
@@ -278,13 +297,14 @@ def explain(
     usecase: UseCaseArgument,
     key: Annotated[str | None, typer.Argument(help="churn: account id, or its pseudonym.")] = None,
     as_of: Annotated[
-        str | None, typer.Option("--as-of", help="Day; demand: the newest forecast if empty.", metavar="DAY")
+        str | None,
+        typer.Option("--as-of", help="Day; demand and clustering: the newest one if empty.", metavar="DAY"),
     ] = None,
-    store: Annotated[str | None, typer.Option(help="demand: store.")] = None,
+    store: Annotated[str | None, typer.Option(help="demand, clustering: store.")] = None,
     sku: Annotated[str | None, typer.Option(help="demand: product.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain one result: a score's reasons, or a series' model, errors and forecasts with a picture."""
+    """Explain one result: a score's reasons; a series' model, errors and forecasts with a picture; a store's group."""
     settings = Settings.load()
     if usecase is UseCase.CHURN:
         if not key or not as_of:
@@ -292,6 +312,9 @@ def explain(
         from pipelines.churn.explain import run as explain_score
 
         _emit(explain_score(parse_as_of(as_of), key, settings=settings), as_json, f"churn {key}")
+        return
+    if usecase is UseCase.CLUSTERING:
+        _explain_store(settings, store, as_of, as_json)
         return
     if not store or not sku:
         raise ConfigError("explain demand needs --store and --sku")
@@ -301,6 +324,17 @@ def explain(
 
     day = parse_as_of(as_of) if as_of else newest_day(settings)
     record = explain_series(day, store, sku, settings=settings)
+    typer.echo(json.dumps(record, default=str) if as_json else as_text(record))
+
+
+def _explain_store(settings: Settings, store: str | None, as_of: str | None, as_json: bool) -> None:
+    if not store:
+        raise ConfigError("explain clustering needs --store")
+    from pipelines.clustering.explain import as_text, newest_day
+    from pipelines.clustering.explain import run as explain_group
+
+    day = parse_as_of(as_of) if as_of else newest_day(settings)
+    record = explain_group(day, store, settings=settings)
     typer.echo(json.dumps(record, default=str) if as_json else as_text(record))
 
 
@@ -364,18 +398,21 @@ def vacuum(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="churn, telco, demand, rossmann, m5 or reconcile.")],
+    name: Annotated[
+        str, typer.Argument(help="churn, telco, demand, rossmann, m5, reconcile, gower or clusters.")
+    ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5).")
+        Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5, clusters).")
     ] = None,
     accounts: Annotated[
         int | None, typer.Option(help="Size of the simulated company (churn).", min=50)
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Sales rows of the simulated chain (demand).", min=10_000)
+        int | None, typer.Option(help="Sales rows of the simulated chain (demand), rows (gower).", min=100)
     ] = None,
     stores: Annotated[int | None, typer.Option(help="Stores of the chain (demand).", min=2)] = None,
     skus: Annotated[int | None, typer.Option(help="Products of the chain (demand).", min=10)] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns (gower).", min=1)] = None,
     leaves: Annotated[int | None, typer.Option(help="Bottom series (reconcile).", min=100)] = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead (reconcile).", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulation.")] = None,
@@ -385,8 +422,8 @@ def bench(
     from pipelines.bench import run_bench
 
     options = {
-        "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "leaves": leaves,
-        "horizon": horizon, "seed": seed,
+        "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "cols": cols,
+        "leaves": leaves, "horizon": horizon, "seed": seed,
     }  # fmt: skip
     result = run_bench(name, options, say=lambda line: notes.print(line, highlight=False))
     if as_json:

@@ -36,10 +36,14 @@ class UseCase(StrEnum):
 
     CHURN = "churn"
     DEMAND = "demand"
+    CLUSTERING = "clustering"
 
 
 #: Use cases whose results leave the lake for a system of their users; the others' are read in the lake.
 PUBLISHING = frozenset({UseCase.CHURN, UseCase.DEMAND})
+
+#: Use cases without raw tables of their own, and the one whose tables they read.
+READERS_OF = {UseCase.CLUSTERING: UseCase.DEMAND}
 
 
 def steps_of(

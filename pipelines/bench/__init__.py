@@ -21,6 +21,8 @@ BENCHES: Mapping[str, tuple[str, ...]] = {
     "rossmann": ("data",),
     "m5": ("data",),
     "reconcile": ("leaves", "horizon", "seed"),
+    "gower": ("rows", "cols", "seed"),
+    "clusters": ("data",),
 }
 
 #: Where the public data of a bench come from.
@@ -28,6 +30,7 @@ _FILES = {
     "telco": "Telco-Customer-Churn.csv",
     "rossmann": "train.csv.gz and store.csv",
     "m5": "m5_store_dept_daily_1913.parquet",
+    "clusters": "train.csv.gz and store.csv",
 }
 
 

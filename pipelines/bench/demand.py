@@ -17,6 +17,7 @@ from pipelines.bench.result import BenchResult
 from pipelines.demand import gate, prepare, publish, score, train
 from pipelines.demand.params import DemandParams
 from pipelines.demand.schemas import FORECASTS, SEGMENTS
+from pipelines.errors import ConfigError
 from pipelines.io.lake import Lake
 from pipelines.io.registry import CHALLENGER
 from pipelines.local import LocalStack, Ports
@@ -29,6 +30,8 @@ AS_OF = date(2026, 1, 5)
 
 #: The chain by which the growth is judged, and on which the models are trained, is so many times smaller.
 TIMES_SMALLER = 10
+#: Of fewer sales, nothing is learnt.
+LEAST_ROWS = 10_000
 
 #: Days ahead at which the targets hold.
 _HORIZON = 7
@@ -90,6 +93,8 @@ def run(
     of the series that sell enough for a percentage to mean something (``monitoring.min_units``); its
     ``noise_floor_j7`` is the same error of the simulation's own mean.
     """
+    if rows < LEAST_ROWS:
+        raise ConfigError(f"rows must be at least {LEAST_ROWS:,} for a chain to train on, got {rows:,}")
     watch, params = Stopwatch(), DemandParams.load_default()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
         folder = Path(name)

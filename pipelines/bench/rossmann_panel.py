@@ -48,9 +48,9 @@ def read_rossmann(folder: Path, *, stores: int | None = None) -> Panel:
         A file is missing.
     """
     train = pd.read_csv(
-        _find(folder, "train"), usecols=list(COLUMNS), dtype={"StateHoliday": str}, parse_dates=["Date"]
+        find_table(folder, "train"), usecols=list(COLUMNS), dtype={"StateHoliday": str}, parse_dates=["Date"]
     )
-    profile = pd.read_csv(_find(folder, "store")).sort_values("Store", ignore_index=True)
+    profile = pd.read_csv(find_table(folder, "store")).sort_values("Store", ignore_index=True)
     if stores is not None:
         profile = profile.head(stores)
         train = train[train["Store"].isin(profile["Store"])]
@@ -98,7 +98,8 @@ def read_rossmann(folder: Path, *, stores: int | None = None) -> Panel:
     )
 
 
-def _find(folder: Path, name: str) -> Path:
+def find_table(folder: Path, name: str) -> Path:
+    """Path of a table of Rossmann Store Sales, packed or not."""
     for candidate in (folder / f"{name}.csv", folder / f"{name}.csv.gz"):
         if candidate.exists():
             return candidate

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from features.contracts import Contract
+from pipelines.io.handover import STORE_CLUSTERS
 from pipelines.io.marts import mart_contract
 from pipelines.settings import Settings
-from pipelines.sources.demand import LAYOUTS, PRODUCTS, SALES, STORES
+from pipelines.sources.demand import CUSTOMERS, LAYOUTS, PRODUCTS, SALES, STORES
 from pipelines.sources.landed import landed_table
 
 USECASE = "demand"
 
 #: Raw tables that the feature models read.
-RAW_TABLES = tuple(landed_table(USECASE, layout) for layout in LAYOUTS)
+RAW_TABLES = tuple(landed_table(USECASE, layout) for layout in LAYOUTS if layout is not CUSTOMERS)
 
 #: Tables that a chain may lack (promotions, weather, events); without the others nothing can be forecast.
 OPTIONAL_TABLES = tuple(
-    landed_table(USECASE, layout).name for layout in LAYOUTS if layout not in (STORES, PRODUCTS, SALES)
+    table.name
+    for table in RAW_TABLES
+    if table.name not in {landed_table(USECASE, layout).name for layout in (STORES, PRODUCTS, SALES)}
 )
+
+#: Tables of other use cases that the feature models read where there are any.
+HANDED_OVER = (STORE_CLUSTERS,)
 
 
 def panel_contract(settings: Settings) -> Contract:

@@ -132,6 +132,9 @@ def read_dataset(lake: Lake, as_of: date, *, horizon_days: int, history_days: in
             f"{PROFILE} has no rows for {as_of}: trigger demand_forecast with as_of={as_of} or run "
             f"`millrace score demand --as-of {as_of}`, which prepares them"
         )
+    if profile["store_cluster"].isna().all():
+        # Where stores were never grouped, models see what they always saw.
+        profile = profile.drop(columns="store_cluster")
     first = np.datetime64(as_of - timedelta(days=history_days), "D")
     total = history_days + horizon_days + 1
     places = Places(profile, first, total)

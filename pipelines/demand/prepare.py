@@ -14,6 +14,7 @@ import pyarrow.dataset as pa_dataset
 from features.contracts import Contract
 from features.spine import past_origins
 from pipelines.demand.contracts import (
+    HANDED_OVER,
     OPTIONAL_TABLES,
     RAW_TABLES,
     ahead_contract,
@@ -101,12 +102,12 @@ def run(
         settings,
         run_id=f"demand-prepare-{as_of}-{uuid.uuid4().hex[:8]}",
         select=[f"+{model}" for model in _MARTS],
-        tables=RAW_TABLES,
+        tables=(*RAW_TABLES, *HANDED_OVER),
         as_of_dates=days,
         known_before=as_of,
         parameters=sql_parameters(params),
         pins=pins,
-        may_be_absent=OPTIONAL_TABLES,
+        may_be_absent=(*OPTIONAL_TABLES, *(table.name for table in HANDED_OVER)),
     )
     code = project_hash(settings.dbt_project)
     metadata = {"source_versions": dict(built.versions), "code_hash": code}

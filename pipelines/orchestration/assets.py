@@ -10,3 +10,7 @@ CHURN_SCORES = Asset(name="churn_scores", uri="millrace://lake/predictions/churn
 
 DEMAND_MODEL = Asset(name="demand_model", uri="millrace://registry/demand")
 DEMAND_FORECASTS = Asset(name="demand_forecasts", uri="millrace://lake/predictions/demand_forecasts")
+
+STORE_FEATURES = Asset(name="store_features", uri="millrace://lake/features/clustering")
+STORE_MODEL = Asset(name="store_model", uri="millrace://registry/clustering")
+STORE_CLUSTERS = Asset(name="store_clusters", uri="millrace://lake/predictions/store_clusters")

@@ -44,6 +44,7 @@ class Tag(StrEnum):
 
     CHURN = "usecase:churn"
     DEMAND = "usecase:demand"
+    CLUSTERING = "usecase:clustering"
     FEATURES = "stage:features"
     TRAIN = "stage:train"
     SCORE = "stage:score"

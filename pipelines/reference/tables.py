@@ -21,6 +21,8 @@ def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     """Tables of the lake in groups with a heading, in reading order."""
     from pipelines.churn import contracts as churn
     from pipelines.churn import schemas as churn_tables
+    from pipelines.clustering import contracts as clustering
+    from pipelines.clustering import schemas as clustering_tables
     from pipelines.demand import contracts as demand
     from pipelines.demand import schemas as demand_tables
     from pipelines.io import promotions, runs
@@ -44,6 +46,10 @@ def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     yield "Demand, raw: what was landed", demand.RAW_TABLES
     yield "Demand: features, computed by dbt", [contract.table for contract in marts]
     yield "Demand: forecasts and the backtest", demand_tables.TABLES
+    counts = [table for table in clustering.RAW_TABLES if table not in demand.RAW_TABLES]
+    yield "Clustering, raw: beside the tables of demand", counts
+    yield "Clustering: features, computed by dbt", [clustering.features_contract(settings).table]
+    yield "Clustering: groups of stores", clustering_tables.TABLES
     yield "Operations: ingestion", (landed.INGESTS, landed.QUARANTINE, landed.SOURCES)
     yield "Operations: runs and promotions", (runs.STEP_RUNS, promotions.PROMOTIONS)
     published = (ledger_tables.RUNS, ledger_tables.ROWS, ledger_tables.JOBS, ledger_tables.FLIPS)

@@ -84,12 +84,15 @@ class UseCaseState:
         Newest entry of the promotion log; None before the first.
     publish
         Newest run of the publish ledger, as a row of ``ops/publish_runs``; None before the first.
+    publishes
+        Whether its results leave the lake.
     """
 
     page: Page
     verdict: Promotion | None
     publish: dict[str, Any] | None
     alarms: Sequence[Alarm]
+    publishes: bool = True
 
 
 @dataclass(frozen=True)
@@ -125,19 +128,25 @@ def freshness(lake: Lake, watched: Sequence[Watched], as_of: date) -> list[Fresh
 
 
 def overview(
-    lake: Lake, page: Page, alarms: Sequence[Alarm], watched: Sequence[Watched], as_of: date, *, sink: str
+    lake: Lake,
+    page: Page,
+    alarms: Sequence[Alarm],
+    watched: Sequence[Watched],
+    as_of: date,
+    *,
+    sink: str | None,
 ) -> Overview:
     """Gather the newest gate verdict, publish run, alarms and table states of a use case.
 
     Parameters
     ----------
     sink
-        Where the use case publishes, as in ``ops/publish_runs``.
+        Where the use case publishes, as in ``ops/publish_runs``; None if its results are read in the lake.
     """
     log = read_promotions(lake, page.usecase, until=as_of)
-    runs = publish_runs(lake, as_of, sink=sink)
+    runs = publish_runs(lake, as_of, sink=sink) if sink else []
     return Overview(
-        UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms),
+        UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms, publishes=bool(sink)),
         freshness(lake, watched, as_of),
         quarantine(lake, page.usecase),
     )

@@ -67,6 +67,12 @@ PAGES = (
         "How much of each product each store will sell in the next 14 days.",
         "demand",
     ),
+    Page(
+        "clustering.html",
+        "Store groups",
+        "Which stores are alike, what sets the groups apart, and what moved.",
+        "clustering",
+    ),
 )
 
 

@@ -264,7 +264,28 @@ CALENDAR_EVENTS = RawLayout(
     rules=(_ENDS_AFTER_START, _ONE_PLACE),
 )
 
+CUSTOMERS = RawLayout(
+    Table(
+        name="customers",
+        description=(
+            "Customers that the tills counted, for chains that count them. They are known afterwards only, so"
+            " forecasts do not use them. One row per store and day."
+        ),
+        columns=(
+            STORE_ID,
+            Column("counted_on", DType.DATE, "Day of the count."),
+            Column("customers", DType.INTEGER, "Customers who paid that day.", unit="customers", minimum=0),
+            KNOWN_AT,
+        ),
+        key=("store_id", "counted_on"),
+    ),
+    history=History.IMMUTABLE,
+    references=(_STORE,),
+    periods=(Period("counted_on", "store_id", "stores", "opened_on", "closed_on"),),
+    rules=(RowRule("known_at", "be after the start of counted_on", "known_at > counted_on"),),
+)
+
 #: In landing order: referenced tables first.
 LAYOUTS: tuple[RawLayout, ...] = (
-    STORES, PRODUCTS, SALES, PROMOTIONS, WEATHER_OBSERVED, WEATHER_FORECASTS, CALENDAR_EVENTS,
+    STORES, PRODUCTS, SALES, PROMOTIONS, WEATHER_OBSERVED, WEATHER_FORECASTS, CALENDAR_EVENTS, CUSTOMERS,
 )  # fmt: skip

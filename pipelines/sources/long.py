@@ -157,4 +157,5 @@ _QUERIES = (
     (demand.WEATHER_OBSERVED, no_rows(demand.WEATHER_OBSERVED)),
     (demand.WEATHER_FORECASTS, no_rows(demand.WEATHER_FORECASTS)),
     (demand.CALENDAR_EVENTS, no_rows(demand.CALENDAR_EVENTS)),
+    (demand.CUSTOMERS, no_rows(demand.CUSTOMERS)),
 )  # fmt: skip

@@ -278,4 +278,5 @@ _QUERIES = (
     (demand.WEATHER_OBSERVED, no_rows(demand.WEATHER_OBSERVED)),
     (demand.WEATHER_FORECASTS, no_rows(demand.WEATHER_FORECASTS)),
     (demand.CALENDAR_EVENTS, _EVENTS),
+    (demand.CUSTOMERS, no_rows(demand.CUSTOMERS)),
 )  # fmt: skip

@@ -66,8 +66,11 @@ class Referred:
         self._con.execute(f"create temp table if not exists {known_values(table, column)} (value varchar)")
 
     def _make_periods(self, period: Period, layout: RawLayout) -> None:
-        self._periods.setdefault(period.table, []).append((period, layout))
+        known = self._periods.setdefault(period.table, [])
         versions = _versions(period)
+        if versions in {_versions(other) for other, _ in known}:
+            return  # another table keeps to the same days
+        known.append((period, layout))
         self._con.execute(
             f"create temp table {versions} (value varchar, known timestamp, first_day date, last_day date)"
         )

@@ -4,7 +4,8 @@
 read. What the source lacks is not invented; the rules:
 
 - *Series.* One product ``ALL`` per store. ``Sales`` is the store's turnover of the day and serves
-  as the quantity as well as the revenue. ``Customers`` is never read: it is not known in advance.
+  as the quantity as well as the revenue. ``Customers`` becomes the counts of customers, which describe a
+  store; forecasts do not read them, because they are not known in advance.
 - *Hierarchy.* The region of a store is its type and assortment (``a``..``d``, ``a``..``c``), so the
   tree is national -> type x assortment -> store.
 - *Times.* A day's turnover is known at the end of the day. Promotions, holidays and closures come
@@ -77,6 +78,7 @@ TRAIN = RawLayout(
             Column("Store", DType.STRING, "Store."),
             Column("Date", DType.DATE, "Day."),
             Column("Sales", DType.NUMBER, "Turnover.", unit="EUR", minimum=0),
+            Column("Customers", DType.INTEGER, "Customers of the day.", nullable=True, minimum=0),
             _flag("Open", "Whether the store was open."),
             _flag("Promo", "Whether a promotion ran."),
             Column("StateHoliday", DType.STRING, "0, or the kind.", allowed=("0", "a", "b", "c")),
@@ -85,6 +87,7 @@ TRAIN = RawLayout(
         key=("Store", "Date"),
     ),
     history=History.IMMUTABLE,
+    optional=("Customers",),
     references=(("Store", "store", "Store"),),
     rules=(RowRule("Sales", "be 0 where the store is closed", "Sales = 0 or Open = 1"),),
 )
@@ -241,6 +244,14 @@ _QUERIES = (
     (demand.WEATHER_OBSERVED, no_rows(demand.WEATHER_OBSERVED)),
     (demand.WEATHER_FORECASTS, no_rows(demand.WEATHER_FORECASTS)),
     (demand.CALENDAR_EVENTS, _EVENTS),
+    (
+        demand.CUSTOMERS,
+        f"""
+        select Store as store_id, Date as counted_on, Customers as customers,
+            {END_OF_DAY.format(day="Date")} as known_at
+        from train where Open = 1 and Customers is not null order by Store, Date
+        """,
+    ),
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pipelines.cli import _SIZES, Source, app
 from pipelines.errors import ConfigError
 from pipelines.sources.ingest import ADAPTERS
-from pipelines.usecases import UseCase
+from pipelines.usecases import READERS_OF, UseCase
 
 
 def call(*arguments: str) -> Any:
@@ -56,5 +56,5 @@ def test_sizes_of_another_use_case_are_refused(tmp_path: Path, usecase: str, opt
 
 
 def test_every_use_case_has_sizes_and_every_adapter_a_name() -> None:
-    assert set(_SIZES) == set(UseCase)
+    assert set(_SIZES) | set(READERS_OF) == set(UseCase)
     assert {source.value for source in Source} == {"native", *(name for _, name in ADAPTERS)}

@@ -13,6 +13,8 @@ import pytest
 
 from pipelines.churn.contracts import RAW_TABLES, features_contract, labels_contract
 from pipelines.churn.schemas import SCORES
+from pipelines.clustering.contracts import RAW_TABLES as CLUSTERING_TABLES
+from pipelines.clustering.params import ClusteringParams
 from pipelines.demand import contracts as demand
 from pipelines.demand import prepare as demand_prepare
 from pipelines.demand.params import DemandParams
@@ -23,7 +25,20 @@ from pipelines.io.lake import Lake
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.sources.churn import LAYOUTS, PRODUCT_FEATURES
 
-TABLES = (*RAW_TABLES, SCORES, *demand.RAW_TABLES, FORECASTS, AGGREGATES)
+TABLES = (
+    *RAW_TABLES,
+    SCORES,
+    *demand.RAW_TABLES,
+    *demand.HANDED_OVER,
+    CLUSTERING_TABLES[-1],
+    FORECASTS,
+    AGGREGATES,
+)
+#: Parameters of all use cases; of one that two have, either will do over tables without rows.
+PARAMETERS = {
+    **ClusteringParams.load_default().features.model_dump(),
+    **demand_prepare.sql_parameters(DemandParams.load_default()),
+}
 PROJECT = PROJECT_ROOT / "dbt_project"
 
 
@@ -44,7 +59,7 @@ def build(settings: Settings) -> DbtRun:
         select=["fqn:*"],
         tables=TABLES,
         as_of_dates=[date(2025, 3, 3)],
-        parameters=demand_prepare.sql_parameters(DemandParams.load_default()),
+        parameters=PARAMETERS,
         unit_tests=True,
     )
 
@@ -97,14 +112,23 @@ LEAKS = {
     "ml_demand_calendar": ("using (as_of, region, ds)", "using (region, ds)"),
     "ml_demand_ahead": ("on days.as_of = promos.as_of", "on true"),
     "ml_demand_profile": ("first_sale < new_days then 'new'", "first_sale <= new_days then 'new'"),
+    "int_demand__store_clusters_as_of": ("clusters.as_of < as_of_dates.as_of", "clusters.as_of <= as_of_dates.as_of"),
+    "int_clustering__sales": ("sales.usable_from <= windows.as_of", "sales.usable_from <= windows.as_of + 1"),
+    "int_clustering__store_days": ("customers.counted_on) < store", "customers.counted_on) <= store"),
+    "int_clustering__openings": ("'is_school_holiday'", "'is_holiday_eve'"),
+    "int_clustering__trade": ("valid_from <= as_of_dates.as_of", "valid_from <= as_of_dates.as_of + 1"),
+    "int_clustering__assortment": ("share - chain_share", "chain_share - share"),
+    "ml_clustering_features": ("closed_on < facts.as_of", "closed_on <= facts.as_of"),
 }  # fmt: skip
+#: Where the cut-off of a model is a macro's.
+MACROS = {"int_demand__store_days": "store_events"}
 
 
 def test_every_unit_test_can_fail(settings: Settings, build: DbtRun, tmp_path: Path) -> None:
     """Each model is broken in one place; the unit tests of exactly these models must notice."""
     shutil.copytree(PROJECT, tmp_path / "dbt_project")
     for model, (right, wrong) in LEAKS.items():
-        (file,) = (tmp_path / "dbt_project").rglob(f"{model}.sql")
+        (file,) = (tmp_path / "dbt_project").rglob(f"{MACROS.get(model, model)}.sql")
         sql = file.read_text()
         assert right in sql, model
         if model == "exp_salesforce__churn_scores":

@@ -95,7 +95,7 @@ def test_stores_form_a_tree_of_type_and_assortment(
     assert (product["sku_id"], product["category"]) == ("ALL", "all")
 
 
-def test_turnover_of_open_days_is_the_quantity_and_customers_are_not_read(
+def test_turnover_of_open_days_is_the_quantity_and_customers_are_counts_of_their_own(
     delivery: Path, land_demand: Land, settings: Settings
 ) -> None:
     report = land_demand(delivery, source="rossmann")
@@ -105,12 +105,14 @@ def test_turnover_of_open_days_is_the_quantity_and_customers_are_not_read(
         "Sales must be 0 where the store is closed": 1,
         "StateHoliday must be one of 0, a, b, c": 1,
     }
-    assert "Customers" in train.undeclared
+    assert "Customers" not in train.undeclared
+    counts = {(row["store_id"], row["counted_on"]): row for row in rows(settings, "customers")}
+    assert {row["customers"] for row in counts.values()} == {9}
     sales = {(row["store_id"], (row["sold_on"] - FIRST).days): row for row in rows(settings, "sales")}
     open_days = sum(
         1 for s in (1, 2, 3) for n in range(DAYS) if day_row(s, FIRST + timedelta(n))["Open"]
     )  # fmt: skip
-    assert len(sales) == open_days - 3 - 4 - 3 - 2 - 1
+    assert len(sales) == len(counts) == open_days - 3 - 4 - 3 - 2 - 1
     assert sales["3", 6]["quantity"] == sales["3", 6]["revenue_eur"] == 306
     assert sales["1", 0]["known_at"] == datetime(2015, 3, 2, 23, 59, 59)
     assert sales["1", 14]["quantity"] == 0
@@ -175,5 +177,5 @@ def test_both_files_are_needed(delivery: Path, land_demand: Land) -> None:
 def test_the_same_files_land_once(delivery: Path, land_demand: Land) -> None:
     first = land_demand(delivery, source="rossmann")
     again = land_demand(delivery, source="rossmann")
-    assert [table.landed for table in again.tables] == [0] * 7
+    assert [table.landed for table in again.tables] == [0] * 8
     assert [table.already_landed for table in again.tables] == [table.landed for table in first.tables]

@@ -265,7 +265,7 @@ class Chain:
                 "store_id": np.array(self.store_ids)[store],
                 "sku_id": np.array(self.sku_ids)[sku],
                 "region": np.array([self.region(n) for n in range(self.stores)])[store],
-                "clientele": "mixed", "store_type": "a", "assortment": "basic",
+                "clientele": "mixed", "store_type": "a", "assortment": "basic", "store_cluster": None,
                 "category": np.array(["dairy", "bakery", "drinks"])[sku % 3],
                 "subcategory": "plain", "brand": "own", "price_band": "mid",
                 "delisted_on": np.datetime64("NaT", "D"),

@@ -17,6 +17,9 @@ profiled as (
         stores.clientele,
         stores.store_type,
         stores.assortment,
+        stores.surface_m2,
+        stores.competition_distance_m,
+        stores.competition_opened_on,
         stores.opens_sunday,
         stores.opened_on,
         stores.closed_on

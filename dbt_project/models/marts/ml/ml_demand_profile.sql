@@ -60,6 +60,7 @@ facts as (
         coalesce(clientele.clientele, stores.clientele) as clientele,
         stores.store_type,
         stores.assortment,
+        clusters.cluster as store_cluster,
         coalesce(products.category, 'unknown') as category,
         products.subcategory,
         products.brand,
@@ -75,6 +76,7 @@ facts as (
     left join stores using (as_of, store_id)
     left join products using (as_of, sku_id)
     left join {{ ref('int_demand__clientele') }} as clientele using (as_of, store_id)
+    left join {{ ref('int_demand__store_clusters_as_of') }} as clusters using (as_of, store_id)
     left join closed_stores using (as_of, store_id)
 
 ),
@@ -109,6 +111,7 @@ select
     clientele,
     store_type,
     assortment,
+    store_cluster,
     category,
     subcategory,
     brand,

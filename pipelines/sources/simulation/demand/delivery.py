@@ -18,6 +18,7 @@ from pipelines.errors import ConfigError
 from pipelines.sources.demand import LAYOUTS, SALES
 from pipelines.sources.simulation.days import DAY_US, to_date, to_day
 from pipelines.sources.simulation.demand.assortment import Series, draw_series, speed_shares
+from pipelines.sources.simulation.demand.customers import customers_table
 from pipelines.sources.simulation.demand.dirt import (
     AFTER_CLOSURE,
     REPEATED,
@@ -52,7 +53,7 @@ DEFAULT_END = date(2026, 1, 5)
 #: Series per block, about. Blocks bound memory; part of the definition of the data, so not a parameter.
 BLOCK_SERIES = 2_000
 #: Streams of random numbers of the chain and of a block.
-_REPORTS, _ASSORTMENT, _TABLES, _DIRT = range(100, 104)
+_REPORTS, _ASSORTMENT, _TABLES, _DIRT, _CUSTOMERS, _CUSTOMERS_DIRT = range(100, 106)
 _SHOPPING, _SHELF = range(2)
 
 Progress = Callable[[str, float], None]
@@ -184,14 +185,20 @@ class _Delivery:
                 TableFile(truth / "latent_demand.parquet", LATENT_DEMAND.arrow_schema, encoded=ids)
             )
             drawn = stack.enter_context(TableFile(truth / "series.parquet", SERIES.arrow_schema, encoded=ids))
+            units = np.zeros(self.world.open.shape)
             for number, series in enumerate(blocks, start=1):
                 demand = draw_demand(_stream(self.seed, _SHOPPING, number), self.world, series)
                 sales = sell(_stream(self.seed, _SHELF, number), self.world, series, demand)
                 tills.append(series, demand, sales)
+                np.add.at(units, series.store, sales.sold)
                 latent.append(latent_table(self.store_ids, self.sku_ids, series, demand, sales, self.span))
                 drawn.append(series_table(self.store_ids, self.sku_ids, series, self.world.products))
                 self.progress(f"block {number} of {len(blocks)}", 0.05 + 0.93 * number / len(blocks))
         rows["sales"] = tills.rows + self._resent(tills)
+        counts = _stream(self.seed, _CUSTOMERS)
+        customers = customers_table(counts, self.world.stores, units, tills.reported, self.span)
+        self.dirt = _stream(self.seed, _CUSTOMERS_DIRT)
+        rows |= self._write({"customers": customers})
         (truth / "planted_dirt.json").write_text(json.dumps(self.planted, indent=2) + "\n")
         return GenerateReport(
             stores=stores,
@@ -217,6 +224,10 @@ class _Delivery:
             "weather_forecasts": forecasts_table(world.weather, world.stores.regions, span),
             "calendar_events": events_table(world.stores, world.occasions, world.closures, span),
         }
+        return self._write(tables)
+
+    def _write(self, tables: dict[str, pa.Table]) -> dict[str, int]:
+        """Write small tables, a file each; gives their rows."""
         rows = {}
         for layout in LAYOUTS:
             name = layout.table.name

@@ -36,6 +36,7 @@ DEFECTS: dict[str, tuple[Defect, ...]] = {
     ),
     "weather_observed": (Defect("broken_sensor", "temperature_c", 999.0),),
     "weather_forecasts": (Defect("negative_rain", "rain_mm", -1.0),),
+    "customers": (Defect("negative_count", "customers", -1),),
     "calendar_events": (Defect("kind_not_allowed", "kind", "bank_holiday"),),
 }
 
@@ -63,8 +64,12 @@ def dirty_rows(
         Stores that had opened by then.
     """
     name = layout.table.name
-    day = {"sales": "sold_on", "weather_observed": "observed_on"}.get(name)
-    things = {"sales": ["store_id", "sku_id"], "weather_observed": ["region"]}.get(name)
+    day = {"sales": "sold_on", "weather_observed": "observed_on", "customers": "counted_on"}.get(name)
+    things = {
+        "sales": ["store_id", "sku_id"],
+        "weather_observed": ["region"],
+        "customers": ["store_id"],
+    }.get(name)
 
     def unused_key(sample: pa.Table, position: int) -> pa.Table:
         if day is None:
@@ -72,7 +77,7 @@ def dirty_rows(
         return _on(sample, day, layout.known, np.full(len(sample), start - 1 - position))
 
     def models(suited: pa.Table) -> pa.Table:
-        if name == "sales":
+        if name in ("sales", "customers"):
             suited = suited.filter(pc.is_in(suited["store_id"], old_stores))
         return suited if things is None else _one_of_each(suited, things)
 

@@ -43,7 +43,8 @@ class Tills:
         folder.mkdir()
         self._world, self._span = world, world.span
         self._store_ids, self._sku_ids = world.stores.ids, world.products.ids
-        self._reported = _reports(rng, world)
+        #: When each store's day is reported.
+        self.reported = _reports(rng, world)
         schema = delivered_schema(SALES.table, dirty=dirty)
         days = (self._span.start, self._span.end - 1)
         first, last = (int(np.datetime64(to_date(day), "M").astype(int)) for day in days)
@@ -66,7 +67,7 @@ class Tills:
     def append(self, series: Series, demand: Demand, sales: Sales) -> None:
         """Append the rows of a block to the files of the months."""
         span = self._span
-        known = self._reported[series.store]
+        known = self.reported[series.store]
         sent = ((sales.sold > 0) | sales.out) & (known < span.end * DAY_US)
         sent[:, : span.start - span.begin] = False
         sent[:, span.end - span.begin :] = False

@@ -43,7 +43,7 @@ PARAMS = DemandParams.load_default(
     }
 )
 ORIGIN = prepare.origins_of(AS_OF, PARAMS)[1]
-KNOWN = {layout.table.name: layout.known for layout in LAYOUTS}
+KNOWN = {layout.table.name: layout.known for layout in LAYOUTS} | {"store_clusters": "known_at"}
 TABLES: Mapping[str, Callable[[Settings], Contract]] = {
     "panel": contracts.panel_contract,
     "calendar": contracts.calendar_contract,
@@ -101,6 +101,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Raw:
         raw[name] = duckdb.read_parquet(str(files)).to_arrow_table().to_pylist()
     gaps = {ORIGIN - timedelta(days=3), AS_OF - timedelta(days=3)}
     raw["weather_observed"] = [row for row in raw["weather_observed"] if row["observed_on"] not in gaps]
+    raw["store_clusters"] = groups(
+        raw, ORIGIN - timedelta(days=30), "A", midnight(ORIGIN - timedelta(days=30))
+    )
     return raw
 
 
@@ -113,13 +116,26 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Raw], Setti
         var: Path = tmp_path_factory.mktemp("workplace")
         (var / "dbt_cache").symlink_to(cache)
         lake = Lake.of(Settings(var=var))
-        for table in contracts.RAW_TABLES:
-            rows = raw.get(table.name.removeprefix("raw/demand_"))
+        for table in (*contracts.RAW_TABLES, *contracts.HANDED_OVER):
+            rows = raw.get(table.name.removeprefix("raw/demand_").removeprefix("predictions/"))
             if rows is not None:
                 lake.overwrite(table, landed(rows, table.arrow_schema))
         return Settings(var=var)
 
     return make
+
+
+def groups(raw: Raw, day: date, cluster: str, known: datetime) -> Rows:
+    """Rows of ``predictions/store_clusters`` of a day: every store in one group."""
+    return [
+        {
+            "as_of": day, "store_id": store, "cluster": cluster, "distance": 0.1, "typicality": 0.5,
+            "second_cluster": "B", "second_distance": 0.2, "deviation": 0.0, "is_typical": False,
+            "is_atypical": False, "why": None, "axis_1": 0.0, "axis_2": 0.0, "previous_cluster": None,
+            "model_version": "clustering/1", "known_at": known,
+        }
+        for store in sorted({row["store_id"] for row in raw["stores"]})
+    ]  # fmt: skip
 
 
 def landed(rows: Rows, schema: pa.Schema) -> pa.Table:
@@ -141,6 +157,7 @@ def plant(raw: Raw, day: date, *, in_time: bool = False) -> Raw:
     def days(count: int) -> date:
         return day + timedelta(days=count)
 
+    planted["store_clusters"] += groups(raw, known.date(), "Z" if day == ORIGIN else "Y", known)
     _plant_masters(planted, known, announced)
     _plant_promotions(planted, days, announced)
     _plant_sales(planted, raw, days, known)

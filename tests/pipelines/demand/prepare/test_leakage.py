@@ -80,3 +80,8 @@ def whole_period_uplift(raw: Raw) -> pd.Series:
     running = pairs[(pairs["sold_on"] >= pairs["starts_on"]) & (pairs["sold_on"] <= pairs["ends_on"])]
     series = ["store_id", "sku_id"]
     return running.groupby(series)["quantity"].mean() / sales.groupby(series)["quantity"].mean()
+
+
+def test_the_group_of_a_store_is_that_of_an_earlier_day(today: Any, as_of: date) -> None:
+    """Groups of the day itself are there (`Y`) and not used; those of the origin (`Z`) are the newest before it."""
+    assert set(today.frames(as_of)["profile"]["store_cluster"]) == {"Z"}

@@ -1,0 +1,1 @@
+"""Store clustering: groups of stores with similar profiles, to set one commercial policy per group."""

@@ -1,0 +1,193 @@
+"""Tables that the clustering steps produce in Python (features are declared in dbt)."""
+
+from __future__ import annotations
+
+from features.schemas import Column, DType, Table
+from pipelines.io.handover import STORE_CLUSTERS
+
+AS_OF = Column("as_of", DType.DATE, "Day on which stores were grouped; nothing known on or after it is used.")
+TRAINED = Column("as_of", DType.DATE, "Day for which the groups were found.")
+STORE = Column("store_id", DType.STRING, "Store.")
+CLUSTER = Column("cluster", DType.STRING, "Name of the group: a letter that stays with it from run to run.")
+MODEL_VERSION = Column("model_version", DType.STRING, "Version in the MLflow registry, as `clustering/<n>`.")
+
+KINDS = ("numeric", "category")
+
+#: What became of a store between two runs: another group, grouped for the first time, or not any more.
+MOVES = ("moved", "new", "left")
+
+#: Why: the store changed, the groups did, its group is gone, or it came or left.
+CAUSES = ("store", "groups", "dissolved", "scope")
+
+STATES = ("stable", "doubtful", "unstable")
+
+
+def _number(name: str, words: str, *, nullable: bool = False, **rules: float | str | None) -> Column:
+    return Column(name, DType.NUMBER, words, nullable=nullable, **rules)  # type: ignore[arg-type]
+
+
+CLUSTERS = STORE_CLUSTERS
+
+PROFILES = Table(
+    name="predictions/store_cluster_profiles",
+    description=(
+        "What sets each group apart: its mean of each variable, or share of each category, against all stores. "
+        "One row per `as_of`, group, variable and category."
+    ),
+    columns=(
+        AS_OF,
+        CLUSTER,
+        Column("variable", DType.STRING, "Feature, from `features/clustering`."),
+        Column(
+            "category", DType.STRING, "Value of a feature that holds words or yes and no; empty for numbers."
+        ),
+        Column("kind", DType.STRING, "Whether `inside` is a mean or a share.", allowed=KINDS),
+        Column("stores", DType.INTEGER, "Stores of the group for which the variable is known.", minimum=0),
+        _number(
+            "inside",
+            "Mean of the group, or share of its stores in the category. Null if not known.",
+            nullable=True,
+        ),
+        _number("overall", "The same of all stores. Null if not known.", nullable=True),
+        _number(
+            "v_test",
+            "Distance from what chance would give, in standard deviations; beyond 1.96 either way it is not chance.",
+            nullable=True,
+        ),
+        _number("p_value", "Probability of such a distance by chance.", nullable=True, minimum=0, maximum=1),
+        Column("words", DType.STRING, "The same as a sentence."),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "cluster", "variable", "category"),
+    partition_by=("as_of",),
+)
+
+MIGRATIONS = Table(
+    name="predictions/store_cluster_migrations",
+    description=(
+        "Stores whose group is another than on the last earlier day, and why. One row per `as_of` and store that "
+        "moved, came or left."
+    ),
+    columns=(
+        AS_OF,
+        STORE,
+        Column("previous_as_of", DType.DATE, "The day compared with."),
+        Column("move", DType.STRING, "What became of it.", allowed=MOVES),
+        Column("from_cluster", DType.STRING, "Group on that day; null if it had none.", nullable=True),
+        Column("to_cluster", DType.STRING, "Group now; null if it has none.", nullable=True),
+        Column(
+            "cause",
+            DType.STRING,
+            "`store`: its variables changed; `groups`: with its old values it would be in another group as well, since "
+            "new groups were found; `dissolved`: its group is gone; `scope`: it came or left.",
+            allowed=CAUSES,
+        ),
+        Column("words", DType.STRING, "What changed, in words."),
+        Column(
+            "variables_json", DType.STRING, "Variables that explain the move: name, before, now, part of it."
+        ),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "store_id"),
+    partition_by=("as_of",),
+)
+
+CHOICES = Table(
+    name="predictions/store_cluster_choices",
+    description="What each number of groups is worth, of a training. One row per `as_of` and number of groups.",
+    columns=(
+        TRAINED,
+        Column("n_clusters", DType.INTEGER, "Number of groups.", minimum=1),
+        _number(
+            "within_share", "Inertia within the groups, as a share of the whole.", minimum=0, maximum=1.000001
+        ),
+        _number(
+            "inertia_gain",
+            "Share of the inertia that the last split explains; null for one group.",
+            nullable=True,
+        ),
+        _number("silhouette", "How clearly stores belong to their group; null for one group.", nullable=True),
+        Column("chosen", DType.BOOLEAN, "Whether the groups of the version are these."),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "n_clusters"),
+    partition_by=("as_of",),
+)
+
+TREES = Table(
+    name="predictions/store_cluster_trees",
+    description=(
+        "The tree that groups are cut from, as SciPy's linkage matrix: nodes below the number of stores are stores "
+        "in the order of `store_id`. One row per `as_of` and merge."
+    ),
+    columns=(
+        TRAINED,
+        Column("step", DType.INTEGER, "Number of the merge, 0 first.", minimum=0),
+        Column("left", DType.INTEGER, "Node that is merged.", minimum=0),
+        Column("right", DType.INTEGER, "Node it is merged with.", minimum=0),
+        _number("height", "Distance at which they are.", minimum=0),
+        Column("stores", DType.INTEGER, "Stores below.", minimum=2),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "step"),
+    partition_by=("as_of",),
+)
+
+AXES = Table(
+    name="predictions/store_cluster_axes",
+    description="Axes of the map of a training. One row per `as_of` and axis.",
+    columns=(
+        TRAINED,
+        Column("axis", DType.INTEGER, "Number of the axis, 1 first.", minimum=1),
+        _number("explained", "Share of the differences between stores on it.", minimum=0, maximum=1.000001),
+        Column("words", DType.STRING, "Variables that grow or fall along it."),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "axis"),
+    partition_by=("as_of",),
+)
+
+STABILITY = Table(
+    name="predictions/store_cluster_stability",
+    description=(
+        "Whether groups come out again from bootstrap samples of the stores. One row per `as_of` and group."
+    ),
+    columns=(
+        TRAINED,
+        CLUSTER,
+        Column("stores", DType.INTEGER, "Stores of the group.", minimum=1),
+        _number("jaccard", "Mean similarity with the nearest group of each sample.", minimum=0, maximum=1),
+        _number(
+            "recovered", "Share of the samples with a group at least 0.75 similar.", minimum=0, maximum=1
+        ),
+        _number(
+            "dissolved", "Share of the samples without a group at least 0.5 similar.", minimum=0, maximum=1
+        ),
+        Column("state", DType.STRING, "What follows from it.", allowed=STATES),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "cluster"),
+    partition_by=("as_of",),
+)
+
+VALIDATION = Table(
+    name="predictions/store_cluster_validation",
+    description=(
+        "How clearly each store belongs to its group, by candidate: the challenger, the serving model, and what "
+        "people grouped by before. One row per `as_of`, candidate and store."
+    ),
+    columns=(
+        TRAINED,
+        Column("candidate", DType.STRING, "Who grouped: `challenger`, `champion` or a feature."),
+        STORE,
+        Column("group", DType.STRING, "Its group there."),
+        _number(
+            "silhouette", "From -1 (in the wrong group) to 1 (far from all others).", minimum=-1, maximum=1
+        ),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "candidate", "store_id"),
+    partition_by=("as_of",),
+)
+
+TABLES = (CLUSTERS, PROFILES, MIGRATIONS, CHOICES, TREES, AXES, STABILITY, VALIDATION)
