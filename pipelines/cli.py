@@ -56,6 +56,12 @@ class Source(StrEnum):
     ROSSMANN = "rossmann"
     M5 = "m5"
     LONG = "long"
+    WIDE = "wide"
+    CYLINDER_BANDS = "cylinder_bands"
+    AFRICA = "africa"
+    FREETRADE = "freetrade"
+    BOSCH = "bosch"
+    SECOM = "secom"
 
 
 def main() -> None:
