@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from models.imputation.kernels import expect
 from models.imputation.patterns import Patterns
@@ -24,6 +25,8 @@ Floats = NDArray[np.float64]
 
 #: Rows whose products are summed at once: bounds the memory of a weighted copy.
 CHUNK = 65_536
+#: Columns observed in fewer rows may vanish from a resample.
+RARE = 100
 #: First automatic ridge, in rows per row, and by how much it grows.
 FIRST_RIDGE, RIDGE_STEP = 1e-9, 10.0
 #: Share of a column's length in a nearly flat direction from which it is named.
@@ -42,12 +45,15 @@ class Incomplete:
     priors : PriorTable or None
     observed_rows : ndarray of bool, shape (n,)
         Rows with anything observed; the others say nothing of the parameters.
+    rare_rows : sparse matrix of shape (k, n)
+        The rows in which each of the rarely observed columns is: a resample must not lose them all.
     """
 
     filled: Floats
     patterns: Patterns
     priors: PriorTable | None
     observed_rows: NDArray[np.bool_]
+    rare_rows: sparse.csr_matrix
 
     @classmethod
     def of(cls, values: Floats, priors: PriorTable | None = None) -> Self:
@@ -55,8 +61,10 @@ class Incomplete:
         missing = np.isnan(values)
         patterns = Patterns.of(missing, priors)
         observed_rows = ~missing.all(axis=1)
+        rare = np.flatnonzero((~missing).sum(axis=0) < RARE)
+        rare_rows = sparse.csr_matrix(~missing[:, rare].T, dtype=np.int64)
         values[missing] = 0.0
-        return cls(values, patterns, priors, observed_rows)
+        return cls(values, patterns, priors, observed_rows, rare_rows)
 
     def arguments(self) -> tuple[Any, ...]:
         """What the kernels are given of the patterns and priors."""
