@@ -131,6 +131,7 @@ def doctor(as_json: Json = False) -> None:
 _SIZES: dict[UseCase, dict[str, int]] = {
     UseCase.CHURN: {"accounts": 15_000},
     UseCase.DEMAND: {"stores": 150, "skus": 8_000, "rows": 8_000_000},
+    UseCase.IMPUTATION: {"parts": 20_000, "lines": 3, "stations": 6},
 }
 
 
@@ -146,6 +147,13 @@ def generate(
     rows: Annotated[
         int | None, typer.Option(help="demand: sales rows, met within some percent (8000000).", min=1)
     ] = None,
+    parts: Annotated[
+        int | None, typer.Option(help="imputation: parts made in 26 weeks (20000).", min=20)
+    ] = None,
+    lines: Annotated[int | None, typer.Option(help="imputation: production lines (3).", min=1, max=26)] = None,
+    stations: Annotated[
+        int | None, typer.Option(help="imputation: stations of a line, of six sensors each (6).", min=1)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same company.")] = 0,
     end: Annotated[str, typer.Option(help="First day that is not delivered.", metavar="DAY")] = "2026-01-05",
     as_json: Json = False,
@@ -153,7 +161,10 @@ def generate(
     """Simulate a company: three years of source files, and the truth kept aside under truth/."""
     from importlib import import_module
 
-    given = {"accounts": accounts, "stores": stores, "skus": skus, "rows": rows}
+    given = {
+        "accounts": accounts, "stores": stores, "skus": skus, "rows": rows, "parts": parts, "lines": lines,
+        "stations": stations,
+    }  # fmt: skip
     sizes = dict(_SIZES[usecase])
     for name, value in given.items():
         if value is not None and name not in sizes:
