@@ -104,7 +104,9 @@ class Design:
             if name not in numeric:
                 raise ValueError(f"bounds must name modelled columns of {', '.join(NUMERIC)}, got {name!r}")
             if least is not None and most is not None and not least < most:
-                raise ValueError(f"a lower bound must be below the upper one, got {least!r}, {most!r} for {name!r}")
+                raise ValueError(
+                    f"a lower bound must be below the upper one, got {least!r}, {most!r} for {name!r}"
+                )
             i = numeric[name]
             column = self.columns_[self.start_.index(i)]
             assert isinstance(column, NumericColumn)  # noqa: S101 - for the type checker
@@ -153,7 +155,9 @@ class Design:
             if isinstance(column, NominalColumn):
                 assert expected is not None  # noqa: S101 - the caller asks needs_means
                 width = np.arange(len(column.names_))
-                share = expected[at[:, None] + width] * self.scale_[start + width] + self.center_[start + width]
+                share = (
+                    expected[at[:, None] + width] * self.scale_[start + width] + self.center_[start + width]
+                )
                 values = (
                     column.levels_[column.probabilities(share).argmax(axis=1)]
                     if rng is None

@@ -7,11 +7,11 @@ incomplete rows only, and adds what is expected of their missing cells.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from models.imputation.patterns import Patterns
 from models.imputation.priors import PriorTable
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+#: Order, starts, columns, their starts, and priors of patterns; precision and mean of priors.
+KernelArguments = tuple[Ints, Ints, Ints, Ints, Ints, Floats, Floats]
 
 #: Rows whose products are summed at once: bounds the memory of a weighted copy.
 CHUNK = 65_536
@@ -60,13 +63,13 @@ class Incomplete:
         """Take a standardised matrix with NaN where missing; it is overwritten."""
         missing = np.isnan(values)
         patterns = Patterns.of(missing, priors)
-        observed_rows = ~missing.all(axis=1)
+        observed_rows: NDArray[np.bool_] = ~np.all(missing, axis=1)
         rare = np.flatnonzero((~missing).sum(axis=0) < RARE)
         rare_rows = sparse.csr_matrix(~missing[:, rare].T, dtype=np.int64)
         values[missing] = 0.0
         return cls(values, patterns, priors, observed_rows, rare_rows)
 
-    def arguments(self) -> tuple[Any, ...]:
+    def arguments(self) -> KernelArguments:
         """What the kernels are given of the patterns and priors."""
         found = self.patterns
         p = self.filled.shape[1]
@@ -191,6 +194,7 @@ def run_em(
     *,
     pool: Executor | None = None,
     names: Sequence[str] = (),
+    watch: Callable[[Moments], object] | None = None,
 ) -> tuple[Moments, Convergence]:
     """Most likely mean and covariance of weighted rows.
 
@@ -205,6 +209,8 @@ def run_em(
         Threads that share the blocks of rows. The result does not depend on how many there are.
     names : sequence of str, optional
         Columns, for the report.
+    watch : callable, optional
+        Called with the start and with the parameters after each iteration.
     """
     began = time.perf_counter()
     weight = np.where(data.observed_rows, weight, 0.0)
@@ -212,8 +218,8 @@ def run_em(
     fixed_sums, fixed_products = _observed_sums(data.filled, weight)
     moments, ridge, path = start, options.ridge, []
     stopped_by, rate = "max_iter", 0.0
-    values = np.ones(1)
-    vectors = np.ones((1, 1))
+    if watch is not None:
+        watch(start)
     for _ in range(options.max_iter):
         sums, products = _expected_sums(data, weight, moments, pool)
         mean = (fixed_sums + sums) / rows
@@ -224,6 +230,8 @@ def run_em(
             float(np.abs(mean - moments.mean).max()), float(np.abs(covariance - moments.covariance).max())
         )
         moments = Moments(mean, covariance, np.ascontiguousarray((vectors / held) @ vectors.T))
+        if watch is not None:
+            watch(moments)
         path.append(change)
         if len(path) > 1 and path[-2] > 0:
             rate = min(change / path[-2], 0.999)
@@ -279,9 +287,7 @@ def _expected_sums(
     return sums, products
 
 
-def _ridged(
-    covariance: Floats, ridge: float, options: EMOptions
-) -> tuple[float, Floats, Floats, Floats]:
+def _ridged(covariance: Floats, ridge: float, options: EMOptions) -> tuple[float, Floats, Floats, Floats]:
     """Covariance with the ridge, raised until it can be inverted safely or the cap is reached."""
     values, vectors = np.linalg.eigh(covariance)
     while True:
@@ -298,6 +304,6 @@ def _ridged(
 def _flat_columns(values: Floats, vectors: Floats, names: Sequence[str], ridge: float) -> list[str]:
     """Columns of the directions in which there is hardly anything but the ridge."""
     flat = values <= 2 * ridge
-    involved = (np.abs(vectors[:, flat]) > LOADING).any(axis=1)
+    involved = np.abs(vectors[:, flat]).max(axis=1, initial=0.0) > LOADING
     known = names if len(names) == len(values) else [str(i) for i in range(len(values))]
-    return [str(name) for name, yes in zip(known, involved, strict=True) if yes]
+    return [str(known[int(i)]) for i in np.flatnonzero(involved)]

@@ -60,7 +60,10 @@ class ImputationReport:
 
     def table(self) -> pd.DataFrame:
         """One row per chain, all rows together first."""
-        rows = [("all rows", self.reference), *((f"chain {k}", chain) for k, chain in enumerate(self.chains, 1))]
+        rows = [
+            ("all rows", self.reference),
+            *((f"chain {k}", chain) for k, chain in enumerate(self.chains, 1)),
+        ]
         return pd.DataFrame([
             {
                 "chain": name,
@@ -177,6 +180,12 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         began = time.perf_counter()
         self._check_parameters()
         frame = self._frame(X, reset=True)
+        with single_blas():
+            self._fit(frame, began)
+        self._table = X
+        return self
+
+    def _fit(self, frame: pd.DataFrame, began: float) -> None:
         preflight = inspect_columns(
             frame,
             transforms=self.transforms or {},
@@ -193,11 +202,15 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         preflight = preflight.with_collinear(values, self.design_.owner_)
         data = self._incomplete(values, self.priors)
         options = EMOptions(
-            preflight.ridge, self.ridge_cap, self.tolerance, self.max_iter, self.max_seconds, self.max_condition
+            preflight.ridge,
+            self.ridge_cap,
+            self.tolerance,
+            self.max_iter,
+            self.max_seconds,
+            self.max_condition,
         )
-        with single_blas(), workers(self.n_jobs, data.patterns) as pool:
-            found = self._fit_chains(data, options, pool)
-        (reference, first), *chains = found
+        with workers(self.n_jobs, data.patterns) as pool:
+            (reference, first), *chains = self._fit_chains(data, options, pool)
         self.mean_, self.covariance_ = self._model_units(reference)
         self.reference_ = reference
         self.chains_ = [moments for moments, _ in chains]
@@ -207,8 +220,6 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.report_ = ImputationReport(
             preflight, first, [convergence for _, convergence in chains], time.perf_counter() - began
         )
-        self._table = X
-        return self
 
     def _fit_chains(
         self, data: Incomplete, options: EMOptions, pool: Any
@@ -337,7 +348,9 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _frame(self, X: Table, *, reset: bool) -> pd.DataFrame:
         if isinstance(X, pd.DataFrame):
             if X.columns.has_duplicates:
-                raise ValueError(f"columns must have different names, got {list(X.columns[X.columns.duplicated()])}")
+                raise ValueError(
+                    f"columns must have different names, got {list(X.columns[X.columns.duplicated()])}"
+                )
             frame = X
         else:
             values = np.asarray(X, dtype=np.float64)
@@ -358,7 +371,12 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return frame if isinstance(X, pd.DataFrame) else frame.to_numpy(dtype=np.float64)
 
     def _check_parameters(self) -> None:
-        whole = {"m": self.m, "max_iter": self.max_iter, "n_jobs": self.n_jobs, "max_resample": self.max_resample}
+        whole = {
+            "m": self.m,
+            "max_iter": self.max_iter,
+            "n_jobs": self.n_jobs,
+            "max_resample": self.max_resample,
+        }
         for name, value in whole.items():
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value!r}")

@@ -8,7 +8,8 @@ mostly little, and a normal prior of a cell is added to the diagonal.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
@@ -16,10 +17,15 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+F = TypeVar("F", bound=Callable[..., None])
 
 #: Sums may be regrouped to use the processor's vectors; NaN and infinities keep their meaning.
 _FAST = {"reassoc", "contract", "nsz"}
-_compiled: Any = numba.njit(nogil=True, cache=True, fastmath=_FAST)
+
+
+def _compiled(function: F) -> F:
+    compiled: Any = numba.njit(nogil=True, cache=True, fastmath=_FAST)(function)
+    return cast("F", compiled)
 
 
 @_compiled
@@ -75,9 +81,7 @@ def _residual(
 
 
 @_compiled
-def _load(
-    precision: Floats, columns: Ints, prior_precision: Floats, prior: int, a: Floats
-) -> None:
+def _load(precision: Floats, columns: Ints, prior_precision: Floats, prior: int, a: Floats) -> None:
     """``K[M, M]`` with the priors' precision on the diagonal, lower triangle, into ``a``."""
     for i in range(len(columns)):
         at = precision[columns[i]]

@@ -166,7 +166,9 @@ def inspect_columns(
     """
     for column, transform in transforms.items():
         if transform not in TRANSFORMS:
-            raise ValueError(f"a transform must be one of {', '.join(TRANSFORMS)}, got {transform!r} for {column!r}")
+            raise ValueError(
+                f"a transform must be one of {', '.join(TRANSFORMS)}, got {transform!r} for {column!r}"
+            )
     strangers = [column for column in (*transforms, *ignore) if column not in frame.columns]
     if strangers:
         raise ValueError(f"transforms and ignore must name columns of the table, got {strangers}")
@@ -206,19 +208,24 @@ def _inspect(
         return found("passed_on", "passed on untouched")
     if observed == 0:
         return found("left_out", "nothing observed: cells stay missing", "all_missing")
-    different = int(values.nunique())
-    if different == 1:
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if values.min() == values.max() if numeric else (known := values.dropna()).eq(known.iloc[0]).all():
         return found("filled", f"constant: missing cells are {values.dropna().iloc[0]!r}", "constant")
     if observed < min_observed:
-        return found("left_out", f"only {observed} of {min_observed} cells observed: cells stay missing", "few_observed")
-    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        return found(
+            "left_out",
+            f"only {observed} of {min_observed} cells observed: cells stay missing",
+            "few_observed",
+        )
     if not numeric and pd.api.types.is_datetime64_any_dtype(values):
         return found("left_out", "a date is no measurement: cells stay missing", "not_a_measure")
     if transform is None:
         transform = "identity" if numeric else "nominal"
-    if transform == "nominal" and different > max_categories:
+    if transform == "nominal" and (different := int(values.nunique())) > max_categories:
         return found(
-            "left_out", f"{different} categories, at most {max_categories}: cells stay missing", "too_many_categories"
+            "left_out",
+            f"{different} categories, at most {max_categories}: cells stay missing",
+            "too_many_categories",
         )
     if not numeric and transform not in ("nominal", "ordinal"):
         return found("left_out", f"words have no {transform}: cells stay missing", "not_a_measure")

@@ -114,7 +114,7 @@ class OrdinalColumn:
     def encode(self, values: pd.Series) -> Floats:
         """Scores, shape (n, 1); NaN where missing or never seen."""
         code = pd.Index(self.levels_).get_indexer(pd.Index(values.to_numpy()))
-        return np.where(code >= 0, self.scores_[code], np.nan)[:, None]
+        return np.asarray(np.where(code >= 0, self.scores_[code], np.nan)[:, None])
 
     def decode(self, drawn: Floats) -> NDArray[Any]:
         """Levels of drawn scores."""
@@ -140,7 +140,7 @@ class NominalColumn:
     def encode(self, values: pd.Series) -> Floats:
         """Indicators, shape (n, categories - 1); NaN where missing or never seen."""
         code = pd.Index(self.levels_).get_indexer(pd.Index(values.to_numpy()))
-        out = (code[:, None] == np.arange(1, len(self.levels_))).astype(np.float64)
+        out: Floats = np.equal(code[:, None], np.arange(1, len(self.levels_))).astype(np.float64)
         out[code < 0] = np.nan
         return out
 
