@@ -51,17 +51,10 @@ class ModelParams(Params):
 
 
 class OverimputationParams(Params):
-    """How many observed cells are hidden, and how often they are drawn."""
+    """How many observed cells are taken out, and how often each is drawn."""
 
-    share: float = Field(gt=0, le=0.5)
-    max_cells: int = Field(ge=10)
-    draws: int = Field(ge=19, description="One less than a multiple of 20, so that 90 % is met exactly.")
-
-    @model_validator(mode="after")
-    def _exact(self) -> Self:
-        if (self.draws + 1) % 20:
-            raise ValueError(f"draws must be one less than a multiple of 20, got {self.draws}")
-        return self
+    cells_per_sensor: int = Field(ge=5)
+    draws: int = Field(ge=19)
 
 
 class GateParams(Params):
