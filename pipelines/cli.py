@@ -150,7 +150,9 @@ def generate(
     parts: Annotated[
         int | None, typer.Option(help="imputation: parts made in 26 weeks (20000).", min=20)
     ] = None,
-    lines: Annotated[int | None, typer.Option(help="imputation: production lines (3).", min=1, max=26)] = None,
+    lines: Annotated[
+        int | None, typer.Option(help="imputation: production lines (3).", min=1, max=26)
+    ] = None,
     stations: Annotated[
         int | None, typer.Option(help="imputation: stations of a line, of six sensors each (6).", min=1)
     ] = None,
@@ -381,7 +383,7 @@ def vacuum(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="churn, telco, demand, rossmann, m5 or reconcile.")],
+    name: Annotated[str, typer.Argument(help="churn, telco, demand, rossmann, m5, reconcile or impute.")],
     data: Annotated[
         Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5).")
     ] = None,
@@ -389,8 +391,11 @@ def bench(
         int | None, typer.Option(help="Size of the simulated company (churn).", min=50)
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Sales rows of the simulated chain (demand).", min=10_000)
+        int | None,
+        typer.Option(help="Sales rows of the chain (demand); rows of the table (impute).", min=100),
     ] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns of the table (impute).", min=2)] = None,
+    m: Annotated[int | None, typer.Option("--m", help="Completed data sets (impute).", min=2)] = None,
     stores: Annotated[int | None, typer.Option(help="Stores of the chain (demand).", min=2)] = None,
     skus: Annotated[int | None, typer.Option(help="Products of the chain (demand).", min=10)] = None,
     leaves: Annotated[int | None, typer.Option(help="Bottom series (reconcile).", min=100)] = None,
@@ -403,7 +408,7 @@ def bench(
 
     options = {
         "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "leaves": leaves,
-        "horizon": horizon, "seed": seed,
+        "horizon": horizon, "cols": cols, "m": m, "seed": seed,
     }  # fmt: skip
     result = run_bench(name, options, say=lambda line: notes.print(line, highlight=False))
     if as_json:

@@ -21,6 +21,7 @@ BENCHES: Mapping[str, tuple[str, ...]] = {
     "rossmann": ("data",),
     "m5": ("data",),
     "reconcile": ("leaves", "horizon", "seed"),
+    "impute": ("rows", "cols", "m", "seed"),
 }
 
 #: Where the public data of a bench come from.
