@@ -18,6 +18,10 @@ from pipelines.imputation.params import ImputationParams, ModelParams
 _THREADS = 2
 #: A value beyond a limit lies within so many standard deviations of the sensor beyond it, nearly always.
 _BEYOND_SD = 1.5
+#: Share of values at a bound from which on they are a heap and not the tail.
+_PILE_UP = 0.01
+
+Floats = NDArray[np.float64]
 
 
 def make_imputer(wide: Wide, params: ImputationParams) -> tuple[ServedImputer, list[str]]:
@@ -33,15 +37,7 @@ def make_imputer(wide: Wide, params: ImputationParams) -> tuple[ServedImputer, l
         name: scale if kind == "numeric" else kind
         for name, kind, scale in zip(sensors["sensor_id"], sensors["kind"], sensors["scale"], strict=True)
     }
-    bounded = sensors[(sensors["kind"] == "numeric") & (sensors["low"].notna() | sensors["high"].notna())]
-    bounds: dict[str | int, tuple[float | None, float | None]] = {
-        name: (_bound(low), _bound(high))
-        for name, low, high, scale in zip(
-            bounded["sensor_id"], bounded["low"], bounded["high"], bounded["scale"], strict=True
-        )
-        # The ends of these scales are their bounds.
-        if not (scale == "log" and low == 0 and np.isnan(high)) and not (scale == "logistic" and low == 0 and high == 1)
-    }
+    bounds = _bounds(wide)
     imputer = ServedImputer(
         m=model.m,
         ridge=model.ridge,
@@ -84,19 +80,29 @@ def limit_priors(wide: Wide) -> list[CellPrior]:
 
 
 def hold_limits(wide: Wide, completed: pd.DataFrame) -> pd.DataFrame:
-    """Put draws that crossed a limit onto it."""
+    """Put draws that crossed a limit of their cell, or what their sensor can measure, onto it."""
     limited, names = wide.limited, list(wide.values.columns)
-    columns: dict[str, NDArray[np.float64]] = {}
-    for position in np.unique(limited.column).tolist():
-        if names[position] not in completed.columns:
+    cells = {position: limited.column == position for position in np.unique(limited.column).tolist()}
+    columns: dict[str, Floats] = {}
+    for position, (name, kind, low, high) in enumerate(
+        zip(names, *(wide.sensors[column] for column in ("kind", "low", "high")), strict=True)
+    ):
+        if kind == "nominal" or name not in completed.columns:
             continue
-        own = limited.column == position
-        values = completed[names[position]].to_numpy(dtype=np.float64, copy=True)
-        row, limit = limited.row[own], limited.limit[own]
-        values[row] = np.where(
-            limited.below[own], np.minimum(values[row], limit), np.maximum(values[row], limit)
-        )
-        columns[names[position]] = values
+        gaps = wide.values[name].isna().to_numpy()
+        if not gaps.any() or (np.isnan(low) and np.isnan(high) and position not in cells):
+            continue
+        values = completed[name].to_numpy(dtype=np.float64, copy=True)
+        # What was measured stays as it was, even where it contradicts the sensor's description.
+        least, most = (-np.inf if np.isnan(low) else low), (np.inf if np.isnan(high) else high)
+        values[gaps] = np.clip(values[gaps], least, most)
+        if position in cells:
+            own = cells[position]
+            row, limit = limited.row[own], limited.limit[own]
+            values[row] = np.where(
+                limited.below[own], np.minimum(values[row], limit), np.maximum(values[row], limit)
+            )
+        columns[name] = values
     return completed.assign(**columns)
 
 
@@ -127,5 +133,30 @@ def _panel(model: ModelParams, units: int) -> Panel | None:
     )
 
 
-def _bound(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _bounds(wide: Wide) -> dict[str | int, tuple[float | None, float | None]]:
+    """Bounds within which the model draws.
+
+    Where values pile up at a bound (a varnish that is not used, a saturated sensor), drawing strictly within it
+    would never give the most frequent value: such a bound is left to :func:`hold_limits`, which puts what is drawn
+    beyond it onto it. The ends of the scales `log` and `logistic` are bounds already.
+    """
+    sensors, found = wide.sensors, {}
+    for name, kind, scale, low, high in zip(
+        *(sensors[column] for column in ("sensor_id", "kind", "scale", "low", "high")), strict=True
+    ):
+        if kind != "numeric":
+            continue
+        values = wide.values[name].to_numpy(dtype=np.float64)
+        known = values[~np.isnan(values)]
+        ends = (0.0, np.inf) if scale == "log" else (0.0, 1.0) if scale == "logistic" else (-np.inf, np.inf)
+        least = _bound(low, ends[0], known <= low)
+        most = _bound(high, ends[1], known >= high)
+        if least is not None or most is not None:
+            found[name] = (least, most)
+    return found
+
+
+def _bound(value: float, end: float, at_it: NDArray[np.bool_]) -> float | None:
+    if np.isnan(value) or value == end or (len(at_it) and at_it.mean() > _PILE_UP):
+        return None
+    return float(value)

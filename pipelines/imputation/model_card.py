@@ -24,6 +24,8 @@ def model_card(
     notes = "\n".join(f"- {note}" for note in preflight.notes)
     sensitive = "\n".join(f"- {found.words} ({sensor}, {line})" for sensor, line, found in answers.sensitivities)
     window = params.window
+    newest = f"those of the last {window.holdout_days} days"
+    judges = newest if window.holdout == "newest" else "a random share"
     return f"""# Imputation model of {as_of}
 
 **For**: {params.model.m} completed data sets of each day's parts, of which every observed cell is as it was measured.
@@ -36,8 +38,7 @@ from their conditional normal distribution. Values are missing at random given t
 lies beyond a detection limit is drawn beyond it.
 
 ## Data
-Parts made in the {window.train_days} days before {as_of}; the newest {window.holdout_days} days judge and were not
-learned from. {facts["parts_trained"]:,} parts trained, {facts["parts_judged"]:,} parts judged;
+Parts made in the {window.train_days} days before {as_of}; {judges} judge and were not learned from. {facts["parts_trained"]:,} parts trained, {facts["parts_judged"]:,} parts judged;
 {preflight.parameters:,} parameters for {preflight.rows:,} rows, ridge {model.report_.reference.ridge:.2g}.
 
 ## Judgement, out of time

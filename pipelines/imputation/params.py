@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import Field, model_validator
@@ -23,7 +23,9 @@ class WindowParams(Params):
 
     train_days: int = Field(ge=1)
     batch_days: int = Field(ge=1)
+    holdout: Literal["newest", "random"]
     holdout_days: int = Field(ge=1)
+    holdout_share: float = Field(gt=0, lt=1)
 
     @model_validator(mode="after")
     def _nested(self) -> Self:

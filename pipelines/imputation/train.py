@@ -103,22 +103,30 @@ def run(
 
 
 def split(wide: Wide, as_of: date, params: ImputationParams) -> tuple[Wide, Wide]:
-    """Parts to learn from, and the newer ones that judge.
+    """Parts to learn from, and those that judge.
+
+    What judges must be like what is completed: on a running line the newest parts, of a closed data set, whose
+    gaps are filled once, parts drawn at random.
 
     Raises
     ------
     DataContractError
         One side has too few parts.
     """
-    first = pd.Timestamp(as_of - timedelta(days=params.window.holdout_days))
-    newer = wide.parts["produced_at"].to_numpy() >= first.to_datetime64()
-    sizes = {"before": int((~newer).sum()), "within": int(newer.sum())}
-    if min(sizes.values()) < _FEWEST_PARTS:
+    window = params.window
+    if window.holdout == "random":
+        judges = np.random.default_rng(params.seed).random(len(wide.parts)) < window.holdout_share
+    else:
+        first = pd.Timestamp(as_of - timedelta(days=window.holdout_days))
+        judges = wide.parts["produced_at"].to_numpy() >= first.to_datetime64()
+    learn, judge_by = int((~judges).sum()), int(judges.sum())
+    if min(learn, judge_by) < _FEWEST_PARTS:
+        how = f"of the last {window.holdout_days} days" if window.holdout == "newest" else "drawn at random"
         raise DataContractError(
-            f"at least {_FEWEST_PARTS} parts must have been made before and within the last {params.window.holdout_days} "
-            f"days (window in params.yaml), got {sizes['before']} and {sizes['within']} on {as_of}"
+            f"at least {_FEWEST_PARTS} parts must be there to learn from and, {how}, to judge by (window in params.yaml), "
+            f"got {learn} and {judge_by} on {as_of}"
         )
-    return wide.take(np.flatnonzero(~newer)), wide.take(np.flatnonzero(newer))
+    return wide.take(np.flatnonzero(~judges)), wide.take(np.flatnonzero(judges))
 
 
 def _judge(

@@ -23,7 +23,7 @@ from pipelines.monitoring.alarms import Alarm
 from pipelines.reporting.site import PAGES, Missing, Page, Site
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import RUNS
-from pipelines.usecases import UseCase
+from pipelines.usecases import PUBLISHING, UseCase
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,11 @@ class UseCaseState:
     publish: dict[str, Any] | None
     alarms: Sequence[Alarm]
 
+    @property
+    def publishes(self) -> bool:
+        """Whether its results leave the lake."""
+        return self.page.usecase in PUBLISHING
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -125,17 +130,23 @@ def freshness(lake: Lake, watched: Sequence[Watched], as_of: date) -> list[Fresh
 
 
 def overview(
-    lake: Lake, page: Page, alarms: Sequence[Alarm], watched: Sequence[Watched], as_of: date, *, sink: str
+    lake: Lake,
+    page: Page,
+    alarms: Sequence[Alarm],
+    watched: Sequence[Watched],
+    as_of: date,
+    *,
+    sink: str | None = None,
 ) -> Overview:
     """Gather the newest gate verdict, publish run, alarms and table states of a use case.
 
     Parameters
     ----------
     sink
-        Where the use case publishes, as in ``ops/publish_runs``.
+        Where the use case publishes, as in ``ops/publish_runs``; None if its results are read in the lake.
     """
     log = read_promotions(lake, page.usecase, until=as_of)
-    runs = publish_runs(lake, as_of, sink=sink)
+    runs = publish_runs(lake, as_of, sink=sink) if sink else []
     return Overview(
         UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms),
         freshness(lake, watched, as_of),

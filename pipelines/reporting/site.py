@@ -67,6 +67,12 @@ PAGES = (
         "How much of each product each store will sell in the next 14 days.",
         "demand",
     ),
+    Page(
+        "imputation.html",
+        "Imputation",
+        "What a factory's missing measurements plausibly were, and how far to trust that.",
+        "imputation",
+    ),
 )
 
 
