@@ -51,6 +51,7 @@ class Design:
             self.start_.append(len(self.names_))
             self.names_ += column.names_
             self.owner_ += [finding.column] * len(column.names_)
+        self.whole_ = panel is None and len(self.columns_) == len(preflight.findings)
         self.panel_ = None if panel is None else PanelColumns(panel).fit(frame)
         if self.panel_ is not None:
             self.names_ += self.panel_.names_
@@ -115,6 +116,17 @@ class Design:
                     at = column.to_model(np.array([limit], dtype=np.float64))[0]
                     ends[i] = (at - self.center_[i]) / self.scale_[i]
         return low, high
+
+    def original_units(self, drawn: Floats, column: NDArray[np.intp]) -> Floats:
+        """Values of columns in model units, of standardised ones."""
+        return drawn * self.scale_[column] + self.center_[column]
+
+    @property
+    def plain(self) -> bool:
+        """Whether the model matrix is the table: numbers as they are, all columns modelled, no panel."""
+        return self.whole_ and all(
+            isinstance(column, NumericColumn) and column.transform == "identity" for column in self.columns_
+        )
 
     @property
     def needs_means(self) -> bool:

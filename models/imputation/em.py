@@ -32,6 +32,9 @@ CHUNK = 65_536
 RARE = 100
 #: First automatic ridge, in rows per row, and by how much it grows.
 FIRST_RIDGE, RIDGE_STEP = 1e-9, 10.0
+#: Condition number from which the columns of the flat directions are named, and how still the flattest must be:
+#: a covariance that is on its way to a singular one moves ever less, but by the same factor.
+FLAT, STILL = 1e6, 0.01
 #: Share of a column's length in a nearly flat direction from which it is named.
 LOADING = 0.1
 
@@ -218,13 +221,16 @@ def run_em(
     fixed_sums, fixed_products = _observed_sums(data.filled, weight)
     moments, ridge, path = start, options.ridge, []
     stopped_by, rate = "max_iter", 0.0
+    values = np.zeros(1)
     if watch is not None:
         watch(start)
     for _ in range(options.max_iter):
         sums, products = _expected_sums(data, weight, moments, pool)
         mean = (fixed_sums + sums) / rows
         covariance = (fixed_products + products + products.T) / rows - np.outer(mean, mean)
+        flattest = values[0]
         ridge, values, vectors, covariance = _ridged(covariance, ridge, options)
+        still = abs(values[0] - flattest) <= STILL * values[0]
         held = np.maximum(values, values[-1] / options.max_condition)
         change = max(
             float(np.abs(mean - moments.mean).max()), float(np.abs(covariance - moments.covariance).max())
@@ -236,7 +242,7 @@ def run_em(
         if len(path) > 1 and path[-2] > 0:
             rate = min(change / path[-2], 0.999)
         # What is left is the sum of a geometric series whose rate the last two steps tell.
-        if (len(path) > 1 or change == 0) and change * max(1.0, rate / (1 - rate)) < options.tolerance:
+        if still and change * max(1.0, rate / (1 - rate)) < options.tolerance:
             stopped_by = "converged"
             break
         if options.max_seconds is not None and time.perf_counter() - began > options.max_seconds:
@@ -251,7 +257,7 @@ def run_em(
         condition=float(values[-1] / max(values[0], np.finfo(float).tiny)),
         ridge=ridge,
         ridge_raised=raised,
-        flat_columns=_flat_columns(values, vectors, names, ridge) if raised else [],
+        flat_columns=_flat_columns(values, vectors, names),
         seconds=time.perf_counter() - began,
         path=path,
     )
@@ -301,9 +307,9 @@ def _ridged(covariance: Floats, ridge: float, options: EMOptions) -> tuple[float
     return ridge, shrunk, vectors, covariance
 
 
-def _flat_columns(values: Floats, vectors: Floats, names: Sequence[str], ridge: float) -> list[str]:
-    """Columns of the directions in which there is hardly anything but the ridge."""
-    flat = values <= 2 * ridge
+def _flat_columns(values: Floats, vectors: Floats, names: Sequence[str]) -> list[str]:
+    """Columns of the directions in which there is hardly anything, or nothing but the ridge."""
+    flat = values <= values[-1] / FLAT
     involved = np.abs(vectors[:, flat]).max(axis=1, initial=0.0) > LOADING
     known = names if len(names) == len(values) else [str(i) for i in range(len(values))]
     return [str(known[int(i)]) for i in np.flatnonzero(involved)]

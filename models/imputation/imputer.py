@@ -304,7 +304,7 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 )
                 means = conditional_means(data, moments, pool=pool) if self.design_.needs_means else None
             self.clipped_ += clipped
-            yield self._like(X, self.design_.completed(frame, missing, drawn, means, rng, self.bounds or {}))
+            yield self._completed(X, frame, missing, drawn, means, rng)
 
     def transform(self, X: Table) -> Table:
         """The table with each missing cell at its conditional mean, averaged over the chains.
@@ -320,7 +320,7 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if low_high is not None:
             column = np.nonzero(missing)[1]
             mean = np.clip(mean, low_high[0][column], low_high[1][column])
-        return self._like(X, self.design_.completed(frame, missing, mean, mean, None, self.bounds or {}))
+        return self._completed(X, frame, missing, mean, mean, None)
 
     # -------------------------------------------------------------------------------------- plumbing
 
@@ -367,8 +367,23 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"the table must have the columns of the fit, got none called {lost}")
         return frame
 
-    def _like(self, X: Table, frame: pd.DataFrame) -> Table:
-        return frame if isinstance(X, pd.DataFrame) else frame.to_numpy(dtype=np.float64)
+    def _completed(
+        self,
+        X: Table,
+        frame: pd.DataFrame,
+        missing: NDArray[np.bool_],
+        drawn: Floats,
+        means: Floats | None,
+        rng: np.random.Generator | None,
+    ) -> Table:
+        bounds = self.bounds or {}
+        if not isinstance(X, pd.DataFrame) and self.design_.plain and not bounds:
+            # A large array needs neither a frame nor a detour over its columns.
+            out = np.array(X, dtype=np.float64)
+            out[missing] = self.design_.original_units(drawn, np.nonzero(missing)[1])
+            return out
+        filled = self.design_.completed(frame, missing, drawn, means, rng, bounds)
+        return filled if isinstance(X, pd.DataFrame) else filled.to_numpy(dtype=np.float64)
 
     def _check_parameters(self) -> None:
         whole = {

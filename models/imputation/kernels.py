@@ -9,6 +9,7 @@ mostly little, and a normal prior of a cell is added to the diagonal.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numba
@@ -24,8 +25,11 @@ _FAST = {"reassoc", "contract", "nsz"}
 
 
 def _compiled(function: F) -> F:
-    compiled: Any = numba.njit(nogil=True, cache=True, fastmath=_FAST)(function)
-    return cast("F", compiled)
+    compile_: Any = partial(numba.njit, nogil=True, fastmath=_FAST)
+    try:
+        return cast("F", compile_(cache=True)(function))
+    except RuntimeError:  # neither the code's folder nor the user's can be written: compiled in every process
+        return cast("F", compile_()(function))
 
 
 @_compiled

@@ -106,7 +106,7 @@ def _chunks(
         rng = np.random.default_rng([seed, 2, k])
         size = min(CHUNK, rows - first)
         values = rng.standard_normal((size, len(covariance))) @ factor.T
-        yield slice(first, first + size), (values, rng.random(values.shape) < MISSING_SHARE)
+        yield slice(first, first + size), (values, np.less(rng.random(values.shape), MISSING_SHARE))
 
 
 class Judge:
