@@ -153,7 +153,9 @@ def _converged(facts: ModelFacts) -> Check:
 def _accounted(facts: ModelFacts, limits: ImputationThresholds) -> Check:
     share = facts.left_out / facts.columns if facts.columns else 1.0
     passed = share <= limits.max_left_out and not facts.unexplained
-    words = f"{facts.left_out} of {facts.columns} sensors are not modelled (at most {limits.max_left_out:.0%})"
+    words = (
+        f"{facts.left_out} of {facts.columns} sensors are not modelled (at most {limits.max_left_out:.0%})"
+    )
     if facts.unexplained:
         words += f"; degenerate without a word in the preflight: {', '.join(facts.unexplained[:5])}"
     return Check("left_out", share, None, None, limits.max_left_out, passed, words)

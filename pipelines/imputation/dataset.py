@@ -117,7 +117,11 @@ def read_wide(lake: Lake, as_of: date, *, batch: bool = False) -> Wide:
     """
     field, versions = pa_dataset.field, {}
     tables: dict[str, pa.Table] = {}
-    for name, key in ((PARTS, ["produced_at", "part_id"]), (SENSORS, ["sensor_id"]), (CELLS, ["part_id", "sensor_id"])):
+    for name, key in (
+        (PARTS, ["produced_at", "part_id"]),
+        (SENSORS, ["sensor_id"]),
+        (CELLS, ["part_id", "sensor_id"]),
+    ):
         versions[name] = lake.version(name) if lake.exists(name) else -1
         where = field("as_of") == as_of
         if name == PARTS and batch:

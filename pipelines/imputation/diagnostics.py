@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from models.imputation.dispersion import Dispersion, disperse
 from models.imputation.fraction import needed_table
@@ -57,9 +58,7 @@ def diagnose(model: BootstrapEMImputer, fitted: Wide, params: ImputationParams) 
     )
 
 
-def completed_numbers(
-    model: BootstrapEMImputer, wide: Wide, m: int, *, seed: int
-) -> Iterator[pd.DataFrame]:
+def completed_numbers(model: BootstrapEMImputer, wide: Wide, m: int, *, seed: int) -> Iterator[pd.DataFrame]:
     """Completed data sets, the modelled sensors of numbers only."""
     frame = usable_frame(model, wide)
     for table in model.iter_complete(frame, m, seed=seed, priors=limit_priors(wide) or None):
@@ -89,21 +88,20 @@ def _sensitivities(
             continue
 
         def difference(
-            table: pd.DataFrame, sensor: str = sensor, own: np.ndarray = own
-        ) -> tuple[list[float], list[float]]:
+            table: pd.DataFrame, sensor: str = sensor, own: NDArray[np.bool_] = own, line: str = line
+        ) -> tuple[pd.Series, pd.Series]:
             values = table[sensor].to_numpy(dtype=np.float64)
             here, there = values[own], values[~own]
             variance = here.var(ddof=1) / len(here) + there.var(ddof=1) / len(there)
-            return [float(here.mean() - there.mean())], [float(variance)]
+            named = [f"the difference of {line}"]
+            return pd.Series([here.mean() - there.mean()], named), pd.Series([variance], named)
 
-        answer = delta_sensitivity(
-            wide.values, tables, sensor, difference, deltas=params.deltas, where=own
-        )
+        answer = delta_sensitivity(wide.values, tables, sensor, difference, deltas=params.deltas, where=own)
         found.append((sensor, line, answer))
     return found
 
 
-def _most_different(values: np.ndarray, lines: np.ndarray) -> str | None:
+def _most_different(values: NDArray[np.float64], lines: NDArray[np.object_]) -> str | None:
     """Line, of at least 20 parts, whose mean is furthest from the others' in standard errors; None if alone."""
     best, furthest = None, 0.0
     for line in np.unique(lines):

@@ -73,7 +73,9 @@ def limit_priors(wide: Wide) -> list[CellPrior]:
             continue
         own = limited.column == position
         limits = scale.to_model(limited.limit[own])
-        for row, limit, below in zip(limited.row[own].tolist(), limits.tolist(), limited.below[own].tolist(), strict=True):
+        for row, limit, below in zip(
+            limited.row[own].tolist(), limits.tolist(), limited.below[own].tolist(), strict=True
+        ):
             far = limit - _BEYOND_SD * spread if below else limit + _BEYOND_SD * spread
             priors.append(CellPrior.from_range(row, name, min(far, limit), max(far, limit)))
     return priors

@@ -52,7 +52,9 @@ def judge_mean(reference: BootstrapEMImputer, fitted: Wide, cells: pd.DataFrame)
     """Fill in the mean of the training parts: the baseline, whose interval is the value alone."""
     means = fitted.values[sorted(cells["column"].unique())].mean()
     predicted = means.loc[cells["column"]].to_numpy(dtype=np.float64)
-    filled = cells.assign(mean=predicted, low=predicted, high=predicted, covered=predicted == cells["observed"])
+    filled = cells.assign(
+        mean=predicted, low=predicted, high=predicted, covered=predicted == cells["observed"]
+    )
     return _with_errors(filled, reference)
 
 

@@ -22,7 +22,9 @@ def model_card(
     preflight = model.report_.preflight
     problems = "\n".join(f"- `{one.column}`: {one.words}" for one in preflight.problems) or "- none"
     notes = "\n".join(f"- {note}" for note in preflight.notes)
-    sensitive = "\n".join(f"- {found.words} ({sensor}, {line})" for sensor, line, found in answers.sensitivities)
+    sensitive = "\n".join(
+        f"- {found.words} ({sensor}, {line})" for sensor, line, found in answers.sensitivities
+    )
     window = params.window
     newest = f"those of the last {window.holdout_days} days"
     judges = newest if window.holdout == "newest" else "a random share"

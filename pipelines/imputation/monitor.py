@@ -77,7 +77,9 @@ def run(
     """
     settings, params = settings or Settings.load(), params or ImputationParams.load_default()
     lake, day = Lake.of(settings), pa_dataset.field("as_of") == as_of
-    rows = lake.read(COMPLETED, columns=["model_version"], where=day & (pa_dataset.field("draw") == 1), missing_ok=True)
+    rows = lake.read(
+        COMPLETED, columns=["model_version"], where=day & (pa_dataset.field("draw") == 1), missing_ok=True
+    )
     version = rows["model_version"][0].as_py() if rows.num_rows else None
     findings = [_completed(rows.num_rows)]
     if version is not None:
@@ -109,7 +111,9 @@ def read_alarms(lake: Lake, as_of: date) -> list[Alarm]:
 
 def _completed(cells: int) -> Finding:
     if cells:
-        return Finding("completed", "completed", State.OK, "the day has completed data sets", 1.0, 1.0, rows=cells)
+        return Finding(
+            "completed", "completed", State.OK, "the day has completed data sets", 1.0, 1.0, rows=cells
+        )
     words = "the day has no completed data sets"
     return Finding("completed", "completed", State.ALARM, words, 0.0, 1.0, Severity.CRITICAL)
 
@@ -158,7 +162,9 @@ def _missing(
         # Beyond the limit, and beyond what a share of so many parts scatters by itself.
         chance = float(stats.binom.sf(round(now * parts) - 1, parts, min(max(share, 1 / (total + 1)), 1.0)))
         raised = now - share > limits.max_missing_shift and chance < rate
-        words = f"{name}: {percent(now)} of the cells are missing, {percent(share)} when the model was trained"
+        words = (
+            f"{name}: {percent(now)} of the cells are missing, {percent(share)} when the model was trained"
+        )
         found.append(
             Finding(
                 "missing_shift", name, State.ALARM if raised else State.OK, words, now - share,
@@ -191,7 +197,11 @@ def _coverage(model: BootstrapEMImputer, wide: Wide, as_of: date, params: Imputa
     limits = params.monitoring
     low, high = limits.min_coverage_90, limits.max_coverage_90
     enough = wide.values[wide.numeric].notna().to_numpy().sum() >= _FEWEST_CELLS
-    cells = judge(model, model, wide, params.overimputation, seed=day_seed(params.seed, as_of)) if enough else None
+    cells = (
+        judge(model, model, wide, params.overimputation, seed=day_seed(params.seed, as_of))
+        if enough
+        else None
+    )
     if cells is None or len(cells) < _FEWEST_CELLS:
         words = f"fewer than {_FEWEST_CELLS} observed numbers: the intervals cannot be judged"
         return Finding("coverage_90", "draws", State.NOT_ENOUGH_DATA, words)

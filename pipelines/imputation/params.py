@@ -81,7 +81,9 @@ class ImputationMonitoringParams(Params):
     """Limits of the daily checks."""
 
     max_missing_shift: float = Field(gt=0, lt=1, description="Rise of a sensor's share of missing cells.")
-    max_volume_change: float = Field(gt=0, description="Change of the number of parts against the last days'.")
+    max_volume_change: float = Field(
+        gt=0, description="Change of the number of parts against the last days'."
+    )
     min_coverage_90: float = Field(gt=0, lt=1)
     max_coverage_90: float = Field(gt=0, lt=1)
     false_alarm_rate: float = Field(gt=0, lt=1, description="Per run, over all sensors.")

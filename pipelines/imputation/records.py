@@ -37,7 +37,10 @@ def store(
     }
     for table, frame in frames.items():
         lake.replace_partition(
-            table, as_rows(table, frame.assign(as_of=as_of)), {"as_of": as_of}, metadata={"model_version": version.label}
+            table,
+            as_rows(table, frame.assign(as_of=as_of)),
+            {"as_of": as_of},
+            metadata={"model_version": version.label},
         )
 
 
@@ -48,7 +51,9 @@ def as_rows(table: Table, frame: pd.DataFrame) -> pa.Table:
         values = frame[field.name]
         if pa.types.is_floating(field.type):
             numbers = values.to_numpy(dtype=np.float64)
-            columns[field.name] = pa.array(np.where(np.isfinite(numbers), numbers, np.nan), field.type, from_pandas=True)
+            columns[field.name] = pa.array(
+                np.where(np.isfinite(numbers), numbers, np.nan), field.type, from_pandas=True
+            )
         else:
             columns[field.name] = pa.array(values, field.type, from_pandas=True)
     order = [(name, "ascending") for name in table.key]

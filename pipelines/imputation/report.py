@@ -33,7 +33,7 @@ GLOSSARY = (
     ),
     (
         "Overimputation",
-        "Cells that were measured are taken out and imputed; the share that lies within the 90 % intervals tells whether "
+        "Cells that were measured are taken out and imputed; the share that lies within the 90\u202f% intervals tells whether "
         "the intervals are right.",
     ),
     ("Missing completely at random", "Whether a cell is missing has nothing to do with any value."),
@@ -51,8 +51,11 @@ GLOSSARY = (
         "Share of what complete data would tell of a sensor's mean that is lost; less than the share of missing cells "
         "where other sensors tell much of them.",
     ),
-    ("Ridge", "Rows that say `no correlation`, added where the parts are too few for the sensors."),
-    ("Condition number", "How nearly some sensors follow from others; beyond a million, look at the sensors named."),
+    ("Ridge", "Rows without any correlation, added where the parts are too few for the sensors."),
+    (
+        "Condition number",
+        "How nearly some sensors follow from others; beyond a million, look at the sensors named.",
+    ),
     ("As of", "The day of the decision. Nothing that became known on or after it is used."),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -50,6 +51,12 @@ class Difference:
     missing: float
 
     @property
+    def digits(self) -> int:
+        """Decimals that show three digits of the interval's width."""
+        width = self.high - self.low
+        return max(0, 2 - math.floor(math.log10(width))) if width > 0 else 3
+
+    @property
     def certain(self) -> bool:
         """Whether the interval excludes zero."""
         return self.low > 0 or self.high < 0
@@ -78,10 +85,13 @@ def lines(lake: Lake, as_of: date) -> Lines | Missing:
     try:
         wide = read_wide(lake, as_of, batch=True)
         tables = [
-            table.reindex(index=wide.parts["part_id"], columns=wide.numeric) for table in iter_completed(lake, as_of)
+            table.reindex(index=wide.parts["part_id"], columns=wide.numeric)
+            for table in iter_completed(lake, as_of)
         ]
     except DataContractError:
-        return Missing(f"There are no completed data sets of {as_of}.", f"millrace score imputation --as-of {as_of}")
+        return Missing(
+            f"There are no completed data sets of {as_of}.", f"millrace score imputation --as-of {as_of}"
+        )
     line = wide.parts["line"].to_numpy()
     sizes = {name: int((line == name).sum()) for name in np.unique(line)}
     names = [name for name, size in sizes.items() if _FEWEST_PARTS <= size <= len(line) - _FEWEST_PARTS]

@@ -93,7 +93,9 @@ def missingness(lake: Lake, as_of: date, params: ImputationParams) -> Missingnes
     try:
         wide = read_wide(lake, as_of)
     except DataContractError:
-        return Missing(f"The features of {as_of} were not made.", f"millrace score imputation --as-of {as_of}")
+        return Missing(
+            f"The features of {as_of} were not made.", f"millrace score imputation --as-of {as_of}"
+        )
     parts, counts = _counted(lake, as_of, params.window.train_days)
     order = wide.sensors.sort_values(["station", "sensor_id"])
     lines = _lines(parts)
@@ -196,7 +198,8 @@ def _places(
             return 1 - float(measured["measured"].sum()) / total if total else float("nan")
 
         by_line = {
-            line: share(parts[_is_line(parts, line, lines)], cells[_is_line(cells, line, lines)]) for line in lines
+            line: share(parts[_is_line(parts, line, lines)], cells[_is_line(cells, line, lines)])
+            for line in lines
         }
         found.append(Place(str(name), by_line, share(parts, cells)))
     return sorted(found, key=lambda place: -place.overall)

@@ -47,8 +47,6 @@ class Basis:
         EM from dispersed starts.
     sensitivity
         Shifts of missing cells, to choose from; Missing if there are no two lines to compare.
-    conclusions
-        The same in words.
     """
 
     trained_for: date
@@ -59,7 +57,6 @@ class Basis:
     m_needed: int
     paths: Figure
     sensitivity: plots.Chosen | Missing
-    conclusions: list[tuple[str, str, str]]
 
 
 def basis(lake: Lake, as_of: date, params: ImputationParams) -> Basis | Missing:
@@ -78,7 +75,10 @@ def basis(lake: Lake, as_of: date, params: ImputationParams) -> Basis | Missing:
         trained_for=columns["as_of"].iloc[0],
         columns=ordered.to_dict("records"),
         remarks=int(remarked.sum()),
-        chains=chains.assign(order=chains["chain"].str.len()).sort_values(["order", "chain"]).to_dict("records"),
+        # All rows first, then the chains by number.
+        chains=sorted(
+            chains.to_dict("records"), key=lambda c: (c["chain"] != "all rows", len(c["chain"]), c["chain"])
+        ),
         information=plots.information(
             [str(name) for name in shown["sensor_id"]],
             shown["missing_information"].to_numpy(dtype=np.float64),
@@ -88,7 +88,6 @@ def basis(lake: Lake, as_of: date, params: ImputationParams) -> Basis | Missing:
         m_needed=int(known["m_needed"].max()) if len(known) else 0,
         paths=_paths(lake, as_of),
         sensitivity=_sensitivity(lake, as_of),
-        conclusions=_conclusions(lake, as_of),
     )
 
 
@@ -114,20 +113,20 @@ def _paths(lake: Lake, as_of: date) -> Figure:
 def _sensitivity(lake: Lake, as_of: date) -> plots.Chosen | Missing:
     rows = newest(lake, SENSITIVITY, as_of)
     if rows.empty:
-        return Missing("There are no two lines of at least 20 parts whose difference missing cells could change.")
+        return Missing(
+            "There are no two lines of at least 20 parts whose difference missing cells could change."
+        )
     options = []
+    # The conclusion that falls first stands first.
+    tips = rows[["tipping_low", "tipping_high"]].abs().min(axis=1)
+    rows = rows.assign(tip=tips.fillna(np.inf)).sort_values(["tip", "sensor_id", "delta"])
     for sensor, own in rows.groupby("sensor_id", sort=False):
         delta = [float(v) for v in own["delta"]]
         low, high, estimate = ([float(f"{v:.5g}") for v in own[name]] for name in ("low", "high", "estimate"))
         options.append(
             plots.Option(
-                str(sensor), str(sensor), "Sensor", f"{own['line'].iloc[0]} against the others: {own['words'].iloc[0]}.",
+                str(sensor), str(sensor), "Sensor", f"{own['words'].iloc[0][:1].upper()}{own['words'].iloc[0][1:]}.",
                 [delta + delta[::-1], delta], [low + high[::-1], estimate],
             )
         )  # fmt: skip
     return plots.sensitivity(options)
-
-
-def _conclusions(lake: Lake, as_of: date) -> list[tuple[str, str, str]]:
-    rows = newest(lake, SENSITIVITY, as_of).drop_duplicates("sensor_id")
-    return [(str(row.sensor_id), str(row.line), str(row.words)) for row in rows.itertuples()]

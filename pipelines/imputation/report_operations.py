@@ -27,7 +27,9 @@ WATCHED = (
     Watched("features/imputation_cells", "Cells", "as_of", 1, "millrace score imputation"),
     Watched("predictions/imputation_validation", "Overimputation", "as_of", 8, "millrace train imputation"),
     Watched("ops/promotions", "Promotion log", "as_of", 8, "millrace train imputation", _OURS),
-    Watched("predictions/imputation_completed", "Completed data sets", "as_of", 1, "millrace score imputation"),
+    Watched(
+        "predictions/imputation_completed", "Completed data sets", "as_of", 1, "millrace score imputation"
+    ),
     Watched("ops/monitoring", "Monitoring", "as_of", 1, "millrace monitor imputation", _OURS),
 )
 
@@ -41,8 +43,8 @@ class Headline:
 
     Attributes
     ----------
-    parts, sensors
-        Parts completed, and sensors.
+    parts, first, last, sensors
+        Parts completed, the days on which they were made, and sensors.
     missing_share, limited
         Share of cells that were not measured; those of them beyond a limit.
     imputed, open
@@ -52,6 +54,8 @@ class Headline:
     """
 
     parts: int
+    first: date
+    last: date
     sensors: int
     missing_share: float
     limited: int
@@ -77,6 +81,8 @@ def headline(lake: Lake, as_of: date) -> Headline | Missing:
     open_cells = lake.read(OUT_OF_SCOPE, columns=["cells"], where=day, missing_ok=True)
     return Headline(
         parts=len(wide.parts),
+        first=wide.parts["produced_at"].min().date(),
+        last=wide.parts["produced_at"].max().date(),
         sensors=wide.values.shape[1],
         missing_share=float(wide.values.isna().to_numpy().mean()),
         limited=len(wide.limited.row),

@@ -98,7 +98,8 @@ def quality(lake: Lake, as_of: date) -> Quality | Missing:
 def densities(lake: Lake, as_of: date) -> plots.Chosen | Missing:
     """Measured and drawn values of the day, for the sensors of which enough was drawn."""
     missing = Missing(
-        f"There are too few drawn numbers on {as_of} to compare.", f"millrace score imputation --as-of {as_of}"
+        f"There are too few drawn numbers on {as_of} to compare.",
+        f"millrace score imputation --as-of {as_of}",
     )
     try:
         wide = read_wide(lake, as_of, batch=True)
@@ -107,7 +108,7 @@ def densities(lake: Lake, as_of: date) -> plots.Chosen | Missing:
         return missing
     options = []
     stations = wide.sensors.set_index("sensor_id")
-    for facts in summary.to_dict("records"):
+    for facts in sorted(summary.to_dict("records"), key=lambda row: (-row["imputed"], row["column"])):
         name = str(facts["column"])
         own = curves[curves["column"] == name]
         value = [round(v, 6) for v in own["value"].tolist()]
@@ -153,7 +154,9 @@ def _scatter(ours: pd.DataFrame) -> plots.Chosen:
         own = whole.iloc[:: max(1, len(whole) // _SHOWN_CELLS)]
         held, missed = own[own["covered"]], own[~own["covered"]]
         ends = [float(whole["observed"].min()), float(whole["observed"].max())]
-        relation = whole["predicted"].corr(whole["observed"]) if whole["predicted"].nunique() > 1 else float("nan")
+        relation = (
+            whole["predicted"].corr(whole["observed"]) if whole["predicted"].nunique() > 1 else float("nan")
+        )
         words = (
             f"{percent(float(whole['covered'].mean()))} of {len(whole)} cells within their interval; correlation of mean "
             f"and measured value {number(float(relation), 2)}."

@@ -43,7 +43,11 @@ OUT_OF_SCOPE = Table(
     columns=(
         AS_OF,
         SENSOR_ID,
-        Column("scope_reason", DType.STRING, "Why: `left_out` by the preflight, or `new_sensor` since the training."),
+        Column(
+            "scope_reason",
+            DType.STRING,
+            "Why: `left_out` by the preflight, or `new_sensor` since the training.",
+        ),
         Column("words", DType.STRING, "The same in a sentence."),
         Column("cells", DType.INTEGER, "Cells of the day that stay missing.", minimum=0),
         MODEL_VERSION,
@@ -67,7 +71,9 @@ COLUMNS = Table(
         Column("words", DType.STRING, "What was found and done, as a sentence."),
         Column("observed", DType.INTEGER, "Observed cells of the training parts.", minimum=0),
         Column("missing", DType.INTEGER, "Missing cells of the training parts.", minimum=0),
-        _number("missing_information", "Fraction of the information on its mean that is missing; null if unknown."),
+        _number(
+            "missing_information", "Fraction of the information on its mean that is missing; null if unknown."
+        ),
         _number("m_needed", "Data sets that this fraction calls for; null if unknown.", minimum=0),
         MODEL_VERSION,
     ),
@@ -84,7 +90,9 @@ CHAINS = Table(
         Column("converged", DType.BOOLEAN, "Whether it did."),
         Column("stopped_by", DType.STRING, "`converged`, `max_iter` or `max_seconds`."),
         Column("iterations", DType.INTEGER, "Iterations.", minimum=0),
-        _number("change", "Largest change in the last iteration, in standard deviations; null before the second."),
+        _number(
+            "change", "Largest change in the last iteration, in standard deviations; null before the second."
+        ),
         _number("condition", "Condition number of the covariance, ridge included; null if infinite."),
         Column("ridge", DType.NUMBER, "Prior rows per row of data.", minimum=0),
         Column("flat_columns", DType.STRING, "Columns that are all but collinear, joined by commas."),
@@ -96,14 +104,17 @@ CHAINS = Table(
 DISPERSION = Table(
     name="predictions/imputation_dispersion",
     description=(
-        "EM from starts far apart: where each path is. One row per training `as_of`, start and "
-        "iteration."
+        "EM from starts far apart: where each path is. One row per training `as_of`, start and iteration."
     ),
     columns=(
         TRAINED,
         Column("start", DType.INTEGER, "Number of the start, from 1.", minimum=1),
         Column("iteration", DType.INTEGER, "Iteration, from 0.", minimum=0),
-        Column("position", DType.NUMBER, "Distance to the model's answer along the direction in which starts differ most."),
+        Column(
+            "position",
+            DType.NUMBER,
+            "Distance to the model's answer along the direction in which starts differ most.",
+        ),
     ),
     key=("as_of", "start", "iteration"),
     partition_by=("as_of",),
@@ -127,8 +138,18 @@ VALIDATION = Table(
         Column("low", DType.NUMBER, "Lower end of the 90 % interval of the draws."),
         Column("high", DType.NUMBER, "Upper end."),
         Column("covered", DType.BOOLEAN, "Whether the interval held the value."),
-        Column("error", DType.NUMBER, "Predicted minus observed on the model's scale.", unit="standard deviations"),
-        Column("missing_share", DType.NUMBER, "Share of the part's other cells that were missing, too.", minimum=0),
+        Column(
+            "error",
+            DType.NUMBER,
+            "Predicted minus observed on the model's scale.",
+            unit="standard deviations",
+        ),
+        Column(
+            "missing_share",
+            DType.NUMBER,
+            "Share of the part's other cells that were missing, too.",
+            minimum=0,
+        ),
     ),
     key=("as_of", "candidate", "part_id", "sensor_id"),
     partition_by=("as_of",),
@@ -148,7 +169,10 @@ SENSITIVITY = Table(
         Column("estimate", DType.NUMBER, "Pooled difference of the line's mean from the other lines'."),
         Column("low", DType.NUMBER, "Lower end of its pooled 95 % interval."),
         Column("high", DType.NUMBER, "Upper end."),
-        _number("tipping_low", "Shift below zero at which the conclusion changes; null if none of those tried does."),
+        _number(
+            "tipping_low",
+            "Shift below zero at which the conclusion changes; null if none of those tried does.",
+        ),
         _number("tipping_high", "Shift above zero at which it changes; null if none of those tried does."),
         Column("words", DType.STRING, "The conclusion and its tipping point, as a sentence."),
     ),

@@ -101,7 +101,9 @@ def _completed(
     gaps = wide.values.isna().to_numpy()
     part, sensor = (index.ravel() for index in np.indices(gaps.shape))
     part_ids, sensor_ids = pa.array(wide.parts["part_id"]), pa.array(names, pa.string())
-    for draw, table in enumerate(model.iter_complete(frame, m, seed=seed, priors=limit_priors(wide) or None), start=1):
+    for draw, table in enumerate(
+        model.iter_complete(frame, m, seed=seed, priors=limit_priors(wide) or None), start=1
+    ):
         held = hold_limits(wide, table)
         numbers = np.full(gaps.shape, np.nan)
         words: NDArray[np.object_] = np.full(gaps.shape, None, dtype=object)

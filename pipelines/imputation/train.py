@@ -93,7 +93,9 @@ def run(
         "fit_seconds": model.report_.seconds,
     }
     with registry.run(name, tags) as run_id:
-        version = registry.log_model(model, _example(usable_frame(model, newer)), tags=tags, predict="predict")
+        version = registry.log_model(
+            model, _example(usable_frame(model, newer)), tags=tags, predict="predict"
+        )
         _log(registry, version, params, facts, model_card(as_of, params, model, facts, answers))
     records.store(lake, as_of, version, model, newer, judged, answers)
     # Last, so that a version whose tables are incomplete after a crash is never reused.

@@ -10,3 +10,12 @@ CHURN_SCORES = Asset(name="churn_scores", uri="millrace://lake/predictions/churn
 
 DEMAND_MODEL = Asset(name="demand_model", uri="millrace://registry/demand")
 DEMAND_FORECASTS = Asset(name="demand_forecasts", uri="millrace://lake/predictions/demand_forecasts")
+
+#: Updated by whoever lands measurements: an event through Airflow's API, see docs/imputation.md.
+IMPUTATION_MEASUREMENTS = Asset(
+    name="imputation_measurements", uri="millrace://lake/raw/imputation_measurements"
+)
+IMPUTATION_MODEL = Asset(name="imputation_model", uri="millrace://registry/imputation")
+IMPUTATION_COMPLETED = Asset(
+    name="imputation_completed", uri="millrace://lake/predictions/imputation_completed"
+)

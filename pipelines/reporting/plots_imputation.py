@@ -89,14 +89,31 @@ def missing_map(
         figure.update_layout(
             {
                 f"xaxis{axis}": {
-                    "domain": [left, left + width], "title": {"text": line, "standoff": 6}, "type": "category",
+                    "domain": [left, left + width], "type": "category", "tickfont": {"size": 12},
                     "nticks": 5, "automargin": True, "anchor": "y", "showgrid": False,
                 }
             }
         )  # fmt: skip
+        figure.add_annotation(
+            text=line,
+            x=left,
+            xref="paper",
+            xanchor="left",
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            showarrow=False,
+        )
     figure.update_layout(
-        yaxis={"autorange": "reversed", "automargin": True, "tickmode": "linear", "showgrid": False, "type": "category"},
-        height=90 + 17 * len(sensors),
+        yaxis={
+            "autorange": "reversed",
+            "automargin": True,
+            "tickmode": "linear",
+            "showgrid": False,
+            "type": "category",
+        },
+        height=120 + 17 * len(sensors),
+        margin={"t": 30},
     )
     caption = (
         f"Share of cells without a measured value, of {parts:,} parts, oldest left. A dark row is a sensor that is "
@@ -113,13 +130,19 @@ def overimputed(options: Sequence[Option]) -> Chosen:
     figure = new_plot("Measured, then taken out", "Imputed: mean and 90 % interval of the draws")
     first = options[0]
     looks: tuple[dict[str, Any], ...] = (
-        {"mode": "lines", "line": {"color": QUIET_COLOUR, "dash": "dot", "width": 1.5}, "name": "imputed = measured"},
+        {
+            "mode": "lines",
+            "line": {"color": QUIET_COLOUR, "dash": "dot", "width": 1.5},
+            "name": "imputed = measured",
+        },
         {"mode": "lines", "line": {"color": MAIN_COLOUR, "width": 1.2}, "opacity": 0.45, "name": "holds it"},
         {"mode": "lines", "line": {"color": LIMIT_COLOUR, "width": 1.8}, "name": "misses it"},
         {"mode": "markers", "marker": {"color": MAIN_COLOUR, "size": 5}, "name": "mean of the draws"},
     )
     for x, y, look in zip(first.x, first.y, looks, strict=True):
-        figure.add_scatter(x=x, y=y, connectgaps=False, **look, hovertemplate="%{x:.4g} → %{y:.4g}<extra></extra>")
+        figure.add_scatter(
+            x=x, y=y, connectgaps=False, **look, hovertemplate="%{x:.4g} → %{y:.4g}<extra></extra>"
+        )
     figure.update_layout(height=430)
     caption = (
         "Cells that had been measured, of parts that the model never saw, were taken out and imputed. An interval that "
@@ -158,9 +181,15 @@ def densities(options: Sequence[Option]) -> Chosen:
     """Distribution of measured and of drawn values; one sensor at a time."""
     figure = new_plot("Value", "Density")
     first = options[0]
-    figure.add_scatter(x=first.x[0], y=first.y[0], mode="lines", name="measured", line={"color": QUIET_COLOUR, "width": 2})
     figure.add_scatter(
-        x=first.x[1], y=first.y[1], mode="lines", name="drawn", line={"color": _DRAWN_COLOUR, "width": 2.5, "dash": "dash"}
+        x=first.x[0], y=first.y[0], mode="lines", name="measured", line={"color": QUIET_COLOUR, "width": 2}
+    )
+    figure.add_scatter(
+        x=first.x[1],
+        y=first.y[1],
+        mode="lines",
+        name="drawn",
+        line={"color": _DRAWN_COLOUR, "width": 2.5, "dash": "dash"},
     )
     figure.update_layout(yaxis={"rangemode": "tozero", "showticklabels": False}, height=360)
     caption = (
@@ -180,7 +209,9 @@ def paths(paths_by_start: Mapping[int, tuple[Array, Array]], words: str) -> Figu
         )  # fmt: skip
     figure.add_hline(y=0, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
     figure.update_layout(height=340)
-    return Figure("dispersion", "The same answer from everywhere?", f"{words[:1].upper()}{words[1:]}.", figure)
+    return Figure(
+        "dispersion", "The same answer from everywhere?", f"{words[:1].upper()}{words[1:]}.", figure
+    )
 
 
 def information(sensors: Sequence[str], shares: Array, needed: Array, *, m: int) -> Figure:
@@ -208,7 +239,9 @@ def sensitivity(options: Sequence[Option]) -> Chosen:
 
     The traces of an option: band of the 95 % interval (there and back), estimate.
     """
-    figure = new_plot("Shift of the line's imputed cells, in standard deviations", "Difference from the other lines")
+    figure = new_plot(
+        "Shift of the line's imputed cells, in standard deviations", "Difference from the other lines"
+    )
     first = options[0]
     figure.add_scatter(
         x=first.x[0], y=first.y[0], mode="lines", fill="toself", fillcolor="rgba(47,126,216,0.2)",
@@ -226,7 +259,9 @@ def sensitivity(options: Sequence[Option]) -> Chosen:
         "difference would move along the line: where the band crosses zero, the conclusion falls. Ask whether a shift "
         "of that size is plausible."
     )
-    return _with_menu(Figure("sensitivity", "What if they are missing because of what they are?", caption, figure), options)
+    return _with_menu(
+        Figure("sensitivity", "What if they are missing because of what they are?", caption, figure), options
+    )
 
 
 def _with_menu(figure: Figure, options: Sequence[Option]) -> Chosen:

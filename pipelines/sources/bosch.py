@@ -64,9 +64,13 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
             line, station, feature = found.groups()
             sensors[name] = Sensor(name, f"{line}_{station}", f"{feature} of {station} on {line}")
     if not sensors:
-        raise DataContractError(f"{file.name}: must have columns such as L0_S0_F0, found {list(file.header[:5])}")
+        raise DataContractError(
+            f"{file.name}: must have columns such as L0_S0_F0, found {list(file.header[:5])}"
+        )
     path = literal(str(file.path))
-    reader = f"read_csv({path}, header = true, all_varchar = true)" if file.is_csv else f"read_parquet({path})"
+    reader = (
+        f"read_csv({path}, header = true, all_varchar = true)" if file.is_csv else f"read_parquet({path})"
+    )
     con.execute(
         f"create temp view bosch as select *, 'part-' || Id as part_id from {reader}"
         " where try_cast(Id as bigint) in (select Id from checked where not is_bad)"

@@ -33,7 +33,9 @@ def _words(station: str, name: str) -> Sensor:
     return Sensor(f"{station}.{name}", station, name.replace("_", " "), kind="nominal")
 
 
-def _number(station: str, name: str, unit: str | None = None, scale: str = "identity", **bounds: float) -> Sensor:
+def _number(
+    station: str, name: str, unit: str | None = None, scale: str = "identity", **bounds: float
+) -> Sensor:
     return Sensor(f"{station}.{name}", station, name.replace("_", " "), unit, scale=scale, **bounds)
 
 
@@ -87,7 +89,9 @@ COLUMNS: dict[str, Sensor | None] = {
 def _column(name: str, sensor: Sensor | None) -> Column:
     numeric = sensor is not None and sensor.kind == "numeric"
     dtype = DType.NUMBER if numeric else DType.STRING
-    return Column(name, dtype, "As in UCI's description of the columns.", nullable=name not in ("timestamp", "press"))
+    return Column(
+        name, dtype, "As in UCI's description of the columns.", nullable=name not in ("timestamp", "press")
+    )
 
 
 BANDS = RawLayout(
@@ -156,4 +160,6 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
     )
     cells = con.execute("select count(*) from cells").fetchall()[0][0]
     full = outcome.landed * len(sensors)
-    return Adapted((outcome,), (f"{full - cells} of {full} cells were not noted ({(full - cells) / full:.1%})",))
+    return Adapted(
+        (outcome,), (f"{full - cells} of {full} cells were not noted ({(full - cells) / full:.1%})",)
+    )

@@ -125,7 +125,9 @@ def _refuse_words(con: duckdb.DuckDBPyConnection) -> None:
         f" where kind <> 'nominal' and {NUMBER} is null group by sensor_id order by sensor_id"
     ).fetchall()
     if wrong:
-        listed = "; ".join(f"{name}: {count} cells, such as {cell!r} of part {part}" for name, count, cell, part in wrong[:5])
+        listed = "; ".join(
+            f"{name}: {count} cells, such as {cell!r} of part {part}" for name, count, cell, part in wrong[:5]
+        )
         raise DataContractError(
             f"cells of a numeric sensor must be numbers, empty, or a limit such as <0.5; offending: {listed}. Mend "
             "the cells, or describe the sensor as nominal"

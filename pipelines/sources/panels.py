@@ -51,7 +51,10 @@ def _layout(name: str, sensors: Mapping[str, Sensor]) -> RawLayout:
             (
                 Column("year", DType.INTEGER, "Year."),
                 Column("country", DType.STRING, "Country."),
-                *(Column(c, DType.NUMBER, f"{s.quantity}; null if unknown.", nullable=True) for c, s in sensors.items()),
+                *(
+                    Column(c, DType.NUMBER, f"{s.quantity}; null if unknown.", nullable=True)
+                    for c, s in sensors.items()
+                ),
             ),
             key=("country", "year"),
         ),

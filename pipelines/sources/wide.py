@@ -81,7 +81,9 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
     """
     by_name = {file.layout.table.name: file for file in files}
     if "wide" not in by_name:
-        raise DataContractError("the wide layout is a table `wide`, and `sensors` if there is one; missing wide")
+        raise DataContractError(
+            "the wide layout is a table `wide`, and `sensors` if there is one; missing wide"
+        )
     con, outcomes, described = staging.con, [], {}
     for file in files:
         staging.examine(file)
@@ -132,5 +134,3 @@ def _sensors(
         found = Sensor(name, station or "all", quantity, kind="numeric" if name in numeric else "nominal")
         sensors[name] = described.get(name, found)
     return sensors
-
-

@@ -116,7 +116,12 @@ def generate(
     ConfigError
         An argument is out of range, or ``to`` holds something else.
     """
-    for name, value, least in (("parts", parts, 20), ("lines", lines, 1), ("stations", stations, 1), ("seed", seed, 0)):
+    for name, value, least in (
+        ("parts", parts, 20),
+        ("lines", lines, 1),
+        ("stations", stations, 1),
+        ("seed", seed, 0),
+    ):
         if value < least:
             raise ConfigError(f"--{name} must be at least {least}, got {value}")
     if not 0 <= dirty_share <= 0.1:
@@ -128,7 +133,9 @@ def generate(
     tell = progress or _silent
     with replacing(to) as aside:
         (aside / PARAMETERS).write_text(json.dumps(arguments, indent=2) + "\n")
-        delivery = _Delivery(seed, aside, to_day(end - timedelta(days=DAYS)), to_day(end), parts, lines, stations)
+        delivery = _Delivery(
+            seed, aside, to_day(end - timedelta(days=DAYS)), to_day(end), parts, lines, stations
+        )
         report = delivery.write(dirty_share, tell)
         tell("done", 1.0)
     return report
@@ -161,7 +168,9 @@ class _Delivery:
         span = (self.end - self.start) * DAY_US - DAY_US // 2
         moments = self.start * DAY_US + np.sort(rng.integers(0, span, self.parts)) // 1_000_000 * 1_000_000
         lines = rng.integers(0, self.lines, self.parts)
-        schemas = {layout.table.name: delivered_schema(layout.table, dirty=dirty_share > 0) for layout in LAYOUTS}
+        schemas = {
+            layout.table.name: delivered_schema(layout.table, dirty=dirty_share > 0) for layout in LAYOUTS
+        }
         folder = self.to / MEASUREMENTS.table.name
         folder.mkdir()
         measured, sample = 0, None
@@ -193,7 +202,11 @@ class _Delivery:
             seed=self.seed,
             start=to_date(self.start),
             end=to_date(self.end),
-            rows={PARTS.table.name: made.rows, SENSORS.table.name: described.rows, MEASUREMENTS.table.name: measured},
+            rows={
+                PARTS.table.name: made.rows,
+                SENSORS.table.name: described.rows,
+                MEASUREMENTS.table.name: measured,
+            },
             truth_rows=truth.rows,
             missing={name: int(count) for name, count in zip(REASONS, self.missing, strict=True)},
             planted=self.planted,
@@ -233,8 +246,12 @@ class _Delivery:
         )
         told = np.isin(why, (Reason.NONE, Reason.LIMIT, Reason.OWN_VALUE))
         row, column = np.nonzero(told)
-        shown = np.where(why == Reason.LIMIT, limits(sensors), np.where(why == Reason.OWN_VALUE, np.nan, values))
-        status = np.select([why == Reason.LIMIT, why == Reason.OWN_VALUE], ["below_limit", "failed"], "measured")
+        shown = np.where(
+            why == Reason.LIMIT, limits(sensors), np.where(why == Reason.OWN_VALUE, np.nan, values)
+        )
+        status = np.select(
+            [why == Reason.LIMIT, why == Reason.OWN_VALUE], ["below_limit", "failed"], "measured"
+        )
         measured = moment[row] + (sensors.station[column] + 1) * _STATION_MINUTES * _MINUTE_US
         # An hour's transfer, mostly; one in fifty comes days later.
         delay = rng.integers(1, 60, len(row)) * _MINUTE_US
@@ -252,11 +269,15 @@ class _Delivery:
         )
         rows = pa.concat_tables([self._wrong_at_first(rng, rows), rows])
         rows = rows.filter(pc.less(rows["known_at"], _times(np.array([self.end * DAY_US]))[0]))
-        return rows.sort_by([("known_at", "ascending"), ("part_id", "ascending"), ("sensor_id", "ascending")]), truth
+        return rows.sort_by(
+            [("known_at", "ascending"), ("part_id", "ascending"), ("sensor_id", "ascending")]
+        ), truth
 
     def _wrong_at_first(self, rng: np.random.Generator, rows: pa.Table) -> pa.Table:
         """Earlier versions of some measurements: a tenth too high, corrected by the row itself."""
-        chosen = np.flatnonzero((rng.random(len(rows)) < _CORRECTED) & pc.equal(rows["status"], "measured").to_numpy())
+        chosen = np.flatnonzero(
+            (rng.random(len(rows)) < _CORRECTED) & pc.equal(rows["status"], "measured").to_numpy()
+        )
         wrong = rows.take(pa.array(chosen)).filter(pc.field("value").is_valid())
         value = pc.multiply(wrong["value"], 1.1)
         known = pc.subtract(wrong["known_at"].cast(pa.int64()), 30_000_000).cast(pa.timestamp("us"))
