@@ -40,7 +40,8 @@ from their conditional normal distribution. Values are missing at random given t
 lies beyond a detection limit is drawn beyond it.
 
 ## Data
-Parts made in the {window.train_days} days before {as_of}; {judges} judge and were not learned from. {facts["parts_trained"]:,} parts trained, {facts["parts_judged"]:,} parts judged;
+Parts made in the {window.train_days} days before {as_of}; {judges} judge and were not
+learned from. {facts["parts_trained"]:,} parts trained, {facts["parts_judged"]:,} parts judged;
 {preflight.parameters:,} parameters for {preflight.rows:,} rows, ridge {model.report_.reference.ridge:.2g}.
 
 ## Judgement, out of time

@@ -193,7 +193,7 @@ def _not_imputed(rows: pa.Table) -> list[Finding]:
 
 
 def _coverage(model: BootstrapEMImputer, wide: Wide, as_of: date, params: ImputationParams) -> Finding:
-    """Overimputation of the day: do the 90 % intervals hold what was measured?"""
+    """Overimpute cells of the day: whether the 90 % intervals hold what was measured."""
     limits = params.monitoring
     low, high = limits.min_coverage_90, limits.max_coverage_90
     enough = wide.values[wide.numeric].notna().to_numpy().sum() >= _FEWEST_CELLS

@@ -33,8 +33,8 @@ GLOSSARY = (
     ),
     (
         "Overimputation",
-        "Cells that were measured are taken out and imputed; the share that lies within the 90\u202f% intervals tells whether "
-        "the intervals are right.",
+        "Cells that were measured are taken out and imputed; the share that lies within the 90\u202f% intervals tells "
+        "whether the intervals are right.",
     ),
     ("Missing completely at random", "Whether a cell is missing has nothing to do with any value."),
     (

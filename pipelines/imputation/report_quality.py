@@ -154,9 +154,8 @@ def _scatter(ours: pd.DataFrame) -> plots.Chosen:
         own = whole.iloc[:: max(1, len(whole) // _SHOWN_CELLS)]
         held, missed = own[own["covered"]], own[~own["covered"]]
         ends = [float(whole["observed"].min()), float(whole["observed"].max())]
-        relation = (
-            whole["predicted"].corr(whole["observed"]) if whole["predicted"].nunique() > 1 else float("nan")
-        )
+        varies = min(float(whole[name].std(ddof=0)) for name in ("predicted", "observed")) > 0
+        relation = whole["predicted"].corr(whole["observed"]) if varies else float("nan")
         words = (
             f"{percent(float(whole['covered'].mean()))} of {len(whole)} cells within their interval; correlation of mean "
             f"and measured value {number(float(relation), 2)}."

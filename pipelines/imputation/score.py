@@ -198,7 +198,8 @@ def _observed_audit(wide: Wide, m: int, open_cells: int, folder: Path) -> Audit:
             problems.append(f"{invented} cells that were not measured are told as if they had been")
         if rows != expected:
             problems.append(
-                f"{m} data sets of {gaps.size} cells, {open_cells} of which stay missing, must have {expected} rows, got {rows}"
+                f"{m} data sets of {gaps.size} cells, {open_cells} of which stay missing, must have {expected} rows, "
+                f"got {rows}"
             )
         return problems
 

@@ -15,6 +15,7 @@ is known of them (``sensor_id, station, quantity, unit, kind, scale, low, high``
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -50,7 +51,12 @@ DESCRIPTIONS = RawLayout(
     Table(
         "sensors",
         "What is known of the sensors. One row per sensor.",
-        tuple(column for column in SENSORS.table.columns if column.name != "known_at"),
+        # A description may leave the scale to the values themselves.
+        tuple(
+            replace(column, nullable=column.nullable or column.name == "scale")
+            for column in SENSORS.table.columns
+            if column.name != "known_at"
+        ),
         key=("sensor_id",),
     ),
     history=History.IMMUTABLE,
