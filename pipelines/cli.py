@@ -295,7 +295,7 @@ def report(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None
 @app.command()
 def explain(
     usecase: UseCaseArgument,
-    key: Annotated[str | None, typer.Argument(help="churn: account id, or its pseudonym.")] = None,
+    key: Annotated[str | None, typer.Argument(help="churn: account id, or its pseudonym; imputation: part.")] = None,
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Day; demand: the newest forecast if empty.", metavar="DAY")
     ] = None,
@@ -303,7 +303,7 @@ def explain(
     sku: Annotated[str | None, typer.Option(help="demand: product.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain one result: a score's reasons, or a series' model, errors and forecasts with a picture."""
+    """Explain one result: a score's reasons, a series' model, errors and forecasts, or what was drawn for a part."""
     settings = Settings.load()
     if usecase is UseCase.CHURN:
         if not key or not as_of:
@@ -311,6 +311,13 @@ def explain(
         from pipelines.churn.explain import run as explain_score
 
         _emit(explain_score(parse_as_of(as_of), key, settings=settings), as_json, f"churn {key}")
+        return
+    if usecase is UseCase.IMPUTATION:
+        if not key or not as_of:
+            raise ConfigError("explain imputation needs a part and --as-of")
+        from pipelines.imputation.explain import run as explain_part
+
+        _emit(explain_part(parse_as_of(as_of), key, settings=settings), as_json, f"imputation {key}")
         return
     if not store or not sku:
         raise ConfigError("explain demand needs --store and --sku")

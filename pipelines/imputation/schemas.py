@@ -11,9 +11,9 @@ SENSOR_ID = Column("sensor_id", DType.STRING, "Sensor.")
 MODEL_VERSION = Column("model_version", DType.STRING, "Version in the MLflow registry, as `imputation/<n>`.")
 
 
-def _number(name: str, words: str, **rules: float) -> Column:
+def _number(name: str, words: str, *, minimum: float | None = None) -> Column:
     """Number that may be absent; ``words`` say what null means."""
-    return Column(name, DType.NUMBER, words, nullable=True, **rules)
+    return Column(name, DType.NUMBER, words, nullable=True, minimum=minimum)
 
 
 COMPLETED = Table(

@@ -17,6 +17,8 @@ EXPECTED = {
     "churn_publish",
     "demand_forecast",
     "demand_backtest",
+    "imputation_train",
+    "imputation_complete",
 }
 SCHEDULES = {
     "churn_features": ("0 5 * * 1", "Europe/Paris"),
@@ -24,6 +26,7 @@ SCHEDULES = {
     "churn_score": ("0 6 * * 1", "Europe/Paris"),
     "demand_forecast": ("0 4 * * *", "Europe/Paris"),
     "demand_backtest": ("0 2 * * 0", "Europe/Paris"),
+    "imputation_train": ("0 3 * * 1", "Europe/Paris"),
 }
 MAX_LINES = 60
 HEAVY = (
@@ -95,6 +98,16 @@ def test_the_day_of_a_run_is_the_users_day(dag_id: str, month: int) -> None:
         last_automated_data_interval=None, restriction=TimeRestriction(start, None, catchup=True)
     )
     assert info.run_after.in_timezone("UTC").date() == info.run_after.in_timezone(timezone).date()
+
+
+def test_imputation_runs_when_measurements_arrive_and_daily(bag) -> None:
+    from pipelines.orchestration.assets import IMPUTATION_MEASUREMENTS
+
+    timetable = bag.dags["imputation_complete"].timetable
+    assert (timetable.timetable.expression, str(timetable.timetable.timezone)) == ("0 5 * * *", "Europe/Paris")
+    assert [asset.uri.rstrip("/") for _, asset in timetable.asset_condition.iter_assets()] == [
+        IMPUTATION_MEASUREMENTS.uri.rstrip("/")
+    ]
 
 
 def test_late_forecasts_are_told_before_the_order_system_opens(bag) -> None:

@@ -17,7 +17,7 @@ FACTORS = 4
 PERSISTENCE = 0.9
 
 #: Sensors of a station: quantity, unit, kind, scale, bounds, centre and spread on the scale.
-_SENSORS = (
+_SENSORS: tuple[tuple[str, str | None, str, str, float | None, float | None, float, float], ...] = (
     ("temperature", "deg C", "numeric", "identity", None, None, 180.0, 4.0),
     ("pressure", "bar", "numeric", "identity", 0.0, None, 6.0, 0.4),
     ("particles", "1/cm2", "numeric", "log", 0.0, None, 1.2, 0.7),
@@ -27,6 +27,9 @@ _SENSORS = (
 )
 _STATIONS = ("deposit", "etch", "polish", "rinse", "test", "bake", "print", "cut", "bond", "coat")
 TOOLS = ("A", "B", "C")
+
+#: Quantity, unit, kind, scale, lowest and highest value.
+Row = tuple[str, str | None, str, str, float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Sensors:
     ids: list[str]
     stations: list[str]
     station: Ints
-    rows: list[tuple[str, str | None, str, str, float | None, float | None]]
+    rows: list[Row]
     centre: Floats
     spread: Floats
     loadings: Floats
@@ -78,7 +81,7 @@ def station_names(stations: int) -> list[str]:
 def draw_sensors(rng: np.random.Generator, lines: int, stations: int) -> Sensors:
     """Draw what the sensors read and how the factors show in them."""
     names = station_names(stations)
-    rows = [spec[:6] for _ in names for spec in _SENSORS]
+    rows: list[Row] = [spec[:6] for _ in names for spec in _SENSORS]
     n = len(rows)
     loadings = rng.normal(size=(n, FACTORS))
     loadings = loadings + 0.25 * rng.normal(size=(lines, n, FACTORS))
@@ -121,7 +124,8 @@ class Drift:
                     [1.0], [1.0, -PERSISTENCE], shocks[own], axis=0, zi=PERSISTENCE * self.state[number][None]
                 )
                 self.state[number] = drift[own][-1]
-        return np.sqrt(0.5) * (drift + rng.normal(size=drift.shape))
+        factors: Floats = np.sqrt(0.5) * (drift + rng.normal(size=drift.shape))
+        return factors
 
 
 def scores(rng: np.random.Generator, sensors: Sensors, line: Ints, factors: Floats) -> Floats:
