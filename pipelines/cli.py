@@ -295,7 +295,9 @@ def report(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None
 @app.command()
 def explain(
     usecase: UseCaseArgument,
-    key: Annotated[str | None, typer.Argument(help="churn: account id, or its pseudonym; imputation: part.")] = None,
+    key: Annotated[
+        str | None, typer.Argument(help="churn: account id, or its pseudonym; imputation: part.")
+    ] = None,
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Day; demand: the newest forecast if empty.", metavar="DAY")
     ] = None,

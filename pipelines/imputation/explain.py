@@ -39,11 +39,13 @@ def run(as_of: date, part: str, *, settings: Settings | None = None) -> dict[str
     lake = Lake.of(settings or Settings.load())
     field = pa_dataset.field
     where = (field("as_of") == as_of) & (field("part_id") == part)
-    rows = lake.read(COMPLETED, where=where, missing_ok=True).sort_by([("sensor_id", "ascending"), ("draw", "ascending")])
+    rows = lake.read(COMPLETED, where=where, missing_ok=True).sort_by(
+        [("sensor_id", "ascending"), ("draw", "ascending")]
+    )
     if not rows.num_rows:
         raise ConfigError(
-            f"part must have been completed on {as_of}, got {part!r}: look for it in {COMPLETED.name}, or run `millrace score "
-            f"imputation --as-of {as_of}`"
+            f"part must have been completed on {as_of}, got {part!r}: look for it in {COMPLETED.name}, or run "
+            f"`millrace score imputation --as-of {as_of}`"
         )
     sensors = {row["sensor_id"]: row for row in lake.read(SENSORS, where=field("as_of") == as_of).to_pylist()}
     cells = {row["sensor_id"]: row for row in lake.read(CELLS, where=where).to_pylist()}
@@ -72,8 +74,9 @@ def _cell(
     told: dict[str, Any] = {"sensor": name, "unit": sensor.get("unit"), "why": reason}
     if rows[0]["label"] is not None:
         words, counts = np.unique([row["label"] for row in rows], return_counts=True)
-        return {**told, "shares": {str(w): round(float(c) / len(rows), 2) for w, c in zip(words, counts, strict=True)}}
+        return {
+            **told,
+            "shares": {str(w): round(float(c) / len(rows), 2) for w, c in zip(words, counts, strict=True)},
+        }
     values = np.array([row["value"] for row in rows], dtype=np.float64)
     return {**told, "mean": round(float(values.mean()), 6), "drawn": [round(float(v), 6) for v in values]}
-
-

@@ -112,10 +112,10 @@ def densities(lake: Lake, as_of: date) -> plots.Chosen | Missing:
         name = str(facts["column"])
         own = curves[curves["column"] == name]
         value = [round(v, 6) for v in own["value"].tolist()]
-        unit = stations.loc[name, "unit"] or ""
+        unit = f" {stations.loc[name, 'unit']}" if stations.loc[name, "unit"] else ""
         words = (
             f"{facts['imputed']} cells drawn beside {facts['observed']} measured ones: mean "
-            f"{facts['imputed_mean']:.4g} against {facts['observed_mean']:.4g} {unit}, spread "
+            f"{facts['imputed_mean']:.4g} against {facts['observed_mean']:.4g}{unit}, spread "
             f"{facts['imputed_sd']:.3g} against {facts['observed_sd']:.3g}."
         )
         options.append(

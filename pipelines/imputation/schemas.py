@@ -179,3 +179,6 @@ SENSITIVITY = Table(
     key=("as_of", "sensor_id", "delta"),
     partition_by=("as_of",),
 )
+
+#: All of them, in reading order.
+TABLES = (COMPLETED, OUT_OF_SCOPE, VALIDATION, COLUMNS, CHAINS, DISPERSION, SENSITIVITY)

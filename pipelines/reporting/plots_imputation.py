@@ -90,7 +90,7 @@ def missing_map(
             {
                 f"xaxis{axis}": {
                     "domain": [left, left + width], "type": "category", "tickfont": {"size": 12},
-                    "nticks": 5, "automargin": True, "anchor": "y", "showgrid": False,
+                    "nticks": 5 if count < 3 else 3, "automargin": True, "anchor": "y", "showgrid": False,
                 }
             }
         )  # fmt: skip

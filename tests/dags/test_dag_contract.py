@@ -104,7 +104,10 @@ def test_imputation_runs_when_measurements_arrive_and_daily(bag) -> None:
     from pipelines.orchestration.assets import IMPUTATION_MEASUREMENTS
 
     timetable = bag.dags["imputation_complete"].timetable
-    assert (timetable.timetable.expression, str(timetable.timetable.timezone)) == ("0 5 * * *", "Europe/Paris")
+    assert (timetable.timetable.expression, str(timetable.timetable.timezone)) == (
+        "0 5 * * *",
+        "Europe/Paris",
+    )
     assert [asset.uri.rstrip("/") for _, asset in timetable.asset_condition.iter_assets()] == [
         IMPUTATION_MEASUREMENTS.uri.rstrip("/")
     ]

@@ -26,7 +26,9 @@ PARAMS = ImputationParams.load_default(
 
 
 @pytest.mark.real_data
-def test_cylinder_bands_from_end_to_end(data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cylinder_bands_from_end_to_end(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = Settings(var=tmp_path)
     ingest(
         "imputation", data_dir / "cylinder_bands", settings=settings, ingested_at=datetime(2026, 1, 1),
@@ -39,8 +41,8 @@ def test_cylinder_bands_from_end_to_end(data_dir: Path, tmp_path: Path, capsys: 
     trained = records["train"]
     with capsys.disabled():
         print(  # noqa: T201 - the figure is asked for
-            f"\nCylinder Bands: 90 % intervals hold {trained['coverage_90']:.1%} of {trained['cells_judged']:,} hidden cells; "
-            f"error {trained['error_sd']:.2f} standard deviations, means {trained['error_sd_of_means']:.2f}"
+            f"\nCylinder Bands: 90 % intervals hold {trained['coverage_90']:.1%} of {trained['cells_judged']:,} hidden "
+            f"cells; error {trained['error_sd']:.2f} standard deviations, means {trained['error_sd_of_means']:.2f}"
         )
     assert records["gate"]["outcome"] == "promoted", records["gate"]["words"]
     assert 0.85 < trained["coverage_90"] < 0.95

@@ -46,7 +46,9 @@ def settings(tmp_path: Path) -> Settings:
 def land(settings: Settings) -> Land:
     def landed(folder: Path, source: str) -> IngestReport:
         at = datetime(2026, 1, 1)
-        return ingest("imputation", folder, settings=settings, ingested_at=at, source=source, quality_checks=False)
+        return ingest(
+            "imputation", folder, settings=settings, ingested_at=at, source=source, quality_checks=False
+        )
 
     return landed
 
@@ -110,7 +112,9 @@ def test_long_tables_become_cells(tmp_path: Path, land: Land, settings: Settings
         ("p1", "etch.tool"): (None, "T1", "measured"),
         ("p2", "etch.depth"): (0.5, None, "below_limit"),
     }
-    made = {row["part_id"]: (row["line"], row["produced_at"], row["known_at"]) for row in rows(settings, "parts")}
+    made = {
+        row["part_id"]: (row["line"], row["produced_at"], row["known_at"]) for row in rows(settings, "parts")
+    }
     assert made["p1"] == ("A", datetime(2025, 1, 1, 8), datetime(2025, 1, 1, 9))
     assert {row["unit"] for row in rows(settings, "sensors")} == {"mm", None}
 
@@ -146,7 +150,9 @@ def test_secom_files_are_read_together(tmp_path: Path, land: Land, settings: Set
 
 def test_secom_lines_must_have_one_length(tmp_path: Path, land: Land) -> None:
     files = {"secom__data": "1 2\n1\n", "secom_labels__data": '-1 "19/07/2008 11:55:00"\n' * 2}
-    with pytest.raises(DataContractError, match="a line must have 2 fields and a label, got 1 and .* in line 2"):
+    with pytest.raises(
+        DataContractError, match=r"a line must have 2 fields and a label, got 1 and .* in line 2"
+    ):
         land(written(tmp_path / "d", **files), "secom")
 
 
@@ -154,7 +160,11 @@ def test_secom_lines_must_have_one_length(tmp_path: Path, land: Land) -> None:
 @pytest.mark.parametrize(
     ("source", "folder", "parts", "missing"),
     # Cells of the measured columns that are empty in the source's own file.
-    [("cylinder_bands", "cylinder_bands", 540, 999), ("africa", "amelia", 120, 7), ("freetrade", "amelia", 171, 94)],
+    [
+        ("cylinder_bands", "cylinder_bands", 540, 999),
+        ("africa", "amelia", 120, 7),
+        ("freetrade", "amelia", 171, 94),
+    ],
 )
 def test_public_sets_land_whole(
     data_dir: Path, land: Land, settings: Settings, source: str, folder: str, parts: int, missing: int
@@ -165,7 +175,9 @@ def test_public_sets_land_whole(
 
 
 @pytest.mark.real_data
-def test_the_first_job_of_cylinder_bands_is_read_as_it_stands(data_dir: Path, land: Land, settings: Settings) -> None:
+def test_the_first_job_of_cylinder_bands_is_read_as_it_stands(
+    data_dir: Path, land: Land, settings: Settings
+) -> None:
     land(data_dir / "cylinder_bands", "cylinder_bands")
     fields = (data_dir / "cylinder_bands" / "bands.data").read_text().splitlines()[0].split(",")
     found = cells(settings)

@@ -19,7 +19,12 @@ from pipelines.usecases import run_step
 #: A week before the data end, so that there is a future that must not be seen.
 AS_OF = date(2025, 12, 29)
 PARAMS = ImputationParams.load_default(
-    {"window.train_days": 150, "window.batch_days": 7, "window.holdout_days": 30, "overimputation.cells_per_sensor": 80}
+    {
+        "window.train_days": 150,
+        "window.batch_days": 7,
+        "window.holdout_days": 30,
+        "overimputation.cells_per_sensor": 80,
+    }
 )
 
 

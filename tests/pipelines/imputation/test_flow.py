@@ -79,7 +79,9 @@ def test_features_are_the_newest_versions_known(factory: Factory) -> None:
     measured = newest[(newest["status"] == "measured") & newest["value"].notna()]["value"].unstack()
     ours = wide.values[wide.numeric].set_axis(wide.parts["part_id"], axis=0)
     pd.testing.assert_frame_equal(
-        ours.sort_index(), measured.reindex(index=ours.index, columns=ours.columns).sort_index(), check_names=False
+        ours.sort_index(),
+        measured.reindex(index=ours.index, columns=ours.columns).sort_index(),
+        check_names=False,
     )
     assert len(wide.limited.row) == (newest["status"] == "below_limit").sum()
 
@@ -94,7 +96,9 @@ def test_measured_cells_are_never_changed_and_no_gap_is_left(factory: Factory) -
     assert len(done) == PARAMS.model.m * record["parts"] * 18
     assert set(done["seed"]) == {record["seed"]}
     assert set(done["model_version"]) == {record["model_version"]}
-    joined = done.merge(newest, on=["part_id", "sensor_id"], how="left", suffixes=("", "_raw"), indicator=True)
+    joined = done.merge(
+        newest, on=["part_id", "sensor_id"], how="left", suffixes=("", "_raw"), indicator=True
+    )
     known = joined["_merge"] == "both"
     assert (joined["imputed"] == ~known).all()
     same = (joined["value"] == joined["value_raw"]) | (joined["label"] == joined["label_raw"])
@@ -120,7 +124,10 @@ def test_drawn_cells_are_near_the_truth(factory: Factory) -> None:
     wide = read_wide(factory.lake, AS_OF, batch=True)
     known = truth(factory)
     known = known[known["missing_because"].isin(["random", "drop_out", "sampling"]) & known["value"].notna()]
-    cells = known[known["part_id"].isin(wide.parts["part_id"]) & known["sensor_id"].str.endswith(("temperature", "pressure"))]
+    cells = known[
+        known["part_id"].isin(wide.parts["part_id"])
+        & known["sensor_id"].str.endswith(("temperature", "pressure"))
+    ]
     tables = list(iter_completed(factory.lake, AS_OF))
     drawn = np.array([
         [table.loc[part, sensor] for table in tables]

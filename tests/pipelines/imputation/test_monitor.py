@@ -26,7 +26,9 @@ def with_values(wide: Wide, **columns: object) -> Wide:
 def test_a_usual_day_raises_no_alarm(factory: Factory) -> None:
     record = factory.records["monitor"]
     assert record["alarms"] == []
-    assert record["findings"]["ok"] >= 19, "completed, coverage and each of 18 sensors, as far as they are judged"
+    assert record["findings"]["ok"] >= 19, (
+        "completed, coverage and each of 18 sensors, as far as they are judged"
+    )
 
 
 def test_a_silent_sensor_is_named(factory: Factory, wide: Wide) -> None:

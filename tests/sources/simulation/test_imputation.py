@@ -1,5 +1,7 @@
 """The simulated factory: repeatable, true to its contract, and missing for the reasons it tells."""
 
+# ruff: noqa: DTZ001 - times in the lake are UTC without a zone
+
 from __future__ import annotations
 
 from datetime import datetime
@@ -26,7 +28,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(scope="module")
 def db(made: Made) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect()
-    for name, pattern in (("parts", "parts.parquet"), ("m", "measurements/0*.parquet"), ("t", "truth/values.parquet")):
+    for name, pattern in (
+        ("parts", "parts.parquet"),
+        ("m", "measurements/0*.parquet"),
+        ("t", "truth/values.parquet"),
+    ):
         connection.execute(f"create view {name} as select * from read_parquet('{made[0]}/{pattern}')")
     return connection
 
@@ -43,7 +49,11 @@ def test_landing_quarantines_what_was_planted_and_nothing_else(made: Made, tmp_p
     folder, report = made
     settings = Settings(var=tmp_path)
     landed = ingest(
-        "imputation", folder, settings=settings, ingested_at=datetime(2026, 1, 5), quality_checks=False  # noqa: DTZ001
+        "imputation",
+        folder,
+        settings=settings,
+        ingested_at=datetime(2026, 1, 5),
+        quality_checks=False,
     )
     planted = sum(report.planted["measurements"].values())
     assert planted > 0
