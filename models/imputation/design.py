@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.imputation.panel import Panel, PanelColumns
 from models.imputation.preflight import Preflight
-from models.imputation.transforms import NUMERIC, Column, NominalColumn, NumericColumn, make_column
+from models.imputation.transforms import NUMERIC, Column, DiscreteColumn, NumericColumn, make_column
 
 Floats = NDArray[np.float64]
 Bounds = Mapping[str | int, tuple[float | None, float | None]]
@@ -122,6 +122,15 @@ class Design:
         return drawn * self.scale_[column] + self.center_[column]
 
     @property
+    def numeric(self) -> list[str | int | None]:
+        """Column of the table behind each column of the matrix that holds its numbers; None for all others."""
+        out: list[str | int | None] = [None] * len(self.names_)
+        for column, start in zip(self.columns_, self.start_, strict=True):
+            if isinstance(column, NumericColumn):
+                out[start] = column.name
+        return out
+
+    @property
     def plain(self) -> bool:
         """Whether the model matrix is the table: numbers as they are, all columns modelled, no panel."""
         return self.whole_ and all(
@@ -129,17 +138,16 @@ class Design:
         )
 
     @property
-    def needs_means(self) -> bool:
-        """Whether conditional means are needed beside the draws: for categories."""
-        return any(isinstance(column, NominalColumn) for column in self.columns_)
+    def discrete(self) -> bool:
+        """Whether there are levels or categories."""
+        return any(isinstance(column, DiscreteColumn) for column in self.columns_)
 
     def completed(
         self,
         frame: pd.DataFrame,
         missing: NDArray[np.bool_],
         drawn: Floats,
-        expected: Floats | None,
-        rng: np.random.Generator | None,
+        codes: Mapping[str | int, NDArray[np.intp]],
         bounds: Bounds,
     ) -> pd.DataFrame:
         """The table with its missing cells filled; columns without any are the same objects' values.
@@ -147,11 +155,11 @@ class Design:
         Parameters
         ----------
         missing : ndarray of bool, shape (n, p)
-            Missing cells of the model matrix.
-        drawn, expected : ndarray of shape (cells,)
-            Standardised values of the missing cells, row by row; expected ones only if ``needs_means``.
-        rng : Generator or None
-            For categories; None takes the likeliest.
+            Cells of the model matrix that ``drawn`` holds.
+        drawn : ndarray of shape (cells,)
+            Standardised values, row by row.
+        codes : mapping
+            Drawn levels of the discrete columns, by row.
         """
         out: dict[Any, Any] = {name: frame[name] for name in frame.columns}
         for name, value in self.constants_.items():
@@ -162,20 +170,12 @@ class Design:
             if not gaps.any():
                 continue
             rows = np.flatnonzero(gaps)
-            # Where the cell stands in the row-by-row list: after the row's missing cells to its left.
-            at = first[rows] + missing[rows, :start].sum(axis=1)
-            if isinstance(column, NominalColumn):
-                assert expected is not None  # noqa: S101 - the caller asks needs_means
-                width = np.arange(len(column.names_))
-                share = (
-                    expected[at[:, None] + width] * self.scale_[start + width] + self.center_[start + width]
-                )
-                values = (
-                    column.levels_[column.probabilities(share).argmax(axis=1)]
-                    if rng is None
-                    else column.decode(share, rng.random(len(rows)))
-                )
+            values: NDArray[Any]
+            if isinstance(column, DiscreteColumn):
+                values = column.levels_[codes[column.name][rows]]
             else:
+                # Where the cell stands in the row-by-row list: after the row's missing cells to its left.
+                at = first[rows] + missing[rows, :start].sum(axis=1)
                 values = column.decode(drawn[at] * self.scale_[start] + self.center_[start])
                 if column.name in bounds:
                     values = np.clip(values, *bounds[column.name])  # rounding of the way back

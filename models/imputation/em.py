@@ -47,6 +47,7 @@ class Incomplete:
     ----------
     filled : ndarray of shape (n, p)
         Observed values, zero where missing.
+    missing : ndarray of bool, shape (n, p)
     patterns : Patterns
     priors : PriorTable or None
     observed_rows : ndarray of bool, shape (n,)
@@ -56,6 +57,7 @@ class Incomplete:
     """
 
     filled: Floats
+    missing: NDArray[np.bool_]
     patterns: Patterns
     priors: PriorTable | None
     observed_rows: NDArray[np.bool_]
@@ -70,7 +72,7 @@ class Incomplete:
         rare = np.flatnonzero((~missing).sum(axis=0) < RARE)
         rare_rows = sparse.csr_matrix(~missing[:, rare].T, dtype=np.int64)
         values[missing] = 0.0
-        return cls(values, patterns, priors, observed_rows, rare_rows)
+        return cls(values, missing, patterns, priors, observed_rows, rare_rows)
 
     def arguments(self) -> KernelArguments:
         """What the kernels are given of the patterns and priors."""

@@ -18,6 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from models.imputation.design import Bounds, Design
+from models.imputation.discrete import Codes, draw_discrete
 from models.imputation.draws import conditional_draws, conditional_means
 from models.imputation.em import Convergence, EMOptions, Incomplete, Moments, run_em, workers
 from models.imputation.panel import Panel
@@ -200,7 +201,7 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.design_.standardise(values, learn=True)
         self.design_.model_bounds(self.bounds or {})  # wrong ones are told before the work
         preflight = preflight.with_collinear(values, self.design_.owner_)
-        data = self._incomplete(values, self.priors)
+        data = Incomplete.of(values, self._prior_table(values, self.priors))
         options = EMOptions(
             preflight.ridge,
             self.ridge_cap,
@@ -286,25 +287,32 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         priors : sequence of CellPrior, optional
             Of cells of this table.
         """
-        frame, data, missing = self._prepare(X, priors)
-        low_high = self.design_.model_bounds(self.bounds or {})
-        bounds = None
-        if low_high is not None:
-            column = np.nonzero(missing)[1]
-            bounds = low_high[0][column], low_high[1][column]
+        frame, values, table = self._prepare(X, priors)
         count = self.m if m is None else m
         seeds = np.random.SeedSequence([self.random_state if seed is None else seed, 1]).spawn(count)
         self.clipped_ = 0
+        fixed = None if self.design_.discrete else Incomplete.of(values, table)
         for k, own in enumerate(seeds):
             rng = np.random.default_rng(own)
             moments = self.chains_[k % len(self.chains_)]
-            with single_blas(), workers(self.n_jobs, data.patterns) as pool:
-                drawn, clipped = conditional_draws(
-                    data, moments, rng, bounds=bounds, max_resample=self.max_resample, pool=pool
-                )
-                means = conditional_means(data, moments, pool=pool) if self.design_.needs_means else None
+            with single_blas():
+                codes: Codes = {}
+                data = fixed
+                if data is None:
+                    drawn_in = values.copy()
+                    codes = draw_discrete(drawn_in, self.design_, moments, rng=rng, priors=table)
+                    data = Incomplete.of(drawn_in, table)
+                with workers(self.n_jobs, data.patterns) as pool:
+                    drawn, clipped = conditional_draws(
+                        data,
+                        moments,
+                        rng,
+                        bounds=self._cell_bounds(data),
+                        max_resample=self.max_resample,
+                        pool=pool,
+                    )
             self.clipped_ += clipped
-            yield self._completed(X, frame, missing, drawn, means, rng)
+            yield self._completed(X, frame, data, drawn, codes)
 
     def transform(self, X: Table) -> Table:
         """The table with each missing cell at its conditional mean, averaged over the chains.
@@ -312,34 +320,39 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         For a look, or a method that needs one number; its scatter is too small for any statement of precision.
         Categories are the likeliest ones.
         """
-        frame, data, missing = self._prepare(X, None)
-        with single_blas(), workers(self.n_jobs, data.patterns) as pool:
-            means = [conditional_means(data, moments, pool=pool) for moments in self.chains_]
-        mean = np.mean(means, axis=0)
-        low_high = self.design_.model_bounds(self.bounds or {})
-        if low_high is not None:
-            column = np.nonzero(missing)[1]
-            mean = np.clip(mean, low_high[0][column], low_high[1][column])
-        return self._completed(X, frame, missing, mean, mean, None)
+        frame, values, _ = self._prepare(X, None)
+        with single_blas():
+            # Categories by the model of all rows; what is continuous given these, by every chain.
+            codes = draw_discrete(values, self.design_, self.reference_, rng=None)
+            data = Incomplete.of(values)
+            with workers(self.n_jobs, data.patterns) as pool:
+                mean = np.mean([conditional_means(data, chain, pool=pool) for chain in self.chains_], axis=0)
+        bounds = self._cell_bounds(data)
+        return self._completed(X, frame, data, mean if bounds is None else np.clip(mean, *bounds), codes)
 
     # -------------------------------------------------------------------------------------- plumbing
 
     def _prepare(
         self, X: Table, priors: Sequence[CellPrior] | None
-    ) -> tuple[pd.DataFrame, Incomplete, NDArray[np.bool_]]:
+    ) -> tuple[pd.DataFrame, Floats, PriorTable | None]:
         check_is_fitted(self, "chains_")
         frame = self._frame(X, reset=False)
         values = self.design_.standardise(self.design_.encode(frame))
-        missing = np.isnan(values)
-        return frame, self._incomplete(values, priors), missing
+        return frame, values, self._prior_table(values, priors)
 
-    def _incomplete(self, values: Floats, priors: Sequence[CellPrior] | None) -> Incomplete:
-        table = None
-        if priors:
-            table = PriorTable.build(
-                priors, self.design_.names_, np.isnan(values), self.design_.center_, self.design_.scale_
-            )
-        return Incomplete.of(values, table)
+    def _prior_table(self, values: Floats, priors: Sequence[CellPrior] | None) -> PriorTable | None:
+        if not priors:
+            return None
+        return PriorTable.build(
+            priors, self.design_.numeric, np.isnan(values), self.design_.center_, self.design_.scale_
+        )
+
+    def _cell_bounds(self, data: Incomplete) -> tuple[Floats, Floats] | None:
+        limits = self.design_.model_bounds(self.bounds or {})
+        if limits is None:
+            return None
+        column = np.nonzero(data.missing)[1]
+        return limits[0][column], limits[1][column]
 
     def _model_units(self, moments: Moments) -> tuple[Floats, Floats]:
         center, scale = self.design_.center_, self.design_.scale_
@@ -368,21 +381,15 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return frame
 
     def _completed(
-        self,
-        X: Table,
-        frame: pd.DataFrame,
-        missing: NDArray[np.bool_],
-        drawn: Floats,
-        means: Floats | None,
-        rng: np.random.Generator | None,
+        self, X: Table, frame: pd.DataFrame, data: Incomplete, drawn: Floats, codes: Codes
     ) -> Table:
         bounds = self.bounds or {}
         if not isinstance(X, pd.DataFrame) and self.design_.plain and not bounds:
             # A large array needs neither a frame nor a detour over its columns.
             out = np.array(X, dtype=np.float64)
-            out[missing] = self.design_.original_units(drawn, np.nonzero(missing)[1])
+            out[data.missing] = self.design_.original_units(drawn, np.nonzero(data.missing)[1])
             return out
-        filled = self.design_.completed(frame, missing, drawn, means, rng, bounds)
+        filled = self.design_.completed(frame, data.missing, drawn, codes, bounds)
         return filled if isinstance(X, pd.DataFrame) else filled.to_numpy(dtype=np.float64)
 
     def _check_parameters(self) -> None:

@@ -219,3 +219,32 @@ def draw(
                     total -= a[k, i] * h[k]
                 h[i] = total * a[i, i]
                 out[cell[r] + i] = mu[columns[i]] + h[i]
+
+
+@_compiled
+def block_covariances(
+    precision: Floats,
+    order: Ints,
+    start: Ints,
+    all_columns: Ints,
+    column_start: Ints,
+    priors: Ints,
+    prior_precision: Floats,
+    prior_mean: Floats,
+    block: int,
+    out: Floats,
+) -> None:
+    """Conditional covariance of the columns from ``block`` on, which every row misses, by row."""
+    p, width = len(precision), out.shape[1]
+    a, inverse = np.empty((p, p)), np.empty((p, p))
+    for pattern in range(len(start) - 1):
+        columns = all_columns[column_start[pattern] : column_start[pattern + 1]]
+        q = len(columns)
+        _load(precision, columns, prior_precision, priors[pattern], a)
+        _factor(a, q)
+        _invert(a, inverse, q)
+        at = np.searchsorted(columns, block)
+        for r in range(start[pattern], start[pattern + 1]):
+            for i in range(width):
+                for j in range(width):
+                    out[order[r], i, j] = inverse[at + i, at + j]

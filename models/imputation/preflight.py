@@ -209,6 +209,8 @@ def _inspect(
     if observed == 0:
         return found("left_out", "nothing observed: cells stay missing", "all_missing")
     numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if numeric and not np.isfinite([values.min(), values.max()]).all():
+        raise ValueError(f"column {column!r} must be finite or missing, got infinity")
     if values.min() == values.max() if numeric else (known := values.dropna()).eq(known.iloc[0]).all():
         return found("filled", f"constant: missing cells are {values.dropna().iloc[0]!r}", "constant")
     if observed < min_observed:

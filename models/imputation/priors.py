@@ -71,12 +71,12 @@ class PriorTable:
     def build(
         cls,
         priors: Sequence[CellPrior],
-        columns: Sequence[str | int],
+        columns: Sequence[str | int | None],
         missing: NDArray[np.bool_],
         center: NDArray[np.float64],
         scale: NDArray[np.float64],
     ) -> Self:
-        """Put priors into the standardised units of a model matrix.
+        """Put priors into the standardised units of a model matrix, whose numeric columns are named.
 
         Raises
         ------
@@ -108,3 +108,7 @@ class PriorTable:
             precision[i, j] = (scale[j] / prior.sd) ** 2
             mean[i, j] = (prior.mean - center[j]) / scale[j]
         return cls(row, precision, mean)
+
+    def take(self, rows: NDArray[np.intp]) -> PriorTable:
+        """The priors of some of the rows."""
+        return PriorTable(self.row[rows], self.precision, self.mean)

@@ -5,7 +5,7 @@ Only missing cells are ever taken back: what was observed stays what it was, to 
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -84,86 +84,62 @@ class NumericColumn:
         return drawn
 
 
-class OrdinalColumn:
-    """Ordered levels as normal scores: each level is the mean of its slice of a standard normal.
+class DiscreteColumn:
+    """A column of levels: ordered ones as normal scores, unordered ones as indicators of all but the first.
 
-    A drawn score is cut where the observed shares cut the normal of all scores, so that levels come out as often
-    as they are, in the mean; rounding to the nearest level would not do that.
+    A level's normal score is the mean of its slice of a standard normal.
+
+    Parameters
+    ----------
+    name : str or int
+    ordered : bool
+
+    Attributes
+    ----------
+    levels_ : ndarray
+        Sorted; those of an ordered categorical in its order.
+    share_ : ndarray of shape (levels,)
+    scores_ : ndarray of shape (levels, columns)
     """
 
-    def __init__(self, name: str | int) -> None:
+    def __init__(self, name: str | int, *, ordered: bool) -> None:
         self.name = name
+        self.ordered = ordered
 
     def fit(self, values: pd.Series) -> Self:
-        """Learn the levels, in the order of a categorical or else sorted, and their scores and cuts."""
+        """Learn the levels, how often each is, and their scores."""
         known = values.dropna()
         if isinstance(values.dtype, pd.CategoricalDtype):
             present = set(known)
             levels = [level for level in values.dtype.categories if level in present]
         else:
-            levels = sorted(known.unique())
+            levels = sorted(known.unique(), key=None if self.ordered else str)
         self.levels_ = np.array(levels)
-        share = np.array([float((known == level).mean()) for level in levels])
-        ends = ndtri(np.concatenate([[0.0], np.cumsum(share)[:-1], [1.0]]))
-        density = np.exp(-0.5 * np.square(ends)) / np.sqrt(2 * np.pi)
-        self.scores_ = (density[:-1] - density[1:]) / share
-        self.cuts_ = ends[1:-1] * np.sqrt(float(share @ np.square(self.scores_)))
-        self.names_ = [str(self.name)]
+        self.share_ = np.array([float((known == level).mean()) for level in levels])
+        if self.ordered:
+            ends = ndtri(np.concatenate([[0.0], np.cumsum(self.share_)[:-1], [1.0]]))
+            density = np.exp(-0.5 * np.square(ends)) / np.sqrt(2 * np.pi)
+            self.scores_ = ((density[:-1] - density[1:]) / self.share_)[:, None]
+            self.names_ = [str(self.name)]
+        else:
+            self.scores_ = np.eye(len(levels))[:, 1:]
+            self.names_ = [f"{self.name}={level}" for level in levels[1:]]
         return self
 
     def encode(self, values: pd.Series) -> Floats:
-        """Scores, shape (n, 1); NaN where missing or never seen."""
+        """Scores, shape (n, columns); NaN where missing or never seen."""
         code = pd.Index(self.levels_).get_indexer(pd.Index(values.to_numpy()))
-        return np.asarray(np.where(code >= 0, self.scores_[code], np.nan)[:, None])
-
-    def decode(self, drawn: Floats) -> NDArray[Any]:
-        """Levels of drawn scores."""
-        return np.asarray(self.levels_[np.searchsorted(self.cuts_, drawn)])
+        return np.asarray(np.where((code >= 0)[:, None], self.scores_[code], np.nan))
 
 
-class NominalColumn:
-    """Unordered categories as indicators of all but the first.
-
-    A category is drawn by the probabilities that the conditional means of the indicators give, clipped at zero:
-    the indicators' own draws, which are no probabilities, would pull rare categories towards the middle.
-    """
-
-    def __init__(self, name: str | int) -> None:
-        self.name = name
-
-    def fit(self, values: pd.Series) -> Self:
-        """Learn the categories, sorted."""
-        self.levels_ = np.array(sorted(values.dropna().unique(), key=str))
-        self.names_ = [f"{self.name}={level}" for level in self.levels_[1:]]
-        return self
-
-    def encode(self, values: pd.Series) -> Floats:
-        """Indicators, shape (n, categories - 1); NaN where missing or never seen."""
-        code = pd.Index(self.levels_).get_indexer(pd.Index(values.to_numpy()))
-        out: Floats = np.equal(code[:, None], np.arange(1, len(self.levels_))).astype(np.float64)
-        out[code < 0] = np.nan
-        return out
-
-    def probabilities(self, expected: Floats) -> Floats:
-        """Probabilities of the categories, shape (cells, categories), from expected indicators."""
-        rest = 1 - expected.sum(axis=1, keepdims=True)
-        clipped = np.maximum(np.hstack([rest, expected]), 0.0)
-        return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
-
-    def decode(self, expected: Floats, uniform: Floats) -> NDArray[Any]:
-        """Categories by their probabilities and a uniform number for each cell."""
-        cumulative = np.cumsum(self.probabilities(expected), axis=1)[:, :-1]
-        return np.asarray(self.levels_[(uniform[:, None] >= cumulative).sum(axis=1)])
-
-
-Column = NumericColumn | OrdinalColumn | NominalColumn
+Column = NumericColumn | DiscreteColumn
 
 
 def make_column(name: str | int, transform: Transform) -> Column:
     """The column that a transform asks for."""
-    if transform == "ordinal":
-        return OrdinalColumn(name)
-    return NominalColumn(name) if transform == "nominal" else NumericColumn(name, transform)
+    if transform in ("ordinal", "nominal"):
+        return DiscreteColumn(name, ordered=transform == "ordinal")
+    return NumericColumn(name, transform)
 
 
 def _numbers(values: pd.Series) -> Floats:
