@@ -7,7 +7,7 @@ from typing import Any
 from models.imputation.imputer import BootstrapEMImputer
 
 
-class ServedImputer(BootstrapEMImputer):  # type: ignore[misc]
+class ServedImputer(BootstrapEMImputer):
     """:class:`~models.imputation.imputer.BootstrapEMImputer` for MLflow, which calls ``predict``."""
 
     def predict(self, X: Any) -> Any:

@@ -27,7 +27,7 @@ class NumericColumn:
     name : str or int
     transform : str
         ``identity``, ``log``, ``sqrt`` or ``logistic``. Zeros of a ``log`` count as half the smallest positive
-        value, zeros and ones of a ``logistic`` as half an observation away from the end.
+        value; zeros and ones of a ``logistic`` as half as far from the end as the nearest other value.
     """
 
     def __init__(self, name: str | int, transform: Transform = "identity") -> None:
@@ -53,7 +53,8 @@ class NumericColumn:
         if self.transform == "log" and low == 0 and high > 0:
             self.offset_ = float(known[known > 0].min()) / 2
         if self.transform == "logistic" and (low == 0 or high == 1):
-            self.offset_ = 0.5 / (len(known) + 1)
+            inner = np.minimum(known, 1 - known)
+            self.offset_ = float(inner[inner > 0].min(initial=0.5)) / 2
         self.names_ = [str(self.name)]
         return self
 
