@@ -67,6 +67,4 @@ DEMO = Demo(
     until=date(2026, 1, 5),
     run=_run_imputation,
     check=_check_imputation,
-    # A day of so few parts would not tell the lines apart.
-    overrides={"window.batch_days": 7},
 )

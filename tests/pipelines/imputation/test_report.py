@@ -9,7 +9,7 @@ from pathlib import Path
 from pipelines.imputation import report
 from pipelines.settings import Settings
 from tests.conftest import PageReader
-from tests.pipelines.imputation.conftest import PARAMS, Factory
+from tests.pipelines.imputation.conftest import PARAMS, Factory, documented
 
 FIGURES = {"missing-map", "overimputation", "coverage", "density", "dispersion", "information", "sensitivity"}
 
@@ -56,7 +56,7 @@ def test_the_control_room_links_the_page_and_speaks_of_no_publication(factory: F
 
 
 def test_a_day_without_anything_names_the_commands(tmp_path: Path) -> None:
-    settings = Settings(var=tmp_path)
+    settings = documented(Settings(var=tmp_path))
     record = report.run(date(2025, 1, 1), settings=settings, params=PARAMS)
     assert set(record["missing"]) == {
         "headline", "lines", "missingness", "quality", "densities", "gate", "basis", "findings",
