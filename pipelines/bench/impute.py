@@ -124,8 +124,11 @@ class Judge:
         """Take a completed data set."""
         gaps = np.isnan(self.table)
         self.sum += completed[gaps]
-        self.estimates.append(completed.mean(axis=0))
-        self.variances.append(completed.var(axis=0, ddof=1) / len(completed))
+        mean, n = completed.mean(axis=0), len(completed)
+        parts = (completed[first : first + CHUNK] for first in range(0, n, CHUNK))
+        squares = np.sum([np.square(part - mean).sum(axis=0) for part in parts], axis=0)
+        self.estimates.append(mean)
+        self.variances.append(squares / (n - 1) / n)
 
     def metrics(self, imputer: BootstrapEMImputer) -> dict[str, Any]:
         """Errors beside those of the true parameters."""

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-PEER_SECONDS = 150
+PEER_SECONDS = 90
 
 #: Amelia II, if this machine has R with it; p2s=0 prints nothing.
 _AMELIA = """

@@ -88,7 +88,7 @@ def _sensitivities(
             continue
 
         def difference(
-            table: pd.DataFrame, sensor: str = sensor, own: NDArray[np.bool_] = own, line: str = line
+            table: pd.DataFrame, sensor: str = sensor, own: NDArray[np.bool_] = own, line: str | None = line
         ) -> tuple[pd.Series, pd.Series]:
             values = table[sensor].to_numpy(dtype=np.float64)
             here, there = values[own], values[~own]

@@ -6,6 +6,8 @@ normal, in standard deviations. Grades and words have no interval and are not ju
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -66,7 +68,7 @@ def common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.
 
 def _with_errors(cells: pd.DataFrame, reference: BootstrapEMImputer) -> pd.DataFrame:
     design = reference.design_
-    scales = {
+    scales: dict[Any, tuple[NumericColumn, float]] = {
         column.name: (column, float(design.scale_[start]))
         for column, start in zip(design.columns_, design.start_, strict=True)
         if isinstance(column, NumericColumn)

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pipelines.imputation.params import ImputationParams
 from pipelines.imputation.report_quality import newest
@@ -73,12 +74,10 @@ def basis(lake: Lake, as_of: date, params: ImputationParams) -> Basis | Missing:
     ordered = columns.assign(order=~remarked).sort_values(["order", "sensor_id"])
     return Basis(
         trained_for=columns["as_of"].iloc[0],
-        columns=ordered.to_dict("records"),
+        columns=_dicts(ordered),
         remarks=int(remarked.sum()),
         # All rows first, then the chains by number.
-        chains=sorted(
-            chains.to_dict("records"), key=lambda c: (c["chain"] != "all rows", len(c["chain"]), c["chain"])
-        ),
+        chains=sorted(_dicts(chains), key=lambda c: (c["chain"] != "all rows", len(c["chain"]), c["chain"])),
         information=plots.information(
             [str(name) for name in shown["sensor_id"]],
             shown["missing_information"].to_numpy(dtype=np.float64),
@@ -91,12 +90,18 @@ def basis(lake: Lake, as_of: date, params: ImputationParams) -> Basis | Missing:
     )
 
 
+def _dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+
+
 def _paths(lake: Lake, as_of: date) -> Figure:
     rows = newest(lake, DISPERSION, as_of)
-    paths = {
-        int(start): (own["iteration"].to_numpy(dtype=np.float64), own["position"].to_numpy(dtype=np.float64))
-        for start, own in rows.groupby("start")
-    }
+    paths = {}
+    for start in sorted(rows["start"].unique().tolist()):
+        own = rows[rows["start"] == start]
+        paths[int(start)] = (
+            own["iteration"].to_numpy(dtype=np.float64), own["position"].to_numpy(dtype=np.float64)
+        )  # fmt: skip
     ends = [float(position[-1]) for _, position in paths.values()]
     furthest = max((float(np.abs(position).max()) for _, position in paths.values()), default=0.0)
     apart = max(ends) - min(ends) if ends else 0.0

@@ -108,11 +108,12 @@ def densities(lake: Lake, as_of: date) -> plots.Chosen | Missing:
         return missing
     options = []
     stations = wide.sensors.set_index("sensor_id")
+    units: dict[str, str] = stations["unit"].to_dict()
     for facts in sorted(summary.to_dict("records"), key=lambda row: (-row["imputed"], row["column"])):
         name = str(facts["column"])
         own = curves[curves["column"] == name]
         value = [round(v, 6) for v in own["value"].tolist()]
-        unit = f" {stations.loc[name, 'unit']}" if stations.loc[name, "unit"] else ""
+        unit = f" {units[name]}" if units.get(name) else ""
         words = (
             f"{facts['imputed']} cells drawn beside {facts['observed']} measured ones: mean "
             f"{facts['imputed_mean']:.4g} against {facts['observed_mean']:.4g}{unit}, spread "
@@ -131,7 +132,8 @@ def newest(lake: Lake, table: Table, as_of: date) -> pd.DataFrame:
     """Rows of the newest partition of a table up to a day; none before the first."""
     day = sections.newest_day(lake, table, as_of)
     where = pa_dataset.field("as_of") == (day or as_of)
-    return lake.read(table, where=where, missing_ok=True).to_pandas()
+    rows: pd.DataFrame = lake.read(table, where=where, missing_ok=True).to_pandas()
+    return rows
 
 
 def _by_part(wide: Wide) -> pd.DataFrame:

@@ -58,8 +58,8 @@ class Option:
     label: str
     group: str
     words: str
-    x: list[list[float | None]]
-    y: list[list[float | None]]
+    x: Sequence[Sequence[float | None]]
+    y: Sequence[Sequence[float | None]]
 
 
 def missing_map(

@@ -34,12 +34,10 @@ def _words(station: str, name: str) -> Sensor:
 
 
 def _number(
-    station: str, name: str, unit: str | None = None, scale: str = "identity", **bounds: float
+    station: str, name: str, unit: str | None = None, *, low: float | None = None, high: float | None = None
 ) -> Sensor:
-    return Sensor(f"{station}.{name}", station, name.replace("_", " "), unit, scale=scale, **bounds)
+    return Sensor(f"{station}.{name}", station, name.replace("_", " "), unit, low=low, high=high)
 
-
-_PERCENT = {"low": 0.0, "high": 100.0}
 
 #: Columns of the file, in its order; None for those that are no measurements.
 COLUMNS: dict[str, Sensor | None] = {
@@ -70,10 +68,10 @@ COLUMNS: dict[str, Sensor | None] = {
     "humidity": _number("press", "humidity", "%", low=0.0),
     "roughness": _number("cylinder", "roughness", low=0.0),
     "blade_pressure": _number("press", "blade_pressure", low=0.0),
-    "varnish_pct": _number("ink", "varnish_pct", "%", **_PERCENT),
+    "varnish_pct": _number("ink", "varnish_pct", "%", low=0.0, high=100.0),
     "press_speed": _number("press", "press_speed", low=0.0),
-    "ink_pct": _number("ink", "ink_pct", "%", **_PERCENT),
-    "solvent_pct": _number("ink", "solvent_pct", "%", **_PERCENT),
+    "ink_pct": _number("ink", "ink_pct", "%", low=0.0, high=100.0),
+    "solvent_pct": _number("ink", "solvent_pct", "%", low=0.0, high=100.0),
     "esa_voltage": _number("press", "esa_voltage", low=0.0),
     "esa_amperage": _number("press", "esa_amperage", low=0.0),
     "wax": _number("ink", "wax", low=0.0),

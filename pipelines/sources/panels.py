@@ -20,8 +20,16 @@ from pipelines.sources.measured import Sensor, cells_query, write_measured
 from pipelines.sources.staging import Staging
 
 
-def _sensor(name: str, words: str, scale: str = "identity", kind: str = "numeric", **bounds: float) -> Sensor:
-    return Sensor(name, "country", words, kind=kind, scale=scale, **bounds)
+def _sensor(
+    name: str,
+    words: str,
+    scale: str = "identity",
+    kind: str = "numeric",
+    *,
+    low: float | None = None,
+    high: float | None = None,
+) -> Sensor:
+    return Sensor(name, "country", words, kind=kind, scale=scale, low=low, high=high)
 
 
 AFRICA = {
