@@ -74,6 +74,10 @@ class Incomplete:
         values[missing] = 0.0
         return cls(values, missing, patterns, priors, observed_rows, rare_rows)
 
+    def columns_of_cells(self) -> NDArray[np.intp]:
+        """Column of every missing cell, row by row."""
+        return np.broadcast_to(np.arange(self.missing.shape[1]), self.missing.shape)[self.missing]
+
     def arguments(self) -> KernelArguments:
         """What the kernels are given of the patterns and priors."""
         found = self.patterns

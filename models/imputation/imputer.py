@@ -351,7 +351,7 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         limits = self.design_.model_bounds(self.bounds or {})
         if limits is None:
             return None
-        column = np.nonzero(data.missing)[1]
+        column = data.columns_of_cells()
         return limits[0][column], limits[1][column]
 
     def _model_units(self, moments: Moments) -> tuple[Floats, Floats]:
@@ -387,7 +387,7 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not isinstance(X, pd.DataFrame) and self.design_.plain and not bounds:
             # A large array needs neither a frame nor a detour over its columns.
             out = np.array(X, dtype=np.float64)
-            out[data.missing] = self.design_.original_units(drawn, np.nonzero(data.missing)[1])
+            out[data.missing] = self.design_.original_units(drawn, data.columns_of_cells())
             return out
         filled = self.design_.completed(frame, data.missing, drawn, codes, bounds)
         return filled if isinstance(X, pd.DataFrame) else filled.to_numpy(dtype=np.float64)
