@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,7 +109,7 @@ def densities(lake: Lake, as_of: date) -> plots.Chosen | Missing:
         return missing
     options = []
     stations = wide.sensors.set_index("sensor_id")
-    units: dict[str, str] = stations["unit"].to_dict()
+    units: dict[Any, Any] = stations["unit"].to_dict()
     for facts in sorted(summary.to_dict("records"), key=lambda row: (-row["imputed"], row["column"])):
         name = str(facts["column"])
         own = curves[curves["column"] == name]

@@ -108,9 +108,7 @@ def test_imputation_runs_when_measurements_arrive_and_daily(bag) -> None:
         "0 5 * * *",
         "Europe/Paris",
     )
-    assert [asset.uri.rstrip("/") for _, asset in timetable.asset_condition.iter_assets()] == [
-        IMPUTATION_MEASUREMENTS.uri.rstrip("/")
-    ]
+    assert [asset.uri for asset in timetable.asset_condition.objects] == [IMPUTATION_MEASUREMENTS.uri]
 
 
 def test_late_forecasts_are_told_before_the_order_system_opens(bag) -> None:
