@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,8 +21,9 @@ from models.imputation.discrete import Codes, draw_discrete
 from models.imputation.draws import conditional_draws, conditional_means
 from models.imputation.em import Convergence, EMOptions, Incomplete, Moments, run_em, workers
 from models.imputation.panel import Panel
-from models.imputation.preflight import Preflight, inspect_columns
+from models.imputation.preflight import inspect_columns
 from models.imputation.priors import CellPrior, PriorTable
+from models.imputation.report import ImputationReport
 from models.imputation.threads import single_blas
 from models.imputation.transforms import Transform
 
@@ -33,52 +33,6 @@ Table = Any
 
 #: Resamples that are tried until every column has two different values.
 MAX_RESAMPLES = 100
-
-
-@dataclass(frozen=True)
-class ImputationReport:
-    """What the fit found.
-
-    Attributes
-    ----------
-    preflight : Preflight
-    reference : Convergence
-        EM on all rows.
-    chains : list of Convergence
-        EM on each resample.
-    seconds : float
-    """
-
-    preflight: Preflight
-    reference: Convergence
-    chains: list[Convergence]
-    seconds: float
-
-    @property
-    def converged(self) -> bool:
-        """Whether all chains did."""
-        return self.reference.converged and all(chain.converged for chain in self.chains)
-
-    def table(self) -> pd.DataFrame:
-        """One row per chain, all rows together first."""
-        rows = [
-            ("all rows", self.reference),
-            *((f"chain {k}", chain) for k, chain in enumerate(self.chains, 1)),
-        ]
-        return pd.DataFrame([
-            {
-                "chain": name,
-                "converged": one.converged,
-                "stopped_by": one.stopped_by,
-                "iterations": one.iterations,
-                "change": one.change,
-                "condition": one.condition,
-                "ridge": one.ridge,
-                "flat_columns": ", ".join(one.flat_columns),
-                "seconds": one.seconds,
-            }
-            for name, one in rows
-        ])  # fmt: skip
 
 
 class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
