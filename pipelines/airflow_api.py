@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 
@@ -70,6 +71,12 @@ class AirflowApi:
         """Trigger a run for a day; returns the run id."""
         body = {"logical_date": None, "conf": {"as_of": as_of}}
         return str(self.call("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
+
+    def asset_event(self, uri: str, as_of: str) -> None:
+        """Tell that an asset was updated with what is known on a day; DAGs that wait for it run."""
+        found = self.call("GET", f"/assets?{urlencode({'uri_pattern': uri, 'limit': 100})}")["assets"]
+        (asset,) = [asset for asset in found if asset["uri"].rstrip("/") == uri.rstrip("/")]
+        self.call("POST", "/assets/events", {"asset_id": asset["id"], "extra": {"as_of": as_of}})
 
     def runs(self, dag_id: str) -> list[str]:
         """Ids of the runs of a DAG."""

@@ -66,6 +66,12 @@ class Source(StrEnum):
     ROSSMANN = "rossmann"
     M5 = "m5"
     LONG = "long"
+    WIDE = "wide"
+    CYLINDER_BANDS = "cylinder_bands"
+    AFRICA = "africa"
+    FREETRADE = "freetrade"
+    BOSCH = "bosch"
+    SECOM = "secom"
 
 
 def main() -> None:
@@ -135,6 +141,7 @@ def doctor(as_json: Json = False) -> None:
 _SIZES: dict[UseCase, dict[str, int]] = {
     UseCase.CHURN: {"accounts": 15_000},
     UseCase.DEMAND: {"stores": 150, "skus": 8_000, "rows": 8_000_000},
+    UseCase.IMPUTATION: {"parts": 20_000, "lines": 3, "stations": 6},
 }
 
 
@@ -150,6 +157,15 @@ def generate(
     rows: Annotated[
         int | None, typer.Option(help="demand: sales rows, met within some percent (8000000).", min=1)
     ] = None,
+    parts: Annotated[
+        int | None, typer.Option(help="imputation: parts made in 26 weeks (20000).", min=20)
+    ] = None,
+    lines: Annotated[
+        int | None, typer.Option(help="imputation: production lines (3).", min=1, max=26)
+    ] = None,
+    stations: Annotated[
+        int | None, typer.Option(help="imputation: stations of a line, of six sensors each (6).", min=1)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same company.")] = 0,
     end: Annotated[str, typer.Option(help="First day that is not delivered.", metavar="DAY")] = "2026-01-05",
     as_json: Json = False,
@@ -158,7 +174,10 @@ def generate(
     from importlib import import_module
 
     _check_has_data(usecase, "generate")
-    given = {"accounts": accounts, "stores": stores, "skus": skus, "rows": rows}
+    given = {
+        "accounts": accounts, "stores": stores, "skus": skus, "rows": rows, "parts": parts, "lines": lines,
+        "stations": stations,
+    }  # fmt: skip
     sizes = dict(_SIZES[usecase])
     for name, value in given.items():
         if value is not None and name not in sizes:
@@ -295,7 +314,9 @@ def report(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None
 @app.command()
 def explain(
     usecase: UseCaseArgument,
-    key: Annotated[str | None, typer.Argument(help="churn: account id, or its pseudonym.")] = None,
+    key: Annotated[
+        str | None, typer.Argument(help="churn: account id, or its pseudonym; imputation: part.")
+    ] = None,
     as_of: Annotated[
         str | None,
         typer.Option("--as-of", help="Day; demand and clustering: the newest one if empty.", metavar="DAY"),
@@ -304,7 +325,7 @@ def explain(
     sku: Annotated[str | None, typer.Option(help="demand: product.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain one result: a score's reasons; a series' model, errors and forecasts with a picture; a store's group."""
+    """Explain one result: why a score, a forecast or a group is as it is, or what was drawn for a part."""
     settings = Settings.load()
     if usecase is UseCase.CHURN:
         if not key or not as_of:
@@ -315,6 +336,12 @@ def explain(
         return
     if usecase is UseCase.CLUSTERING:
         _explain_store(settings, store, as_of, as_json)
+    if usecase is UseCase.IMPUTATION:
+        if not key or not as_of:
+            raise ConfigError("explain imputation needs a part and --as-of")
+        from pipelines.imputation.explain import run as explain_part
+
+        _emit(explain_part(parse_as_of(as_of), key, settings=settings), as_json, f"imputation {key}")
         return
     if not store or not sku:
         raise ConfigError("explain demand needs --store and --sku")
@@ -399,7 +426,8 @@ def vacuum(
 @app.command()
 def bench(
     name: Annotated[
-        str, typer.Argument(help="churn, telco, demand, rossmann, m5, reconcile, gower or clusters.")
+        str,
+        typer.Argument(help="churn, telco, demand, rossmann, m5, reconcile, gower, clusters or impute."),
     ],
     data: Annotated[
         Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5, clusters).")
@@ -408,11 +436,13 @@ def bench(
         int | None, typer.Option(help="Size of the simulated company (churn).", min=50)
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Sales rows of the simulated chain (demand), rows (gower).", min=100)
+        int | None,
+        typer.Option(help="Sales rows of the chain (demand); rows of the table (gower, impute).", min=100),
     ] = None,
+    cols: Annotated[int | None, typer.Option(help="Columns of the table (gower, impute).", min=1)] = None,
+    m: Annotated[int | None, typer.Option("--m", help="Completed data sets (impute).", min=2)] = None,
     stores: Annotated[int | None, typer.Option(help="Stores of the chain (demand).", min=2)] = None,
     skus: Annotated[int | None, typer.Option(help="Products of the chain (demand).", min=10)] = None,
-    cols: Annotated[int | None, typer.Option(help="Columns (gower).", min=1)] = None,
     leaves: Annotated[int | None, typer.Option(help="Bottom series (reconcile).", min=100)] = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead (reconcile).", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulation.")] = None,
@@ -422,8 +452,8 @@ def bench(
     from pipelines.bench import run_bench
 
     options = {
-        "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "cols": cols,
-        "leaves": leaves, "horizon": horizon, "seed": seed,
+        "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "leaves": leaves,
+        "horizon": horizon, "cols": cols, "m": m, "seed": seed,
     }  # fmt: skip
     result = run_bench(name, options, say=lambda line: notes.print(line, highlight=False))
     if as_json:

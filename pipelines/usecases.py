@@ -37,6 +37,7 @@ class UseCase(StrEnum):
     CHURN = "churn"
     DEMAND = "demand"
     CLUSTERING = "clustering"
+    IMPUTATION = "imputation"
 
 
 #: Use cases whose results leave the lake for a system of their users; the others' are read in the lake.

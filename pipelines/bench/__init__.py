@@ -23,6 +23,7 @@ BENCHES: Mapping[str, tuple[str, ...]] = {
     "reconcile": ("leaves", "horizon", "seed"),
     "gower": ("rows", "cols", "seed"),
     "clusters": ("data",),
+    "impute": ("rows", "cols", "m", "seed"),
 }
 
 #: Where the public data of a bench come from.

@@ -35,7 +35,7 @@ TRUSTED_PACKAGES = (
 )  # fmt: skip
 
 #: What a served model needs; passed explicitly because inferring it loads the model in a new process.
-_REQUIREMENTS = ("lightgbm", "xgboost-cpu", "scikit-learn", "numpy", "pandas", "skops")
+_REQUIREMENTS = ("lightgbm", "xgboost-cpu", "scikit-learn", "numpy", "numba", "pandas", "skops")
 
 
 @dataclass(frozen=True)

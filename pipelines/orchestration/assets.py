@@ -14,3 +14,11 @@ DEMAND_FORECASTS = Asset(name="demand_forecasts", uri="millrace://lake/predictio
 STORE_FEATURES = Asset(name="store_features", uri="millrace://lake/features/clustering")
 STORE_MODEL = Asset(name="store_model", uri="millrace://registry/clustering")
 STORE_CLUSTERS = Asset(name="store_clusters", uri="millrace://lake/predictions/store_clusters")
+#: Updated by whoever lands measurements: an event through Airflow's API, see docs/imputation.md.
+IMPUTATION_MEASUREMENTS = Asset(
+    name="imputation_measurements", uri="millrace://lake/raw/imputation_measurements"
+)
+IMPUTATION_MODEL = Asset(name="imputation_model", uri="millrace://registry/imputation")
+IMPUTATION_COMPLETED = Asset(
+    name="imputation_completed", uri="millrace://lake/predictions/imputation_completed"
+)

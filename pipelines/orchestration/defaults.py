@@ -8,7 +8,15 @@ from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from airflow.sdk import CronTriggerTimetable, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+from airflow.sdk import (
+    Asset,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+)
 from airflow.sdk.definitions.callback import SyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
@@ -45,6 +53,7 @@ class Tag(StrEnum):
     CHURN = "usecase:churn"
     DEMAND = "usecase:demand"
     CLUSTERING = "usecase:clustering"
+    IMPUTATION = "usecase:imputation"
     FEATURES = "stage:features"
     TRAIN = "stage:train"
     SCORE = "stage:score"
@@ -74,6 +83,12 @@ def schedule(cron: str) -> CronTriggerTimetable | None:
     if os.environ.get("MILLRACE_SCHEDULES") == "off":
         return None
     return CronTriggerTimetable(cron, timezone=TIMEZONE)
+
+
+def schedule_or_assets(cron: str, *assets: Asset) -> AssetOrTimeSchedule | list[Asset]:
+    """Schedule in the users' time zone, and whenever all of the assets are updated before it."""
+    ticks = schedule(cron)
+    return AssetOrTimeSchedule(timetable=ticks, assets=list(assets)) if ticks else list(assets)
 
 
 def deadline(within: timedelta, *, what: str, for_whom: str) -> DeadlineAlert:

@@ -12,9 +12,9 @@ from pipelines.sources.layout import RawLayout
 
 def delivered_layouts() -> tuple[RawLayout, ...]:
     """Raw layouts of all use cases."""
-    from pipelines.sources import churn, demand
+    from pipelines.sources import churn, demand, imputation
 
-    return (*churn.LAYOUTS, *demand.LAYOUTS)
+    return (*churn.LAYOUTS, *demand.LAYOUTS, *imputation.LAYOUTS)
 
 
 def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
@@ -25,6 +25,8 @@ def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     from pipelines.clustering import schemas as clustering_tables
     from pipelines.demand import contracts as demand
     from pipelines.demand import schemas as demand_tables
+    from pipelines.imputation import contracts as imputation
+    from pipelines.imputation import schemas as imputation_tables
     from pipelines.io import promotions, runs
     from pipelines.monitoring import schemas as monitoring
     from pipelines.sinks import ledger_tables
@@ -50,6 +52,10 @@ def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     yield "Clustering, raw: beside the tables of demand", counts
     yield "Clustering: features, computed by dbt", [clustering.features_contract(settings).table]
     yield "Clustering: groups of stores", clustering_tables.TABLES
+    yield "Imputation, raw: what was landed", imputation.RAW_TABLES
+    completed = imputation.mart_contracts(settings).values()
+    yield "Imputation: features, computed by dbt", [contract.table for contract in completed]
+    yield "Imputation: completed data sets and the training", imputation_tables.TABLES
     yield "Operations: ingestion", (landed.INGESTS, landed.QUARANTINE, landed.SOURCES)
     yield "Operations: runs and promotions", (runs.STEP_RUNS, promotions.PROMOTIONS)
     published = (ledger_tables.RUNS, ledger_tables.ROWS, ledger_tables.JOBS, ledger_tables.FLIPS)
@@ -110,8 +116,9 @@ def truth_tables() -> tuple[Table, ...]:
     """What simulators know and no model sees."""
     from pipelines.sources.simulation.churn.truth import CHURN_RISK
     from pipelines.sources.simulation.demand.truth import LATENT_DEMAND, SERIES
+    from pipelines.sources.simulation.imputation.truth import VALUES
 
-    return (CHURN_RISK, LATENT_DEMAND, SERIES)
+    return (CHURN_RISK, LATENT_DEMAND, SERIES, VALUES)
 
 
 def truth_section() -> str:

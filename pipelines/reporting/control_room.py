@@ -23,7 +23,7 @@ from pipelines.monitoring.alarms import Alarm
 from pipelines.reporting.site import PAGES, Missing, Page, Site
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import RUNS
-from pipelines.usecases import UseCase
+from pipelines.usecases import PUBLISHING, UseCase
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,17 @@ class UseCaseState:
         Newest entry of the promotion log; None before the first.
     publish
         Newest run of the publish ledger, as a row of ``ops/publish_runs``; None before the first.
-    publishes
-        Whether its results leave the lake.
     """
 
     page: Page
     verdict: Promotion | None
     publish: dict[str, Any] | None
     alarms: Sequence[Alarm]
-    publishes: bool = True
+
+    @property
+    def publishes(self) -> bool:
+        """Whether its results leave the lake."""
+        return self.page.usecase in PUBLISHING
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def overview(
     watched: Sequence[Watched],
     as_of: date,
     *,
-    sink: str | None,
+    sink: str | None = None,
 ) -> Overview:
     """Gather the newest gate verdict, publish run, alarms and table states of a use case.
 
@@ -146,7 +148,7 @@ def overview(
     log = read_promotions(lake, page.usecase, until=as_of)
     runs = publish_runs(lake, as_of, sink=sink) if sink else []
     return Overview(
-        UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms, publishes=bool(sink)),
+        UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms),
         freshness(lake, watched, as_of),
         quarantine(lake, page.usecase),
     )

@@ -73,6 +73,12 @@ PAGES = (
         "Which stores are alike, what sets the groups apart, and what moved.",
         "clustering",
     ),
+    Page(
+        "imputation.html",
+        "Imputation",
+        "What a factory's missing measurements plausibly were, and how far to trust that.",
+        "imputation",
+    ),
 )
 
 

@@ -40,12 +40,14 @@ class Adapter:
 
     ``adapt(staging, files, into)`` puts bad rows into the quarantine of ``staging`` and writes
     the rest to the new folder ``into``; the same input must give the same bytes. Files called as
-    in ``ignored`` come with the source and are not read.
+    in ``ignored`` come with the source and are not read. A source whose files are no CSV with a header line
+    has ``translate(folder, into)``, which writes them as such before anything is looked at.
     """
 
     layouts: Sequence[RawLayout]
     adapt: Callable[[Staging, Sequence[DeliveredFile], Path], Adapted]
     ignored: Sequence[str] = ()
+    translate: Callable[[Path, Path], None] | None = None
 
 
 def write_raw(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,7 +25,21 @@ from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
 from pipelines.io.quality import quality_audit
 from pipelines.settings import Settings
-from pipelines.sources import churn, demand, long, m5, ravenstack, rossmann
+from pipelines.sources import (
+    bosch,
+    churn,
+    cylinder_bands,
+    demand,
+    imputation,
+    long,
+    long_parts,
+    m5,
+    panels,
+    ravenstack,
+    rossmann,
+    secom,
+    wide,
+)
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile, discover
 from pipelines.sources.guards import check_key, check_references, check_source
@@ -45,7 +60,11 @@ from pipelines.sources.staging import FileOutcome, Staging
 log = logging.getLogger(__name__)
 
 #: Raw tables of a use case, in landing order.
-LAYOUTS: dict[str, tuple[RawLayout, ...]] = {"churn": churn.LAYOUTS, "demand": demand.LAYOUTS}
+LAYOUTS: dict[str, tuple[RawLayout, ...]] = {
+    "churn": churn.LAYOUTS,
+    "demand": demand.LAYOUTS,
+    "imputation": imputation.LAYOUTS,
+}
 
 #: Sources whose files are in layouts of their own.
 ADAPTERS: dict[tuple[str, str], Adapter] = {
@@ -53,6 +72,19 @@ ADAPTERS: dict[tuple[str, str], Adapter] = {
     ("demand", "rossmann"): Adapter(rossmann.LAYOUTS, rossmann.adapt, ignored=rossmann.IGNORED),
     ("demand", "m5"): Adapter(m5.LAYOUTS, m5.adapt, ignored=m5.IGNORED),
     ("demand", "long"): Adapter(long.LAYOUTS, long.adapt),
+    ("imputation", "long"): Adapter(long_parts.LAYOUTS, long_parts.adapt),
+    ("imputation", "wide"): Adapter(wide.LAYOUTS, wide.adapt),
+    ("imputation", "cylinder_bands"): Adapter(
+        cylinder_bands.LAYOUTS, cylinder_bands.adapt, translate=cylinder_bands.translate
+    ),
+    ("imputation", "africa"): Adapter(
+        panels.AFRICA_LAYOUTS, panels.adapter_of(panels.AFRICA), ignored=("freetrade",)
+    ),
+    ("imputation", "freetrade"): Adapter(
+        panels.FREETRADE_LAYOUTS, panels.adapter_of(panels.FREETRADE), ignored=("africa",)
+    ),
+    ("imputation", "bosch"): Adapter(bosch.LAYOUTS, bosch.adapt, ignored=bosch.IGNORED),
+    ("imputation", "secom"): Adapter(secom.LAYOUTS, secom.adapt, translate=secom.translate),
 }
 
 __all__ = ["IngestReport", "TableReport", "ingest"]
@@ -77,7 +109,7 @@ def ingest(
     Parameters
     ----------
     usecase
-        ``churn`` or ``demand``.
+        ``churn``, ``demand`` or ``imputation``.
     files
         Folder of the delivery, see :func:`pipelines.sources.delivery.discover`.
     ingested_at
@@ -111,7 +143,7 @@ def ingest(
     layouts, adapter = LAYOUTS[usecase], _adapter(usecase, source)
     # Two ingests at once could both find a row absent and land it twice.
     busy = ConfigError(f"another ingest of {usecase} is running on this machine; wait for it to end")
-    with exclusive(settings, f"ingest-{usecase}", refusal=busy):
+    with exclusive(settings, f"ingest-{usecase}", refusal=busy), _translated(files, adapter) as files:
         check_source(lake, usecase, source)
         delivered = (
             discover(files, adapter.layouts, ignored=adapter.ignored) if adapter else discover(files, layouts)
@@ -163,6 +195,19 @@ def _adapter(usecase: str, source: str) -> Adapter | None:
     if source not in known:
         raise ConfigError(f"source of {usecase} must be native or one of {known}, got {source!r}")
     return ADAPTERS[usecase, source]
+
+
+@contextmanager
+def _translated(files: Path, adapter: Adapter | None) -> Iterator[Path]:
+    """Folder of files with header lines: the delivered one, or a temporary one that the adapter writes."""
+    if adapter is None or adapter.translate is None:
+        yield files
+        return
+    if not files.is_dir():
+        raise DataContractError(f"--from must be a folder with the delivered files, got {files}")
+    with tempfile.TemporaryDirectory(prefix="millrace-ingest-") as folder:
+        adapter.translate(files, Path(folder))
+        yield Path(folder)
 
 
 @contextmanager

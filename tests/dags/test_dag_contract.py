@@ -19,6 +19,8 @@ EXPECTED = {
     "demand_backtest",
     "store_features",
     "store_clustering",
+    "imputation_train",
+    "imputation_complete",
 }
 #: Runbooks of DAGs that are not called after their use case.
 RUNBOOKS = {"store_features": "docs/clustering.md", "store_clustering": "docs/clustering.md"}
@@ -29,6 +31,7 @@ SCHEDULES = {
     "demand_forecast": ("0 4 * * *", "Europe/Paris"),
     "demand_backtest": ("0 2 * * 0", "Europe/Paris"),
     "store_features": ("30 5 1 * *", "Europe/Paris"),
+    "imputation_train": ("0 3 * * 1", "Europe/Paris"),
 }
 MAX_LINES = 60
 HEAVY = (
@@ -100,6 +103,17 @@ def test_the_day_of_a_run_is_the_users_day(dag_id: str, month: int) -> None:
         last_automated_data_interval=None, restriction=TimeRestriction(start, None, catchup=True)
     )
     assert info.run_after.in_timezone("UTC").date() == info.run_after.in_timezone(timezone).date()
+
+
+def test_imputation_runs_when_measurements_arrive_and_daily(bag) -> None:
+    from pipelines.orchestration.assets import IMPUTATION_MEASUREMENTS
+
+    timetable = bag.dags["imputation_complete"].timetable
+    assert (timetable.timetable.expression, str(timetable.timetable.timezone)) == (
+        "0 5 * * *",
+        "Europe/Paris",
+    )
+    assert [asset.uri for asset in timetable.asset_condition.objects] == [IMPUTATION_MEASUREMENTS.uri]
 
 
 def test_late_forecasts_are_told_before_the_order_system_opens(bag) -> None:

@@ -20,6 +20,7 @@ from pipelines.demand import prepare as demand_prepare
 from pipelines.demand.params import DemandParams
 from pipelines.demand.schemas import AGGREGATES, FORECASTS
 from pipelines.errors import DataContractError
+from pipelines.imputation import contracts as imputation
 from pipelines.io.dbt import DbtRun, call_dbt, run_dbt
 from pipelines.io.lake import Lake
 from pipelines.settings import PROJECT_ROOT, Settings
@@ -33,6 +34,7 @@ TABLES = (
     CLUSTERING_TABLES[-1],
     FORECASTS,
     AGGREGATES,
+    *imputation.RAW_TABLES,
 )
 #: Parameters of all use cases; of one that two have, either will do over tables without rows.
 PARAMETERS = {
@@ -111,6 +113,10 @@ LEAKS = {
     "int_demand__seasonality": ("'seasons - 1'", "'0'"),
     "ml_demand_calendar": ("using (as_of, region, ds)", "using (region, ds)"),
     "ml_demand_ahead": ("on days.as_of = promos.as_of", "on true"),
+    "int_imputation__parts_as_of": ("parts.known_at < as_of_dates.as_of", "parts.known_at <= as_of_dates.as_of"),
+    "int_imputation__sensors_as_of": ("sensors.known_at < as_of_dates.as_of", "sensors.known_at <= as_of_dates.as_of"),
+    "int_imputation__cells_as_of": ("measurements.known_at < parts.as_of", "measurements.known_at <= parts.as_of"),
+    "ml_imputation_parts": ("left join counts using (as_of, part_id)", "left join counts using (part_id)"),
     "ml_demand_profile": ("first_sale < new_days then 'new'", "first_sale <= new_days then 'new'"),
     "int_demand__store_clusters_as_of": ("clusters.as_of < as_of_dates.as_of", "clusters.as_of <= as_of_dates.as_of"),
     "int_clustering__sales": ("sales.usable_from <= windows.as_of", "sales.usable_from <= windows.as_of + 1"),

@@ -58,6 +58,7 @@
       if (!byName[name]) return;
       const [target, figure] = byName[name];
       choice.y.forEach((heights, i) => { figure.data[i].y = heights; });
+      if (choice.x) choice.x.forEach((places, i) => { figure.data[i].x = places; });
       for (const trace of figure.data) if (trace.meta === "promo") trace.text = choice.promo;
       Plotly.react(target, figure.data, themed(figure.layout, target), config);
     }
