@@ -18,13 +18,18 @@ from typing import Any, Literal
 
 import mlflow
 import pandas as pd
-import skops.io
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
 
 from pipelines.errors import ModelGateError
 from pipelines.settings import Settings
+
+with warnings.catch_warnings():
+    # When first imported, skops asks every loaded module for names, and Airflow's modules warn once for each that
+    # it has moved: a thousand lines in the log of every task.
+    warnings.filterwarnings("ignore", message=r"The `airflow\.")
+    import skops.io
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
