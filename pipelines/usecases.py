@@ -36,10 +36,11 @@ class UseCase(StrEnum):
 
     CHURN = "churn"
     DEMAND = "demand"
+    REPURCHASE = "repurchase"
 
 
 #: Use cases whose results leave the lake for a system of their users; the others' are read in the lake.
-PUBLISHING = frozenset({UseCase.CHURN, UseCase.DEMAND})
+PUBLISHING = frozenset({UseCase.CHURN, UseCase.DEMAND, UseCase.REPURCHASE})
 
 
 def steps_of(

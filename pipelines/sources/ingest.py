@@ -24,7 +24,17 @@ from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
 from pipelines.io.quality import quality_audit
 from pipelines.settings import Settings
-from pipelines.sources import churn, demand, long, m5, ravenstack, rossmann
+from pipelines.sources import (
+    cdnow,
+    churn,
+    demand,
+    long,
+    m5,
+    online_retail,
+    ravenstack,
+    repurchase,
+    rossmann,
+)
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile, discover
 from pipelines.sources.guards import check_key, check_references, check_source
@@ -45,7 +55,11 @@ from pipelines.sources.staging import FileOutcome, Staging
 log = logging.getLogger(__name__)
 
 #: Raw tables of a use case, in landing order.
-LAYOUTS: dict[str, tuple[RawLayout, ...]] = {"churn": churn.LAYOUTS, "demand": demand.LAYOUTS}
+LAYOUTS: dict[str, tuple[RawLayout, ...]] = {
+    "churn": churn.LAYOUTS,
+    "demand": demand.LAYOUTS,
+    "repurchase": repurchase.LAYOUTS,
+}
 
 #: Sources whose files are in layouts of their own.
 ADAPTERS: dict[tuple[str, str], Adapter] = {
@@ -53,6 +67,8 @@ ADAPTERS: dict[tuple[str, str], Adapter] = {
     ("demand", "rossmann"): Adapter(rossmann.LAYOUTS, rossmann.adapt, ignored=rossmann.IGNORED),
     ("demand", "m5"): Adapter(m5.LAYOUTS, m5.adapt, ignored=m5.IGNORED),
     ("demand", "long"): Adapter(long.LAYOUTS, long.adapt),
+    ("repurchase", "online_retail"): Adapter(online_retail.LAYOUTS, online_retail.adapt),
+    ("repurchase", "cdnow"): Adapter(cdnow.LAYOUTS, cdnow.adapt),
 }
 
 __all__ = ["IngestReport", "TableReport", "ingest"]
@@ -77,7 +93,7 @@ def ingest(
     Parameters
     ----------
     usecase
-        ``churn`` or ``demand``.
+        ``churn``, ``demand`` or ``repurchase``.
     files
         Folder of the delivery, see :func:`pipelines.sources.delivery.discover`.
     ingested_at
