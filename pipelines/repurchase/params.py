@@ -1,0 +1,58 @@
+"""Parameters of the repurchase use case, read from ``params.yaml`` beside this file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field
+
+from pipelines.errors import ConfigError
+from pipelines.params import Params
+
+PATH = Path(__file__).with_name("params.yaml")
+
+#: JSON or YAML mapping of dotted keys that replaces values of the file for one deployment.
+OVERRIDES_VARIABLE = "MILLRACE_REPURCHASE_PARAMS"
+
+
+class FeatureParams(Params):
+    """What the feature models are asked for; reaches the SQL as the table ``run.parameters``."""
+
+    history_days: int = Field(ge=56, description="Days of orders that features look back on.")
+    active_days: int = Field(ge=7, description="A customer whose last order is longer ago is out of scope.")
+    max_candidates: int = Field(ge=1, description="Most products per customer that may be bought again.")
+    training_customers: int = Field(
+        ge=1, description="Customers, a random sample, of whom past candidates are built for training."
+    )
+    settle_days: int = Field(ge=0, description="Days that an order may need to become known.")
+
+
+class SnapshotParams(Params):
+    """Which past days make up the training set."""
+
+    count: int = Field(ge=2, description="Past days on which models learn and are judged.")
+    spacing_days: int = Field(ge=1, description="Days between them.")
+    observed_days: int = Field(
+        ge=1, description="Days that are over after the newest of them: later orders are censored."
+    )
+
+
+class RepurchaseParams(Params):
+    """All parameters of the repurchase use case."""
+
+    horizon_days: int = Field(ge=1, description="Days within which a customer is said to come back or not.")
+    features: FeatureParams
+    snapshots: SnapshotParams
+    candidate_versions: int = Field(ge=1, description="Days of `features/repurchase_candidates` kept.")
+    seed: int = 0
+
+    @classmethod
+    def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:
+        """Read ``params.yaml`` with the deployment's overrides from ``MILLRACE_REPURCHASE_PARAMS``."""
+        given = yaml.safe_load(os.environ.get(OVERRIDES_VARIABLE, "") or "{}")
+        if not isinstance(given, dict):
+            raise ConfigError(f"{OVERRIDES_VARIABLE} must be a mapping of dotted keys, got {given!r}")
+        return cls.load(PATH, {**given, **(overrides or {})})
