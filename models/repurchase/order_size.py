@@ -85,7 +85,8 @@ class OrderSize:
         mean = expit(grid[:, None] + self.sd * node) @ weight
         wanted = np.clip(probability, mean[0], mean[-1])
         odds = np.log(mean) - np.log1p(-mean)
-        return np.interp(np.log(wanted) - np.log1p(-wanted), odds, grid)
+        found = np.interp(np.log(wanted) - np.log1p(-wanted), odds, grid)
+        return np.asarray(found, dtype=np.float64)
 
     def _log_likelihood(self, p: Floats, y: NDArray[np.bool_], counts: NDArray[np.int64]) -> float:
         starts = np.cumsum(counts) - counts
