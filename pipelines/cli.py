@@ -125,6 +125,7 @@ def doctor(as_json: Json = False) -> None:
 _SIZES: dict[UseCase, dict[str, int]] = {
     UseCase.CHURN: {"accounts": 15_000},
     UseCase.DEMAND: {"stores": 150, "skus": 8_000, "rows": 8_000_000},
+    UseCase.REPURCHASE: {"customers": 200_000},
 }
 
 
@@ -140,14 +141,17 @@ def generate(
     rows: Annotated[
         int | None, typer.Option(help="demand: sales rows, met within some percent (8000000).", min=1)
     ] = None,
+    customers: Annotated[
+        int | None, typer.Option(help="repurchase: customers of the shop (200000).", min=20)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same company.")] = 0,
     end: Annotated[str, typer.Option(help="First day that is not delivered.", metavar="DAY")] = "2026-01-05",
     as_json: Json = False,
 ) -> None:
-    """Simulate a company: three years of source files, and the truth kept aside under truth/."""
+    """Simulate a company: years of source files, and the truth kept aside under truth/."""
     from importlib import import_module
 
-    given = {"accounts": accounts, "stores": stores, "skus": skus, "rows": rows}
+    given = {"accounts": accounts, "stores": stores, "skus": skus, "rows": rows, "customers": customers}
     sizes = dict(_SIZES[usecase])
     for name, value in given.items():
         if value is not None and name not in sizes:
@@ -210,6 +214,9 @@ def _print_ingest(report: IngestReport, as_json: bool) -> None:
             counts = (row.read, row.landed, row.already_landed, row.duplicates, row.quarantined)
             table.add_row(row.table, *(f"{count:,}" for count in counts))
         out.print(table)
+        for row in rows:
+            if row.forgotten:
+                out.print(f"  {row.forgotten:>9,}  {row.table}: rows of people who were forgotten, refused")
     if report.reasons():
         out.print("Quarantined in ops/quarantine, because:")
     for table_name, reason, count in report.reasons():
@@ -357,6 +364,37 @@ def vacuum(
     lake = Lake.of(Settings.load())
     removed = {name: len(lake.vacuum(name, retain_days=retain_days)) for name in lake.tables()}
     _emit(removed, as_json, "files removed")
+
+
+@app.command()
+def forget(
+    customer: Annotated[
+        str, typer.Option(help="Id of the customer or account in the source systems.", metavar="ID")
+    ],
+    dry_run: Annotated[bool, typer.Option(help="Count what there is, change nothing.")] = False,
+    force: Annotated[bool, typer.Option(help="Refuse an id of which nothing is found.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove a person from every store of every use case, for good; old versions of the lake's tables go too.
+
+    Salesforce, DynamoDB, delivered files under <var>/data, lake, logs and report pages; ingests refuse the person from
+    then on. Prints a proof without personal data (ops/erasures). Broken off, run it again: it resumes.
+    """
+    from pipelines.privacy.forget import forget as forget_person
+
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=notes, transient=True
+    ) as progress:
+        task = progress.add_task("looking", total=None)
+        record = forget_person(
+            customer,
+            settings=Settings.load(),
+            at=_now(),
+            dry_run=dry_run,
+            force=force,
+            tell=lambda name: progress.update(task, description=name),
+        )
+    _emit(record, as_json, "would be forgotten" if dry_run else "forgotten")
 
 
 # ------------------------------------------------------------------------------- benches, local use

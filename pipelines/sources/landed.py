@@ -21,7 +21,7 @@ _FILE = (
 INGESTS = Table(
     name="ops/ingests",
     description=(
-        "What became of every delivered file; `rows_read` is the sum of the four fates. "
+        "What became of every delivered file; `rows_read` is the sum of the five fates. "
         "One row per file and ingest that changed something."
     ),
     columns=(
@@ -32,6 +32,13 @@ INGESTS = Table(
         Column("already_landed", DType.INTEGER, "Rows that the lake held before.", unit="rows", minimum=0),
         Column("duplicates", DType.INTEGER, "Rows repeated within the delivery.", unit="rows", minimum=0),
         Column("quarantined", DType.INTEGER, "Rows that break the contract.", unit="rows", minimum=0),
+        Column(
+            "forgotten",
+            DType.INTEGER,
+            "Rows of people who were forgotten, refused; see `ops/erasures`.",
+            unit="rows",
+            minimum=0,
+        ),
         Column(
             "unresolved",
             DType.INTEGER,
