@@ -38,3 +38,8 @@ def training_contract(settings: Settings) -> Contract:
 def labels_contract(settings: Settings) -> Contract:
     """Contract of ``ml_repurchase_labels``, the lake table ``features/repurchase_labels``."""
     return mart_contract(settings.dbt_project, "ml", "ml_repurchase_labels")
+
+
+def salesforce_contract(settings: Settings) -> Contract:
+    """Contract of ``exp_salesforce__next_orders``, the outbound rows for marketing."""
+    return mart_contract(settings.dbt_project, "exports", "exp_salesforce__next_orders")

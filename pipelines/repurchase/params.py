@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import yaml
 from pydantic import Field
@@ -40,12 +40,27 @@ class SnapshotParams(Params):
     )
 
 
+class PublishParams(Params):
+    """How predictions leave for Salesforce and DynamoDB."""
+
+    on_leave: Literal["delete", "clear", "keep"] = Field(
+        "delete", description="What happens to the Salesforce record of a customer who is no longer in scope."
+    )
+    max_leavers_share: float = Field(0.2, gt=0, le=1, description="More leavers in one run are refused.")
+    max_dead_share: float = Field(0.01, ge=0, le=1, description="More rows refused for good fail the step.")
+    retention_days: int = Field(
+        7, ge=1, description="Days that a version in DynamoDB is kept; also the days of its ledger's rows."
+    )
+    max_write_units: float = Field(4000, gt=0, description="DynamoDB write units a second, at most.")
+
+
 class RepurchaseParams(Params):
     """All parameters of the repurchase use case."""
 
     horizon_days: int = Field(ge=1, description="Days within which a customer is said to come back or not.")
     features: FeatureParams
     snapshots: SnapshotParams
+    publish: PublishParams = PublishParams()
     candidate_versions: int = Field(ge=1, description="Days of `features/repurchase_candidates` kept.")
     seed: int = 0
 
