@@ -171,17 +171,19 @@ class NextOrderTiming(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Days to the next order, given one within the horizon, shape (n,)."""
         return self.predict_wait(X).expected
 
-    def predict_wait(self, X: Any) -> Wait:
-        """Probability of a return, expected day and window."""
+    def predict_wait(self, X: Any, *, horizon_days: int | None = None) -> Wait:
+        """Probability of a return, expected day and window; of another horizon if one is given."""
         check_is_fitted(self, "booster_")
-        return self.wait_of(self._typical(self.booster_, self.encoder_.transform(X)))
+        typical = self._typical(self.booster_, self.encoder_.transform(X))
+        return self.wait_of(typical, horizon_days=horizon_days)
 
-    def wait_of(self, typical: Floats) -> Wait:
+    def wait_of(self, typical: Floats, *, horizon_days: int | None = None) -> Wait:
         """The same from typical log waits, such as ``out_of_fold_``."""
+        horizon = horizon_days or self.horizon_days
         tail = (1 - self.window) / 2
         parts = []
         for start in range(0, len(typical), CHUNK):
-            returned = self.returned_by(typical[start : start + CHUNK], self.horizon_days)
+            returned = self.returned_by(typical[start : start + CHUNK], horizon)
             within = returned[:, -1]
             quantiles = [_first_day(returned, share * within) for share in (0.5, tail, 1 - tail)]
             parts.append((within, *quantiles))

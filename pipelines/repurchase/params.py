@@ -40,6 +40,61 @@ class SnapshotParams(Params):
     )
 
 
+class TrainingParams(Params):
+    """How much of the past is learned from, and what judges."""
+
+    judged_snapshots: int = Field(ge=1, description="Newest snapshots, which judge and never train.")
+    max_waits: int = Field(
+        ge=1000, description="Most customer snapshots that the model of dates learns from."
+    )
+    window: float = Field(gt=0, lt=1, description="Share of the returns that the window of days holds.")
+
+
+class TimingParams(Params):
+    """Size and pace of the boosted trees that predict dates; see :class:`NextOrderTiming`."""
+
+    rounds: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, le=1)
+    max_depth: int = Field(ge=1)
+    min_child_weight: float = Field(ge=0)
+    n_folds: int = Field(ge=2, description="Folds of customers for the spread of waits.")
+
+
+class BasketParams(Params):
+    """Size and pace of the boosted trees that predict products; see :class:`BasketClassifier`."""
+
+    rounds: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, le=1)
+    max_depth: int = Field(ge=1)
+    min_child_weight: float = Field(ge=0)
+    n_folds: int = Field(ge=2, description="Folds of customers for calibration.")
+    n_held: int = Field(ge=1, description="Of these, how many are held out; fewer save time.")
+
+
+class GateParams(Params):
+    """What a challenger must show before it may serve; see :class:`NextOrderThresholds`."""
+
+    min_returns: int = Field(ge=1)
+    min_lists: int = Field(ge=1)
+    min_coverage: float = Field(gt=0, lt=1)
+    max_coverage: float = Field(gt=0, lt=1)
+    max_return_bias: float = Field(gt=0)
+    max_product_bias: float = Field(gt=0)
+    bootstrap_replicates: int = Field(ge=100)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+class MonitorParams(Params):
+    """When past predictions raise an alarm."""
+
+    max_volume_change: float = Field(gt=0, description="Change in scored customers from the last scored day.")
+    max_return_bias: float = Field(gt=0, description="Mean return probability less the share that returned.")
+    min_coverage: float = Field(gt=0, lt=1, description="Least share of the returns inside their window.")
+    max_coverage: float = Field(gt=0, lt=1)
+    min_f1_share: float = Field(gt=0, le=1, description="Least F1 of lists as a share of the expected F1.")
+    min_returns: int = Field(ge=1, description="Returns, or lists, needed to judge.")
+
+
 class PublishParams(Params):
     """How predictions leave for Salesforce and DynamoDB."""
 
@@ -60,6 +115,11 @@ class RepurchaseParams(Params):
     horizon_days: int = Field(ge=1, description="Days within which a customer is said to come back or not.")
     features: FeatureParams
     snapshots: SnapshotParams
+    training: TrainingParams
+    timing: TimingParams
+    basket: BasketParams
+    gate: GateParams
+    monitoring: MonitorParams
     publish: PublishParams = PublishParams()
     candidate_versions: int = Field(ge=1, description="Days of `features/repurchase_candidates` kept.")
     seed: int = 0

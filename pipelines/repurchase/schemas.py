@@ -106,13 +106,19 @@ TIMING_VALIDATION = Table(
         Column(
             "days_to_next",
             DType.INTEGER,
-            "Days from `snapshot` to the next order; null if not within `observed_days`.",
+            "Days from `snapshot` to the next order; null if not within `judged_days`.",
             unit="days",
             minimum=0,
             nullable=True,
         ),
-        Column("observed_days", DType.INTEGER, "Days after `snapshot` that are known.", minimum=1),
-        _days("expected_days", "Predicted days, given a return within the horizon."),
+        Column(
+            "judged_days",
+            DType.INTEGER,
+            "The horizon, or the days after `snapshot` that are known if fewer.",
+            unit="days",
+            minimum=1,
+        ),
+        _days("expected_days", "Predicted days, given a return within `judged_days`."),
         _days("low_days", "Lower end of the 80 % window; null if the candidate has none.", nullable=True),
         _days("high_days", "Upper end of the 80 % window.", nullable=True),
         _share(
