@@ -28,6 +28,7 @@ from pipelines.sources import (
     cdnow,
     churn,
     demand,
+    instacart,
     long,
     m5,
     online_retail,
@@ -69,6 +70,7 @@ ADAPTERS: dict[tuple[str, str], Adapter] = {
     ("demand", "long"): Adapter(long.LAYOUTS, long.adapt),
     ("repurchase", "online_retail"): Adapter(online_retail.LAYOUTS, online_retail.adapt),
     ("repurchase", "cdnow"): Adapter(cdnow.LAYOUTS, cdnow.adapt),
+    ("repurchase", "instacart"): Adapter(instacart.LAYOUTS, instacart.adapt, ignored=instacart.IGNORED),
 }
 
 __all__ = ["IngestReport", "TableReport", "ingest"]
