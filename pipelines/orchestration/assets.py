@@ -10,3 +10,9 @@ CHURN_SCORES = Asset(name="churn_scores", uri="millrace://lake/predictions/churn
 
 DEMAND_MODEL = Asset(name="demand_model", uri="millrace://registry/demand")
 DEMAND_FORECASTS = Asset(name="demand_forecasts", uri="millrace://lake/predictions/demand_forecasts")
+
+REPURCHASE_FEATURES = Asset(name="repurchase_features", uri="millrace://lake/features/repurchase_customers")
+REPURCHASE_MODEL = Asset(name="repurchase_model", uri="millrace://registry/repurchase")
+REPURCHASE_PREDICTIONS = Asset(
+    name="repurchase_predictions", uri="millrace://lake/predictions/repurchase_next_order"
+)

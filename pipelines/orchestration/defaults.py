@@ -44,6 +44,7 @@ class Tag(StrEnum):
 
     CHURN = "usecase:churn"
     DEMAND = "usecase:demand"
+    REPURCHASE = "usecase:repurchase"
     FEATURES = "stage:features"
     TRAIN = "stage:train"
     SCORE = "stage:score"

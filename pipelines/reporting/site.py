@@ -67,6 +67,12 @@ PAGES = (
         "How much of each product each store will sell in the next 14 days.",
         "demand",
     ),
+    Page(
+        "repurchase.html",
+        "Repurchase",
+        "When each customer orders again, and with which products.",
+        "repurchase",
+    ),
 )
 
 

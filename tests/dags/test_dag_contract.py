@@ -17,6 +17,9 @@ EXPECTED = {
     "churn_publish",
     "demand_forecast",
     "demand_backtest",
+    "repurchase_features",
+    "repurchase_train",
+    "repurchase_score",
 }
 SCHEDULES = {
     "churn_features": ("0 5 * * 1", "Europe/Paris"),
@@ -24,6 +27,9 @@ SCHEDULES = {
     "churn_score": ("0 6 * * 1", "Europe/Paris"),
     "demand_forecast": ("0 4 * * *", "Europe/Paris"),
     "demand_backtest": ("0 2 * * 0", "Europe/Paris"),
+    "repurchase_features": ("0 3 * * *", "Europe/Paris"),
+    "repurchase_train": ("0 1 * * SUN#1", "Europe/Paris"),
+    "repurchase_score": ("0 5 * * *", "Europe/Paris"),
 }
 MAX_LINES = 60
 HEAVY = (
