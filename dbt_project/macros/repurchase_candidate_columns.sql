@@ -30,14 +30,22 @@
 
     ---------- place and amount
     candidates.quantity_milli / 1000.0 / candidates.times_bought as quantity_mean,
+    candidates.last_quantity_milli / 1000.0 as quantity_last,
     candidates.position_sum / cast(nullif(candidates.positions, 0) as double) as position_mean,
     cast(candidates.position_sum as double) / nullif(candidates.basket_lines_sum, 0) as position_share,
 
     ---------- the product at everybody's
     products.reorder_rate as product_reorder_rate,
+    products.next_rate as product_next_rate,
     products.cycle_days as product_cycle_days,
     (candidates.as_of - candidates.last_bought_on) / nullif(products.cycle_days, 0) as elapsed_vs_product_cycle,
     cast(products.purchases as bigint) as product_purchases,
+    cast(products.buyers as bigint) as product_buyers,
+    cast(products.days_since_sold as bigint) as product_days_since_sold,
+    cast(products.days_since_first_sold as bigint) as product_days_since_first_sold,
+    products.share_7d as product_share_7d,
+    products.share_28d as product_share_28d,
+    products.share_91d as product_share_91d,
     products.trend_28d as product_trend_28d,
     products.aisle_reorder_rate,
     products.department_reorder_rate,
@@ -51,8 +59,11 @@
     history.gap_median_days as customer_gap_median_days,
     history.basket_mean_lines as customer_basket_mean_lines,
     cast(history.basket_last_lines as bigint) as customer_basket_last_lines,
+    cast(history.line_sum - history.repeat_sum as bigint) as customer_products_tried,
     history.later_repeat_sum / cast(nullif(history.later_line_sum, 0) as double) as customer_repeat_share,
-    history.later_repeat_sum / cast(nullif(history.later_baskets, 0) as double) as customer_repeat_lines_mean
+    history.later_repeat_sum / cast(nullif(history.later_baskets, 0) as double) as customer_repeat_lines_mean,
+    history.repeat_sum_3 / cast(nullif(history.later_baskets_3, 0) as double) as customer_repeat_mean_3_lines,
+    cast(history.repeat_last_lines as bigint) as customer_repeat_last_lines
 {%- endmacro %}
 
 {#- Mean step between the purchases of a product; null where there was one only. -#}

@@ -21,6 +21,7 @@ summed as (
         min(age_days) as days_since_last,
         max(gap_days) filter (where number_back = 1) as gap_last_days,
         max(gap_days) filter (where number_back = 2) as gap_before_last_days,
+        max(gap_days) filter (where number_back = 3) as gap_third_last_days,
         count(gap_days) as gaps,
         sum(gap_days) as gap_sum,
         sum(gap_days * gap_days) as gap_squares,
@@ -43,19 +44,26 @@ summed as (
         sum(lines) filter (where number_back <= 3) as line_sum_3,
         count(lines) filter (where number_back <= 3) as baskets_3,
         max(lines) filter (where number_back = 1) as basket_last_lines,
+        min(lines) as basket_min_lines,
+        max(lines) as basket_max_lines,
         sum(quantity_milli) as quantity_sum,
         sum(repeat_lines) as repeat_sum,
         count(lines) filter (where gap_days is not null) as later_baskets,
         sum(lines) filter (where gap_days is not null) as later_line_sum,
         sum(repeat_lines) filter (where gap_days is not null) as later_repeat_sum,
         count(lines) filter (where gap_days is not null and repeat_lines = 0) as baskets_without_repeat,
+        max(repeat_lines) filter (where gap_days is not null and number_back = 1) as repeat_last_lines,
+        max(repeat_lines) filter (where gap_days is not null) as repeat_max_lines,
+        sum(repeat_lines) filter (where gap_days is not null and number_back <= 3) as repeat_sum_3,
+        count(lines) filter (where gap_days is not null and number_back <= 3) as later_baskets_3,
 
         ---------- hours and weekdays
         sum(ordered_hour) as hour_sum,
         sum(ordered_hour * ordered_hour) as hour_squares,
         max(ordered_hour) filter (where number_back = 1) as hour_last,
         max(weekday) filter (where number_back = 1) as weekday_last,
-        count(*) filter (where weekday >= 6) as weekend_orders,
+        count(*) filter (where ordered_hour < 12) as morning_orders,
+        count(*) filter (where ordered_hour >= 17) as evening_orders,
         [
             {%- for day in range(1, 8) %}
             count(*) filter (where weekday = {{ day }}){{ "," if not loop.last }}

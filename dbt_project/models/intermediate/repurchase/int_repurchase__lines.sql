@@ -10,7 +10,9 @@ lines as (
         orders.customer_number,
         products.product_number,
         orders.ordered_on,
+        orders.sequence,
         greatest(orders.usable_from, cast(lines.known_at as date) + 1) as usable_from,
+        orders.next_usable_from,
         lines.quantity_milli,
         lines.position
 
@@ -27,7 +29,8 @@ select
     case
         when lag(ordered_on) over before is not null
             then cast(greatest(ordered_on - lag(ordered_on) over before, 0) as integer)
-    end as days_since_before
+    end as days_since_before,
+    cast(sequence - lag(sequence) over before as integer) as orders_since_before
 
 from lines
 window before as (

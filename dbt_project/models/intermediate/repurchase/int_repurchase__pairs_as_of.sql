@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 -- What each customer bought of each product, by what was known at the start of each day. One pass without windows:
 -- `recent_orders` has a bit per order, the lowest for the last one, from which streaks and counts of the newest
 -- orders are read. Past days, on which only training looks, keep a sample of the customers.
@@ -37,6 +38,7 @@ select
     bit_or(case when orders.number_back <= 62 then cast(1 as bigint) << (orders.number_back - 1) else 0 end)
         as recent_orders,
     cast(sum(lines.quantity_milli) as bigint) as quantity_milli,
+    arg_min(lines.quantity_milli, orders.number_back) as last_quantity_milli,
     cast(sum(lines.position) as bigint) as position_sum,
     cast(count(lines.position) as integer) as positions,
     cast(sum(orders.lines) filter (where lines.position is not null) as bigint) as basket_lines_sum

@@ -17,19 +17,45 @@ counted as (
     select
         days.as_of,
         products.product_number,
+        min(products.first_ordered_on) as first_ordered_on,
+        max(products.last_ordered_on) as last_ordered_on,
         sum(products.purchases) as purchases,
         sum(products.repeats) as repeats,
         sum(products.repeat_days) as repeat_days,
-        coalesce(sum(products.purchases) filter (where products.usable_from > days.as_of - 28), 0) as purchases_28d,
+        sum(products.bought_next) as bought_next,
+        sum(products.had_next) as had_next,
+        {%- for name, newest, oldest in [
+            ('purchases_7d', 0, 7), ('purchases_28d', 0, 28), ('purchases_91d', 0, 91), ('purchases_prev_28d', 28, 56)
+        ] %}
         coalesce(
-            sum(products.purchases) filter (where products.usable_from between days.as_of - 55 and days.as_of - 28), 0
-        ) as purchases_prev_28d
+            sum(products.purchases) filter (
+                where products.usable_from > days.as_of - {{ oldest }} and products.usable_from <= days.as_of - {{ newest }}
+            ), 0
+        ) as {{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
 
     from {{ ref('int_repurchase__product_days') }} as products
     inner join days
         on products.usable_from <= days.as_of
         and products.usable_from > days.as_of - days.history_days
     group by 1, 2
+    having sum(products.purchases) > 0
+
+),
+
+shop as (
+
+    select
+        days.as_of,
+        count(*) filter (where orders.usable_from > days.as_of - 7) as orders_7d,
+        count(*) filter (where orders.usable_from > days.as_of - 28) as orders_28d,
+        count(*) as orders_91d
+
+    from {{ ref('int_repurchase__orders') }} as orders
+    inner join days
+        on orders.usable_from <= days.as_of
+        and orders.usable_from > days.as_of - 91
+    group by 1
 
 ),
 
@@ -47,8 +73,16 @@ select
     versions.department,
     versions.price_cents,
     counted.purchases,
+    counted.purchases - counted.repeats as buyers,
+    counted.as_of - counted.last_ordered_on as days_since_sold,
+    counted.as_of - counted.first_ordered_on as days_since_first_sold,
     counted.repeats / cast(counted.purchases as double) as reorder_rate,
+    -- Two next orders, one of them with the product, stand in for what rarely sold products do not tell.
+    (counted.bought_next + 1) / cast(counted.had_next + 2 as double) as next_rate,
     counted.repeat_days / cast(nullif(counted.repeats, 0) as double) as cycle_days,
+    counted.purchases_7d / cast(nullif(shop.orders_7d, 0) as double) as share_7d,
+    counted.purchases_28d / cast(nullif(shop.orders_28d, 0) as double) as share_28d,
+    counted.purchases_91d / cast(nullif(shop.orders_91d, 0) as double) as share_91d,
     {{ smoothed_ratio('counted.purchases_28d', 'counted.purchases_prev_28d', 5) }} as trend_28d,
     sum(counted.repeats) over (partition by counted.as_of, versions.department)
         / cast(sum(counted.purchases) over (partition by counted.as_of, versions.department) as double)
@@ -59,6 +93,7 @@ select
 
 from counted
 inner join {{ ref('int_repurchase__products') }} as numbers using (product_number)
+left join shop using (as_of)
 left join versions
     on numbers.product_id = versions.product_id
     and counted.as_of >= versions.valid_from

@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 select
     candidates.as_of,
     customers.customer_key,

@@ -27,6 +27,7 @@ select
     cast(scope.as_of - scope.last_ordered_on as bigint) as days_since_last,
     cast(history.gap_last_days as bigint) as gap_last_days,
     cast(history.gap_before_last_days as bigint) as gap_before_last_days,
+    cast(history.gap_third_last_days as bigint) as gap_third_last_days,
     history.gap_mean_days,
     history.gap_median_days,
     history.gap_spread_days,
@@ -57,18 +58,28 @@ select
     ---------- basket
     history.basket_mean_lines,
     history.basket_spread_lines,
+    history.line_sum_3 / cast(nullif(history.baskets_3, 0) as double) as basket_mean_3_lines,
     cast(history.basket_last_lines as bigint) as basket_last_lines,
+    cast(history.basket_min_lines as bigint) as basket_min_lines,
+    cast(history.basket_max_lines as bigint) as basket_max_lines,
     history.quantity_sum / 1000.0 / history.line_sum as units_per_line,
     cast(history.line_sum - history.repeat_sum as bigint) as products_tried,
     history.later_repeat_sum / cast(nullif(history.later_line_sum, 0) as double) as repeat_share,
     history.later_repeat_sum / cast(nullif(history.later_baskets, 0) as double) as repeat_lines_mean,
+    history.repeat_sum_3 / cast(nullif(history.later_baskets_3, 0) as double) as repeat_mean_3_lines,
+    cast(history.repeat_last_lines as bigint) as repeat_last_lines,
+    cast(history.repeat_max_lines as bigint) as repeat_max_lines,
     history.baskets_without_repeat / cast(nullif(history.later_baskets, 0) as double) as no_repeat_share,
 
     ---------- hours and weekdays
     history.hour_sum / cast(scope.orders as double) as hour_mean,
     {{ spread('scope.orders', 'history.hour_sum', 'history.hour_squares') }} as hour_spread,
     cast(history.hour_last as bigint) as hour_last,
-    history.weekend_orders / cast(scope.orders as double) as weekend_share,
+    history.morning_orders / cast(scope.orders as double) as morning_share,
+    history.evening_orders / cast(scope.orders as double) as evening_share,
+    {%- for day in ['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'] %}
+    history.weekday_counts[{{ loop.index }}] / cast(scope.orders as double) as {{ day }}_share,
+    {%- endfor %}
     cast(history.usual_weekday as bigint) as usual_weekday,
     history.usual_weekday_orders / cast(scope.orders as double) as usual_weekday_share,
     cast(history.weekday_last as bigint) as weekday_last,

@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 -- Past days, each as it would have been scored, with what the customer's next order turned out to hold.
 with
 

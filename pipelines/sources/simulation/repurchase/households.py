@@ -122,7 +122,7 @@ def _repertoires(
     n = len(joined)
     shape = (n, REPERTOIRE)
     product = np.sort(draw_products(rng, catalogue, shape), axis=1)
-    size = np.clip(rng.gamma(2.6, 14.0, n), 4, REPERTOIRE)
+    size = np.clip(rng.gamma(2.6, 12.0, n), 4, REPERTOIRE)
     # Sorted by product, so which of them belong to a short repertoire is drawn; a product drawn twice is one.
     kept = rng.random(shape) * REPERTOIRE < size[:, None]
     kept[:, 1:] &= product[:, 1:] != product[:, :-1]
