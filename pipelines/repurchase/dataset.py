@@ -246,7 +246,8 @@ def feature_frame(rows: pa.Table, contract: Contract) -> pd.DataFrame:
 def _key_frame(rows: pa.Table, keys: Sequence[str]) -> pd.DataFrame:
     """Keys as categories: millions of rows repeat few words."""
     columns = {key: rows[key].dictionary_encode() if key != "as_of" else rows[key] for key in keys}
-    return pa.table(columns).to_pandas(date_as_object=True)
+    frame: pd.DataFrame = pa.table(columns).to_pandas(date_as_object=True)
+    return frame
 
 
 def _numbers(column: pa.ChunkedArray, kind: pa.DataType | None = None) -> NDArray[Any]:
