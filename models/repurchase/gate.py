@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 
 #: Candidates that a challenger need not beat, but may not fall behind, with their names in words.
-PEERS = {"champion": "the champion", "bg_nbd": "BG/NBD"}
+PEERS = {"champion": "the champion", "bgnbd": "BG/NBD"}
 
 
 @dataclass(frozen=True)

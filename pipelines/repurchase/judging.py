@@ -21,7 +21,7 @@ from pipelines.repurchase.dataset import Pairs, Waits
 Floats = NDArray[np.float64]
 
 #: Names of the simpler rules.
-MEDIAN_GAP, BG_NBD, LAST_ORDER, MOST_FREQUENT = "median_gap", "bg_nbd", "last_order", "most_frequent"
+MEDIAN_GAP, BG_NBD, LAST_ORDER, MOST_FREQUENT = "median_gap", "bgnbd", "last_order", "most_frequent"
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def run(
             )
         metrics = outcome.metrics()
         with watch.phase("register"):
-            version = registry.log_model(model, _example(learning), tags=tags, predict="predict")
+            version = registry.log_model(model, learning.X.iloc[:5], tags=tags, predict="predict")
             publish_outcome(lake, as_of, outcome, version)
         _log(
             registry,
@@ -208,18 +208,6 @@ def _sample(waits: Waits, most: int) -> np.ndarray[Any, np.dtype[np.intp]]:
     numbers = pd.Categorical(waits.keys["customer_key"]).codes
     rows_up_to = np.cumsum(np.bincount(numbers))
     return np.flatnonzero(numbers < np.searchsorted(rows_up_to, most, side="right"))
-
-
-def _example(waits: Waits) -> pd.DataFrame:
-    """An input example that is nobody: medians of numbers, the most frequent words."""
-    X = waits.X
-    values = {
-        name: [X[name].mode().iloc[0] if isinstance(X[name].dtype, pd.CategoricalDtype) else X[name].median()]
-        for name in X.columns
-    }
-    return pd.DataFrame(values).astype(
-        {n: d for n, d in X.dtypes.items() if not isinstance(d, pd.CategoricalDtype)}
-    )
 
 
 def _log(
