@@ -7,11 +7,10 @@ from typing import Any
 
 from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
-from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting import control_room, sections
 from pipelines.reporting.site import PAGES, Missing, Site
-from pipelines.repurchase import report_model, report_operations
+from pipelines.repurchase import monitor, report_model, report_operations
 from pipelines.repurchase.contracts import USECASE
 from pipelines.repurchase.params import RepurchaseParams
 from pipelines.repurchase.publish import OBJECT
@@ -58,16 +57,10 @@ GLOSSARY = (
 )
 
 
-def _alarms(lake: Lake, as_of: date) -> list[Alarm]:
-    from pipelines.repurchase.monitor import read_alarms
-
-    return read_alarms(lake, as_of)
-
-
 def overview(lake: Lake, as_of: date) -> control_room.Overview:
     """Part of the use case in the control room, with the alarms of its newest day."""
     checked = newest_monitored_day(lake, USECASE, as_of)
-    alarms = _alarms(lake, checked) if checked else []
+    alarms = monitor.read_alarms(lake, checked) if checked else []
     watched = report_operations.watched(lake)
     return control_room.overview(lake, PAGE, alarms, watched, as_of, sink=SINK, object_=OBJECT)
 
@@ -86,7 +79,7 @@ def run(
     """
     settings, params = settings or Settings.load(), params or RepurchaseParams.load_default()
     lake, site = Lake.of(settings), Site(settings.report_dir)
-    alarms = _alarms(lake, as_of)
+    alarms = monitor.read_alarms(lake, as_of)
     gate = sections.gate_log(lake, USECASE, as_of)
     parts = {
         "headline": headline(lake, as_of),

@@ -150,7 +150,7 @@ def _list(lake: Lake, as_of: date) -> pa.Table:
                 "customer_line": f"{_orders(row['orders'])}, last {_ago(row['days_since_last'])}",
                 "return_probability": row["return_probability"],
                 "expected_on": str(row["expected_on"]),
-                "window": f"{weekday}; {short_day(row['window_from'])} to {short_day(row['window_to'])}",
+                "window": f"{weekday}; between {short_day(row['window_from'])} and {short_day(row['window_to'])}",
                 "weekday": weekday,
                 "window_from": str(row["window_from"]),
                 "window_to": str(row["window_to"]),
