@@ -56,7 +56,7 @@ def run(
     training
         Also build the stack of snapshots that the parameters ask for.
     only_if_missing
-        Do nothing if all days are published already.
+        Do nothing if all days are published already; a day without any row counts as missing.
     pins
         Versions of raw tables to read instead of the newest: the same pins give the same bytes.
 
@@ -82,7 +82,7 @@ def run(
         only_if_missing
         and as_of in published_days(lake, customers)
         and as_of in published_days(lake, candidates_contract(settings))
-        and (not training or set(snapshots) & published_days(lake, customers) <= published_days(lake, stack))
+        and set(snapshots) <= published_days(lake, customers) & published_days(lake, stack)
     ):
         log.info("features of %s are published already", as_of)
         return {"as_of": as_of.isoformat(), "published": False}

@@ -153,6 +153,8 @@ def plant(raw: Raw, day: date, *, in_time: bool = False) -> Raw:
         held.setdefault(row["order_id"], set()).add(row["product_id"])
     products = sorted({row["product_id"] for row in raw["products"]})
     for number, (customer, last) in enumerate(sorted(newest.items())):
+        if (midnight(day) - last["ordered_at"]).days > PARAMS.features.active_days and number % 2:
+            continue  # some stay away
         mine = sorted(held.get(last["order_id"], ()))
         for back in (1, 2, 5, 6, 29, 35, 95):
             at = midnight(day) - timedelta(days=back) + timedelta(hours=(7 * number + back) % 24)
