@@ -283,7 +283,9 @@ def report(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None
 @app.command()
 def explain(
     usecase: UseCaseArgument,
-    key: Annotated[str | None, typer.Argument(help="churn: account id, or its pseudonym.")] = None,
+    key: Annotated[
+        str | None, typer.Argument(help="churn, repurchase: account or customer id, or its pseudonym.")
+    ] = None,
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Day; demand: the newest forecast if empty.", metavar="DAY")
     ] = None,
@@ -291,7 +293,7 @@ def explain(
     sku: Annotated[str | None, typer.Option(help="demand: product.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain one result: a score's reasons, or a series' model, errors and forecasts with a picture."""
+    """Explain one result: a score's reasons, a customer's next order, or a series' forecasts with a picture."""
     settings = Settings.load()
     if usecase is UseCase.CHURN:
         if not key or not as_of:
@@ -299,6 +301,13 @@ def explain(
         from pipelines.churn.explain import run as explain_score
 
         _emit(explain_score(parse_as_of(as_of), key, settings=settings), as_json, f"churn {key}")
+        return
+    if usecase is UseCase.REPURCHASE:
+        if not key or not as_of:
+            raise ConfigError("explain repurchase needs a customer id and --as-of")
+        from pipelines.repurchase.explain import run as explain_order
+
+        _emit(explain_order(parse_as_of(as_of), key, settings=settings), as_json, f"repurchase {key}")
         return
     if not store or not sku:
         raise ConfigError("explain demand needs --store and --sku")
@@ -333,21 +342,24 @@ def rollback(
     usecase: UseCaseArgument,
     why: Annotated[str, typer.Option(help="Reason for the log.")],
     published: Annotated[
-        bool, typer.Option(help="Roll back what readers of DynamoDB see (demand), not the model.")
+        bool, typer.Option(help="Roll back what readers of DynamoDB see (demand, repurchase), not the model.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Let the previous champion serve again; with --published, the forecasts that were served before."""
+    """Let the previous champion serve again; with --published, what was served before."""
     settings = Settings.load()
     if not published:
         from pipelines.io.serving import rollback as roll_back
 
         _emit(roll_back(settings, usecase, why=why, at=_now()), as_json, "rolled back")
         return
-    if usecase is not UseCase.DEMAND:
-        raise ConfigError(f"--published is for demand, whose forecasts are served in versions; got {usecase}")
-    from pipelines.demand.publish import rollback as serve_earlier
+    if usecase is UseCase.CHURN:
+        raise ConfigError(
+            f"--published is for what DynamoDB serves in versions (demand, repurchase); got {usecase}"
+        )
+    from importlib import import_module
 
+    serve_earlier = import_module(f"pipelines.{usecase}.publish").rollback
     _emit(serve_earlier(settings, why=why, on=_now().date()), as_json, "rolled back")
 
 
@@ -402,9 +414,11 @@ def forget(
 
 @app.command()
 def bench(
-    name: Annotated[str, typer.Argument(help="churn, telco, demand, rossmann, m5 or reconcile.")],
+    name: Annotated[
+        str, typer.Argument(help="Its name: `churn`, `demand`, `repurchase`, ...; a wrong one lists all.")
+    ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5).")
+        Path | None, typer.Option(help="Folder of the public data set, for benches on one.")
     ] = None,
     accounts: Annotated[
         int | None, typer.Option(help="Size of the simulated company (churn).", min=50)
@@ -414,6 +428,9 @@ def bench(
     ] = None,
     stores: Annotated[int | None, typer.Option(help="Stores of the chain (demand).", min=2)] = None,
     skus: Annotated[int | None, typer.Option(help="Products of the chain (demand).", min=10)] = None,
+    customers: Annotated[
+        int | None, typer.Option(help="Customers of the simulated shop (repurchase).", min=500)
+    ] = None,
     leaves: Annotated[int | None, typer.Option(help="Bottom series (reconcile).", min=100)] = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead (reconcile).", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulation.")] = None,
@@ -424,7 +441,7 @@ def bench(
 
     options = {
         "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "leaves": leaves,
-        "horizon": horizon, "seed": seed,
+        "customers": customers, "horizon": horizon, "seed": seed,
     }  # fmt: skip
     result = run_bench(name, options, say=lambda line: notes.print(line, highlight=False))
     if as_json:

@@ -21,6 +21,9 @@ BENCHES: Mapping[str, tuple[str, ...]] = {
     "rossmann": ("data",),
     "m5": ("data",),
     "reconcile": ("leaves", "horizon", "seed"),
+    "online-retail": ("data",),
+    "cdnow": ("data",),
+    "repurchase": ("customers", "seed"),
 }
 
 #: Where the public data of a bench come from.
@@ -28,6 +31,8 @@ _FILES = {
     "telco": "Telco-Customer-Churn.csv",
     "rossmann": "train.csv.gz and store.csv",
     "m5": "m5_store_dept_daily_1913.parquet",
+    "online-retail": "Online_Retail.parquet",
+    "cdnow": "cdnow.csv",
 }
 
 
@@ -55,5 +60,5 @@ def run_bench(name: str, options: Mapping[str, Any], *, say: Say = lambda line: 
         raise ConfigError(f"bench {name} takes {takes}, got --{foreign[0]}")
     if "data" in BENCHES[name] and "data" not in given:
         raise ConfigError(f"bench {name} needs --data: the folder with {_FILES[name]}")
-    result: BenchResult = import_module(f"pipelines.bench.{name}").run(**given, say=say)
+    result: BenchResult = import_module(f"pipelines.bench.{name.replace('-', '_')}").run(**given, say=say)
     return result
