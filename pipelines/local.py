@@ -23,7 +23,7 @@ import requests
 
 from pipelines.airflow_api import AirflowApi
 from pipelines.errors import ConfigError, MillraceError
-from pipelines.settings import DynamoSettings, Settings
+from pipelines.settings import DynamoSettings, SalesforceSettings, Settings
 
 #: Credentials of the emulator on this machine; a real org's come from the environment.
 EMULATOR_USER = "integration@millrace.example"
@@ -170,6 +170,16 @@ class LocalStack:
                     del os.environ[name]
                 else:
                     os.environ[name] = text
+
+    def reaching_salesforce(self, settings: Settings) -> Settings:
+        """Settings by which this process, too, reaches the emulator."""
+        prefix = "MILLRACE_SALESFORCE__"
+        values = {
+            name.removeprefix(prefix).lower(): text
+            for name, text in self.environment.items()
+            if name.startswith(prefix)
+        }
+        return settings.model_copy(update={"salesforce": SalesforceSettings.model_validate(values)})
 
     def seed_accounts(self, names: Mapping[str, str]) -> None:
         """Give the emulated org accounts: name by natural id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import uuid
 from datetime import date
 from typing import Any
@@ -18,6 +19,7 @@ from pipelines.repurchase.params import RepurchaseParams
 from pipelines.repurchase.schemas import BASKETS, NEXT_ORDERS
 from pipelines.settings import Settings
 from pipelines.sinks.diff import OnLeave
+from pipelines.sinks.dynamodb import rollback as versions
 from pipelines.sinks.dynamodb.publisher import publish as load
 from pipelines.sinks.dynamodb.target import DynamoTarget, LoadOptions, configured
 from pipelines.sinks.report import PublishReport
@@ -113,6 +115,31 @@ def run(
     )
     _judge(upserted, params.publish.max_dead_share)
     return {"dynamodb": _record(loaded), "salesforce": _record(upserted)}
+
+
+def rollback(
+    settings: Settings, *, why: str, to: str | None = None, on: date | None = None
+) -> dict[str, Any]:
+    """Let the lists that the shop read before serve again; Salesforce and the lake stay as they are.
+
+    See :func:`pipelines.demand.publish.rollback`: the same pointer, another namespace.
+    """
+    pointer = versions.rollback(
+        namespace=NAMESPACE,
+        settings=settings,
+        lake=Lake.of(settings),
+        why=why,
+        who=getpass.getuser(),
+        to=to,
+        on=on,
+    )
+    return {
+        "serves": pointer.version,
+        "as_of": pointer.as_of.isoformat(),
+        "kept_through": pointer.kept_through.isoformat(),
+        "revision": pointer.revision,
+        "why": why,
+    }
 
 
 def _record(report: PublishReport) -> dict[str, Any]:
