@@ -18,14 +18,11 @@ from scipy.special import expit, logsumexp
 
 Floats = NDArray[np.float64]
 
-#: Nodes of the Gauss-Hermite quadrature over the shift.
-NODES = 7
+#: Nodes of the Gauss-Hermite quadrature over the shift: when it serves, and when it is estimated.
+NODES, FIT_NODES = 7, 15
 
 #: Largest standard deviation that is looked for.
 LARGEST = 4.0
-
-#: Products whose likelihood is computed at once.
-CHUNK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -65,12 +62,12 @@ class OrderSize:
         )
         return cls(float(found.x))
 
-    def conditional(self, probability: Floats) -> Iterator[tuple[Floats, float]]:
+    def conditional(self, probability: Floats, nodes: int = NODES) -> Iterator[tuple[Floats, float]]:
         """Probabilities given each node of the shift, and the node's weight."""
         if self.sd == 0:
             yield probability, 1.0
             return
-        node, weight = np.polynomial.hermite_e.hermegauss(NODES)
+        node, weight = np.polynomial.hermite_e.hermegauss(nodes)
         weight = weight / weight.sum()
         centre = self._centre(probability, node, weight)
         for z, share in zip(node, weight, strict=True):
@@ -92,7 +89,7 @@ class OrderSize:
         starts = np.cumsum(counts) - counts
         starts = starts[counts > 0]
         terms, shares = [], []
-        for given, share in self.conditional(p):
+        for given, share in self.conditional(p, FIT_NODES):
             given = np.clip(given, 1e-12, 1 - 1e-12)
             terms.append(np.add.reduceat(np.where(y, np.log(given), np.log1p(-given)), starts))
             shares.append(np.log(share))
