@@ -20,7 +20,7 @@ from pipelines.orchestration.steps import step_task
 
 @dag(
     dag_id="repurchase_train",
-    schedule=schedule("0 1 * * SUN#1"),
+    schedule=schedule("30 2 * * SUN#1"),
     tags=[Tag.REPURCHASE, Tag.TRAIN, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),

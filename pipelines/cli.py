@@ -56,6 +56,9 @@ class Source(StrEnum):
     ROSSMANN = "rossmann"
     M5 = "m5"
     LONG = "long"
+    ONLINE_RETAIL = "online_retail"
+    CDNOW = "cdnow"
+    INSTACART = "instacart"
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ same processes. Nothing here is needed where Airflow, Salesforce and DynamoDB al
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -23,7 +24,7 @@ import requests
 
 from pipelines.airflow_api import AirflowApi
 from pipelines.errors import ConfigError, MillraceError
-from pipelines.settings import DynamoSettings, SalesforceSettings, Settings
+from pipelines.settings import DynamoSettings, Settings
 
 #: Credentials of the emulator on this machine; a real org's come from the environment.
 EMULATOR_USER = "integration@millrace.example"
@@ -171,15 +172,19 @@ class LocalStack:
                 else:
                     os.environ[name] = text
 
-    def reaching_salesforce(self, settings: Settings) -> Settings:
-        """Settings by which this process, too, reaches the emulator."""
-        prefix = "MILLRACE_SALESFORCE__"
-        values = {
-            name.removeprefix(prefix).lower(): text
-            for name, text in self.environment.items()
-            if name.startswith(prefix)
-        }
-        return settings.model_copy(update={"salesforce": SalesforceSettings.model_validate(values)})
+    def millrace(self, *arguments: str) -> Any:
+        """Run a command of ours as a person would who uses this deployment; decodes its JSON.
+
+        Raises
+        ------
+        MillraceError
+            It failed.
+        """
+        command = [sys.executable, "-m", "pipelines.cli", *arguments, "--json"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise MillraceError(f"millrace {' '.join(arguments)} failed: {done.stderr.strip()[-2000:]}")
+        return json.loads(done.stdout.strip().splitlines()[-1])
 
     def seed_accounts(self, names: Mapping[str, str]) -> None:
         """Give the emulated org accounts: name by natural id."""

@@ -12,9 +12,9 @@ from pipelines.sources.layout import RawLayout
 
 def delivered_layouts() -> tuple[RawLayout, ...]:
     """Raw layouts of all use cases."""
-    from pipelines.sources import churn, demand
+    from pipelines.sources import churn, demand, repurchase
 
-    return (*churn.LAYOUTS, *demand.LAYOUTS)
+    return (*churn.LAYOUTS, *demand.LAYOUTS, *repurchase.LAYOUTS)
 
 
 def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
@@ -25,6 +25,9 @@ def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     from pipelines.demand import schemas as demand_tables
     from pipelines.io import promotions, runs
     from pipelines.monitoring import schemas as monitoring
+    from pipelines.privacy import tombstones
+    from pipelines.repurchase import contracts as repurchase
+    from pipelines.repurchase import schemas as repurchase_tables
     from pipelines.sinks import ledger_tables
     from pipelines.sources import landed
 
@@ -44,7 +47,24 @@ def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     yield "Demand, raw: what was landed", demand.RAW_TABLES
     yield "Demand: features, computed by dbt", [contract.table for contract in marts]
     yield "Demand: forecasts and the backtest", demand_tables.TABLES
+    shop = (
+        repurchase.customers_contract(settings),
+        repurchase.candidates_contract(settings),
+        repurchase.training_contract(settings),
+        repurchase.labels_contract(settings),
+    )
+    yield "Repurchase, raw: what was landed", repurchase.RAW_TABLES
+    yield "Repurchase: features and labels, computed by dbt", [contract.table for contract in shop]
+    predicted = (repurchase_tables.NEXT_ORDERS, repurchase_tables.BASKETS)
+    judged = (
+        repurchase_tables.TIMING_VALIDATION,
+        repurchase_tables.BASKET_VALIDATION,
+        repurchase_tables.CURVES,
+        repurchase_tables.REALISED,
+    )
+    yield "Repurchase: predictions, and what became of them", (*predicted, *judged)
     yield "Operations: ingestion", (landed.INGESTS, landed.QUARANTINE, landed.SOURCES)
+    yield "Operations: erasures", (tombstones.ERASURES, tombstones.TOMBSTONES)
     yield "Operations: runs and promotions", (runs.STEP_RUNS, promotions.PROMOTIONS)
     published = (ledger_tables.RUNS, ledger_tables.ROWS, ledger_tables.JOBS, ledger_tables.FLIPS)
     yield "Operations: publishing", published
@@ -104,8 +124,10 @@ def truth_tables() -> tuple[Table, ...]:
     """What simulators know and no model sees."""
     from pipelines.sources.simulation.churn.truth import CHURN_RISK
     from pipelines.sources.simulation.demand.truth import LATENT_DEMAND, SERIES
+    from pipelines.sources.simulation.repurchase import truth as shop
 
-    return (CHURN_RISK, LATENT_DEMAND, SERIES)
+    next_orders = (shop.NEXT_ORDERS, shop.NEXT_LINES)
+    return (CHURN_RISK, LATENT_DEMAND, SERIES, shop.HOUSEHOLDS, shop.REPERTOIRE, *next_orders)
 
 
 def truth_section() -> str:

@@ -17,7 +17,6 @@ LABELS = {
     "champion": "champion",
     "median_gap": "customer's median gap",
     "bgnbd": "BG/NBD",
-    "bg_nbd": "BG/NBD",
     "last_order": "last order again",
     "most_frequent": "most frequent products",
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from datetime import date
 from typing import Any
@@ -122,24 +121,9 @@ def rollback(
 ) -> dict[str, Any]:
     """Let the lists that the shop read before serve again; Salesforce and the lake stay as they are.
 
-    See :func:`pipelines.demand.publish.rollback`: the same pointer, another namespace.
+    See :func:`pipelines.sinks.dynamodb.rollback.rollback`.
     """
-    pointer = versions.rollback(
-        namespace=NAMESPACE,
-        settings=settings,
-        lake=Lake.of(settings),
-        why=why,
-        who=getpass.getuser(),
-        to=to,
-        on=on,
-    )
-    return {
-        "serves": pointer.version,
-        "as_of": pointer.as_of.isoformat(),
-        "kept_through": pointer.kept_through.isoformat(),
-        "revision": pointer.revision,
-        "why": why,
-    }
+    return versions.serve_earlier(NAMESPACE, settings, why=why, to=to, on=on)
 
 
 def _record(report: PublishReport) -> dict[str, Any]:

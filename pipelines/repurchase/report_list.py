@@ -39,7 +39,7 @@ GRID = Grid(
         GridColumn("Chance of an order", "percent", ("return_probability",), "12%", "Chance"),
         GridColumn("Expected", "two_lines", ("expected_on", "window"), "22%"),
         GridColumn("Likeliest products", "list", ("product_1", "product_2", "product_3"), "36%"),
-        GridColumn("Products on the list", "number", ("products",), "12%", "Products"),
+        GridColumn("Length of the list", "number", ("products",), "12%", "Length"),
     ),
     filters={"weekday": ("Expected on a", None)},
     search=("customer_id", "product_1", "product_2", "product_3"),

@@ -28,7 +28,18 @@ NOMINAL = 0.8
 
 _BINS = 10
 
-GATE_CHECKS: dict[str, CheckStyle] = {}
+#: Simpler rules and the champion, as the gate's checks name them.
+_RIVALS = ("champion", "median_gap", "bgnbd", "last_order", "most_frequent")
+
+#: How the checks of the gate are shown.
+GATE_CHECKS = {
+    "returns": CheckStyle("Returns judged", 0, "≥"),
+    "coverage": CheckStyle("Returns inside their window", 3, "≥"),
+    "return_bias": CheckStyle("Probabilities of a return, mean error", 3, "within ±"),
+    "product_bias": CheckStyle("Probabilities of products, mean error", 3, "within ±"),
+    **{f"days_against_{name}": CheckStyle(f"Days saved against {plots.label(name)}", 2) for name in _RIVALS},
+    **{f"f1_against_{name}": CheckStyle(f"F1 gained against {plots.label(name)}", 3) for name in _RIVALS},
+}
 
 #: Largest number of repeated products of each group, and how people read it.
 _SIZES = ((0, "none"), (2, "1–2"), (5, "3–5"), (10, "6–10"), (10**9, "over 10"))  # noqa: RUF001

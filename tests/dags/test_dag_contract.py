@@ -28,7 +28,7 @@ SCHEDULES = {
     "demand_forecast": ("0 4 * * *", "Europe/Paris"),
     "demand_backtest": ("0 2 * * 0", "Europe/Paris"),
     "repurchase_features": ("0 3 * * *", "Europe/Paris"),
-    "repurchase_train": ("0 1 * * SUN#1", "Europe/Paris"),
+    "repurchase_train": ("30 2 * * SUN#1", "Europe/Paris"),
     "repurchase_score": ("0 5 * * *", "Europe/Paris"),
 }
 MAX_LINES = 60
