@@ -50,7 +50,7 @@ BLOCK_HOUSEHOLDS = 4_000
 _CATALOGUE, _DIRT = range(100, 102)
 _HOUSEHOLDS, _SHOPPING, _KNOWN = range(3)
 #: Fewest and most products of a catalogue, and customers per product between them.
-_FEWEST, _MOST, _PER_PRODUCT = 300, 20_000, 10
+_FEWEST, _MOST, _PER_PRODUCT = 1_500, 20_000, 10
 
 Progress = Callable[[str, float], None]
 

@@ -112,7 +112,7 @@ def draw_products(rng: np.random.Generator, catalogue: Catalogue, size: int | tu
     edges = np.cumsum(catalogue.weight)
     found = np.searchsorted(edges, rng.random(size) * edges[-1], side="right")
     last = int(np.flatnonzero(catalogue.weight)[-1])
-    return np.minimum(found, last)
+    return np.asarray(np.minimum(found, last), dtype=np.int64)
 
 
 def _repertoires(
