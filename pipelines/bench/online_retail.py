@@ -39,10 +39,11 @@ OVERRIDES = {
     "horizon_days": 91,
     "features.max_candidates": 400,
     "features.settle_days": 0,
-    "snapshots.count": 14,
-    "snapshots.spacing_days": 14,
-    "snapshots.observed_days": 21,
-    "basket.n_held": 2,
+    "snapshots.count": 19,
+    "snapshots.spacing_days": 10,
+    "snapshots.observed_days": 14,
+    "basket.rounds": 400,
+    "basket.learning_rate": 0.05,
 }
 _KEY = "key of the benches"
 

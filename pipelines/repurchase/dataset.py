@@ -6,6 +6,7 @@ customer is censored there and the order's candidates have no label.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -229,6 +230,18 @@ def stream_candidates(
         if rows.num_rows:
             rows = rows.sort_by([(key, "ascending") for key in keys])
             yield feature_frame(rows, contract), _key_frame(rows, keys)
+
+
+def data_fingerprint(waits: Waits, pairs: Pairs) -> str:
+    """Hash of everything that training reads; later days in the same tables do not change it."""
+    digest = hashlib.sha256()
+    for rows in (waits, pairs):
+        for frame in (rows.keys, rows.X):
+            for name in frame.columns:
+                digest.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())
+    for part in (waits.days, waits.observed, pairs.bought, pairs.days, pairs.lines, pairs.repeated):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def feature_frame(rows: pa.Table, contract: Contract) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from pipelines.repurchase.dataset import (
     TRAINING,
     Pairs,
     Waits,
+    data_fingerprint,
     read_pairs,
     read_waits,
 )
@@ -78,19 +79,17 @@ def run(
     settings, params = settings or Settings.load(), params or RepurchaseParams.load_default()
     lake, registry = Lake.of(settings), Registry(settings, USECASE)
     versions = {name: lake.version(name) for name in (CUSTOMERS, LABELS, TRAINING)}
-    sources = lake.history(TRAINING)[0].get("source_versions", "")
-    fingerprint = code_fingerprint(
-        settings.home, _CODE, str(as_of), params.fingerprint, str(versions), str(sources)
-    )
-    version = registry.aliased(CHALLENGER)
-    if version is not None and version.tags.get("fingerprint") == fingerprint:
-        return {"model_version": version.label, "reused": True, "run_id": version.run_id}
-
     watch = Stopwatch()
     snapshots = snapshots_of(as_of, params)
     first = _first_judged(snapshots, params)
     with watch.phase("read"):
         waits, pairs = read_waits(lake, settings, snapshots), read_pairs(lake, settings, snapshots)
+        known = data_fingerprint(waits, pairs)
+    fingerprint = code_fingerprint(settings.home, _CODE, str(as_of), params.fingerprint, known)
+    version = registry.aliased(CHALLENGER)
+    if version is not None and version.tags.get("fingerprint") == fingerprint:
+        return {"model_version": version.label, "reused": True, "run_id": version.run_id}
+
     learning, learning_pairs = waits.seen_until(first), pairs.seen_until(first)
     if not len(learning) or learning.censored.all():
         raise DataContractError(
@@ -101,6 +100,7 @@ def run(
         "as_of": str(as_of),
         "code_version": code_version(settings.home),
         "data_versions": str(versions),
+        "data_fingerprint": known,
     }
     with registry.run(f"{USECASE}-{as_of}-{tags['code_version']}", tags) as run_id:
         model = fit(learning, learning_pairs, params, watch)

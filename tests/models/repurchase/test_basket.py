@@ -46,7 +46,7 @@ def fitted() -> BasketClassifier:
 def test_ranks_and_is_calibrated(fitted):
     X, bought, _ = candidates(1200, 2)
     p = fitted.predict_proba(X)[:, 1]
-    assert roc_auc_score(bought, p) > 0.68  # the true log-odds without the shift reach 0.71
+    assert roc_auc_score(bought, p) > 0.685  # by the true log-odds without the shift: 0.697
     assert p.mean() == pytest.approx(bought.mean(), abs=0.01)
     for group in np.array_split(np.argsort(p), 5):
         assert p[group].mean() == pytest.approx(bought[group].mean(), abs=0.03)
