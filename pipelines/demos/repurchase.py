@@ -92,11 +92,11 @@ DEMO = Demo(
     usecase=UseCase.REPURCHASE,
     dags=frozenset({"repurchase_features", "repurchase_train", "repurchase_score"}),
     what="an online grocer",
-    size={"customers": 1_500},
+    size={"customers": 1_200},
     until=date(2025, 12, 1),
     # What a shop this small asks of the models.
     overrides={
-        "snapshots.count": 4,
+        "snapshots.count": 3,
         "timing.rounds": 120,
         "basket.rounds": 120,
         "gate.bootstrap_replicates": 200,
