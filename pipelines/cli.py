@@ -72,6 +72,9 @@ class Source(StrEnum):
     FREETRADE = "freetrade"
     BOSCH = "bosch"
     SECOM = "secom"
+    ONLINE_RETAIL = "online_retail"
+    CDNOW = "cdnow"
+    INSTACART = "instacart"
 
 
 def main() -> None:
@@ -142,6 +145,7 @@ _SIZES: dict[UseCase, dict[str, int]] = {
     UseCase.CHURN: {"accounts": 15_000},
     UseCase.DEMAND: {"stores": 150, "skus": 8_000, "rows": 8_000_000},
     UseCase.IMPUTATION: {"parts": 20_000, "lines": 3, "stations": 6},
+    UseCase.REPURCHASE: {"customers": 200_000},
 }
 
 
@@ -166,17 +170,20 @@ def generate(
     stations: Annotated[
         int | None, typer.Option(help="imputation: stations of a line, of six sensors each (6).", min=1)
     ] = None,
+    customers: Annotated[
+        int | None, typer.Option(help="repurchase: customers of the shop (200000).", min=20)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same company.")] = 0,
     end: Annotated[str, typer.Option(help="First day that is not delivered.", metavar="DAY")] = "2026-01-05",
     as_json: Json = False,
 ) -> None:
-    """Simulate a company: three years of source files, and the truth kept aside under truth/."""
+    """Simulate a company: years of source files, and the truth kept aside under truth/."""
     from importlib import import_module
 
     _check_has_data(usecase, "generate")
     given = {
         "accounts": accounts, "stores": stores, "skus": skus, "rows": rows, "parts": parts, "lines": lines,
-        "stations": stations,
+        "stations": stations, "customers": customers,
     }  # fmt: skip
     sizes = dict(_SIZES[usecase])
     for name, value in given.items():
@@ -248,6 +255,9 @@ def _print_ingest(report: IngestReport, as_json: bool) -> None:
             counts = (row.read, row.landed, row.already_landed, row.duplicates, row.quarantined)
             table.add_row(row.table, *(f"{count:,}" for count in counts))
         out.print(table)
+        for row in rows:
+            if row.forgotten:
+                out.print(f"  {row.forgotten:>9,}  {row.table}: rows of people who were forgotten, refused")
     if report.reasons():
         out.print("Quarantined in ops/quarantine, because:")
     for table_name, reason, count in report.reasons():
@@ -315,7 +325,8 @@ def report(usecase: UseCaseArgument, as_of: AsOf, as_json: Json = False) -> None
 def explain(
     usecase: UseCaseArgument,
     key: Annotated[
-        str | None, typer.Argument(help="churn: account id, or its pseudonym; imputation: part.")
+        str | None,
+        typer.Argument(help="churn, repurchase: account or customer id, or its pseudonym; imputation: part."),
     ] = None,
     as_of: Annotated[
         str | None,
@@ -325,24 +336,24 @@ def explain(
     sku: Annotated[str | None, typer.Option(help="demand: product.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain one result: why a score, a forecast or a group is as it is, or what was drawn for a part."""
+    """Explain one result: why a score, a forecast, a group or a next order is as it is, or what was drawn for a part."""
     settings = Settings.load()
-    if usecase is UseCase.CHURN:
-        if not key or not as_of:
-            raise ConfigError("explain churn needs an account id and --as-of")
-        from pipelines.churn.explain import run as explain_score
-
-        _emit(explain_score(parse_as_of(as_of), key, settings=settings), as_json, f"churn {key}")
-        return
     if usecase is UseCase.CLUSTERING:
         _explain_store(settings, store, as_of, as_json)
-    if usecase is UseCase.IMPUTATION:
+    elif usecase is UseCase.DEMAND:
+        _explain_series(settings, store, sku, as_of, as_json)
+    else:
         if not key or not as_of:
-            raise ConfigError("explain imputation needs a part and --as-of")
-        from pipelines.imputation.explain import run as explain_part
+            raise ConfigError(f"explain {usecase} needs an id and --as-of")
+        from importlib import import_module
 
-        _emit(explain_part(parse_as_of(as_of), key, settings=settings), as_json, f"imputation {key}")
-        return
+        explained = import_module(f"pipelines.{usecase}.explain")
+        _emit(explained.run(parse_as_of(as_of), key, settings=settings), as_json, f"{usecase} {key}")
+
+
+def _explain_series(
+    settings: Settings, store: str | None, sku: str | None, as_of: str | None, as_json: bool
+) -> None:
     if not store or not sku:
         raise ConfigError("explain demand needs --store and --sku")
     from pipelines.demand.explain import newest_day
@@ -387,21 +398,24 @@ def rollback(
     usecase: UseCaseArgument,
     why: Annotated[str, typer.Option(help="Reason for the log.")],
     published: Annotated[
-        bool, typer.Option(help="Roll back what readers of DynamoDB see (demand), not the model.")
+        bool, typer.Option(help="Roll back what readers of DynamoDB see (demand, repurchase), not the model.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Let the previous champion serve again; with --published, the forecasts that were served before."""
+    """Let the previous champion serve again; with --published, what was served before."""
     settings = Settings.load()
     if not published:
         from pipelines.io.serving import rollback as roll_back
 
         _emit(roll_back(settings, usecase, why=why, at=_now()), as_json, "rolled back")
         return
-    if usecase is not UseCase.DEMAND:
-        raise ConfigError(f"--published is for demand, whose forecasts are served in versions; got {usecase}")
-    from pipelines.demand.publish import rollback as serve_earlier
+    if usecase is UseCase.CHURN:
+        raise ConfigError(
+            f"--published is for what DynamoDB serves in versions (demand, repurchase); got {usecase}"
+        )
+    from importlib import import_module
 
+    serve_earlier = import_module(f"pipelines.{usecase}.publish").rollback
     _emit(serve_earlier(settings, why=why, on=_now().date()), as_json, "rolled back")
 
 
@@ -420,17 +434,47 @@ def vacuum(
     _emit(removed, as_json, "files removed")
 
 
+@app.command()
+def forget(
+    customer: Annotated[
+        str, typer.Option(help="Id of the customer or account in the source systems.", metavar="ID")
+    ],
+    dry_run: Annotated[bool, typer.Option(help="Count what there is, change nothing.")] = False,
+    force: Annotated[bool, typer.Option(help="Refuse an id of which nothing is found.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove a person from every store of every use case, for good; old versions of the lake's tables go too.
+
+    Salesforce, DynamoDB, delivered files under <var>/data, lake, logs and report pages; ingests refuse the person from
+    then on. Prints a proof without personal data (ops/erasures). Broken off, run it again: it resumes.
+    """
+    from pipelines.privacy.forget import forget as forget_person
+
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=notes, transient=True
+    ) as progress:
+        task = progress.add_task("looking", total=None)
+        record = forget_person(
+            customer,
+            settings=Settings.load(),
+            at=_now(),
+            dry_run=dry_run,
+            force=force,
+            tell=lambda name: progress.update(task, description=name),
+        )
+    _emit(record, as_json, "would be forgotten" if dry_run else "forgotten")
+
+
 # ------------------------------------------------------------------------------- benches, local use
 
 
 @app.command()
 def bench(
     name: Annotated[
-        str,
-        typer.Argument(help="churn, telco, demand, rossmann, m5, reconcile, gower, clusters or impute."),
+        str, typer.Argument(help="Its name: `churn`, `demand`, `repurchase`, ...; a wrong one lists all.")
     ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of the public data set (telco, rossmann, m5, clusters).")
+        Path | None, typer.Option(help="Folder of the public data set, for benches on one.")
     ] = None,
     accounts: Annotated[
         int | None, typer.Option(help="Size of the simulated company (churn).", min=50)
@@ -443,6 +487,9 @@ def bench(
     m: Annotated[int | None, typer.Option("--m", help="Completed data sets (impute).", min=2)] = None,
     stores: Annotated[int | None, typer.Option(help="Stores of the chain (demand).", min=2)] = None,
     skus: Annotated[int | None, typer.Option(help="Products of the chain (demand).", min=10)] = None,
+    customers: Annotated[
+        int | None, typer.Option(help="Customers of the simulated shop (repurchase).", min=500)
+    ] = None,
     leaves: Annotated[int | None, typer.Option(help="Bottom series (reconcile).", min=100)] = None,
     horizon: Annotated[int | None, typer.Option(help="Days ahead (reconcile).", min=1)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the simulation.")] = None,
@@ -453,7 +500,7 @@ def bench(
 
     options = {
         "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "leaves": leaves,
-        "horizon": horizon, "cols": cols, "m": m, "seed": seed,
+        "horizon": horizon, "cols": cols, "m": m, "customers": customers, "seed": seed,
     }  # fmt: skip
     result = run_bench(name, options, say=lambda line: notes.print(line, highlight=False))
     if as_json:

@@ -7,6 +7,7 @@ same processes. Nothing here is needed where Airflow, Salesforce and DynamoDB al
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -170,6 +171,20 @@ class LocalStack:
                     del os.environ[name]
                 else:
                     os.environ[name] = text
+
+    def millrace(self, *arguments: str) -> Any:
+        """Run a command of ours as a person would who uses this deployment; decodes its JSON.
+
+        Raises
+        ------
+        MillraceError
+            It failed.
+        """
+        command = [sys.executable, "-m", "pipelines.cli", *arguments, "--json"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise MillraceError(f"millrace {' '.join(arguments)} failed: {done.stderr.strip()[-2000:]}")
+        return json.loads(done.stdout.strip().splitlines()[-1])
 
     def seed_accounts(self, names: Mapping[str, str]) -> None:
         """Give the emulated org accounts: name by natural id."""

@@ -38,10 +38,11 @@ class UseCase(StrEnum):
     DEMAND = "demand"
     CLUSTERING = "clustering"
     IMPUTATION = "imputation"
+    REPURCHASE = "repurchase"
 
 
 #: Use cases whose results leave the lake for a system of their users; the others' are read in the lake.
-PUBLISHING = frozenset({UseCase.CHURN, UseCase.DEMAND})
+PUBLISHING = frozenset({UseCase.CHURN, UseCase.DEMAND, UseCase.REPURCHASE})
 
 #: Use cases without raw tables of their own, and the one whose tables they read.
 READERS_OF = {UseCase.CLUSTERING: UseCase.DEMAND}

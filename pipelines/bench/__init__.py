@@ -24,6 +24,9 @@ BENCHES: Mapping[str, tuple[str, ...]] = {
     "gower": ("rows", "cols", "seed"),
     "clusters": ("data",),
     "impute": ("rows", "cols", "m", "seed"),
+    "online-retail": ("data",),
+    "cdnow": ("data",),
+    "repurchase": ("customers", "seed"),
 }
 
 #: Where the public data of a bench come from.
@@ -32,6 +35,8 @@ _FILES = {
     "rossmann": "train.csv.gz and store.csv",
     "m5": "m5_store_dept_daily_1913.parquet",
     "clusters": "train.csv.gz and store.csv",
+    "online-retail": "Online_Retail.parquet",
+    "cdnow": "cdnow.csv",
 }
 
 
@@ -59,5 +64,5 @@ def run_bench(name: str, options: Mapping[str, Any], *, say: Say = lambda line: 
         raise ConfigError(f"bench {name} takes {takes}, got --{foreign[0]}")
     if "data" in BENCHES[name] and "data" not in given:
         raise ConfigError(f"bench {name} needs --data: the folder with {_FILES[name]}")
-    result: BenchResult = import_module(f"pipelines.bench.{name}").run(**given, say=say)
+    result: BenchResult = import_module(f"pipelines.bench.{name.replace('-', '_')}").run(**given, say=say)
     return result

@@ -57,7 +57,8 @@ def overview(lake: Lake, as_of: date) -> control_room.Overview:
     """Part of the use case in the control room, with the alarms of its newest score day."""
     checked = newest_monitored_day(lake, USECASE, as_of)
     alarms = monitor.read_alarms(lake, checked) if checked else []
-    return control_room.overview(lake, PAGE, alarms, report_operations.WATCHED, as_of, sink=SINK)
+    watched, object_ = report_operations.WATCHED, report_operations.OBJECT
+    return control_room.overview(lake, PAGE, alarms, watched, as_of, sink=SINK, object_=object_)
 
 
 def run(

@@ -25,6 +25,8 @@ from pipelines.sinks.salesforce.outbound import SINK
 
 #: Rows of this use case in tables that all share.
 _OURS = {"usecase": USECASE}
+OBJECT = "Churn_Score__c"
+_PUBLISHED = {"sink": SINK, "object": OBJECT}
 
 #: Tables of churn with how often they are renewed.
 WATCHED = (
@@ -38,7 +40,7 @@ WATCHED = (
     Watched("ops/promotions", "Promotion log", "as_of", 35, "millrace train churn", _OURS),
     Watched("predictions/churn_scores", "Scores", "as_of", 7, "millrace score churn"),
     Watched("ops/monitoring", "Monitoring", "as_of", 7, "millrace monitor churn", _OURS),
-    Watched("ops/publish_runs", "Publish ledger", "as_of", 7, "millrace publish churn", {"sink": SINK}),
+    Watched("ops/publish_runs", "Publish ledger", "as_of", 7, "millrace publish churn", _PUBLISHED),
 )
 
 _WEEKS = 12
@@ -110,7 +112,7 @@ def findings(lake: Lake, as_of: date) -> list[dict[str, Any]] | Missing:
 
 def ledger(lake: Lake, as_of: date) -> Ledger | Missing:
     """Publish runs and dead letters; accounts by pseudonym."""
-    runs = publish_runs(lake, as_of, sink=SINK)[:10]
+    runs = publish_runs(lake, as_of, sink=SINK, object_=OBJECT)[:10]
     if not runs:
         return Missing("Nothing was published yet.", f"millrace publish churn --as-of {as_of}")
     dead = dead_letters(lake, runs[0]["sink"], runs[0]["object"]).to_dicts()

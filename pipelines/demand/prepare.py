@@ -27,13 +27,10 @@ from pipelines.demand.params import DemandParams
 from pipelines.io.dbt import project_hash, run_dbt
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
-from pipelines.io.marts import mart_rows, published_days, slowest
+from pipelines.io.marts import drop_days, mart_rows, published_days, slowest
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
-
-#: Days for which removed partitions of the panel can still be read: by whoever opened the table before.
-_READERS_DAYS = 1
 
 #: Marts with their contracts and whether past origins are published too. The profile comes last: a day that
 #: has one is complete.
@@ -161,14 +158,8 @@ def sql_parameters(params: DemandParams) -> dict[str, float]:
 
 def _drop_old_panels(lake: Lake, panel: Contract, as_of: date, *, keep: int) -> list[date]:
     """Remove all but the newest days of the panel; that of ``as_of`` stays, also in a backfill."""
-    days = published_days(lake, panel)
-    newest = sorted(days - {as_of}, reverse=True)
-    old = sorted(newest[keep - 1 :])
-    if old:
-        listed = ", ".join(f"'{day}'" for day in old)
-        lake.delete(panel.table.name, f"as_of IN ({listed})", metadata={"reason": "rebuildable, kept short"})
-        lake.vacuum(panel.table.name, retain_days=_READERS_DAYS)
-    return old
+    newest = sorted(published_days(lake, panel) - {as_of}, reverse=True)
+    return drop_days(lake, panel, newest[keep - 1 :])
 
 
 def _counts(kinds: pa.ChunkedArray) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from datetime import date
 from typing import Any
@@ -115,22 +114,7 @@ def rollback(
     SinkError
         There is no such version, or it has expired or is not whole; what served still serves.
     """
-    pointer = versions.rollback(
-        namespace=NAMESPACE,
-        settings=settings,
-        lake=Lake.of(settings),
-        why=why,
-        who=getpass.getuser(),
-        to=to,
-        on=on,
-    )
-    return {
-        "serves": pointer.version,
-        "as_of": pointer.as_of.isoformat(),
-        "kept_through": pointer.kept_through.isoformat(),
-        "revision": pointer.revision,
-        "why": why,
-    }
+    return versions.serve_earlier(NAMESPACE, settings, why=why, to=to, on=on)
 
 
 def served(settings: Settings) -> dict[str, Any]:

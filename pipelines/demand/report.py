@@ -65,7 +65,8 @@ def overview(lake: Lake, as_of: date) -> control_room.Overview:
     checked = newest_monitored_day(lake, USECASE, as_of)
     alarms = monitor.read_alarms(lake, checked) if checked else []
     watched = report_operations.watched(lake)
-    return control_room.overview(lake, PAGE, alarms, watched, as_of, sink=SINK)
+    object_ = report_operations.OBJECT
+    return control_room.overview(lake, PAGE, alarms, watched, as_of, sink=SINK, object_=object_)
 
 
 def run(

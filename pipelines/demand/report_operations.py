@@ -19,6 +19,9 @@ from pipelines.sinks.flips import read_flips
 
 #: Rows of this use case in tables that all share.
 _OURS = {"usecase": USECASE}
+#: Whatever the table of the deployment is called.
+OBJECT = f"*/{USECASE}"
+_PUBLISHED = {"sink": SINK, "object": OBJECT}
 
 #: Tables of demand with how often they are renewed. Promotions are delivered in advance.
 WATCHED = (
@@ -32,7 +35,7 @@ WATCHED = (
     Watched("predictions/demand_forecasts", "Forecasts", "as_of", 1, "millrace score demand"),
     Watched("predictions/demand_certificates", "Certificates", "as_of", 1, "millrace score demand"),
     Watched("ops/monitoring", "Monitoring", "as_of", 1, "millrace monitor demand", _OURS),
-    Watched("ops/publish_runs", "Publish ledger", "as_of", 1, "millrace publish demand", {"sink": SINK}),
+    Watched("ops/publish_runs", "Publish ledger", "as_of", 1, "millrace publish demand", _PUBLISHED),
 )
 
 #: Tables in :data:`WATCHED` that a chain may lack: they are late once they have come.
@@ -77,7 +80,7 @@ def watched(lake: Lake) -> list[Watched]:
 
 def publication(lake: Lake, as_of: date) -> Publication | Missing:
     """Publish runs and the version that serves."""
-    runs = publish_runs(lake, as_of, sink=SINK)[:10]
+    runs = publish_runs(lake, as_of, sink=SINK, object_=OBJECT)[:10]
     if not runs:
         return Missing("Nothing was published yet.", f"millrace publish demand --as-of {as_of}")
     flips = read_flips(lake, SINK, runs[0]["object"]).to_dicts()[::-1]

@@ -13,12 +13,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from itertools import chain
+from operator import and_, or_
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 import pyarrow.fs as pa_fs
 from deltalake import CommitProperties, DeltaTable, write_deltalake
@@ -77,10 +81,14 @@ class Lake:
 
     def tables(self) -> list[str]:
         """Names of all tables, for maintenance."""
-        filesystem, path = pa_fs.FileSystem.from_uri(self.root) if "://" in self.root else _local(self.root)
+        filesystem, path = self.filesystem()
         found = filesystem.get_file_info(pa_fs.FileSelector(path, recursive=True, allow_not_found=True))
         logs = [info.path for info in found if info.path.endswith("/_delta_log")]
         return sorted(log.removesuffix("/_delta_log").removeprefix(path).lstrip("/") for log in logs)
+
+    def filesystem(self) -> tuple[pa_fs.FileSystem, str]:
+        """File system that the lake lies on, and its root's path there."""
+        return pa_fs.FileSystem.from_uri(self.root) if "://" in self.root else _local(self.root)
 
     def open(self, name: str, version: int | None = None) -> DeltaTable:
         """Delta table at a version (the newest by default).
@@ -93,6 +101,11 @@ class Lake:
         try:
             return DeltaTable(self.uri(name), version=version, storage_options=self.storage_options)
         except TableNotFoundError:
+            if version is not None and self.exists(name):
+                raise DataContractError(
+                    f"version {version} of {name} is no longer kept: an erasure (ops/erasures) or a vacuum removed "
+                    f"the past of the table, whose newest version is {self.version(name)}"
+                ) from None
             raise DataContractError(
                 f"the lake has no table {name!r} under {self.root}; run the step that makes it first"
             ) from None
@@ -169,9 +182,13 @@ class Lake:
         unknown = [name for name in partition if name not in table.partition_by]
         if unknown or not partition:
             raise ValueError(f"{table.name} is partitioned by {table.partition_by}, got {dict(partition)}")
-        predicate = " AND ".join(f"{name} = '{value}'" for name, value in partition.items())
         return self._publish(
-            table, data, (*audits, _inside(partition)), metadata, overwrite=True, predicate=predicate
+            table,
+            data,
+            (*audits, _inside(partition)),
+            metadata,
+            overwrite=True,
+            predicate=_predicate(partition),
         )
 
     def replace_partitions(
@@ -235,9 +252,65 @@ class Lake:
         return self._audited(table, data, audits, commit)
 
     def delete(self, name: str, predicate: str, *, metadata: Mapping[str, Any] | None = None) -> None:
-        """Delete the rows that match an SQL predicate, in one commit."""
+        """Delete whole partitions, by an SQL predicate on them, in one commit; see :meth:`rewrite` for rows."""
         delta = self.open(name)
         _retried(lambda: delta.delete(predicate, commit_properties=_properties(metadata)), delta)
+
+    def rewrite(
+        self,
+        name: str,
+        where: pa_dataset.Expression,
+        *,
+        instead: pa.Table | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Delete the rows that match a filter, or put others in their place, in one commit.
+
+        Writes anew what stays of every partition that holds such rows, as a stream. Delta's own DELETE writes
+        files that Arrow then cannot filter by text, and notes its condition in the log.
+
+        Parameters
+        ----------
+        where
+            Rows to go; those for which it is null stay.
+        instead
+            Rows in their place, of the same partitions.
+
+        Returns
+        -------
+        int
+            Rows that went.
+        """
+        delta = self.open(name)
+        partitioned = list(delta.metadata().partition_columns)
+        gone = 0
+
+        def commit() -> None:
+            nonlocal gone
+            dataset = delta.to_pyarrow_dataset()
+            found = dataset.to_table(columns=partitioned or dataset.schema.names[:1], filter=where)
+            gone = found.num_rows
+            if not gone:
+                return
+            touched = found.group_by(partitioned).aggregate([]).to_pylist() if partitioned else []
+            kept = ~pc.coalesce(where, pa_dataset.scalar(value=False))
+            if touched:
+                kept &= _either([_all(part) for part in touched])
+            rows = dataset.scanner(filter=kept).to_reader()
+            write_deltalake(
+                delta,
+                pa.RecordBatchReader.from_batches(
+                    rows.schema, chain(rows, instead.cast(rows.schema).to_batches())
+                )
+                if instead is not None
+                else rows,
+                mode="overwrite",
+                predicate=" OR ".join(f"({_predicate(part)})" for part in touched) or None,
+                commit_properties=_properties(metadata),
+            )
+
+        _retried(commit, delta)
+        return gone
 
     def vacuum(self, name: str, *, retain_days: int) -> list[str]:
         """Remove files that no version younger than ``retain_days`` needs; returns their names.
@@ -316,6 +389,18 @@ class Lake:
 def _refusal(table: Table, problems: Sequence[str]) -> DataContractError:
     listed = "; ".join(problems)
     return DataContractError(f"{table.name}: not published, the previous version stays. {listed}")
+
+
+def _predicate(partition: Mapping[str, PartitionValue]) -> str:
+    return " AND ".join(f"{name} = '{value}'" for name, value in partition.items())
+
+
+def _all(partition: Mapping[str, PartitionValue]) -> pa_dataset.Expression:
+    return reduce(and_, (pa_dataset.field(name) == value for name, value in partition.items()))
+
+
+def _either(conditions: Sequence[pa_dataset.Expression]) -> pa_dataset.Expression:
+    return reduce(or_, conditions)
 
 
 def _inside(partition: Mapping[str, PartitionValue]) -> Audit:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,9 @@ import pyarrow as pa
 from features.contracts import Contract, find_contract, read_docs
 from pipelines.io.dbt import DbtRun
 from pipelines.io.lake import Lake
+
+#: Days for which removed partitions can still be read: by whoever opened the table before.
+_READERS_DAYS = 1
 
 #: Slowest nodes named in the record of a step.
 _SLOWEST = 5
@@ -38,6 +41,23 @@ def published_days(lake: Lake, contract: Contract) -> set[date]:
     if not lake.exists(name):
         return set()
     return {date.fromisoformat(values["as_of"]) for values in lake.open(name).partitions()}
+
+
+def drop_days(lake: Lake, contract: Contract, days: Iterable[date]) -> list[date]:
+    """Remove partitions of a mart that is large and can be rebuilt from the raw tables at any time.
+
+    Returns
+    -------
+    list of date
+        The days removed, oldest first.
+    """
+    old = sorted(days)
+    if old:
+        listed = ", ".join(f"'{day}'" for day in old)
+        name = contract.table.name
+        lake.delete(name, f"as_of IN ({listed})", metadata={"reason": "rebuildable, kept short"})
+        lake.vacuum(name, retain_days=_READERS_DAYS)
+    return old
 
 
 def slowest(built: DbtRun) -> dict[str, float]:

@@ -121,7 +121,8 @@ class Registry:
         model
             Fitted estimator; preprocessing included.
         example
-            A few feature rows: input example and signature.
+            A few feature rows, for the signature. What is stored as the input example is :func:`typical_row` of them:
+            a model's artifacts outlive an erasure, so no row of a person is among them.
         tags
             Tags of the model version.
         predict
@@ -137,7 +138,7 @@ class Registry:
                 model,
                 name="model",
                 signature=signature,
-                input_example=example,
+                input_example=typical_row(example),
                 pip_requirements=list(_REQUIREMENTS),
                 serialization_format="skops",
                 skops_trusted_types=_trusted(skops.io.get_untrusted_types(data=skops.io.dumps(model))),
@@ -199,6 +200,21 @@ class Registry:
     def promote(self, version: ModelVersion) -> None:
         """Let a version serve."""
         self.client.set_registered_model_alias(self.usecase, CHAMPION, version.version)
+
+
+def typical_row(rows: pd.DataFrame) -> pd.DataFrame:
+    """One row that is nobody's: the lower median of every number, the most frequent of every other value."""
+    made = {}
+    for name, column in rows.items():
+        known = column.dropna()
+        if known.empty:
+            value = column.iloc[:1]
+        elif pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            value = known.sort_values(kind="stable").iloc[(len(known) - 1) // 2 :].head(1)
+        else:
+            value = known.mode().iloc[:1]
+        made[name] = value.astype(column.dtype).reset_index(drop=True)
+    return pd.DataFrame(made)
 
 
 def _trusted(types: list[str]) -> list[str]:

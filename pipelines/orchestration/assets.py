@@ -22,3 +22,8 @@ IMPUTATION_MODEL = Asset(name="imputation_model", uri="millrace://registry/imput
 IMPUTATION_COMPLETED = Asset(
     name="imputation_completed", uri="millrace://lake/predictions/imputation_completed"
 )
+REPURCHASE_FEATURES = Asset(name="repurchase_features", uri="millrace://lake/features/repurchase_customers")
+REPURCHASE_MODEL = Asset(name="repurchase_model", uri="millrace://registry/repurchase")
+REPURCHASE_PREDICTIONS = Asset(
+    name="repurchase_predictions", uri="millrace://lake/predictions/repurchase_next_order"
+)

@@ -54,6 +54,7 @@ class Tag(StrEnum):
     DEMAND = "usecase:demand"
     CLUSTERING = "usecase:clustering"
     IMPUTATION = "usecase:imputation"
+    REPURCHASE = "usecase:repurchase"
     FEATURES = "stage:features"
     TRAIN = "stage:train"
     SCORE = "stage:score"

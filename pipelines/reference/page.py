@@ -26,6 +26,7 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "MILLRACE_DEMAND_PARAMS": 'The same for demand: `{"backtest.training_weeks": 12}`.',
     "MILLRACE_CLUSTERING_PARAMS": 'The same for clustering: `{"clusters.count": 5}`.',
     "MILLRACE_IMPUTATION_PARAMS": 'The same for imputation: `{"window.batch_days": 7}`.',
+    "MILLRACE_REPURCHASE_PARAMS": 'The same for repurchase: `{"horizon_days": 14}`.',
     "MILLRACE_DBT_MEMORY_LIMIT": "Memory that DuckDB may use in a dbt run before it spills to disk; `2GB` if unset.",
     "MILLRACE_DBT_DUCKDB_THREADS": "Threads of DuckDB in a dbt run; 2 if unset.",
     "MILLRACE_SCHEDULES": "`off`: DAGs run when they are triggered only. Read when DAG files are parsed.",

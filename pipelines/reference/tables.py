@@ -12,9 +12,9 @@ from pipelines.sources.layout import RawLayout
 
 def delivered_layouts() -> tuple[RawLayout, ...]:
     """Raw layouts of all use cases."""
-    from pipelines.sources import churn, demand, imputation
+    from pipelines.sources import churn, demand, imputation, repurchase
 
-    return (*churn.LAYOUTS, *demand.LAYOUTS, *imputation.LAYOUTS)
+    return (*churn.LAYOUTS, *demand.LAYOUTS, *imputation.LAYOUTS, *repurchase.LAYOUTS)
 
 
 def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
@@ -29,6 +29,9 @@ def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     from pipelines.imputation import schemas as imputation_tables
     from pipelines.io import promotions, runs
     from pipelines.monitoring import schemas as monitoring
+    from pipelines.privacy import tombstones
+    from pipelines.repurchase import contracts as repurchase
+    from pipelines.repurchase import schemas as repurchase_tables
     from pipelines.sinks import ledger_tables
     from pipelines.sources import landed
 
@@ -56,7 +59,24 @@ def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     completed = imputation.mart_contracts(settings).values()
     yield "Imputation: features, computed by dbt", [contract.table for contract in completed]
     yield "Imputation: completed data sets and the training", imputation_tables.TABLES
+    shop = (
+        repurchase.customers_contract(settings),
+        repurchase.candidates_contract(settings),
+        repurchase.training_contract(settings),
+        repurchase.labels_contract(settings),
+    )
+    yield "Repurchase, raw: what was landed", repurchase.RAW_TABLES
+    yield "Repurchase: features and labels, computed by dbt", [contract.table for contract in shop]
+    predicted = (repurchase_tables.NEXT_ORDERS, repurchase_tables.BASKETS)
+    judged = (
+        repurchase_tables.TIMING_VALIDATION,
+        repurchase_tables.BASKET_VALIDATION,
+        repurchase_tables.CURVES,
+        repurchase_tables.REALISED,
+    )
+    yield "Repurchase: predictions, and what became of them", (*predicted, *judged)
     yield "Operations: ingestion", (landed.INGESTS, landed.QUARANTINE, landed.SOURCES)
+    yield "Operations: erasures", (tombstones.ERASURES, tombstones.TOMBSTONES)
     yield "Operations: runs and promotions", (runs.STEP_RUNS, promotions.PROMOTIONS)
     published = (ledger_tables.RUNS, ledger_tables.ROWS, ledger_tables.JOBS, ledger_tables.FLIPS)
     yield "Operations: publishing", published
@@ -117,8 +137,10 @@ def truth_tables() -> tuple[Table, ...]:
     from pipelines.sources.simulation.churn.truth import CHURN_RISK
     from pipelines.sources.simulation.demand.truth import LATENT_DEMAND, SERIES
     from pipelines.sources.simulation.imputation.truth import VALUES
+    from pipelines.sources.simulation.repurchase import truth as shop
 
-    return (CHURN_RISK, LATENT_DEMAND, SERIES, VALUES)
+    next_orders = (shop.NEXT_ORDERS, shop.NEXT_LINES)
+    return (CHURN_RISK, LATENT_DEMAND, SERIES, VALUES, shop.HOUSEHOLDS, shop.REPERTOIRE, *next_orders)
 
 
 def truth_section() -> str:

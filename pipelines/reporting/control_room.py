@@ -41,7 +41,8 @@ class Watched:
     command
         What brings it up to date.
     where
-        Values of other columns that tell the use case's rows from those of others in a shared table.
+        Values of other columns that tell the use case's rows from those of others in a shared table; ``*/demand`` is
+        every value that ends so.
     """
 
     table: str
@@ -137,16 +138,18 @@ def overview(
     as_of: date,
     *,
     sink: str | None = None,
+    object_: str = "*",
 ) -> Overview:
     """Gather the newest gate verdict, publish run, alarms and table states of a use case.
 
     Parameters
     ----------
-    sink
-        Where the use case publishes, as in ``ops/publish_runs``; None if its results are read in the lake.
+    sink, object_
+        Where the use case publishes, as in ``ops/publish_runs``; see :class:`Watched` for ``*``. Without a
+        sink its results are read in the lake.
     """
     log = read_promotions(lake, page.usecase, until=as_of)
-    runs = publish_runs(lake, as_of, sink=sink) if sink else []
+    runs = publish_runs(lake, as_of, sink=sink, object_=object_) if sink else []
     return Overview(
         UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms),
         freshness(lake, watched, as_of),
@@ -154,10 +157,9 @@ def overview(
     )
 
 
-def publish_runs(lake: Lake, as_of: date, *, sink: str) -> list[dict[str, Any]]:
-    """Publish runs to a sink up to a day in their present state, newest first."""
-    column = pa_dataset.field
-    where = (column("as_of") <= as_of) & (column("sink") == sink)
+def publish_runs(lake: Lake, as_of: date, *, sink: str, object_: str = "*") -> list[dict[str, Any]]:
+    """Publish runs to an object of a sink up to a day in their present state, newest first."""
+    where = (pa_dataset.field("as_of") <= as_of) & (pa_dataset.field("sink") == sink) & _is("object", object_)
     events = lake.read(RUNS, where=where, missing_ok=True).sort_by("seq")
     newest = {row["run_id"]: row for row in events.to_pylist()}
     runs = sorted(newest.values(), key=lambda row: (row["as_of"], row["run_no"]), reverse=True)
@@ -255,7 +257,7 @@ def _fresh(lake: Lake, watched: Watched, as_of: date) -> Freshness:
         return Freshness(watched, None, "missing")
     delta = lake.open(watched.table)
     if watched.where:  # a table of operations: a few rows, and its statistics mix the use cases
-        conditions = [pa_dataset.field(name) == value for name, value in watched.where.items()]
+        conditions = [_is(name, value) for name, value in watched.where.items()]
         own = lake.read(watched.table, columns=[watched.column], where=reduce(and_, conditions))
         dates, rows = _days(own[watched.column]), own.num_rows
     else:
@@ -272,6 +274,12 @@ def _fresh(lake: Lake, watched: Watched, as_of: date) -> Freshness:
         rows=rows,
         written_at=_committed(lake, watched.table),
     )
+
+
+def _is(column: str, value: str) -> pa_dataset.Expression:
+    """Find the rows with a value, or one that ends as it does after a ``*``."""
+    field = pa_dataset.field(column)
+    return pc.ends_with(field, value[1:]) if value.startswith("*") else field == value
 
 
 def _dates(actions: pa.Table, column: str) -> list[date]:

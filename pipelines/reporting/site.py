@@ -79,6 +79,12 @@ PAGES = (
         "What a factory's missing measurements plausibly were, and how far to trust that.",
         "imputation",
     ),
+    Page(
+        "repurchase.html",
+        "Repurchase",
+        "When each customer orders again, and with which products.",
+        "repurchase",
+    ),
 )
 
 

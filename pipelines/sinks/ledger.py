@@ -95,9 +95,7 @@ class Ledger:
         day = min(before, newest.as_of)
         field = pa_dataset.field
         old = (field("sink") == self.sink) & (field("object") == self.object) & (field("as_of") < day)
-        if self.lake.dataset(ROWS.name).count_rows(filter=old):
-            where = f"sink = '{self.sink}' and object = '{self.object}' and as_of < '{day}'"
-            self.lake.delete(ROWS.name, where)
+        self.lake.rewrite(ROWS.name, old)
 
     def start(self, *, as_of: date, key: str, forced: bool, rows: pl.DataFrame) -> RunLedger:
         """Record a plan and open a run with it.

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
-from pipelines.sources.landed import INGESTED_AT, SUBJECT_KEY
+from pipelines.sources.landed import INGESTED_AT
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.validation import literal, quoted
 
@@ -132,4 +132,4 @@ def _differing(table: Table) -> str:
 def _landed_sql(layout: RawLayout, table: Table, name: str) -> str:
     if layout.month_of is not None and name in table.partition_by:
         return f"strftime({quoted(layout.month_of)}, '%Y-%m') as {quoted(name)}"
-    return SUBJECT_KEY if name == SUBJECT_KEY else quoted(name)
+    return quoted(name)

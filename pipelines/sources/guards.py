@@ -8,7 +8,7 @@ from features.pseudonyms import pseudonym
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Lake
 from pipelines.sources.delivery import DeliveredFile
-from pipelines.sources.landed import SOURCES, SUBJECT_KEY, landed_table
+from pipelines.sources.landed import SOURCES, landed_table
 from pipelines.sources.layout import RawLayout
 
 
@@ -44,8 +44,8 @@ def check_key(lake: Lake, usecase: str, layouts: Sequence[RawLayout], key: bytes
         subject = layout.subject
         if subject is None or not layout.keeps_subject or not lake.exists(name):
             continue
-        for row in lake.dataset(name).head(1, columns=[subject, SUBJECT_KEY]).to_pylist():
-            if pseudonym(row[subject], key=key) != row[SUBJECT_KEY]:
+        for row in lake.dataset(name).head(1, columns=[subject, layout.subject_key]).to_pylist():
+            if pseudonym(row[subject], key=key) != row[layout.subject_key]:
                 raise ConfigError(
                     f"{lake.root} was landed with another pseudonym key than the one in use:"
                     " set MILLRACE_PSEUDONYM_KEY to the key of this lake, or start a new lake"

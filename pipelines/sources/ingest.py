@@ -27,15 +27,19 @@ from pipelines.io.quality import quality_audit
 from pipelines.settings import Settings
 from pipelines.sources import (
     bosch,
+    cdnow,
     churn,
     cylinder_bands,
     demand,
     imputation,
+    instacart,
     long,
     long_parts,
     m5,
+    online_retail,
     panels,
     ravenstack,
+    repurchase,
     rossmann,
     secom,
     wide,
@@ -64,6 +68,7 @@ LAYOUTS: dict[str, tuple[RawLayout, ...]] = {
     "churn": churn.LAYOUTS,
     "demand": demand.LAYOUTS,
     "imputation": imputation.LAYOUTS,
+    "repurchase": repurchase.LAYOUTS,
 }
 
 #: Sources whose files are in layouts of their own.
@@ -85,6 +90,9 @@ ADAPTERS: dict[tuple[str, str], Adapter] = {
     ),
     ("imputation", "bosch"): Adapter(bosch.LAYOUTS, bosch.adapt, ignored=bosch.IGNORED),
     ("imputation", "secom"): Adapter(secom.LAYOUTS, secom.adapt, translate=secom.translate),
+    ("repurchase", "online_retail"): Adapter(online_retail.LAYOUTS, online_retail.adapt),
+    ("repurchase", "cdnow"): Adapter(cdnow.LAYOUTS, cdnow.adapt),
+    ("repurchase", "instacart"): Adapter(instacart.LAYOUTS, instacart.adapt, ignored=instacart.IGNORED),
 }
 
 __all__ = ["IngestReport", "TableReport", "ingest"]
@@ -109,7 +117,7 @@ def ingest(
     Parameters
     ----------
     usecase
-        ``churn``, ``demand`` or ``imputation``.
+        A use case with raw tables of its own, for instance ``churn``.
     files
         Folder of the delivery, see :func:`pipelines.sources.delivery.discover`.
     ingested_at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from features.schemas import Column, DType, Table
 from pipelines.sources.layout import RawLayout
 
+#: Column of the pseudonym in the quarantine, whoever the use case is about.
 SUBJECT_KEY = "account_key"
 
 INGESTED_AT = Column("ingested_at", DType.TIMESTAMP, "When the row was landed (UTC).", unit="UTC")
@@ -20,7 +21,7 @@ _FILE = (
 INGESTS = Table(
     name="ops/ingests",
     description=(
-        "What became of every delivered file; `rows_read` is the sum of the four fates. "
+        "What became of every delivered file; `rows_read` is the sum of the five fates. "
         "One row per file and ingest that changed something."
     ),
     columns=(
@@ -31,6 +32,13 @@ INGESTS = Table(
         Column("already_landed", DType.INTEGER, "Rows that the lake held before.", unit="rows", minimum=0),
         Column("duplicates", DType.INTEGER, "Rows repeated within the delivery.", unit="rows", minimum=0),
         Column("quarantined", DType.INTEGER, "Rows that break the contract.", unit="rows", minimum=0),
+        Column(
+            "forgotten",
+            DType.INTEGER,
+            "Rows of people who were forgotten, refused; see `ops/erasures`.",
+            unit="rows",
+            minimum=0,
+        ),
         Column(
             "unresolved",
             DType.INTEGER,
@@ -50,7 +58,10 @@ QUARANTINE = Table(
         *_FILE,
         Column("row_number", DType.INTEGER, "Position in the file, 1 = first row of data.", minimum=1),
         Column(
-            SUBJECT_KEY, DType.STRING, "Pseudonym of the account; null if the row names none.", nullable=True
+            SUBJECT_KEY,
+            DType.STRING,
+            "Pseudonym of the account or customer; null if the row names none.",
+            nullable=True,
         ),
         Column("row_key", DType.STRING, "Key of the row as JSON, the account by its pseudonym."),
         Column("rules", DType.STRING, "Broken rules as a JSON list, without values: what to count by."),
@@ -80,14 +91,15 @@ SOURCES = Table(
 def landed_table(usecase: str, layout: RawLayout) -> Table:
     """Raw table that a layout lands in.
 
-    ``account_key`` stands in the place of the natural id (before it where the table keeps both),
+    The pseudonym stands in the place of the natural id (before it where the table keeps both),
     ``ingested_at`` comes last, and large tables get the month of their business time to be
     partitioned by.
     """
     columns: list[Column] = []
     for column in layout.table.columns:
         if column.name == layout.subject:
-            columns.append(Column(SUBJECT_KEY, DType.STRING, "Pseudonym of the account."))
+            who = layout.subject_key.removesuffix("_key")
+            columns.append(Column(layout.subject_key, DType.STRING, f"Pseudonym of the {who}."))
             if layout.keeps_subject:
                 columns.append(column)
         else:
@@ -98,7 +110,7 @@ def landed_table(usecase: str, layout: RawLayout) -> Table:
         name=f"raw/{usecase}_{layout.table.name}",
         description=layout.table.description,
         columns=(*columns, INGESTED_AT),
-        key=tuple(SUBJECT_KEY if name == layout.subject else name for name in layout.table.key),
+        key=tuple(layout.subject_key if name == layout.subject else name for name in layout.table.key),
         partition_by=(month_column(layout),) if layout.month_of else (),
     )
 

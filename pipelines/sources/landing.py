@@ -17,27 +17,38 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
 from pipelines.io.lake import Lake
+from pipelines.privacy.tombstones import newest_erasure
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import INGESTS, QUARANTINE, SOURCES, landed_table
 from pipelines.sources.staging import FileOutcome, Staging
 
 
 def finished(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Files that need not be read again: fully landed, with no row waiting for another table."""
+    """Files that need not be read again: fully landed, with no row waiting for another table.
+
+    After an erasure every file is read once more: what was landed of it may be no longer there.
+    """
+    erased = newest_erasure(lake)
     rows = lake.read(INGESTS, missing_ok=True).sort_by("ingested_at").to_pylist()
     newest = {(row["table_name"], row["source_sha256"]): row for row in rows if row["usecase"] == usecase}
-    return {key: row for key, row in newest.items() if row["unresolved"] == 0}
+    return {
+        key: row
+        for key, row in newest.items()
+        if row["unresolved"] == 0 and (erased is None or row["ingested_at"] > erased)
+    }
 
 
 def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileOutcome:
     """Report a finished file without reading it: its good rows are landed, its bad ones quarantined."""
     read, quarantined, duplicates = earlier["rows_read"], earlier["quarantined"], earlier["duplicates"]
+    forgotten = earlier["forgotten"]
     outcome = FileOutcome(
         file,
         read=read,
-        already_landed=read - quarantined - duplicates,
+        already_landed=read - quarantined - duplicates - forgotten,
         duplicates=duplicates,
         quarantined=quarantined,
+        forgotten=forgotten,
         skipped=True,
     )
     if quarantined:
@@ -89,9 +100,13 @@ def land_rows(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome], ingest_
 
 
 def worth_noting(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
-    """Files not in the ledger yet, and those from which something new was landed or quarantined."""
-    entries = lake.read(INGESTS, missing_ok=True).to_pylist()
-    known = {(row["table_name"], row["source_sha256"]) for row in entries if row["usecase"] == usecase}
+    """Files not in the ledger yet (since the newest erasure), and those with something new."""
+    entries, erased = lake.read(INGESTS, missing_ok=True).to_pylist(), newest_erasure(lake)
+    known = {
+        (row["table_name"], row["source_sha256"])
+        for row in entries
+        if row["usecase"] == usecase and (erased is None or row["ingested_at"] > erased)
+    }
     return [
         outcome
         for outcome in outcomes
@@ -123,6 +138,7 @@ def note(
             "already_landed": outcome.already_landed,
             "duplicates": outcome.duplicates,
             "quarantined": outcome.quarantined,
+            "forgotten": outcome.forgotten,
             "unresolved": outcome.unresolved,
             "ingested_at": ingested_at,
         }

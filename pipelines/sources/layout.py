@@ -73,8 +73,9 @@ class RawLayout:
         Whether rows are immutable facts or versions.
     subject
         Column holding the natural id of the person or company the row is about; None where rows
-        are about nobody. It is replaced by the pseudonym ``account_key`` when landing, except
-        where ``keeps_subject``.
+        are about nobody. It is replaced by its pseudonym when landing, except where ``keeps_subject``.
+    subject_key
+        Column of the pseudonym in the landed table.
     keeps_subject
         Whether the landed table keeps the natural id next to the pseudonym. True for one table
         per use case: the only place where the two meet.
@@ -99,6 +100,7 @@ class RawLayout:
     table: Table
     history: History
     subject: str | None = None
+    subject_key: str = "account_key"
     keeps_subject: bool = False
     known: str = "known_at"
     month_of: str | None = None

@@ -14,7 +14,7 @@ from pipelines.sources.staging import FileOutcome
 class TableReport:
     """What became of the delivered rows of one table.
 
-    ``read == landed + already_landed + duplicates + quarantined`` always holds. ``rules`` counts
+    ``read == landed + already_landed + duplicates + quarantined + forgotten`` always holds. ``rules`` counts
     quarantined rows by broken rule; a row that breaks two is counted under both.
     """
 
@@ -26,6 +26,7 @@ class TableReport:
     already_landed: int
     duplicates: int
     quarantined: int
+    forgotten: int = 0
     rules: dict[str, int] = field(default_factory=dict)
     undeclared: tuple[str, ...] = ()
 
@@ -74,6 +75,7 @@ def by_table(outcomes: Sequence[FileOutcome]) -> tuple[TableReport, ...]:
                 already_landed=sum(outcome.already_landed for outcome in mine),
                 duplicates=sum(outcome.duplicates for outcome in mine),
                 quarantined=sum(outcome.quarantined for outcome in mine),
+                forgotten=sum(outcome.forgotten for outcome in mine),
                 rules=dict(rules),
                 undeclared=tuple(sorted({column for outcome in mine for column in outcome.file.undeclared})),
             )

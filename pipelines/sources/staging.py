@@ -21,11 +21,13 @@ from features.pseudonyms import pseudonymise
 from features.schemas import Table
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
+from pipelines.privacy.tombstones import Graveyard
 from pipelines.sources import fates
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import QUARANTINE, SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.referred import Referred
+from pipelines.sources.refusal import Refusal
 from pipelines.sources.validation import check, curable, explain, literal, load, quoted
 
 #: Scratch memory; with Arrow copies and Python a process stays below 3 GB.
@@ -44,6 +46,8 @@ class FileOutcome:
     already_landed: int = 0
     duplicates: int = 0
     quarantined: int = 0
+    #: Rows of people who were forgotten: refused, and kept nowhere.
+    forgotten: int = 0
     unresolved: int = 0
     new_quarantined: int = 0
     skipped: bool = False
@@ -58,12 +62,12 @@ class FileOutcome:
         DataContractError
             It does not: a defect of the ingest itself, and nothing may be landed.
         """
-        fates_sum = self.landed + self.already_landed + self.duplicates + self.quarantined
+        fates_sum = self.landed + self.already_landed + self.duplicates + self.quarantined + self.forgotten
         if self.read != fates_sum:
             raise DataContractError(
-                f"{self.file.name}: rows read must equal landed + already landed + duplicates + quarantined,"
-                f" got {self.read} and {self.landed} + {self.already_landed} + {self.duplicates}"
-                f" + {self.quarantined}; nothing was landed"
+                f"{self.file.name}: rows read must equal landed + already landed + duplicates + quarantined"
+                f" + forgotten, got {self.read} and {self.landed} + {self.already_landed} + {self.duplicates}"
+                f" + {self.quarantined} + {self.forgotten}; nothing was landed"
             )
 
 
@@ -93,6 +97,7 @@ class Staging:
         self.con.execute(f"create temp table quarantine ({columns})")
         self._staged: dict[str, list[str]] = {}
         self._referred = Referred(self.con)
+        self._refusal = Refusal(self.con, Graveyard(lake, key), usecase)
 
     def close(self) -> None:
         """Release the connection."""
@@ -130,6 +135,7 @@ class Staging:
     def examine(self, file: DeliveredFile) -> None:
         """Make the tables ``checked`` and ``verdicts`` of one file."""
         load(self.con, file)
+        self._refusal.refuse(file.layout)
         self._pseudonymise(file.layout)
         explain(self.con, check(self.con, file.layout))
 
@@ -139,7 +145,7 @@ class Staging:
             "create or replace temp table fates (row_number bigint, fate varchar, reason varchar)"
         )
         outcome = self._count(file)
-        outcome.landed = outcome.read - outcome.quarantined
+        outcome.landed = outcome.read - outcome.quarantined - outcome.forgotten
         self._quarantine(file)
         outcome.balance()
         return outcome
@@ -181,13 +187,13 @@ class Staging:
             bad,
             outcome.unresolved,
         ) = self.con.execute(
-            "select (select count(*) from delivered) + (select count(*) from unparsed),"
+            f"select (select count(*) from delivered) + (select count(*) from unparsed) + {self._refusal.refused},"
             " (select count(*) from verdicts) + (select count(*) from unparsed)"
             " + (select count(*) from fates where fate = 'conflict'),"
             " (select count(*) from verdicts where list_has_all($references, rules))",
             {"references": curable(file.layout)},
         ).fetchall()[0]
-        outcome.quarantined = bad
+        outcome.quarantined, outcome.forgotten = bad, self._refusal.refused
         counted = self.con.execute("select fate, count(*) from fates group by fate").fetchall()
         by_fate = dict(counted)
         outcome.already_landed = by_fate.get("already_landed", 0)

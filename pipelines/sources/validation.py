@@ -17,7 +17,6 @@ import duckdb
 from features.schemas import Column, DType
 from pipelines.errors import DataContractError
 from pipelines.sources.delivery import DeliveredFile
-from pipelines.sources.landed import SUBJECT_KEY
 from pipelines.sources.layout import Period, RawLayout
 
 #: Dates outside are typing errors (year 202, 20224), whatever the column.
@@ -161,8 +160,8 @@ def check(con: duckdb.DuckDBPyConnection, layout: RawLayout) -> list[Rule]:
         ]
     subject_key = []
     if layout.subject is not None:
-        subject_key = [SUBJECT_KEY]
-        selects.append(f"p.pseudonym as {SUBJECT_KEY}")
+        subject_key = [layout.subject_key]
+        selects.append(f"p.pseudonym as {layout.subject_key}")
         joins.append(f"left join pseudonyms p on p.natural_id = d.{quoted(layout.subject)}")
     rules = [rule for column in layout.table.columns for rule in _column_rules(column)]
     rules += [

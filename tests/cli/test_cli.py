@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.conftest import Deployment
 
 COMMANDS = {
+    "forget",
     "doctor", "generate", "ingest", "train", "score", "publish", "run", "monitor", "report", "explain",
     "promote", "rollback", "vacuum", "bench", "demo", "up", "dbt", "airflow",
 }  # fmt: skip

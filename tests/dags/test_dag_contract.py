@@ -21,6 +21,9 @@ EXPECTED = {
     "store_clustering",
     "imputation_train",
     "imputation_complete",
+    "repurchase_features",
+    "repurchase_train",
+    "repurchase_score",
 }
 #: Runbooks of DAGs that are not called after their use case.
 RUNBOOKS = {"store_features": "docs/clustering.md", "store_clustering": "docs/clustering.md"}
@@ -32,6 +35,9 @@ SCHEDULES = {
     "demand_backtest": ("0 2 * * 0", "Europe/Paris"),
     "store_features": ("30 5 1 * *", "Europe/Paris"),
     "imputation_train": ("0 3 * * 1", "Europe/Paris"),
+    "repurchase_features": ("0 3 * * *", "Europe/Paris"),
+    "repurchase_train": ("30 2 * * SUN#1", "Europe/Paris"),
+    "repurchase_score": ("0 5 * * *", "Europe/Paris"),
 }
 MAX_LINES = 60
 HEAVY = (

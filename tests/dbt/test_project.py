@@ -23,6 +23,10 @@ from pipelines.errors import DataContractError
 from pipelines.imputation import contracts as imputation
 from pipelines.io.dbt import DbtRun, call_dbt, run_dbt
 from pipelines.io.lake import Lake
+from pipelines.repurchase import contracts as repurchase
+from pipelines.repurchase import prepare as repurchase_prepare
+from pipelines.repurchase.params import RepurchaseParams
+from pipelines.repurchase.schemas import BASKETS, NEXT_ORDERS
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.sources.churn import LAYOUTS, PRODUCT_FEATURES
 
@@ -35,11 +39,15 @@ TABLES = (
     FORECASTS,
     AGGREGATES,
     *imputation.RAW_TABLES,
+    *repurchase.RAW_TABLES,
+    NEXT_ORDERS,
+    BASKETS,
 )
 #: Parameters of all use cases; of one that two have, either will do over tables without rows.
 PARAMETERS = {
     **ClusteringParams.load_default().features.model_dump(),
     **demand_prepare.sql_parameters(DemandParams.load_default()),
+    **repurchase_prepare.sql_parameters(RepurchaseParams.load_default()),
 }
 PROJECT = PROJECT_ROOT / "dbt_project"
 
@@ -96,6 +104,13 @@ LEAKS = {
     "ml_churn_labels": ("label_known_on + 1", "label_known_on + 2"),
     "exp_salesforce__churn_scores": ("inner join as_of_dates using (as_of)", "cross join as_of_dates"),
     "exp_dynamodb__demand_forecasts": ("inner join as_of_dates using (as_of)", "cross join (select 1 from as_of_dates)"),
+    "exp_salesforce__next_orders": (
+        "stg_predictions__repurchase_next_orders') }}\n    inner join {{ ref('stg_run__as_of_dates') }} using (as_of)",
+        "stg_predictions__repurchase_next_orders') }}",
+    ),
+    "exp_dynamodb__repurchase_next_orders": (
+        "baskets.product_id order by baskets.rank", "baskets.product_id order by baskets.probability"
+    ),
     "int_demand__promotion_versions": ("'announced_at'", "'starts_on'"),
     "int_demand__promo_spans": ("where status = 'planned'", "where true"),
     "int_demand__promo_days": ("greatest(starts_on, valid_from) as", "starts_on as"),
@@ -125,6 +140,19 @@ LEAKS = {
     "int_clustering__trade": ("valid_from <= as_of_dates.as_of", "valid_from <= as_of_dates.as_of + 1"),
     "int_clustering__assortment": ("share - chain_share", "chain_share - share"),
     "ml_clustering_features": ("closed_on < facts.as_of", "closed_on <= facts.as_of"),
+    "int_repurchase__orders": ("cast(orders.known_at as date) + 1", "cast(orders.known_at as date)"),
+    "int_repurchase__lines": ("order by usable_from, ordered_on", "order by ordered_on"),
+    "int_repurchase__orders_as_of": ("on orders.usable_from <= days.as_of", "on orders.usable_from <= days.as_of + 1"),
+    "int_repurchase__scope_as_of": ("on orders.usable_from <= days.as_of", "on orders.usable_from <= days.as_of + 1"),
+    "int_repurchase__customers_as_of": ("gap >= days_since_last", "gap > days_since_last"),
+    "int_repurchase__pairs_as_of": ("lines.usable_from <= orders.as_of", "lines.usable_from <= orders.as_of + 1"),
+    "int_repurchase__candidates_as_of": ("<= parameters.max_candidates", "< parameters.max_candidates"),
+    "int_repurchase__products_as_of": ("on products.usable_from <= days.as_of", "on products.usable_from <= days.as_of + 1"),
+    "int_repurchase__next_orders": ("ordered_on < days.observed_until", "ordered_on <= days.observed_until"),
+    "ml_repurchase_customers": ("where scope.wants_features", "where true"),
+    "ml_repurchase_candidates": ("where candidates.as_of = (", "where candidates.as_of <= ("),
+    "ml_repurchase_training": ("= bought.product_number", "<= bought.product_number"),
+    "ml_repurchase_labels": ("order_number is null as", "order_number is not null as"),
 }  # fmt: skip
 #: Where the cut-off of a model is a macro's.
 MACROS = {"int_demand__store_days": "store_events"}
@@ -171,14 +199,27 @@ def test_only_staging_reads_sources(manifest: dict[str, Any]) -> None:
             assert [parent for parent in model["depends_on"]["nodes"] if parent.startswith("source.")] == []
 
 
-def test_only_the_export_sees_natural_ids(manifest: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("ids", "exports", "natural"),
+    [
+        ("stg_churn__account_ids", {"exp_salesforce__churn_scores"}, r"\baccount_(id|name)\b"),
+        (
+            "stg_repurchase__customer_ids",
+            {"exp_salesforce__next_orders", "exp_dynamodb__repurchase_next_orders"},
+            r"\bcustomer_id\b",
+        ),
+    ],
+)
+def test_only_the_exports_see_natural_ids(
+    manifest: dict[str, Any], ids: str, exports: set[str], natural: str
+) -> None:
     """Pseudonyms stay pseudonyms on the way to a model: nothing under a feature reads the natural id."""
-    children = manifest["child_map"]["model.millrace.stg_churn__account_ids"]
-    readers = {child for child in children if child.startswith("model.")}
-    assert readers == {"model.millrace.exp_salesforce__churn_scores"}
+    children = manifest["child_map"][f"model.millrace.{ids}"]
+    readers = {child.removeprefix("model.millrace.") for child in children if child.startswith("model.")}
+    assert readers == exports
     for model in models(manifest):
-        if model["name"] not in ("stg_churn__account_ids", "exp_salesforce__churn_scores"):
-            assert not re.search(r"\baccount_(id|name)\b", model["raw_code"]), model["name"]
+        if model["name"] not in {ids, *exports}:
+            assert not re.search(natural, model["raw_code"]), model["name"]
 
 
 def test_every_source_is_used_and_every_mart_is_consumed(manifest: dict[str, Any]) -> None:
@@ -216,7 +257,13 @@ def test_every_mart_has_a_key_test_and_every_feature_model_a_unit_test(manifest:
     # Its tens of millions of keys are not grouped: each series is shown to have each of its days once.
     dense = manifest["nodes"]["test.millrace.assert_demand_panel_is_dense"]
     assert "model.millrace.int_demand__series_statistics" in dense["depends_on"]["nodes"]
-    assert marts - keyed == {"model.millrace.ml_demand_panel"}
+    # Nor are those of candidates: views on a table of which each customer's products are counted.
+    bounded = manifest["nodes"]["test.millrace.assert_repurchase_candidates_are_bounded"]
+    assert "model.millrace.int_repurchase__candidates_as_of" in bounded["depends_on"]["nodes"]
+    assert marts - keyed == {
+        f"model.millrace.{name}"
+        for name in ("ml_demand_panel", "ml_repurchase_candidates", "ml_repurchase_training")
+    }
 
 
 def test_singular_tests_open_with_what_they_prevent() -> None:

@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from models.classification.boosted import ChurnClassifier
 from pipelines.errors import ModelGateError
-from pipelines.io.registry import CHALLENGER, CHAMPION, Registry, code_version
+from pipelines.io.registry import CHALLENGER, CHAMPION, Registry, code_version, typical_row
 
 
 def frame(rows: int = 400) -> tuple[pd.DataFrame, np.ndarray]:
@@ -152,3 +152,19 @@ def test_the_code_version_outside_git_is_given_by_the_image(
     assert code_version(tmp_path) == "unknown"
     monkeypatch.setenv("MILLRACE_CODE_VERSION", "abc1234")
     assert code_version(tmp_path) == "abc1234"
+
+
+def test_the_stored_example_is_nobodys_row() -> None:
+    rows = pd.DataFrame(
+        {
+            "days": [1, 9, 4],
+            "share": [0.1, np.nan, 0.7],
+            "tier": ["a", "b", "b"],
+            "none": [None, None, None],
+            "yes": [True, False, True],
+        }
+    )
+    typical = typical_row(rows)
+    assert typical.to_dict("records") == [{"days": 4, "share": 0.1, "tier": "b", "none": None, "yes": True}]
+    assert typical.dtypes.equals(rows.dtypes)
+    assert typical.to_dict("records")[0] not in rows.to_dict("records")

@@ -145,3 +145,18 @@ def land_demand(settings: Settings) -> Callable[..., IngestReport]:
         return ingest("demand", folder, **options)
 
     return run
+
+
+@pytest.fixture
+def land_repurchase(settings: Settings) -> Callable[..., IngestReport]:
+    """Ingest a folder of a shop into the lake of this test."""
+
+    def run(folder: Path, **options: Any) -> IngestReport:
+        options = {
+            "ingested_at": datetime(2026, 1, 5, 3),
+            "settings": settings,
+            "quality_checks": False,
+        } | options
+        return ingest("repurchase", folder, **options)
+
+    return run

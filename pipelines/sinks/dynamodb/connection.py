@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 
 from pipelines.errors import ConfigError, SinkError
 from pipelines.settings import DynamoSettings
-from pipelines.sinks.dynamodb.target import LoadOptions
+from pipelines.sinks.dynamodb.target import PARTITION_KEY, SORT_KEY, LoadOptions
 from pipelines.sinks.errors import RemoteError, SinkAuthenticationError, SinkUnavailableError
 
 _LOG = logging.getLogger(__name__)
@@ -174,6 +174,25 @@ class Connection:
                 _LOG.warning("%s (try %d of %d)", last, attempt + 1, self._http.attempts)
         raise self.unavailable(self._http.attempts, last)
 
+    def query_keys(self, table: str, partition_key: str) -> list[dict[str, Any]]:
+        """Keys of all items with a partition key, read consistently, all pages."""
+        found: list[dict[str, Any]] = []
+        page: dict[str, Any] = {}
+        while True:
+            answer = self.call(
+                "query",
+                TableName=table,
+                ConsistentRead=True,
+                KeyConditionExpression=f"{PARTITION_KEY} = :key",
+                ExpressionAttributeValues={":key": {"S": partition_key}},
+                ProjectionExpression=f"{PARTITION_KEY}, {SORT_KEY}",
+                **page,
+            )
+            found += answer.get("Items", [])
+            if not answer.get("LastEvaluatedKey"):
+                return found
+            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
     def put_batch(self, table: str, lines: Sequence[str]) -> dict[str, Any]:
         """Put items that are encoded already, in one try.
 
@@ -205,7 +224,7 @@ class Connection:
         if code in _AUTHENTICATION:
             return SinkAuthenticationError(
                 f"DynamoDB at {self.where} refused the credentials: {said}. The role needs DescribeTable, GetItem, "
-                "BatchGetItem, PutItem and BatchWriteItem on the table"
+                "BatchGetItem, PutItem and BatchWriteItem on the table, and Query and DeleteItem to forget people"
             )
         return RemoteError(said, status=status, code=code)
 

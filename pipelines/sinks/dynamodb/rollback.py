@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import date
+from typing import Any
 
 from pipelines.errors import SinkError
 from pipelines.io.lake import Lake
@@ -112,3 +114,25 @@ def check_whole(versions: Versions, reader: Reader, name: str) -> Version:
             f"instance {gone[0]!r}; publish its day anew"
         )
     return version
+
+
+def serve_earlier(
+    namespace: str, settings: Settings, *, why: str, to: str | None = None, on: date | None = None
+) -> dict[str, Any]:
+    """Roll back as the user of this machine; returns what serves now, as commands show it."""
+    pointer = rollback(
+        namespace=namespace,
+        settings=settings,
+        lake=Lake.of(settings),
+        why=why,
+        who=getpass.getuser(),
+        to=to,
+        on=on,
+    )
+    return {
+        "serves": pointer.version,
+        "as_of": pointer.as_of.isoformat(),
+        "kept_through": pointer.kept_through.isoformat(),
+        "revision": pointer.revision,
+        "why": why,
+    }

@@ -240,6 +240,12 @@ class Versions:
         return {PARTITION_KEY: {"S": f"{self._namespace}#{kind}"}, SORT_KEY: {"S": sort_key}}
 
 
+def version_names(connection: Connection, table: str, namespace: str) -> list[str]:
+    """Names of all versions that are still written down, oldest first."""
+    keys = connection.query_keys(table, f"{namespace}#{_VERSIONS}")
+    return sorted(key[SORT_KEY]["S"] for key in keys)
+
+
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:
     """Values of an item as Python has them; numbers as exact decimals."""
     return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}

@@ -163,7 +163,7 @@ def _routes(sessions: Sessions, rest: RestService, bulk: BulkService) -> tuple[R
             "login",
             "POST",
             r"/services/Soap/u/(?P<version>\d+\.\d)",
-            lambda r, g: sessions.login(r, g["version"]),
+            lambda r, g: sessions.soap(r, g["version"], rest.purge),
             False,
         ),
         route("versions", "GET", "/services/data", lambda r, g: rest.versions(), False),

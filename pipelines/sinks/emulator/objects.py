@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 SFDX_SOURCE = Path(__file__).resolve().parents[1] / "salesforce" / "sfdx" / "force-app" / "main" / "default"
-INTEGRATION_PERMISSION_SET = "Churn_Score_Integration"
+#: Permission sets of the integration user, one per object that is written.
+INTEGRATION_PERMISSION_SETS = "*_Integration.permissionset-meta.xml"
 _NS = "{http://soap.sforce.com/2006/04/metadata}"
 
 # Type of the metadata API -> type of a describe result.
@@ -172,7 +173,7 @@ _ORGANIZATION = SObject(
 def load_schema(source: Path = SFDX_SOURCE) -> dict[str, SObject]:
     """Objects of the org by lower-case name: the SFDX package's plus Account and Organization.
 
-    Field access of the custom objects follows the integration user's permission set: a field it may
+    Field access of the custom objects follows the integration user's permission sets: a field it may
     not edit is refused, as the real org would refuse it.
 
     Raises
@@ -194,10 +195,13 @@ def load_schema(source: Path = SFDX_SOURCE) -> dict[str, SObject]:
 
 
 def _editable_fields(folder: Path) -> set[str]:
-    root = _parse(folder / f"{INTEGRATION_PERMISSION_SET}.permissionset-meta.xml")
+    sets = sorted(folder.glob(INTEGRATION_PERMISSION_SETS))
+    if not sets:
+        raise FileNotFoundError(f"{folder} must hold a permission set {INTEGRATION_PERMISSION_SETS}")
     return {
         _text(grant, "field")
-        for grant in root.findall(f"{_NS}fieldPermissions")
+        for path in sets
+        for grant in _parse(path).findall(f"{_NS}fieldPermissions")
         if _text(grant, "editable") == "true"
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -67,6 +68,10 @@ class RestService:
                 "DailyBulkV2QueryJobs": {"Max": 10_000, "Remaining": 10_000},
             }
         )
+
+    def purge(self, record_ids: Sequence[str]) -> list[str]:
+        """Empty records out of the recycle bin; returns those that were in it."""
+        return self._store.purge(record_ids)
 
     def query(self, request: Request, version: str, *, deleted: bool = False) -> Response:
         """First page of a query."""

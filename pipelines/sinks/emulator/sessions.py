@@ -6,6 +6,7 @@ import hmac
 import re
 import secrets
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape, unescape
 
@@ -56,6 +57,21 @@ class Sessions:
                 seconds=_SESSION_SECONDS,
             ),
         )
+
+    def soap(self, request: Request, version: str, purge: Callable[[Sequence[str]], list[str]]) -> Response:
+        """Answer a call of the partner interface: ``login`` or ``emptyRecycleBin``, the two that are known."""
+        if b"emptyRecycleBin" not in request.body:
+            return self.login(request, version)
+        with self._lock:
+            known = _element(request.body, "sessionId") in self._used
+        if not known:
+            return _xml(500, _FAULT.replace("INVALID_LOGIN", "INVALID_SESSION_ID"))
+        ids = re.findall(r"<ids>(\w+)</ids>", request.body.decode(errors="replace"))
+        gone = set(purge(ids))
+        results = "".join(
+            _EMPTIED.format(id=each) if each in gone else _NOT_IN_BIN.format(id=each) for each in ids
+        )
+        return _xml(200, _EMPTY_RESULT.format(results=results))
 
     def check(self, request: Request, lifetime: int | None) -> None:
         """Count a request against its session.
@@ -113,4 +129,14 @@ _RESULT = (
     "<userId>{user}</userId><userInfo><organizationId>{org}</organizationId>"
     "<sessionSecondsValid>{seconds}</sessionSecondsValid><userId>{user}</userId>"
     "<userName>{name}</userName></userInfo></result></loginResponse></soapenv:Body></soapenv:Envelope>"
+)
+_EMPTIED = "<result><id>{id}</id><success>true</success></result>"
+_NOT_IN_BIN = (
+    "<result><errors><message>record is not in the recycle bin</message><statusCode>UNDELETE_FAILED</statusCode>"
+    "</errors><id>{id}</id><success>false</success></result>"
+)
+_EMPTY_RESULT = (
+    '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"'
+    ' xmlns="urn:partner.soap.sforce.com"><soapenv:Body><emptyRecycleBinResponse>{results}'
+    "</emptyRecycleBinResponse></soapenv:Body></soapenv:Envelope>"
 )

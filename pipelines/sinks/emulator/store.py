@@ -66,6 +66,7 @@ class Store:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA temp_store = MEMORY")
+        self._connection.execute("PRAGMA secure_delete = ON")  # what is deleted is not left in free pages
         self._connection.create_function("make_id", 2, make_id, deterministic=True)
         self._connection.executescript(_META_TABLES)
         for sobject in schema.values():
@@ -133,6 +134,28 @@ class Store:
                     connection.execute(f'DELETE FROM "{sobject.name}"')
             for table in ("_jobs", "_job_rows", "_audit"):
                 connection.execute(f'DELETE FROM "{table}"')
+
+    def purge(self, record_ids: Sequence[str]) -> list[str]:
+        """Remove records from the recycle bin, and what the audit says of them; returns those that were in it."""
+        gone: list[str] = []
+        with self.transaction() as connection:
+            for sobject in self.schema.values():
+                keys = ["Id", *(field.name for field in sobject.stored if field.external_id)]
+                for record_id in record_ids:
+                    row = connection.execute(
+                        f'SELECT {", ".join(keys)} FROM "{sobject.name}" WHERE Id = ? AND IsDeleted = 1',
+                        (record_id,),
+                    ).fetchone()
+                    if row is None:
+                        continue
+                    connection.execute(f'DELETE FROM "{sobject.name}" WHERE Id = ?', (record_id,))
+                    for key in row:
+                        connection.execute(
+                            'DELETE FROM "_audit" WHERE object = ? AND key = ?', (sobject.name, key)
+                        )
+                    gone.append(record_id)
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return gone
 
     def _create_table(self, sobject: SObject) -> None:
         columns = ", ".join(_column(field) for field in sobject.stored)

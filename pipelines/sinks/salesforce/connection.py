@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from html import escape
 from json import JSONDecodeError
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +33,17 @@ _LOG = logging.getLogger(__name__)
 
 #: Refusals before anything was done: repeating the request is safe whatever it was.
 _OVERLOAD_CODES = frozenset({"REQUEST_LIMIT_EXCEEDED", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG"})
+
+#: Answers of emptyRecycleBin about records that are gone already.
+_NOT_IN_BIN = frozenset({"UNDELETE_FAILED", "INVALID_CROSS_REFERENCE_KEY", "ENTITY_IS_DELETED"})
+_IDS_PER_CALL = 200
+_EMPTY_BIN = (
+    '<?xml version="1.0" encoding="UTF-8"?>'
+    '<env:Envelope xmlns:env="http://schemas.xmlsoap.org/soap/envelope/" xmlns="urn:partner.soap.sforce.com">'
+    "<env:Header><SessionHeader><sessionId>{session}</sessionId></SessionHeader></env:Header>"
+    "<env:Body><emptyRecycleBin>{ids}</emptyRecycleBin></env:Body></env:Envelope>"
+)
+
 _DROPPED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
@@ -173,15 +186,35 @@ class Connection:
             "Run the publish again later: it resumes where it stopped"
         )
 
-    def query(self, soql: str) -> list[dict[str, Any]]:
-        """Run a SOQL query, all pages."""
+    def query(self, soql: str, *, deleted: bool = False) -> list[dict[str, Any]]:
+        """Run a SOQL query, all pages; with ``deleted``, over the recycle bin too."""
         records: list[dict[str, Any]] = []
-        page = self.get("query/", params={"q": soql}).json()
+        page = self.get("queryAll/" if deleted else "query/", params={"q": soql}).json()
         while True:
             records += page["records"]
             if page["done"]:
                 return records
             page = self.get(page["nextRecordsUrl"]).json()
+
+    def empty_recycle_bin(self, record_ids: Sequence[str]) -> None:
+        """Remove deleted records for good; records that are not in the bin any more are no error.
+
+        Only the SOAP interface offers it.
+
+        Raises
+        ------
+        RemoteError
+            Salesforce refused it, for instance because the user may not delete these records.
+        """
+        for start in range(0, len(record_ids), _IDS_PER_CALL):
+            ids = "".join(f"<ids>{each}</ids>" for each in record_ids[start : start + _IDS_PER_CALL])
+            body = _EMPTY_BIN.format(session=escape(self.client.session_id), ids=ids)
+            headers = {"Content-Type": "text/xml; charset=UTF-8", "SOAPAction": "emptyRecycleBin"}
+            url = f"/services/Soap/u/{API_VERSION}"
+            answer = self.send("POST", url, repeatable=True, headers=headers, data=body.encode()).text
+            codes = set(re.findall(r"<(?:\w+:)?statusCode>(\w+)<", answer)) - _NOT_IN_BIN
+            if codes:
+                raise RemoteError(f"emptyRecycleBin: {answer[:500]}", status=200, code=sorted(codes)[0])
 
     def _call(self, method: str, url: str, headers: dict[str, str], kwargs: Any) -> requests.Response:
         if url.startswith("/"):

@@ -7,10 +7,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features.schemas import Table
+from pipelines.sources.simulation.days import Ints
 
 
 def delivered_schema(table: Table, *, dirty: bool) -> pa.Schema:
@@ -61,3 +63,9 @@ def write_encoded(path: Path, rows: pa.Table, schema: pa.Schema) -> None:
         for field in schema
     ]
     pq.write_table(rows.cast(pa.schema(fields)), path, compression="zstd", store_schema=False)
+
+
+def encoded(names: pa.Array, index: Ints) -> pa.DictionaryArray:
+    """Names by index, as a dictionary of those that occur: millions of rows repeat a few names."""
+    used, position = np.unique(index, return_inverse=True)
+    return pa.DictionaryArray.from_arrays(pa.array(position.astype(np.int32)), names.take(pa.array(used)))

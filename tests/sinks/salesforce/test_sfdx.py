@@ -17,7 +17,8 @@ from pipelines.sinks.emulator.objects import SFDX_SOURCE, load_schema
 PACKAGE = SFDX_SOURCE.parents[2]
 ROOT = Path(__file__).resolve().parents[3]
 NS = "{http://soap.sforce.com/2006/04/metadata}"
-OBJECT = "Churn_Score__c"
+OBJECT, NEXT_ORDER = "Churn_Score__c", "Next_Order__c"
+OBJECTS = (OBJECT, NEXT_ORDER)
 FILES = sorted(PACKAGE.rglob("*.xml"))
 FEEDBACK = {"Feedback__c", "Feedback_Comment__c"}
 
@@ -28,8 +29,8 @@ def texts(path: Path | str, *tags: str) -> list[str]:
     return [e.text or "" for e in root.iter() if e.tag.removeprefix(NS) in tags]
 
 
-def declared() -> set[str]:
-    return {path.name.partition(".")[0] for path in SFDX_SOURCE.glob(f"objects/{OBJECT}/fields/*.xml")}
+def declared(sobject: str = OBJECT) -> set[str]:
+    return {path.name.partition(".")[0] for path in SFDX_SOURCE.glob(f"objects/{sobject}/fields/*.xml")}
 
 
 def manifest(path: str) -> dict[str, set[str]]:
@@ -58,20 +59,23 @@ def test_the_manifest_lists_exactly_the_files() -> None:
     def names(pattern: str) -> set[str]:
         return {re.sub(r"\.[\w]+-meta\.xml$", "", path.name) for path in SFDX_SOURCE.glob(pattern)}
 
+    def parts(kind: str) -> set[str]:
+        return {f"{each}.{name}" for each in OBJECTS for name in names(f"objects/{each}/{kind}/*")}
+
     expected = {
-        "CompactLayout": {f"{OBJECT}.{name}" for name in names(f"objects/{OBJECT}/compactLayouts/*")},
-        "CustomField": {f"{OBJECT}.{name}" for name in declared()} | {"Account.Millrace_Account_Id__c"},
-        "CustomObject": {OBJECT},
+        "CompactLayout": parts("compactLayouts"),
+        "CustomField": parts("fields") | {"Account.Millrace_Account_Id__c"},
+        "CustomObject": set(OBJECTS),
         "CustomTab": names("tabs/*"),
         "Dashboard": {"Churn"} | {f"Churn/{name}" for name in names("dashboards/Churn/*")},
         "Layout": names("layouts/*"),
-        "ListView": {f"{OBJECT}.{name}" for name in names(f"objects/{OBJECT}/listViews/*")},
+        "ListView": parts("listViews"),
         "PermissionSet": names("permissionsets/*"),
         "Report": {"Churn"} | {f"Churn/{name}" for name in names("reports/Churn/*")},
         "ReportType": names("reportTypes/*"),
     }
     assert manifest("package.xml") == expected
-    assert len(declared()) == 19
+    assert (len(declared()), len(declared(NEXT_ORDER))) == (19, 12)
 
 
 def test_everything_that_is_deployed_can_be_removed() -> None:
@@ -83,7 +87,8 @@ def test_everything_that_is_deployed_can_be_removed() -> None:
     assert removed["CustomField"] == {"Account.Millrace_Account_Id__c"}
     for kind in set(removed) - {"CustomField", "Layout"}:
         assert removed[kind] == deployed[kind]
-    assert deployed["Layout"] - removed["Layout"] == {f"{OBJECT}-Churn Score Layout"}
+    of_the_objects = {f"{OBJECT}-Churn Score Layout", f"{NEXT_ORDER}-Next Order Layout"}
+    assert deployed["Layout"] - removed["Layout"] == of_the_objects
 
 
 def test_views_reports_and_layouts_name_fields_that_exist() -> None:
@@ -119,6 +124,27 @@ def test_views_reports_and_layouts_name_fields_that_exist() -> None:
         assert set(names) <= known, f"{where}: {sorted(set(names) - known)}"
 
 
+def test_views_and_layout_of_the_next_order_name_fields_that_exist() -> None:
+    known = declared(NEXT_ORDER) | {"Name", "NAME"}
+    folder = f"objects/{NEXT_ORDER}"
+    used = {
+        "list views": [
+            name
+            for path in SFDX_SOURCE.glob(f"{folder}/listViews/*")
+            for name in texts(path, "columns", "field")
+        ],
+        "compact layout": texts(
+            f"{folder}/compactLayouts/Next_Order_Compact.compactLayout-meta.xml", "fields"
+        )[1:],
+        "layout": texts(f"layouts/{NEXT_ORDER}-Next Order Layout.layout-meta.xml", "field"),
+        "search": texts(f"{folder}/{NEXT_ORDER}.object-meta.xml", "customTabListAdditionalFields"),
+    }
+    for where, names in used.items():
+        assert names, where
+        assert set(names) <= known, f"{where}: {sorted(set(names) - known)}"
+    assert known - {"NAME", "Is_My_Account__c"} <= set(used["layout"]), "a field nobody shows"
+
+
 def test_filters_use_values_of_the_picklists() -> None:
     for path in (*SFDX_SOURCE.glob(f"objects/{OBJECT}/listViews/*"), *SFDX_SOURCE.glob("reports/Churn/*")):
         names = [name.removeprefix(f"{OBJECT}$") for name in texts(path, "field", "column")]
@@ -151,15 +177,22 @@ def access(name: str) -> tuple[dict[str, bool], dict[str, set[str]]]:
     return fields, objects
 
 
-@pytest.mark.parametrize("name", ["Churn_Score_Integration", "Churn_Score_Reader"])
-def test_permission_sets_cover_every_field_they_can_and_no_other(name: str) -> None:
+@pytest.mark.parametrize("role", ["Integration", "Reader"])
+@pytest.mark.parametrize("name", OBJECTS)
+def test_permission_sets_cover_every_field_they_can_and_no_other(name: str, role: str) -> None:
     """Salesforce refuses to deploy a field permission on a required field."""
-    sobject = load_schema()[OBJECT.lower()]
-    grantable = {f"{OBJECT}.{f.name}" for f in sobject.fields if f.name.endswith("__c") and not f.required}
-    fields, _ = access(name)
+    sobject = load_schema()[name.lower()]
+    grantable = {f"{name}.{f.name}" for f in sobject.fields if f.name.endswith("__c") and not f.required}
+    fields, _ = access(f"{name.removesuffix('__c')}_{role}")
     assert set(fields) == grantable | {"Account.Millrace_Account_Id__c"}
     assert fields["Account.Millrace_Account_Id__c"] is False
-    assert fields[f"{OBJECT}.Is_My_Account__c"] is False
+    assert fields[f"{name}.Is_My_Account__c"] is False
+
+
+def test_marketing_reads_predicted_orders_and_writes_nothing() -> None:
+    fields, objects = access("Next_Order_Reader")
+    assert not any(fields.values())
+    assert objects == {"Account": {"allowRead"}, NEXT_ORDER: {"allowRead", "viewAllRecords"}}
 
 
 def test_customer_success_edits_feedback_only() -> None:
@@ -168,32 +201,40 @@ def test_customer_success_edits_feedback_only() -> None:
     assert objects == {"Account": {"allowRead"}, OBJECT: {"allowRead", "allowEdit", "viewAllRecords"}}
 
 
-def test_the_integration_user_has_no_more_than_it_needs() -> None:
-    fields, objects = access("Churn_Score_Integration")
-    assert not {f"{OBJECT}.{name}" for name in FEEDBACK} & {f for f, editable in fields.items() if editable}
+@pytest.mark.parametrize("name", OBJECTS)
+def test_the_integration_user_has_no_more_than_it_needs(name: str) -> None:
+    integration = f"{name.removesuffix('__c')}_Integration"
+    fields, objects = access(integration)
+    assert not {f"{OBJECT}.{field}" for field in FEEDBACK} & {f for f, editable in fields.items() if editable}
     assert objects == {
         "Account": {"allowRead", "viewAllRecords"},
-        OBJECT: {"allowCreate", "allowDelete", "allowEdit", "allowRead", "viewAllRecords"},
+        name: {"allowCreate", "allowDelete", "allowEdit", "allowRead", "viewAllRecords"},
     }
-    path = "permissionsets/Churn_Score_Integration.permissionset-meta.xml"
+    path = f"permissionsets/{integration}.permissionset-meta.xml"
     root = ET.parse(SFDX_SOURCE / path).getroot()
     assert [g.findtext(f"{NS}name") for g in root.findall(f"{NS}userPermissions")] == ["ApiEnabled"]
 
 
-def exported() -> dict[str, dict[str, Any]]:
+EXPORTS = {
+    OBJECT: ("_exports__models.yml", "exp_salesforce__churn_scores"),
+    NEXT_ORDER: ("_exports_repurchase__models.yml", "exp_salesforce__next_orders"),
+}
+
+
+def exported(sobject: str = OBJECT) -> dict[str, dict[str, Any]]:
     """Columns of the outbound contract, by name."""
-    path = ROOT / "dbt_project" / "models" / "marts" / "exports" / "_exports__models.yml"
-    (model,) = [
-        m for m in yaml.safe_load(path.read_text())["models"] if m["name"] == "exp_salesforce__churn_scores"
-    ]
+    file, wanted = EXPORTS[sobject]
+    path = ROOT / "dbt_project" / "models" / "marts" / "exports" / file
+    (model,) = [m for m in yaml.safe_load(path.read_text())["models"] if m["name"] == wanted]
     return {column["name"]: column for column in model["columns"]}
 
 
-def test_what_is_exported_is_exactly_what_the_integration_user_may_write() -> None:
+@pytest.mark.parametrize("written", OBJECTS)
+def test_what_is_exported_is_exactly_what_the_integration_user_may_write(written: str) -> None:
     """A column without a field fails the job; a field without a column shows nothing, for ever."""
-    sobject = load_schema()[OBJECT.lower()]
+    sobject = load_schema()[written.lower()]
     fields = set()
-    for name in exported():
+    for name in exported(written):
         relationship, dot, key = name.partition(".")
         field = sobject.by_relationship[relationship.lower()] if dot else sobject.get(name)
         assert field is not None, name
@@ -202,8 +243,9 @@ def test_what_is_exported_is_exactly_what_the_integration_user_may_write() -> No
     assert fields == {f.name for f in sobject.fields if f.name.endswith("__c") and f.updateable}
 
 
-def test_the_fields_hold_what_the_contract_lets_through() -> None:
-    sobject = load_schema()[OBJECT.lower()]
+@pytest.mark.parametrize("written", OBJECTS)
+def test_the_fields_hold_what_the_contract_lets_through(written: str) -> None:
+    sobject = load_schema()[written.lower()]
     types = {
         "varchar": {"string", "textarea", "picklist"},
         "double": {"double"},
@@ -211,7 +253,7 @@ def test_the_fields_hold_what_the_contract_lets_through() -> None:
         "date": {"date"},
     }
     compared = 0
-    for name, column in exported().items():
+    for name, column in exported(written).items():
         field = sobject.get(name)
         if field is None:  # the parent's id
             continue
@@ -221,8 +263,11 @@ def test_the_fields_hold_what_the_contract_lets_through() -> None:
         assert column["data_type"] != "bigint" or field.scale == 0, name
         assert meta.get("maximum", 0) < 10 ** (field.precision - field.scale), name
         compared += 1
-    assert compared == len(exported()) - 1
-    levels = sobject.get("Risk_Level__c")
+    assert compared == len(exported(written)) - 1
+
+
+def test_risk_levels_are_the_picklists() -> None:
+    levels = load_schema()[OBJECT.lower()].get("Risk_Level__c")
     assert levels is not None
     assert levels.restricted
     (test,) = exported()["Risk_Level__c"]["data_tests"]

@@ -13,9 +13,8 @@ from pipelines.sources.simulation.days import DAY_US, Ints, to_date
 from pipelines.sources.simulation.demand.assortment import Series
 from pipelines.sources.simulation.demand.shelf import Sales
 from pipelines.sources.simulation.demand.shopping import Demand
-from pipelines.sources.simulation.demand.truth import encoded
 from pipelines.sources.simulation.demand.world import World
-from pipelines.sources.simulation.write import TableFile, delivered_schema
+from pipelines.sources.simulation.write import TableFile, delivered_schema, encoded
 
 #: Share of the store days that are reported some days late.
 _LATE = 0.008

@@ -6,13 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from features.schemas import Column, DType, Table
-from pipelines.sources.simulation.days import Ints
 from pipelines.sources.simulation.demand.assortment import Series
 from pipelines.sources.simulation.demand.products import DISPERSION, SPEEDS, Products
 from pipelines.sources.simulation.demand.shelf import Sales
 from pipelines.sources.simulation.demand.shopping import Demand
 from pipelines.sources.simulation.demand.span import Span
 from pipelines.sources.simulation.demand.stores import NEVER
+from pipelines.sources.simulation.write import encoded
 
 #: Days before the end of the delivery from which on the demand is kept.
 KEPT_DAYS = 60
@@ -108,9 +108,3 @@ def series_table(store_ids: pa.Array, sku_ids: pa.Array, series: Series, product
             "last_on": pa.array(series.last.astype("datetime64[D]"), mask=series.last >= _NONE_SET),
         }
     )
-
-
-def encoded(names: pa.Array, index: Ints) -> pa.DictionaryArray:
-    """Names by index, as a dictionary of those that occur: millions of rows repeat a few names."""
-    used, position = np.unique(index, return_inverse=True)
-    return pa.DictionaryArray.from_arrays(pa.array(position.astype(np.int32)), names.take(pa.array(used)))

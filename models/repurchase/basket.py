@@ -1,0 +1,205 @@
+"""With what a customer comes back: one classifier over all pairs of customer and product bought before.
+
+One model for all products, not one per product: most products have too few repeats to learn from alone, and what
+makes a product bought again (own cycle against elapsed time, streak, what other customers do) is much the same
+for all. The bench ``online-retail`` measures both.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import xgboost as xgb
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from models.classification.calibration import LogitCalibration
+from models.classification.targets import two_classes
+from models.forecasting.matrix import FeatureMatrix
+from models.repurchase.folds import ROWS_PER_THREAD, group_folds
+from models.repurchase.order_size import OrderSize
+
+Floats = NDArray[np.float64]
+
+
+class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Probability that a product bought before is in the customer's next order.
+
+    Boosted trees (XGBoost) on the log loss. On folds of customers that the trees had not seen, the probabilities
+    are calibrated and the dependence between the products of an order is estimated.
+
+    Parameters
+    ----------
+    rounds, learning_rate, max_depth, min_child_weight, subsample, colsample, reg_lambda
+        Of XGBoost.
+    n_folds, n_held : int
+        Folds of customers, and how many of them are held out to calibrate on; fewer save time.
+    random_state : int
+        Seed of everything drawn.
+    n_jobs : int, optional
+        Most threads; None means 1.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The second one is "bought".
+    encoder_ : FeatureMatrix
+    booster_ : bytes
+        In XGBoost's own format.
+    centre_ : float
+        Log-odds from which boosting starts.
+    slope_, intercept_ : float
+        Calibration of the log-odds.
+    order_sd_ : float
+        See :class:`models.repurchase.order_size.OrderSize`; 0 if fitted without ``orders``.
+    """
+
+    def __init__(
+        self,
+        *,
+        rounds: int = 250,
+        learning_rate: float = 0.08,
+        max_depth: int = 6,
+        min_child_weight: float = 30.0,
+        subsample: float = 0.5,
+        colsample: float = 0.4,
+        reg_lambda: float = 5.0,
+        n_folds: int = 4,
+        n_held: int = 2,
+        random_state: int = 0,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.rounds = rounds
+        self.learning_rate = learning_rate
+        self.max_depth = max_depth
+        self.min_child_weight = min_child_weight
+        self.subsample = subsample
+        self.colsample = colsample
+        self.reg_lambda = reg_lambda
+        self.n_folds = n_folds
+        self.n_held = n_held
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    @property
+    def order_size(self) -> OrderSize:
+        """How the products of an order depend on each other."""
+        return OrderSize(self.order_sd_)
+
+    def fit(self, X: Any, y: Any, *, customers: Any = None, orders: Any = None) -> Self:
+        """Fit on candidates of past days.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n, n_features)
+            Numbers and words; missing values allowed.
+        y : array-like of shape (n,)
+            Whether the next order had the product; two classes.
+        customers : array-like of shape (n,), optional
+            Whose candidate it is: rows of a customer stay in one fold. Each its own by default.
+        orders : array-like of shape (n,), optional
+            Which order it was a candidate for; equal values follow each other.
+
+        Raises
+        ------
+        ValueError
+            ``y`` has not exactly two classes.
+        """
+        self.encoder_ = FeatureMatrix().fit(X)
+        self.n_features_in_ = self.encoder_.n_features_in_
+        if hasattr(self.encoder_, "feature_names_in_"):
+            self.feature_names_in_ = self.encoder_.feature_names_in_
+        matrix = self.encoder_.transform(X)
+        self.classes_, bought = two_classes(y, matrix)
+        share = float(np.clip(bought.mean(), 1e-6, 1 - 1e-6))
+        self.centre_ = float(np.log(share / (1 - share)))
+        raw = np.full(len(bought), np.nan)
+        fold = np.full(len(bought), -1, dtype=np.intp)
+        own = np.arange(len(bought)) if customers is None else customers
+        for k, held in enumerate(group_folds(own, self.n_folds, self.random_state)):
+            if k >= self.n_held:
+                break
+            booster = self._boost(matrix[~held], bought[~held])
+            raw[held], fold[held] = self._score(booster, matrix[held]), k
+        self._calibrate(raw, bought, fold, orders)
+        self.booster_ = self._boost(matrix, bought)
+        return self
+
+    def raw_score(self, X: Any) -> Floats:
+        """Log-odds before calibration, shape (n,)."""
+        check_is_fitted(self, "booster_")
+        return self._score(self.booster_, self.encoder_.transform(X))
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Calibrated probabilities of the two classes, shape (n, 2)."""
+        raw = self.raw_score(X)  # first: it is what tells an unfitted estimator
+        event = LogitCalibration(self.slope_, self.intercept_)(raw)
+        return np.column_stack([1 - event, event])
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Class with the larger probability, shape (n,)."""
+        likely = self.predict_proba(X)[:, 1] > 0.5
+        return np.asarray(self.classes_[likely.astype(np.intp)])
+
+    def _calibrate(self, raw: Floats, bought: NDArray[np.bool_], fold: NDArray[np.intp], orders: Any) -> None:
+        seen = fold >= 0
+        calibration = LogitCalibration()
+        if seen.any():
+            calibration = LogitCalibration.fit(raw[seen], bought[seen])
+        self.slope_, self.intercept_ = calibration.slope, calibration.intercept
+        self.order_sd_ = 0.0
+        if orders is not None and seen.any():
+            sizes = run_lengths(np.asarray(pd.factorize(pd.Series(orders))[0])[seen])
+            self.order_sd_ = OrderSize.fit(calibration(raw[seen]), bought[seen], sizes).sd
+
+    def _boost(self, matrix: NDArray[np.float32], bought: NDArray[np.bool_]) -> bytes:
+        threads = self._threads(len(matrix))
+        data = xgb.QuantileDMatrix(
+            matrix,
+            label=bought.astype(np.float32),
+            base_margin=np.full(len(matrix), self.centre_, dtype=np.float32),
+            nthread=threads,
+        )
+        params = {
+            "objective": "binary:logistic",
+            "learning_rate": self.learning_rate,
+            "max_depth": self.max_depth,
+            "min_child_weight": self.min_child_weight,
+            "subsample": self.subsample,
+            "colsample_bytree": self.colsample,
+            "reg_lambda": self.reg_lambda,
+            "tree_method": "hist",
+            "seed": self.random_state,
+            "nthread": threads,
+            "verbosity": 0,
+        }
+        return bytes(xgb.train(params, data, self.rounds).save_raw("ubj"))
+
+    def _score(self, stored: bytes, matrix: NDArray[np.float32]) -> Floats:
+        threads = self._threads(len(matrix))
+        booster = xgb.Booster({"nthread": threads})
+        booster.load_model(bytearray(stored))
+        margin = np.full(len(matrix), self.centre_, dtype=np.float32)
+        data = xgb.DMatrix(matrix, base_margin=margin, nthread=threads)
+        return np.asarray(booster.predict(data, output_margin=True), dtype=np.float64)
+
+    def _threads(self, rows: int) -> int:
+        return max(1, min(self.n_jobs or 1, rows // ROWS_PER_THREAD))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+def run_lengths(values: Any) -> NDArray[np.int64]:
+    """Lengths of the runs of equal values, in order."""
+    array = np.asarray(values)
+    if len(array) == 0:
+        return np.empty(0, dtype=np.int64)
+    starts = np.flatnonzero(np.concatenate([[True], array[1:] != array[:-1]]))
+    return np.diff(np.append(starts, len(array))).astype(np.int64)

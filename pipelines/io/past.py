@@ -1,0 +1,61 @@
+"""The past of a lake table: its older versions, and what its log says about them.
+
+A delete makes a new version; the rows stay in the files of older ones, and the log holds the smallest and
+largest values of every file. Dropping the past ends both: afterwards the newest version is the only one.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import pyarrow.fs as pa_fs
+
+from pipelines.io.lake import Lake
+
+#: Files that no version knows may be a write under way; older ones are what a killed process left.
+_UNDER_WAY_HOURS = 24
+
+
+def drop_past(lake: Lake, name: str) -> int:
+    """Remove every version of a table but the newest; returns how many files went.
+
+    Safe to repeat, and to break off: the newest version is readable at every moment. Runs that pin an older
+    version can no longer be repeated, and a reader or writer that is under way may fail and be tried again.
+    """
+    delta = lake.open(name)
+    removed = delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+    removed += delta.vacuum(
+        retention_hours=_UNDER_WAY_HOURS, dry_run=False, enforce_retention_duration=False, full=True
+    )
+    # From a checkpoint on, readers need no earlier entry of the log. The vacuum's own entries are the last ones,
+    # so the entry that names what was deleted is among those that go.
+    delta = lake.open(name)
+    delta.create_checkpoint()
+    return len(removed) + _drop_log(lake, name, before=int(delta.version()))
+
+
+def versions_kept(lake: Lake, name: str) -> list[int]:
+    """Versions whose entries the log still has."""
+    filesystem, folder = _log(lake, name)
+    return sorted({number for number, _ in _entries(filesystem, folder)})
+
+
+def _drop_log(lake: Lake, name: str, *, before: int) -> int:
+    filesystem, folder = _log(lake, name)
+    old = [path for number, path in _entries(filesystem, folder) if number < before]
+    for path in old:
+        filesystem.delete_file(path)
+    return len(old)
+
+
+def _entries(filesystem: pa_fs.FileSystem, folder: str) -> list[tuple[int, str]]:
+    files = filesystem.get_file_info(pa_fs.FileSelector(folder))
+    numbered = [
+        (PurePosixPath(each.path).name.partition(".")[0], each.path) for each in files if each.is_file
+    ]
+    return [(int(number), path) for number, path in numbered if number.isdigit()]
+
+
+def _log(lake: Lake, name: str) -> tuple[pa_fs.FileSystem, str]:
+    filesystem, path = lake.filesystem()
+    return filesystem, f"{path}/{name}/_delta_log"

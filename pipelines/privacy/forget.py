@@ -1,0 +1,227 @@
+"""``millrace forget``: a person leaves every store, cannot come back by an old file, and it can be proved.
+
+Order matters. Tombstones come first, so that no ingest brings rows back meanwhile; then the systems outside,
+as long as the ledger still knows what they hold; then the lake with its past; then files. After a crash the
+same command resumes. Only when a second look finds nothing is the erasure complete.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from pipelines.errors import ConfigError, DataContractError, MillraceError
+from pipelines.io.lake import Lake
+from pipelines.io.runs import STEP_RUNS
+from pipelines.privacy.files import Deliveries, ReportPages, Scratch
+from pipelines.privacy.person import Person
+from pipelines.privacy.rows import LakeRows
+from pipelines.privacy.sinks import DynamoItems, SalesforceRecords
+from pipelines.privacy.tombstones import (
+    ERASURES,
+    SUBJECT,
+    TOMBSTONES,
+    ErasureState,
+    as_rows,
+    erasures_of,
+    found_at_first,
+    states_of,
+    tombstone,
+    tombstones_of,
+)
+from pipelines.settings import Settings
+from pipelines.usecases import Step, UseCase, run_step
+
+log = logging.getLogger(__name__)
+
+#: Told the name of each store before it is worked on.
+Tell = Callable[[str], None]
+
+
+class Store(Protocol):
+    """Somewhere a person may be."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def find(self, person: Person) -> dict[str, int]:
+        """Count what is there of the person, by place; places without any are left out."""
+
+    def erase(self, person: Person) -> None:
+        """Remove it; safe to repeat."""
+
+
+def stores(settings: Settings, lake: Lake) -> list[Store]:
+    """Every store, in the order in which they are emptied."""
+    return [
+        SalesforceRecords(settings, lake),
+        DynamoItems(settings, lake),
+        Deliveries(settings),
+        LakeRows(lake),
+        Scratch(settings),
+        ReportPages(settings, lambda page: _render(settings, lake, page)),
+    ]
+
+
+def forget(
+    natural_id: str,
+    *,
+    settings: Settings,
+    at: datetime,
+    dry_run: bool = False,
+    force: bool = False,
+    tell: Tell = lambda name: None,
+) -> dict[str, Any]:
+    """Remove a person from all stores of all use cases.
+
+    Parameters
+    ----------
+    natural_id
+        Id of the customer or account in the source systems.
+    at
+        Now, for the proof.
+    dry_run
+        Count what there is and change nothing.
+    force
+        Lay a tombstone for somebody of whom nothing is found, so that no file brings the person in.
+    tell
+        Called before each store.
+
+    Returns
+    -------
+    dict
+        The proof: erasure id, state, what was found by store. Nothing in it names the person.
+
+    Raises
+    ------
+    ConfigError
+        Nothing is known of the person, or a system that holds records is not configured here.
+    SinkError
+        A publication is under way or broken off, or a system does not answer; run it again, it resumes.
+    DataContractError
+        Something was written back meanwhile; run it again when nothing else runs.
+    """
+    lake, key = Lake.of(settings), settings.load_pseudonym_key()
+    person = Person.find(lake, natural_id, key=key)
+    places = stores(settings, lake)
+    found = _look(places, person, tell)
+    earlier = erasures_of(lake, natural_id, key=key)
+    done = [each for each in earlier if ErasureState.COMPLETE in states_of(lake, each)]
+    resumed = earlier[-1] if earlier and earlier[-1] not in done else None
+    if dry_run:
+        return {"erasure_id": resumed or (done[-1] if done else None), "state": "dry_run", "found": found}
+    if not found and not resumed:
+        if done:
+            return {
+                "erasure_id": done[-1],
+                "state": ErasureState.COMPLETE.value,
+                "found": {},
+                "already": True,
+            }
+        if not force:
+            raise ConfigError(
+                "no store holds anything of this customer, and no earlier erasure does: check the id, which must be "
+                "that of the source system; --force makes ingests refuse it all the same"
+            )
+    erasure_id = resumed or uuid.uuid4().hex
+    _begin(lake, erasure_id, person, found, key=key, at=at, resumed=resumed is not None)
+    for place in places:
+        tell(place.name)
+        place.erase(person)
+    left = _look(places, person, tell)
+    if left:
+        raise DataContractError(
+            f"erasure {erasure_id}: something was written back meanwhile, by a run that had read the person before: "
+            f"{json.dumps(left)}. Run it again when no other run works on this person's use case"
+        )
+    total = _joined(found_at_first(lake, erasure_id), found)
+    _record(lake, erasure_id, ErasureState.COMPLETE, total, at)
+    return {"erasure_id": erasure_id, "state": ErasureState.COMPLETE.value, "found": total, "already": False}
+
+
+def _look(places: Sequence[Store], person: Person, tell: Tell) -> dict[str, dict[str, int]]:
+    counts = {}
+    for place in places:
+        tell(f"{place.name} (looking)")
+        counts[place.name] = place.find(person)
+    return {name: count for name, count in counts.items() if count}
+
+
+def _begin(
+    lake: Lake,
+    erasure_id: str,
+    person: Person,
+    found: Mapping[str, Mapping[str, int]],
+    *,
+    key: bytes,
+    at: datetime,
+    resumed: bool,
+) -> None:
+    """Lay the tombstones, then write down that it began; a resumed one adds tombstones that are missing."""
+    ids = [(SUBJECT, person.natural_id)]
+    ids += [(kind, each) for kind, listed in sorted(person.referred.items()) for each in sorted(listed)]
+    laid = tombstones_of(lake, erasure_id)
+    hashed = [(kind, tombstone(each, kind=kind, key=key)) for kind, each in ids]
+    rows = [
+        {"erasure_id": erasure_id, "kind": kind, "tombstone": each, "recorded_at": at}
+        for kind, each in hashed
+        if (kind, each) not in laid
+    ]
+    if rows:
+        lake.append(TOMBSTONES, as_rows(TOMBSTONES, rows))
+    if not resumed or not states_of(lake, erasure_id):
+        _record(lake, erasure_id, ErasureState.OPEN, found, at)
+
+
+def _record(
+    lake: Lake, erasure_id: str, state: ErasureState, found: Mapping[str, Mapping[str, int]], at: datetime
+) -> None:
+    row = {
+        "erasure_id": erasure_id,
+        "state": state.value,
+        "found_json": json.dumps(_impersonal(found), sort_keys=True),
+        "found": sum(sum(places.values()) for places in found.values()),
+        "recorded_at": at,
+        "who": getpass.getuser(),
+    }
+    lake.append(ERASURES, as_rows(ERASURES, [row]))
+
+
+def _impersonal(found: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    return {store: dict(places) for store, places in found.items()}
+
+
+def _joined(
+    first: Mapping[str, Mapping[str, int]], later: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, int]]:
+    """Take the larger count of each place: what a broken-off attempt found and removed still counts."""
+    total: dict[str, dict[str, int]] = {}
+    for found in (first, later):
+        for store, places in found.items():
+            mine = total.setdefault(store, {})
+            for place, count in places.items():
+                mine[place] = max(mine.get(place, 0), count)
+    return total
+
+
+def _render(settings: Settings, lake: Lake, page: str) -> None:
+    """Write the page of a use case anew, for the day of its newest report."""
+    if page not in list(UseCase):
+        return
+    runs = lake.read(STEP_RUNS, columns=["usecase", "step", "as_of", "outcome"], missing_ok=True).to_pylist()
+    days = [
+        row["as_of"] for row in runs
+        if (row["usecase"], row["step"], row["outcome"]) == (page, Step.REPORT.value, "ok")
+    ]  # fmt: skip
+    if not days:
+        return
+    try:
+        run_step(page, Step.REPORT, max(days), settings=settings)
+    except MillraceError as error:
+        log.warning("the report of %s was removed and not written anew: %s", page, error)

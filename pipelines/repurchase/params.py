@@ -1,0 +1,133 @@
+"""Parameters of the repurchase use case, read from ``params.yaml`` beside this file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field
+
+from pipelines.errors import ConfigError
+from pipelines.params import Params
+
+PATH = Path(__file__).with_name("params.yaml")
+
+#: JSON or YAML mapping of dotted keys that replaces values of the file for one deployment.
+OVERRIDES_VARIABLE = "MILLRACE_REPURCHASE_PARAMS"
+
+
+class FeatureParams(Params):
+    """What the feature models are asked for; reaches the SQL as the table ``run.parameters``."""
+
+    history_days: int = Field(ge=56, description="Days of orders that features look back on.")
+    active_days: int = Field(ge=7, description="A customer whose last order is longer ago is out of scope.")
+    max_candidates: int = Field(ge=1, description="Most products per customer that may be bought again.")
+    training_customers: int = Field(
+        ge=1, description="Customers, a random sample, of whom past candidates are built for training."
+    )
+    settle_days: int = Field(ge=0, description="Days that an order may need to become known.")
+
+
+class SnapshotParams(Params):
+    """Which past days make up the training set."""
+
+    count: int = Field(ge=2, description="Past days on which models learn and are judged.")
+    spacing_days: int = Field(ge=1, description="Days between them.")
+    observed_days: int = Field(
+        ge=1, description="Days that are over after the newest of them: later orders are censored."
+    )
+
+
+class TrainingParams(Params):
+    """How much of the past is learned from, and what judges."""
+
+    judged_snapshots: int = Field(ge=1, description="Newest snapshots, which judge and never train.")
+    max_waits: int = Field(
+        ge=1000, description="Most customer snapshots that the model of dates learns from."
+    )
+    window: float = Field(gt=0, lt=1, description="Share of the returns that the window of days holds.")
+
+
+class TimingParams(Params):
+    """Size and pace of the boosted trees that predict dates; see :class:`NextOrderTiming`."""
+
+    rounds: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, le=1)
+    max_depth: int = Field(ge=1)
+    min_child_weight: float = Field(ge=0)
+    n_folds: int = Field(ge=2, description="Folds of customers for the spread of waits.")
+
+
+class BasketParams(Params):
+    """Size and pace of the boosted trees that predict products; see :class:`BasketClassifier`."""
+
+    rounds: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, le=1)
+    max_depth: int = Field(ge=1)
+    min_child_weight: float = Field(ge=0)
+    n_folds: int = Field(ge=2, description="Folds of customers for calibration.")
+    n_held: int = Field(ge=1, description="Of these, how many are held out; fewer save time.")
+
+
+class GateParams(Params):
+    """What a challenger must show before it may serve; see :class:`NextOrderThresholds`."""
+
+    min_returns: int = Field(ge=1)
+    min_lists: int = Field(ge=1)
+    min_coverage: float = Field(gt=0, lt=1)
+    max_coverage: float = Field(gt=0, lt=1)
+    max_return_bias: float = Field(gt=0)
+    max_product_bias: float = Field(gt=0)
+    bootstrap_replicates: int = Field(ge=100)
+    confidence: float = Field(gt=0.5, lt=1)
+
+
+class MonitorParams(Params):
+    """When past predictions raise an alarm."""
+
+    max_volume_change: float = Field(gt=0, description="Change in scored customers from the last scored day.")
+    max_return_bias: float = Field(gt=0, description="Mean return probability less the share that returned.")
+    min_coverage: float = Field(gt=0, lt=1, description="Least share of the returns inside their window.")
+    max_coverage: float = Field(gt=0, lt=1)
+    min_f1_share: float = Field(gt=0, le=1, description="Least F1 of lists as a share of the expected F1.")
+    min_returns: int = Field(ge=1, description="Returns, or lists, needed to judge.")
+
+
+class PublishParams(Params):
+    """How predictions leave for Salesforce and DynamoDB."""
+
+    on_leave: Literal["delete", "clear", "keep"] = Field(
+        "delete", description="What happens to the Salesforce record of a customer who is no longer in scope."
+    )
+    max_leavers_share: float = Field(0.2, gt=0, le=1, description="More leavers in one run are refused.")
+    max_dead_share: float = Field(0.01, ge=0, le=1, description="More rows refused for good fail the step.")
+    retention_days: int = Field(
+        7, ge=1, description="Days that a version in DynamoDB is kept; also the days of its ledger's rows."
+    )
+    max_write_units: float = Field(4000, gt=0, description="DynamoDB write units a second, at most.")
+
+
+class RepurchaseParams(Params):
+    """All parameters of the repurchase use case."""
+
+    horizon_days: int = Field(ge=1, description="Days within which a customer is said to come back or not.")
+    features: FeatureParams
+    snapshots: SnapshotParams
+    training: TrainingParams
+    timing: TimingParams
+    basket: BasketParams
+    gate: GateParams
+    monitoring: MonitorParams
+    publish: PublishParams = PublishParams()
+    candidate_versions: int = Field(ge=1, description="Days of `features/repurchase_candidates` kept.")
+    seed: int = 0
+
+    @classmethod
+    def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:
+        """Read ``params.yaml`` with the deployment's overrides from ``MILLRACE_REPURCHASE_PARAMS``."""
+        given = yaml.safe_load(os.environ.get(OVERRIDES_VARIABLE, "") or "{}")
+        if not isinstance(given, dict):
+            raise ConfigError(f"{OVERRIDES_VARIABLE} must be a mapping of dotted keys, got {given!r}")
+        return cls.load(PATH, {**given, **(overrides or {})})

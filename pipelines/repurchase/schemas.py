@@ -1,0 +1,207 @@
+"""Tables that the repurchase steps produce in Python (features and labels are declared in dbt)."""
+
+from __future__ import annotations
+
+from features.schemas import Column, DType, Table
+
+AS_OF = Column("as_of", DType.DATE, "Day of the decision; nothing known on or after it is used.")
+CUSTOMER_KEY = Column("customer_key", DType.STRING, "Pseudonym of the customer.")
+PRODUCT_ID = Column("product_id", DType.STRING, "Product, as in the shop's own tables.")
+MODEL_VERSION = Column("model_version", DType.STRING, "Version in the MLflow registry, as `repurchase/<n>`.")
+CANDIDATE = Column(
+    "candidate", DType.STRING, "What predicted: `challenger`, `champion`, or the name of a simpler rule."
+)
+SNAPSHOT = Column("snapshot", DType.DATE, "Past day that the row would have been scored on.")
+
+
+def _share(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, DType.NUMBER, description, unit="share", minimum=0, maximum=1, nullable=nullable)
+
+
+def _days(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, DType.NUMBER, description, unit="days", minimum=0, nullable=nullable)
+
+
+NEXT_ORDERS = Table(
+    name="predictions/repurchase_next_order",
+    description=(
+        "When each customer comes back, and how many products the predicted list has. "
+        "One row per customer in scope and `as_of`."
+    ),
+    columns=(
+        AS_OF,
+        CUSTOMER_KEY,
+        _share("return_probability", "Probability of an order within the horizon from `as_of` on."),
+        Column(
+            "expected_on",
+            DType.DATE,
+            "Day on which the customer is expected if at all within the horizon: before it as likely as after.",
+        ),
+        Column("window_from", DType.DATE, "First day of the window that holds 80 % of such returns."),
+        Column("window_to", DType.DATE, "Last day of that window."),
+        _days("expected_days", "Days from `as_of` to `expected_on`."),
+        Column("orders", DType.INTEGER, "Orders so far.", unit="orders", minimum=1),
+        Column("days_since_last", DType.INTEGER, "Days since the last order.", unit="days", minimum=0),
+        Column(
+            "gap_median_days",
+            DType.NUMBER,
+            "Median days between the customer's orders; null after one order.",
+            unit="days",
+            minimum=0,
+            nullable=True,
+        ),
+        Column("candidates", DType.INTEGER, "Products bought before.", unit="products", minimum=0),
+        Column(
+            "products",
+            DType.INTEGER,
+            "Products on the list; 0 where nothing again is the best guess.",
+            unit="products",
+            minimum=0,
+        ),
+        _share("expected_f1", "Expected F1 of the list; null without candidates.", nullable=True),
+        _share(
+            "nothing_probability",
+            "Probability that the next order repeats no product; null without candidates.",
+            nullable=True,
+        ),
+        Column(
+            "top_products",
+            DType.STRING,
+            "JSON list of the ids of the (up to five) likeliest products, listed or not.",
+        ),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "customer_key"),
+    partition_by=("as_of",),
+)
+
+BASKETS = Table(
+    name="predictions/repurchase_baskets",
+    description=(
+        "The predicted list for the predicted date. One row per listed product, customer and `as_of`; customers "
+        "of whom nothing again is expected have none."
+    ),
+    columns=(
+        AS_OF,
+        CUSTOMER_KEY,
+        PRODUCT_ID,
+        Column("rank", DType.INTEGER, "1 = likeliest product of the customer; ties by id.", minimum=1),
+        _share("probability", "Calibrated probability that the next order has the product."),
+    ),
+    key=("as_of", "customer_key", "product_id"),
+    partition_by=("as_of",),
+)
+
+TIMING_VALIDATION = Table(
+    name="predictions/repurchase_timing_validation",
+    description=(
+        "Predicted and true days to the next order, out of time, from which the gate and the report judge. "
+        "One row per training `as_of`, candidate, snapshot and customer."
+    ),
+    columns=(
+        AS_OF,
+        CANDIDATE,
+        SNAPSHOT,
+        CUSTOMER_KEY,
+        Column(
+            "days_to_next",
+            DType.INTEGER,
+            "Days from `snapshot` to the next order; null if not within `judged_days`.",
+            unit="days",
+            minimum=0,
+            nullable=True,
+        ),
+        Column(
+            "judged_days",
+            DType.INTEGER,
+            "The horizon, or the days after `snapshot` that are known if fewer.",
+            unit="days",
+            minimum=1,
+        ),
+        _days("expected_days", "Predicted days, given a return within `judged_days`."),
+        _days("low_days", "Lower end of the 80 % window; null if the candidate has none.", nullable=True),
+        _days("high_days", "Upper end of the 80 % window.", nullable=True),
+        _share(
+            "return_probability",
+            "Probability of an order within `observed_days`; null if none.",
+            nullable=True,
+        ),
+    ),
+    key=("as_of", "candidate", "snapshot", "customer_key"),
+    partition_by=("as_of",),
+)
+
+BASKET_VALIDATION = Table(
+    name="predictions/repurchase_basket_validation",
+    description=(
+        "Predicted lists against the orders that followed, out of time. One row per training `as_of`, candidate, "
+        "snapshot and customer who came back."
+    ),
+    columns=(
+        AS_OF,
+        CANDIDATE,
+        SNAPSHOT,
+        CUSTOMER_KEY,
+        Column("named", DType.INTEGER, "Products on the list.", unit="products", minimum=0),
+        Column("hits", DType.INTEGER, "Of these, products of the next order.", unit="products", minimum=0),
+        Column(
+            "repeated",
+            DType.INTEGER,
+            "Products of the next order that had been bought before, candidates or not.",
+            unit="products",
+            minimum=0,
+        ),
+        Column("bought", DType.INTEGER, "All products of the next order.", unit="products", minimum=1),
+        _share("f1", "F1 of the list against the repeated products; 1 if both are empty."),
+        _share("expected_f1", "What was expected of it; null for simpler rules.", nullable=True),
+        _share("nothing_probability", "Probability of no repeat; null for simpler rules.", nullable=True),
+    ),
+    key=("as_of", "candidate", "snapshot", "customer_key"),
+    partition_by=("as_of",),
+)
+
+CURVES = Table(
+    name="predictions/repurchase_curves",
+    description=(
+        "Reliability and gains of the probabilities, out of time. One row per training `as_of`, candidate, kind "
+        "(`product`: bought next; `return`: back within the horizon) and bin of equally many rows, likeliest first."
+    ),
+    columns=(
+        AS_OF,
+        CANDIDATE,
+        Column("kind", DType.STRING, "What the probability is of.", allowed=("product", "return")),
+        Column("bin", DType.INTEGER, "1 = likeliest.", minimum=1),
+        Column("rows", DType.INTEGER, "Rows of the bin.", minimum=1),
+        _share("predicted", "Mean probability."),
+        _share("observed", "Share of rows that came true."),
+    ),
+    key=("as_of", "candidate", "kind", "bin"),
+    partition_by=("as_of",),
+)
+
+REALISED = Table(
+    name="ops/repurchase_realised",
+    description=(
+        "What became of past predictions: sums over the customers of a score day whose horizon is over. "
+        "One row per day of the predictions and size group of the list."
+    ),
+    columns=(
+        AS_OF,
+        Column("group", DType.STRING, "`all`, or the size of the list: `0`, `1-5`, `6-15`, `16+`."),
+        Column("customers", DType.INTEGER, "Customers scored.", minimum=0),
+        Column("returned", DType.INTEGER, "Of these, came back within the horizon.", minimum=0),
+        Column("expected_returns", DType.NUMBER, "Sum of their return probabilities.", minimum=0),
+        Column("in_window", DType.INTEGER, "Returns inside their window.", minimum=0),
+        Column("absolute_error_days", DType.NUMBER, "Sum of absolute errors of returns.", minimum=0),
+        Column("baseline_error_days", DType.NUMBER, "The same of the customer's median gap.", minimum=0),
+        Column("judged_lists", DType.INTEGER, "Returns whose order's products are known.", minimum=0),
+        Column("named", DType.INTEGER, "Products listed for them.", minimum=0),
+        Column("hits", DType.INTEGER, "Listed products that they bought.", minimum=0),
+        Column("repeated", DType.INTEGER, "Products that they bought again.", minimum=0),
+        Column("f1_sum", DType.NUMBER, "Sum of the F1 of their lists.", minimum=0),
+        Column("expected_f1_sum", DType.NUMBER, "Sum of what was expected of them.", minimum=0),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "group"),
+    partition_by=("as_of",),
+)
