@@ -37,7 +37,7 @@ $(UV):
 
 setup: .venv/.locked ## Build .venv with the millrace command in it
 
-demo: ## Simulate companies and run every DAG on them, offline (about eight minutes)
+demo: ## Simulate companies and run every DAG on them, offline (about ten minutes)
 	@start=$$(date +%s); $(MAKE) --no-print-directory setup; \
 	  MILLRACE_DEMO_INSTALL_SECONDS=$$(( $$(date +%s) - start )) $(BIN)/millrace demo $(DEMO)
 

@@ -77,7 +77,7 @@ def run(
 
     Returns
     -------
-    ``as_of``, paths of the pages, the sections that are missing and the number of open alarms.
+    ``as_of``, paths of the pages, the sections that are missing and the number of `open_alarms`.
     """
     settings, params = settings or Settings.load(), params or ClusteringParams.load_default()
     lake, site = Lake.of(settings), Site(settings.report_dir)
@@ -119,5 +119,5 @@ def run(
         "page": str(page),
         "index": str(index),
         "missing": [name for name, section in parts.items() if isinstance(section, Missing)],
-        "alarms": len(alarms),
+        "open_alarms": len(alarms),
     }
