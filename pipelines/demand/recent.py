@@ -31,6 +31,7 @@ PROFILE_COLUMNS = (
     "category",
     "segment",
     "mean_quantity",
+    "days_since_first_sale",
 )
 
 _DAY = np.timedelta64(1, "D")
@@ -84,8 +85,10 @@ class Recent:
 
     @cached_property
     def unknown(self) -> Mask:
-        """Days that an open store has not reported, shape (n, D)."""
-        return self.is_open & np.isnan(self.sold)
+        """Days that an open store has not reported, shape (n, D); before its first sale a series lacks none."""
+        before = np.datetime64(self.as_of, "D") - self.days
+        begun = before / _DAY <= self.profile["days_since_first_sale"].to_numpy()[:, None]
+        return self.is_open & begun & np.isnan(self.sold)
 
     def last(self, days: int) -> Recent:
         """Only the newest days."""

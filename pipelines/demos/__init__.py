@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
+#: The day on which all simulated companies end: the control room shows one state. A Monday, and before the
+#: holidays and the new year, which would raise honest alarms.
+TODAY = date(2025, 12, 1)
+
 
 def _nothing_to_prepare(settings: Settings, stack: LocalStack) -> None:
     """Most use cases need nothing from the stack before their DAGs run."""

@@ -6,14 +6,14 @@ import time
 from datetime import date
 
 from pipelines.airflow_api import AirflowApi
-from pipelines.demos import Demo, Say, finish, run_dag
+from pipelines.demos import TODAY, Demo, Say, finish, run_dag
 from pipelines.errors import MillraceError
 from pipelines.local import LocalStack
 from pipelines.settings import Settings
 from pipelines.usecases import UseCase
 
 TRAINED_ON = date(2025, 11, 3)  # first Monday of the month
-SCORED_ON = (date(2025, 11, 17), date(2025, 11, 24), date(2025, 12, 1))
+SCORED_ON = (date(2025, 11, 17), date(2025, 11, 24), TODAY)
 
 
 def _seed_accounts(settings: Settings, stack: LocalStack) -> None:
@@ -82,7 +82,7 @@ DEMO = Demo(
     dags=frozenset({"churn_features", "churn_train", "churn_score", "churn_publish"}),
     what="a company of paying accounts",
     size={"accounts": 15_000},
-    until=date(2025, 12, 1),
+    until=TODAY,
     prepare=_seed_accounts,
     run=_run_churn,
     check=_check_churn,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from datetime import date
 
 from pipelines.airflow_api import AirflowApi
-from pipelines.demos import Demo, Say, finish, run_dag
+from pipelines.demos import TODAY, Demo, Say, finish, run_dag
 from pipelines.errors import MillraceError
 from pipelines.local import LocalStack
 from pipelines.settings import Settings
 from pipelines.usecases import UseCase
 
-TRAINED_ON = date(2026, 1, 5)  # a Monday
+TRAINED_ON = TODAY  # a Monday
 #: Completed because its measurements arrived.
-ARRIVED_ON = date(2026, 1, 5)
+ARRIVED_ON = TODAY
 
 
 def _run_imputation(api: AirflowApi, say: Say) -> None:
@@ -64,7 +63,7 @@ DEMO = Demo(
     dags=frozenset({"imputation_train", "imputation_complete"}),
     what="a factory",
     size={"parts": 6_000, "lines": 3, "stations": 5},
-    until=date(2026, 1, 5),
+    until=TODAY,
     run=_run_imputation,
     check=_check_imputation,
 )

@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from pipelines.airflow_api import AirflowApi
-from pipelines.demos import Demo, Say, run_dag
+from pipelines.demos import TODAY, Demo, Say, run_dag
 from pipelines.errors import MillraceError
 from pipelines.local import LocalStack
 from pipelines.settings import Settings
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pipelines.io.lake import Lake
 
 TRAINED_ON = date(2025, 11, 30)
-SCORED_ON = (date(2025, 11, 30), date(2025, 12, 1))
+SCORED_ON = (date(2025, 11, 30), TODAY)
 
 
 def _seed_customers(settings: Settings, stack: LocalStack) -> None:
@@ -93,7 +93,7 @@ DEMO = Demo(
     dags=frozenset({"repurchase_features", "repurchase_train", "repurchase_score"}),
     what="an online grocer",
     size={"customers": 1_200},
-    until=date(2025, 12, 1),
+    until=TODAY,
     # What a shop this small asks of the models.
     overrides={
         "snapshots.count": 3,

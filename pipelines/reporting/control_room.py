@@ -202,8 +202,10 @@ def quarantine(lake: Lake, usecase: str) -> list[dict[str, Any]]:
 def write_index(site: Site, settings: Settings, lake: Lake, as_of: date, *, shown: str) -> Path:
     """Write ``index.html`` about every use case that has run, and ``shown`` in any case.
 
-    Each use case tells its own part: ``pipelines.<usecase>.report.overview``.
+    Each use case tells its own part: ``pipelines.<usecase>.report.overview``. The page is about the newest day that
+    any step ran for, so a backfill of an old day does not turn the control room back.
     """
+    as_of = max([as_of, *lake.read(STEP_RUNS, columns=["as_of"], missing_ok=True)["as_of"].to_pylist()])
     found = {
         name: importlib.import_module(f"pipelines.{name}.report").overview(lake, as_of)
         for name in dict.fromkeys([*UseCase, shown])

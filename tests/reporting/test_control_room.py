@@ -95,6 +95,16 @@ def test_the_index_is_about_the_use_cases_that_run(settings: Settings, tmp_path:
     assert "millrace train demand" in index
 
 
+def test_a_backfill_does_not_turn_the_index_back(settings: Settings, tmp_path: Path) -> None:
+    lake, site = Lake.of(settings), Site(tmp_path)
+    today = control_room.write_index(site, settings, lake, AS_OF, shown="churn").read_text(encoding="utf-8")
+    before = AS_OF - timedelta(30)
+    backfill = control_room.write_index(site, settings, lake, before, shown="churn").read_text(
+        encoding="utf-8"
+    )
+    assert backfill == today
+
+
 def test_publish_runs_in_their_present_state(settings: Settings) -> None:
     [run] = control_room.publish_runs(Lake.of(settings), AS_OF, sink="salesforce")
     assert run["balanced"] is True

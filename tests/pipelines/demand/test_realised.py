@@ -156,3 +156,13 @@ def test_recent_holds_the_newest_days(chain: Chain) -> None:
     assert recent.days[-1].item() == chain.as_of - timedelta(1)
     assert isinstance(recent.profile, pd.DataFrame)
     assert recent.unknown.sum() == chain.skus
+
+
+def test_a_series_lacks_no_day_before_its_first_sale(chain: Chain) -> None:
+    recent = read_recent(chain.lake, chain.as_of, 14)
+    assert recent is not None
+    sold = recent.sold.copy()
+    sold[0] = np.nan
+    launched = recent.profile.assign(days_since_first_sale=[3, *recent.profile["days_since_first_sale"][1:]])
+    late = replace(recent, sold=sold, profile=launched)
+    assert late.unknown[0].tolist() == (recent.is_open[0] & (np.arange(14) >= 11)).tolist()
