@@ -28,9 +28,9 @@ Floats = NDArray[np.float64]
 class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Probability that a product bought before is in the customer's next order.
 
-    Boosted trees (XGBoost) on the log loss. Lists are judged per order, so that where ``orders`` are given an order
-    with many candidates weighs less for each of them (by the square root of their number). On folds of customers that the trees had not seen, the probabilities
-    are calibrated and the dependence between the products of an order is estimated.
+    Boosted trees (XGBoost) on the log loss. Lists are judged per order, so where ``orders`` are given, a candidate
+    weighs less in an order with many (by the square root of their number). On folds of customers that the trees had
+    not seen, the probabilities are calibrated and the dependence between the products of an order is estimated.
 
     Parameters
     ----------
