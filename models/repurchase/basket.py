@@ -28,15 +28,19 @@ Floats = NDArray[np.float64]
 class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Probability that a product bought before is in the customer's next order.
 
-    Boosted trees (XGBoost) on the log loss. On folds of customers that the trees had not seen, the probabilities
-    are calibrated and the dependence between the products of an order is estimated.
+    Boosted trees (XGBoost) on the log loss. Lists are judged per order, so where ``orders`` are given, a candidate
+    weighs less in an order with many (by the square root of their number). On folds of customers that the trees had
+    not seen, the probabilities are calibrated and the dependence between the products of an order is estimated.
 
     Parameters
     ----------
     rounds, learning_rate, max_depth, min_child_weight, subsample, colsample, reg_lambda
         Of XGBoost.
+    n_models : int
+        Boosters with different seeds whose log-odds are averaged.
     n_folds, n_held : int
-        Folds of customers, and how many of them are held out to calibrate on; fewer save time.
+        Folds of customers, and how many of them are held out to calibrate on; fewer save time. These boosters are
+        fitted once each, whatever ``n_models``.
     random_state : int
         Seed of everything drawn.
     n_jobs : int, optional
@@ -47,7 +51,7 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     classes_ : ndarray of shape (2,)
         The second one is "bought".
     encoder_ : FeatureMatrix
-    booster_ : bytes
+    boosters_ : list of bytes
         In XGBoost's own format.
     centre_ : float
         Log-odds from which boosting starts.
@@ -67,6 +71,7 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         subsample: float = 0.5,
         colsample: float = 0.4,
         reg_lambda: float = 5.0,
+        n_models: int = 1,
         n_folds: int = 4,
         n_held: int = 2,
         random_state: int = 0,
@@ -79,6 +84,7 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.subsample = subsample
         self.colsample = colsample
         self.reg_lambda = reg_lambda
+        self.n_models = n_models
         self.n_folds = n_folds
         self.n_held = n_held
         self.random_state = random_state
@@ -119,19 +125,22 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         raw = np.full(len(bought), np.nan)
         fold = np.full(len(bought), -1, dtype=np.intp)
         own = np.arange(len(bought)) if customers is None else customers
+        weight = _order_weight(orders, len(bought))
         for k, held in enumerate(group_folds(own, self.n_folds, self.random_state)):
             if k >= self.n_held:
                 break
-            booster = self._boost(matrix[~held], bought[~held])
-            raw[held], fold[held] = self._score(booster, matrix[held]), k
+            booster = self._boost(matrix[~held], bought[~held], weight[~held], self.random_state)
+            raw[held], fold[held] = self._score([booster], matrix[held]), k
         self._calibrate(raw, bought, fold, orders)
-        self.booster_ = self._boost(matrix, bought)
+        self.boosters_ = [
+            self._boost(matrix, bought, weight, self.random_state + k) for k in range(self.n_models)
+        ]
         return self
 
     def raw_score(self, X: Any) -> Floats:
         """Log-odds before calibration, shape (n,)."""
-        check_is_fitted(self, "booster_")
-        return self._score(self.booster_, self.encoder_.transform(X))
+        check_is_fitted(self, "boosters_")
+        return self._score(self.boosters_, self.encoder_.transform(X))
 
     def predict_proba(self, X: Any) -> Floats:
         """Calibrated probabilities of the two classes, shape (n, 2)."""
@@ -155,11 +164,14 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             sizes = run_lengths(np.asarray(pd.factorize(pd.Series(orders))[0])[seen])
             self.order_sd_ = OrderSize.fit(calibration(raw[seen]), bought[seen], sizes).sd
 
-    def _boost(self, matrix: NDArray[np.float32], bought: NDArray[np.bool_]) -> bytes:
+    def _boost(
+        self, matrix: NDArray[np.float32], bought: NDArray[np.bool_], weight: NDArray[np.float32], seed: int
+    ) -> bytes:
         threads = self._threads(len(matrix))
         data = xgb.QuantileDMatrix(
             matrix,
             label=bought.astype(np.float32),
+            weight=weight,
             base_margin=np.full(len(matrix), self.centre_, dtype=np.float32),
             nthread=threads,
         )
@@ -172,19 +184,22 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "colsample_bytree": self.colsample,
             "reg_lambda": self.reg_lambda,
             "tree_method": "hist",
-            "seed": self.random_state,
+            "seed": seed,
             "nthread": threads,
             "verbosity": 0,
         }
         return bytes(xgb.train(params, data, self.rounds).save_raw("ubj"))
 
-    def _score(self, stored: bytes, matrix: NDArray[np.float32]) -> Floats:
+    def _score(self, boosters: list[bytes], matrix: NDArray[np.float32]) -> Floats:
         threads = self._threads(len(matrix))
-        booster = xgb.Booster({"nthread": threads})
-        booster.load_model(bytearray(stored))
         margin = np.full(len(matrix), self.centre_, dtype=np.float32)
         data = xgb.DMatrix(matrix, base_margin=margin, nthread=threads)
-        return np.asarray(booster.predict(data, output_margin=True), dtype=np.float64)
+        total = np.zeros(len(matrix))
+        for stored in boosters:
+            booster = xgb.Booster({"nthread": threads})
+            booster.load_model(bytearray(stored))
+            total += booster.predict(data, output_margin=True)
+        return total / len(boosters)
 
     def _threads(self, rows: int) -> int:
         return max(1, min(self.n_jobs or 1, rows // ROWS_PER_THREAD))
@@ -194,6 +209,15 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def _order_weight(orders: Any, rows: int) -> NDArray[np.float32]:
+    """Weight of each candidate, 1 on average."""
+    if orders is None:
+        return np.ones(rows, dtype=np.float32)
+    own = pd.factorize(pd.Series(orders))[0]
+    weight = 1 / np.sqrt(np.bincount(own)[own])
+    return np.asarray(weight / weight.mean(), dtype=np.float32)
 
 
 def run_lengths(values: Any) -> NDArray[np.int64]:

@@ -78,8 +78,18 @@ def test_one_model_for_all_learns_what_one_per_product_is_too_poor_for():
 def test_the_same_rows_make_the_same_model():
     X, bought, order = candidates(200, 8)
     first, second = (BasketClassifier(**QUICK).fit(X, bought, orders=order) for _ in range(2))
-    assert first.booster_ == second.booster_
+    assert first.boosters_ == second.boosters_
     assert (first.slope_, first.order_sd_) == (second.slope_, second.order_sd_)
+
+
+def test_several_boosters_are_averaged():
+    X, bought, order = candidates(200, 9)
+    two = BasketClassifier(**QUICK, n_models=2, n_held=1).fit(X, bought, orders=order)
+    alone = [
+        BasketClassifier(**QUICK, n_held=1, random_state=seed).fit(X, bought, orders=order) for seed in (0, 1)
+    ]
+    mean = sum(model.raw_score(X) for model in alone) / 2
+    np.testing.assert_allclose(two.raw_score(X), mean, atol=1e-6)
 
 
 def test_lengths_of_runs():
