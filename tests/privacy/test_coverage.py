@@ -51,7 +51,9 @@ def test_every_delivered_file_about_people_is_recognised(layout: object) -> None
 def test_rows_that_lead_to_people_only_by_reference_are_known() -> None:
     """Every raw table is about a person, leads to one, or is listed here as about things."""
     things = {"raw/repurchase_products"} | {
-        landed_table("demand", layout).name for layout in LAYOUTS["demand"]
+        landed_table(usecase, layout).name
+        for usecase in ("demand", "imputation")
+        for layout in LAYOUTS[usecase]
     }
     covered = {landed_table(each.usecase, each.layout).name for each in references()}
     with_subject = {

@@ -406,7 +406,7 @@ class Chain:
         )  # fmt: skip
         count = self.stores * self.skus
         run = {
-            "sink": "dynamodb", "object": "millrace_demand", "as_of": self.as_of, "run_key": "k",
+            "sink": "dynamodb", "object": "millrace/demand", "as_of": self.as_of, "run_key": "k",
             "run_id": "run-7", "run_no": 7, "seq": 9, "state": "finished", "forced": False, "planned": count,
             "sent": count, "ok": count, "failed": 0, "unknown": 0, "skipped": 0, "deleted": 0, "dead": 0,
             "jobs": 5, "recorded_at": datetime.combine(self.as_of, time(4, 20)),
@@ -414,7 +414,7 @@ class Chain:
         optional = {name: None for name in RUNS.column_names if name not in run}
         self.lake.append(RUNS, pa.Table.from_pylist([run | optional], schema=RUNS.arrow_schema))
         flip = {
-            "sink": "dynamodb", "object": "millrace_demand", "revision": 7, "kind": "publish",
+            "sink": "dynamodb", "object": "millrace/demand", "revision": 7, "kind": "publish",
             "as_of": self.as_of, "version": "run-7", "before": "run-6", "why": "all items confirmed",
             "who": "run:run-7", "recorded_at": datetime.combine(self.as_of, time(4, 21)),
         }  # fmt: skip
