@@ -1,61 +1,10 @@
 {#-
     Prevents forecasting on a feed that stopped: the last days would be missing from every lag and the orders of
-    the day would follow last week's promotion. Judged at the newest `as_of` of the run, not at the clock, so that
-    a backfill or a rerun gives the same verdict. The limits are the sources' `error_after`. A table without any
-    row by then is a source the chain does not have, not a stale one.
+    the day would follow last week's promotion.
 -#}
-{%- set limits = {} -%}
-{%- if execute -%}
-    {%- for source in graph.sources.values() if source.source_name == 'demand' -%}
-        {%- set limit = source.freshness.error_after if source.freshness else none -%}
-        {%- if limit and limit.count -%}
-            {%- do limits.update({source.name: limit.count}) -%}
-        {%- endif -%}
-    {%- endfor -%}
-{%- endif -%}
-
-with
-
-newest as (
-
-    select max(as_of) as as_of from {{ ref('stg_run__as_of_dates') }}
-
-),
-
-last_rows as (
-
-    {%- for source, known in [
-        ('sales', 'known_at'),
-        ('promotions', 'announced_at'),
-        ('weather_observed', 'known_at'),
-        ('weather_forecasts', 'issued_at'),
-    ] %}
-    select '{{ source }}' as source, max({{ known }}) as known_at
-    from {{ ref('stg_demand__' ~ source) }} where {{ known }} < (select as_of from newest)
-    {{ "union all" if not loop.last }}
-    {%- endfor %}
-
-),
-
-limits as (
-
-    select * from (values
-        {%- for source, days in limits.items() %}
-        ('{{ source }}', {{ days }}){{ "," if not loop.last }}
-        {%- else %}
-        (cast(null as varchar), cast(null as integer))
-        {%- endfor %}
-    ) as t (source, days)
-
-)
-
-select
-    last_rows.source,
-    last_rows.known_at as last_known_at,
-    newest.as_of,
-    limits.days as allowed_days
-
-from last_rows
-cross join newest
-inner join limits using (source)
-where last_rows.known_at < newest.as_of - cast(limits.days as integer)
+{{ stale_sources('demand', {
+    'sales': 'known_at',
+    'promotions': 'announced_at',
+    'weather_observed': 'known_at',
+    'weather_forecasts': 'issued_at',
+}) }}
