@@ -201,5 +201,6 @@ def _summarise(
     for demo in wanted:
         say(f"\nGate of {demo.usecase}: {read_promotions(lake, demo.usecase)[-1].words}")
     say("\nLook at:")
-    say(f"  {settings.report_dir / 'index.html'}   control room and a page for each use case")
+    say(f"  {settings.report_dir / 'index.html'}   control room and a page for each use case;")
+    say("                                   the retail chain ends in June, so in December its tables are late")
     say("  make up                          Airflow, MLflow and the emulator, with all of this in them")

@@ -64,5 +64,10 @@ def run_bench(name: str, options: Mapping[str, Any], *, say: Say = lambda line: 
         raise ConfigError(f"bench {name} takes {takes}, got --{foreign[0]}")
     if "data" in BENCHES[name] and "data" not in given:
         raise ConfigError(f"bench {name} needs --data: the folder with {_FILES[name]}")
-    result: BenchResult = import_module(f"pipelines.bench.{name.replace('-', '_')}").run(**given, say=say)
+    result: BenchResult = module_of(name).run(**given, say=say)
     return result
+
+
+def module_of(name: str) -> Any:
+    """Module of a bench."""
+    return import_module(f"pipelines.bench.{name.replace('-', '_')}")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-#: The day on which all simulated companies end: the control room shows one state. A Monday, and before the
-#: holidays and the new year, which would raise honest alarms.
+#: The day of the control room, on which the simulated companies end, the retail chain apart. A Monday, and before
+#: the holidays and the new year, which would raise honest alarms.
 TODAY = date(2025, 12, 1)
 
 

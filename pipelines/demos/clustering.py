@@ -6,15 +6,15 @@ import time
 from datetime import date
 
 from pipelines.airflow_api import AirflowApi
-from pipelines.demos import TODAY, Demo, Say, finish, run_dag
+from pipelines.demos import Demo, Say, finish, run_dag
 from pipelines.errors import MillraceError
 from pipelines.local import LocalStack
 from pipelines.settings import Settings
 from pipelines.usecases import UseCase
 
 #: A month apart: the second run finds what moved.
-FOUND_ON = date(2025, 11, 1)
-GROUPED_ON = TODAY
+FOUND_ON = date(2025, 5, 1)
+GROUPED_ON = date(2025, 6, 1)
 
 
 def _run_clustering(api: AirflowApi, say: Say) -> None:
@@ -65,7 +65,7 @@ DEMO = Demo(
     dags=frozenset({"store_features", "store_clustering"}),
     what="",  # the stores are those of demand
     size={},
-    until=TODAY,
+    until=GROUPED_ON,
     # What a chain of eight stores can show.
     overrides={
         "clusters.min_clusters": 2,
