@@ -13,11 +13,7 @@ from pipelines.errors import ConfigError
 
 @pytest.mark.parametrize("name", sorted(BENCHES))
 def test_every_bench_takes_the_options_it_is_listed_with(name: str) -> None:
-<<<<<<< HEAD
-    parameters = inspect.signature(import_module(f"pipelines.bench.{name.replace('-', '_')}").run).parameters
-=======
     parameters = inspect.signature(module_of(name).run).parameters
->>>>>>> repurchase
     assert set(BENCHES[name]) <= set(parameters)
     required = {key for key, parameter in parameters.items() if parameter.default is inspect.Parameter.empty}
     assert required <= {"data"}
