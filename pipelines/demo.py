@@ -202,5 +202,5 @@ def _summarise(
         say(f"\nGate of {demo.usecase}: {read_promotions(lake, demo.usecase)[-1].words}")
     say("\nLook at:")
     say(f"  {settings.report_dir / 'index.html'}   control room and a page for each use case;")
-    say("                                   the retail chain ends in June, so in December its tables are late")
+    say("                                   the retail chain ends in June: its tables are late in December")
     say("  make up                          Airflow, MLflow and the emulator, with all of this in them")
