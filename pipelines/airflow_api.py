@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +16,10 @@ import requests
 from pipelines.errors import MillraceError
 
 _TIMEOUT = 30.0
+
+#: Tries of a call that the server fails on, and seconds before the second one: SQLite, the laptop's database,
+#: refuses a writer that comes while another writes.
+_TRIES, _PAUSE = 6, 0.5
 
 
 @dataclass(frozen=True)
@@ -44,14 +50,25 @@ class AirflowApi:
         self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Call an endpoint below ``/api/v2``; returns the decoded answer."""
+        """Call an endpoint below ``/api/v2``; returns the decoded answer.
+
+        A failure of the server is tried again. It undoes what it had begun, so a body that names what it makes is
+        made once.
+
+        Raises
+        ------
+        MillraceError
+            The server refused the call, or failed each time.
+        """
         url = f"{self.base_url}/api/v2{path}"
-        answer = self.session.request(method, url, json=body, timeout=_TIMEOUT)
-        if not answer.ok:
-            raise MillraceError(
-                f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}"
-            )
-        return answer.json()
+        for attempt in range(_TRIES):
+            answer = self.session.request(method, url, json=body, timeout=_TIMEOUT)
+            if answer.ok:
+                return answer.json()
+            if answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                break
+            time.sleep(_PAUSE * 2**attempt)
+        raise MillraceError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
 
     def has_dags(self, dag_ids: set[str]) -> bool:
         """Whether the DAG processor has parsed all of these."""
@@ -69,7 +86,8 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, as_of: str) -> str:
         """Trigger a run for a day; returns the run id."""
-        body = {"logical_date": None, "conf": {"as_of": as_of}}
+        run_id = f"manual__{as_of}__{uuid.uuid4().hex[:12]}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": {"as_of": as_of}}
         return str(self.call("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def asset_event(self, uri: str, as_of: str) -> None:
