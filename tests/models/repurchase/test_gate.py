@@ -42,6 +42,13 @@ def test_a_good_challenger_passes():
     assert "better than 4" in verdict.words or "better than" in verdict.words
 
 
+def test_bgnbd_may_know_days_a_little_better_but_no_rule_may():
+    slightly = ERROR - 0.02 * ERROR.mean()
+    assert judged(dates={"challenger": ERROR, "bgnbd": slightly}).outcome == "pass"
+    assert judged(dates={"challenger": ERROR, "champion": slightly}).outcome == "refused"
+    assert judged(dates={"challenger": ERROR, "median_gap": slightly}).outcome == "refused"
+
+
 def test_a_shop_without_lines_is_judged_by_dates_alone():
     verdict = judged(lists=None)
     assert verdict.outcome == "pass"
