@@ -263,9 +263,9 @@ def test_the_page_was_written_anew_without_the_person(story: Story) -> None:
 
 def test_the_proof_counts_what_broken_off_attempts_removed(story: Story) -> None:
     assert story.records["done"]["found"] == story.records["dry"]["found"]
-    rows = story.deployment.lake.read(ERASURES).to_pylist()
+    own = story.records["done"]["erasure_id"]
+    rows = [row for row in story.deployment.lake.read(ERASURES).to_pylist() if row["erasure_id"] == own]
     assert sorted(row["state"] for row in rows) == ["complete", "open"]
-    assert {row["erasure_id"] for row in rows} == {story.records["done"]["erasure_id"]}
     text = json.dumps(rows, default=str)
     assert not [word for word in story.words if word in text]
 

@@ -29,7 +29,7 @@ def test_speed_and_errors_are_measured_with_the_peers_beside():
     assert metrics["rmse_optimum"] == pytest.approx(metrics["rmse_optimum_expected"] * np.sqrt(1.25))
     assert metrics["covariance_max_error"] < 0.1
     sklearn = found["peers"]["sklearn_iterative_imputer"]
-    assert sklearn["seconds"] == pytest.approx(4 * sklearn["seconds_one_set"], abs=2e-3)
+    assert sklearn["seconds"] == pytest.approx(4 * sklearn["seconds_one_set"], abs=4e-3)
     assert any("converged" in line for line in lines)
 
 

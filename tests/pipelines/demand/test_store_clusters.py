@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from pipelines.settings import Settings
 from tests.pipelines.demand.conftest import AS_OF, HISTORY, HORIZON, Chain, contract
 
 
-@pytest.fixture(scope="module")
-def chain(tmp_path_factory: pytest.TempPathFactory) -> Chain:
-    made = Chain(Settings(var=tmp_path_factory.mktemp("grouped")))
+@pytest.fixture
+def chain(tmp_path: Path) -> Chain:
+    made = Chain(Settings(var=tmp_path))
     made.write_features()
     return made
 
