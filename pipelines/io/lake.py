@@ -122,7 +122,14 @@ class Lake:
 
     def dataset(self, name: str, version: int | None = None) -> pa_dataset.Dataset:
         """Arrow dataset of a version, for filters that prune partitions and files."""
-        return self.open(name, version).to_pyarrow_dataset()
+        return self._arrow(self.open(name, version), name)
+
+    def _arrow(self, delta: DeltaTable, name: str) -> pa_dataset.Dataset:
+        # Read by Arrow's own file system: with deltalake's, which is written in Python, a read that is still
+        # ahead of its reader when the process ends waits for an interpreter that is gone, and the process
+        # aborts or hangs after its work is done (apache/arrow issue 34314).
+        filesystem, root = self.filesystem()
+        return delta.to_pyarrow_dataset(filesystem=pa_fs.SubTreeFileSystem(f"{root}/{name}", filesystem))
 
     def read(
         self,
@@ -287,7 +294,7 @@ class Lake:
 
         def commit() -> None:
             nonlocal gone
-            dataset = delta.to_pyarrow_dataset()
+            dataset = self._arrow(delta, name)
             found = dataset.to_table(columns=partitioned or dataset.schema.names[:1], filter=where)
             gone = found.num_rows
             if not gone:

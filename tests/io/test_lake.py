@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.dataset as pa_dataset
+import pyarrow.fs as pa_fs
 import pytest
+from deltalake import write_deltalake
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
@@ -139,6 +141,23 @@ def test_a_pinned_read_sees_the_old_version(lake: Lake) -> None:
     assert set(lake.read(TABLE)["value"].to_pylist()) == {2.0}
     with pytest.raises(FileNotFoundError):
         lake.read(TABLE, version=first)
+
+
+def test_reads_need_no_python_in_the_threads_of_arrow(lake: Lake) -> None:
+    """A process that ends while Arrow reads ahead must not abort for want of its interpreter."""
+    lake.replace_partition(TABLE, rows(DAY), {"as_of": DAY})
+    filesystem = lake.dataset(TABLE.name).filesystem
+    assert isinstance(filesystem, pa_fs.SubTreeFileSystem)
+    assert isinstance(filesystem.base_fs, pa_fs.LocalFileSystem)
+
+
+def test_folders_with_odd_names_are_read(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "a lake, é")
+    kinds = ["a b", "c/d", "é%20", "x=y:z", "50%"]
+    table = pa.table({"value": [1, 2, 3, 4, 5], "kind": kinds})
+    write_deltalake(lake.uri("raw/odd"), table, partition_by=["kind"])
+    found = lake.read("raw/odd", columns=["value", "kind"]).sort_by("value")
+    assert found["kind"].to_pylist() == kinds
 
 
 def test_a_missing_table_says_what_to_do(lake: Lake) -> None:
