@@ -7,19 +7,16 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as pa_dataset
 
 from features.contracts import Contract
 from pipelines.churn.contracts import ACCOUNTS_TABLE, USECASE, exports_contract
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.schemas import SCORES
-from pipelines.errors import DataContractError, ModelGateError, SinkError
 from pipelines.io.dbt import run_dbt
 from pipelines.io.lake import Lake
-from pipelines.io.promotions import versions_that_served
+from pipelines.io.promotions import require_served
 from pipelines.settings import Settings
 from pipelines.sinks.diff import OnLeave
-from pipelines.sinks.report import PublishReport
 from pipelines.sinks.salesforce.publisher import publish
 from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTarget
 
@@ -63,7 +60,7 @@ def run(
     """
     settings, params = settings or Settings.load(), params or ChurnParams.load_default()
     lake = Lake.of(settings)
-    _check_model(lake, as_of, force=force)
+    require_served(lake, SCORES, USECASE, as_of, force=force)
     report = publish(
         _outbound(settings, as_of),
         as_of=as_of,
@@ -78,26 +75,8 @@ def run(
             retry_dead=retry_dead,
         ),
     )
-    _judge(report, params.publish.max_dead_share)
-    record = report.record()
-    return {**record, "sample": [dict(row) for row in report.sample]} if dry_run else record
-
-
-def _check_model(lake: Lake, as_of: date, *, force: bool) -> None:
-    """Refuse scores that were made for looking at a model, not for working with it."""
-    rows = lake.read(
-        SCORES, columns=["model_version"], where=pa_dataset.field("as_of") == as_of, missing_ok=True
-    )
-    if rows.num_rows == 0:
-        raise DataContractError(
-            f"{SCORES.name} has no rows for {as_of}: run `millrace score churn --as-of {as_of}` first"
-        )
-    version = rows["model_version"][0].as_py()
-    if version not in versions_that_served(lake, USECASE) and not force:
-        raise ModelGateError(
-            f"the scores of {as_of} come from {version}, which never was champion: score again with the "
-            "champion, or use --force to publish them all the same"
-        )
+    report.require_delivery(params.publish.max_dead_share)
+    return report.record()
 
 
 def _outbound(settings: Settings, as_of: date) -> pa.Table:
@@ -118,16 +97,3 @@ def _target(contract: Contract) -> SalesforceTarget:
     """Every outbound column; null clears the field, so that no value of an earlier week stays."""
     fields = {name: Null.CLEAR for name in contract.table.column_names if name != EXTERNAL_ID}
     return SalesforceTarget(OBJECT, EXTERNAL_ID, fields, sort_by=ACCOUNT)
-
-
-def _judge(report: PublishReport, max_dead_share: float) -> None:
-    if not report.complete and not report.dry_run:
-        raise SinkError(
-            f"{OBJECT}: {report.unknown} rows are unknown, Salesforce has not answered yet; run it again, it "
-            f"asks for the same jobs instead of sending twice (run {report.run_id} in ops/publish_runs)"
-        )
-    if report.dead > max_dead_share * max(report.planned, 1):
-        raise SinkError(
-            f"{OBJECT}: {report.dead} of {report.planned} rows failed for good, more than "
-            f"{max_dead_share:.1%} (publish.max_dead_share); reasons are in ops/publish_rows and on the report"
-        )

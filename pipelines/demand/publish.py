@@ -13,10 +13,10 @@ from pipelines.demand.contracts import USECASE
 from pipelines.demand.params import DemandParams
 from pipelines.demand.prepare import sql_parameters
 from pipelines.demand.schemas import AGGREGATES, CERTIFICATES, FORECASTS
-from pipelines.errors import ConfigError, DataContractError, ModelGateError
+from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.dbt import run_dbt
 from pipelines.io.lake import Lake
-from pipelines.io.promotions import versions_that_served
+from pipelines.io.promotions import require_served
 from pipelines.settings import Settings
 from pipelines.sinks.dynamodb import rollback as versions
 from pipelines.sinks.dynamodb.publisher import publish
@@ -74,7 +74,7 @@ def run(
     settings, params = settings or Settings.load(), params or DemandParams.load_default()
     lake, target = Lake.of(settings), _target(settings, params)
     _check_certificates(lake, as_of)
-    _check_models(lake, as_of, force=force)
+    require_served(lake, FORECASTS, USECASE, as_of, force=force)
     report = publish(
         _outbound(settings, params, as_of),
         as_of=as_of,
@@ -89,8 +89,7 @@ def run(
             ledger_days=params.publish.retention_days,
         ),
     )
-    record = report.record()
-    return {**record, "sample": [dict(row) for row in report.sample]} if dry_run else record
+    return report.record()
 
 
 def rollback(
@@ -162,29 +161,6 @@ def _check_certificates(lake: Lake, as_of: date) -> None:
         raise DataContractError(
             f"the forecasts of {as_of} are not coherent and were not published: {'; '.join(breached)}. What served before "
             "still serves; look at the report, mend the cause, score again"
-        )
-
-
-def _check_models(lake: Lake, as_of: date, *, force: bool) -> None:
-    """Refuse forecasts that were made for looking at models, not for ordering by them."""
-    if not lake.exists(FORECASTS.name):
-        raise DataContractError(
-            f"{FORECASTS.name} has no rows: run `millrace score demand --as-of {as_of}` first"
-        )
-    # By batches: the column of a large chain is millions of times the same word.
-    batches = lake.dataset(FORECASTS.name).to_batches(
-        columns=["model_version"], filter=pa_dataset.field("as_of") == as_of
-    )
-    found = {version for batch in batches for version in batch.column(0).unique().to_pylist()}
-    if not found:
-        raise DataContractError(
-            f"{FORECASTS.name} has no rows for {as_of}: run `millrace score demand --as-of {as_of}` first"
-        )
-    strangers = found - versions_that_served(lake, USECASE)
-    if strangers and not force:
-        raise ModelGateError(
-            f"the forecasts of {as_of} come from {sorted(strangers)}, which never was champion: score again with the "
-            "champion, or use --force to publish them all the same"
         )
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Column, DType, Table
+from pipelines.errors import DataContractError, ModelGateError
 from pipelines.io.lake import Commit, Lake
 
 
@@ -137,3 +138,39 @@ def versions_that_served(lake: Lake, usecase: str) -> set[str]:
     """Versions that were champion at some time, by promotion or rollback."""
     served = (Outcome.PROMOTED, Outcome.ROLLED_BACK)
     return {entry.model_version for entry in read_promotions(lake, usecase) if entry.outcome in served}
+
+
+def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force: bool) -> None:
+    """Refuse predictions that were made for looking at a model, not for working with it.
+
+    Parameters
+    ----------
+    table
+        Predictions of a day, with the column ``model_version``.
+    force
+        Let predictions of a version through that never was champion.
+
+    Raises
+    ------
+    DataContractError
+        The day has no predictions.
+    ModelGateError
+        They come from a version that never was champion.
+    """
+    found: set[str] = set()
+    if lake.exists(table.name):
+        # By batches: the column of a large table is millions of times the same word.
+        batches = lake.dataset(table.name).to_batches(
+            columns=["model_version"], filter=pa_dataset.field("as_of") == as_of
+        )
+        found = {version for batch in batches for version in batch.column(0).unique().to_pylist()}
+    if not found:
+        raise DataContractError(
+            f"{table.name} has no rows for {as_of}: run `millrace score {usecase} --as-of {as_of}` first"
+        )
+    strangers = found - versions_that_served(lake, usecase)
+    if strangers and not force:
+        raise ModelGateError(
+            f"{table.name} of {as_of} comes from {', '.join(sorted(strangers))}, which never was champion: score again "
+            "with the champion, or use --force to publish it all the same"
+        )

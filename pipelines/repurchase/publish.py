@@ -7,12 +7,10 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as pa_dataset
 
-from pipelines.errors import DataContractError, ModelGateError, SinkError
 from pipelines.io.dbt import run_dbt
 from pipelines.io.lake import Lake
-from pipelines.io.promotions import versions_that_served
+from pipelines.io.promotions import require_served
 from pipelines.repurchase.contracts import OPTIONAL_TABLES, RAW_TABLES, USECASE, salesforce_contract
 from pipelines.repurchase.params import RepurchaseParams
 from pipelines.repurchase.schemas import BASKETS, NEXT_ORDERS
@@ -21,7 +19,6 @@ from pipelines.sinks.diff import OnLeave
 from pipelines.sinks.dynamodb import rollback as versions
 from pipelines.sinks.dynamodb.publisher import publish as load
 from pipelines.sinks.dynamodb.target import DynamoTarget, LoadOptions, configured
-from pipelines.sinks.report import PublishReport
 from pipelines.sinks.salesforce.publisher import publish as upsert
 from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTarget
 
@@ -76,7 +73,7 @@ def run(
     """
     settings, params = settings or Settings.load(), params or RepurchaseParams.load_default()
     lake = Lake.of(settings)
-    _check_model(lake, as_of, force=force)
+    require_served(lake, NEXT_ORDERS, USECASE, as_of, force=force)
     records, items = _outbound(settings, as_of)
     loaded = load(
         items,
@@ -112,8 +109,8 @@ def run(
             retry_dead=retry_dead,
         ),
     )
-    _judge(upserted, params.publish.max_dead_share)
-    return {"dynamodb": _record(loaded), "salesforce": _record(upserted)}
+    upserted.require_delivery(params.publish.max_dead_share)
+    return {"dynamodb": loaded.record(), "salesforce": upserted.record()}
 
 
 def rollback(
@@ -124,27 +121,6 @@ def rollback(
     See :func:`pipelines.sinks.dynamodb.rollback.rollback`.
     """
     return versions.serve_earlier(NAMESPACE, settings, why=why, to=to, on=on)
-
-
-def _record(report: PublishReport) -> dict[str, Any]:
-    record = report.record()
-    return {**record, "sample": [dict(row) for row in report.sample]} if report.dry_run else record
-
-
-def _check_model(lake: Lake, as_of: date, *, force: bool) -> None:
-    """Refuse predictions that were made for looking at a model, not for working with it."""
-    day = pa_dataset.field("as_of") == as_of
-    rows = lake.read(NEXT_ORDERS, columns=["model_version"], where=day, missing_ok=True)
-    if rows.num_rows == 0:
-        raise DataContractError(
-            f"{NEXT_ORDERS.name} has no rows for {as_of}: run `millrace score {USECASE} --as-of {as_of}` first"
-        )
-    version = rows["model_version"][0].as_py()
-    if version not in versions_that_served(lake, USECASE) and not force:
-        raise ModelGateError(
-            f"the predictions of {as_of} come from {version}, which never was champion: score again with the "
-            "champion, or use --force to publish them all the same"
-        )
 
 
 def _outbound(settings: Settings, as_of: date) -> tuple[pa.Table, pa.Table]:
@@ -168,16 +144,3 @@ def _target(settings: Settings) -> SalesforceTarget:
     names = salesforce_contract(settings).table.column_names
     fields = {name: Null.CLEAR for name in names if name != EXTERNAL_ID}
     return SalesforceTarget(OBJECT, EXTERNAL_ID, fields, sort_by=ACCOUNT)
-
-
-def _judge(report: PublishReport, max_dead_share: float) -> None:
-    if not report.complete and not report.dry_run:
-        raise SinkError(
-            f"{OBJECT}: {report.unknown} rows are unknown, Salesforce has not answered yet; run it again, it "
-            f"asks for the same jobs instead of sending twice (run {report.run_id} in ops/publish_runs)"
-        )
-    if report.dead > max_dead_share * max(report.planned, 1):
-        raise SinkError(
-            f"{OBJECT}: {report.dead} of {report.planned} rows failed for good, more than "
-            f"{max_dead_share:.1%} (publish.max_dead_share); reasons are in ops/publish_rows and on the report"
-        )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
+from pipelines.errors import SinkError
 from pipelines.sinks.fold import Counts
 
 
@@ -69,8 +70,33 @@ class PublishReport:
         """Report with the counts of a run."""
         return cls(**asdict(counts), balanced=counts.balanced, **more)
 
+    def require_delivery(self, max_dead_share: float) -> None:
+        """Refuse to call a publication done that is not.
+
+        Parameters
+        ----------
+        max_dead_share
+            Dead letters, as a share of the planned rows, above which the step fails.
+
+        Raises
+        ------
+        SinkError
+            Rows are unknown, or too many failed for good.
+        """
+        if not self.complete and not self.dry_run:
+            raise SinkError(
+                f"{self.object}: {self.unknown} rows are unknown, {self.sink} has not answered yet; run it again, it "
+                f"asks for the same jobs instead of sending twice (run {self.run_id} in ops/publish_runs)"
+            )
+        if self.dead > max_dead_share * max(self.planned, 1):
+            raise SinkError(
+                f"{self.object}: {self.dead} of {self.planned} rows failed for good, more than "
+                f"{max_dead_share:.1%} (publish.max_dead_share); reasons are in ops/publish_rows and on the report"
+            )
+
     def record(self) -> dict[str, Any]:
-        """JSON-able record of the report, without the sample rows; the facts are keys like the others."""
+        """JSON-able record of the report; the facts are keys like the others, the sample rows belong to dry runs."""
         values = asdict(self) | {"as_of": self.as_of.isoformat(), "warnings": list(self.warnings)}
         del values["sample"], values["facts"]
-        return values | dict(self.facts)
+        sample = {"sample": [dict(row) for row in self.sample]} if self.dry_run else {}
+        return values | dict(self.facts) | sample
