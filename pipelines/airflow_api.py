@@ -62,12 +62,13 @@ class AirflowApi:
         """
         url = f"{self.base_url}/api/v2{path}"
         for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(_PAUSE * 2 ** (attempt - 1))
             answer = self.session.request(method, url, json=body, timeout=_TIMEOUT)
             if answer.ok:
                 return answer.json()
             if answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
                 break
-            time.sleep(_PAUSE * 2**attempt)
         raise MillraceError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}")
 
     def has_dags(self, dag_ids: set[str]) -> bool:
