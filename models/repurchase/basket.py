@@ -7,6 +7,7 @@ for all. The bench ``online-retail`` measures both.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -19,18 +20,49 @@ from sklearn.utils.validation import check_is_fitted
 from models.classification.calibration import LogitCalibration
 from models.classification.targets import two_classes
 from models.forecasting.matrix import FeatureMatrix
-from models.repurchase.folds import ROWS_PER_THREAD, group_folds
+from models.repurchase.folds import ROWS_PER_THREAD
 from models.repurchase.order_size import OrderSize
 
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class BasketCalibration:
+    """What turns the log-odds of a candidate into a probability, and an order's into a distribution of its size.
+
+    Attributes
+    ----------
+    logit : LogitCalibration
+    order_size : OrderSize
+        How the products of an order depend on each other.
+    """
+
+    logit: LogitCalibration = field(default_factory=LogitCalibration)
+    order_size: OrderSize = field(default_factory=OrderSize)
+
+    @classmethod
+    def fit(cls, raw: Floats, bought: NDArray[np.bool_], orders: Any) -> Self:
+        """Fit on orders that the boosters did not learn from.
+
+        Parameters
+        ----------
+        raw : ndarray of shape (n,)
+            Log-odds, see :meth:`BasketClassifier.raw_score`.
+        bought : ndarray of shape (n,), bool
+            Whether the order had the product.
+        orders : array-like of shape (n,)
+            Which order it was a candidate for; equal values follow each other.
+        """
+        logit = LogitCalibration.fit(raw, bought)
+        return cls(logit, OrderSize.fit(logit(raw), bought, run_lengths(orders)))
 
 
 class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Probability that a product bought before is in the customer's next order.
 
     Boosted trees (XGBoost) on the log loss. Lists are judged per order, so where ``orders`` are given, a candidate
-    weighs less in an order with many (by the square root of their number). On folds of customers that the trees had
-    not seen, the probabilities are calibrated and the dependence between the products of an order is estimated.
+    weighs less in an order with many (by the square root of their number). A calibration is fitted apart, on later
+    orders, and given by :meth:`calibrate`; before, log-odds are taken as they are and products as independent.
 
     Parameters
     ----------
@@ -38,9 +70,6 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Of XGBoost.
     n_models : int
         Boosters with different seeds whose log-odds are averaged.
-    n_folds, n_held : int
-        Folds of customers, and how many of them are held out to calibrate on; fewer save time. These boosters are
-        fitted once each, whatever ``n_models``.
     random_state : int
         Seed of everything drawn.
     n_jobs : int, optional
@@ -58,7 +87,7 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     slope_, intercept_ : float
         Calibration of the log-odds.
     order_sd_ : float
-        See :class:`models.repurchase.order_size.OrderSize`; 0 if fitted without ``orders``.
+        See :class:`models.repurchase.order_size.OrderSize`.
     """
 
     def __init__(
@@ -72,8 +101,6 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         colsample: float = 0.4,
         reg_lambda: float = 5.0,
         n_models: int = 1,
-        n_folds: int = 4,
-        n_held: int = 2,
         random_state: int = 0,
         n_jobs: int | None = None,
     ) -> None:
@@ -85,17 +112,15 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.colsample = colsample
         self.reg_lambda = reg_lambda
         self.n_models = n_models
-        self.n_folds = n_folds
-        self.n_held = n_held
         self.random_state = random_state
         self.n_jobs = n_jobs
 
     @property
-    def order_size(self) -> OrderSize:
-        """How the products of an order depend on each other."""
-        return OrderSize(self.order_sd_)
+    def calibration(self) -> BasketCalibration:
+        """What it serves with."""
+        return BasketCalibration(LogitCalibration(self.slope_, self.intercept_), OrderSize(self.order_sd_))
 
-    def fit(self, X: Any, y: Any, *, customers: Any = None, orders: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, *, orders: Any = None) -> Self:
         """Fit on candidates of past days.
 
         Parameters
@@ -104,10 +129,8 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Numbers and words; missing values allowed.
         y : array-like of shape (n,)
             Whether the next order had the product; two classes.
-        customers : array-like of shape (n,), optional
-            Whose candidate it is: rows of a customer stay in one fold. Each its own by default.
         orders : array-like of shape (n,), optional
-            Which order it was a candidate for; equal values follow each other.
+            Which order it was a candidate for.
 
         Raises
         ------
@@ -122,19 +145,16 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, bought = two_classes(y, matrix)
         share = float(np.clip(bought.mean(), 1e-6, 1 - 1e-6))
         self.centre_ = float(np.log(share / (1 - share)))
-        raw = np.full(len(bought), np.nan)
-        fold = np.full(len(bought), -1, dtype=np.intp)
-        own = np.arange(len(bought)) if customers is None else customers
         weight = _order_weight(orders, len(bought))
-        for k, held in enumerate(group_folds(own, self.n_folds, self.random_state)):
-            if k >= self.n_held:
-                break
-            booster = self._boost(matrix[~held], bought[~held], weight[~held], self.random_state)
-            raw[held], fold[held] = self._score([booster], matrix[held]), k
-        self._calibrate(raw, bought, fold, orders)
         self.boosters_ = [
             self._boost(matrix, bought, weight, self.random_state + k) for k in range(self.n_models)
         ]
+        return self.calibrate(BasketCalibration())
+
+    def calibrate(self, calibration: BasketCalibration) -> Self:
+        """Take a calibration, see :meth:`BasketCalibration.fit`."""
+        self.slope_, self.intercept_ = calibration.logit.slope, calibration.logit.intercept
+        self.order_sd_ = calibration.order_size.sd
         return self
 
     def raw_score(self, X: Any) -> Floats:
@@ -145,24 +165,13 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Floats:
         """Calibrated probabilities of the two classes, shape (n, 2)."""
         raw = self.raw_score(X)  # first: it is what tells an unfitted estimator
-        event = LogitCalibration(self.slope_, self.intercept_)(raw)
+        event = self.calibration.logit(raw)
         return np.column_stack([1 - event, event])
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Class with the larger probability, shape (n,)."""
         likely = self.predict_proba(X)[:, 1] > 0.5
         return np.asarray(self.classes_[likely.astype(np.intp)])
-
-    def _calibrate(self, raw: Floats, bought: NDArray[np.bool_], fold: NDArray[np.intp], orders: Any) -> None:
-        seen = fold >= 0
-        calibration = LogitCalibration()
-        if seen.any():
-            calibration = LogitCalibration.fit(raw[seen], bought[seen])
-        self.slope_, self.intercept_ = calibration.slope, calibration.intercept
-        self.order_sd_ = 0.0
-        if orders is not None and seen.any():
-            sizes = run_lengths(np.asarray(pd.factorize(pd.Series(orders))[0])[seen])
-            self.order_sd_ = OrderSize.fit(calibration(raw[seen]), bought[seen], sizes).sd
 
     def _boost(
         self, matrix: NDArray[np.float32], bought: NDArray[np.bool_], weight: NDArray[np.float32], seed: int

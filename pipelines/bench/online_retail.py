@@ -44,6 +44,7 @@ OVERRIDES = {
     "snapshots.observed_days": 14,
     "basket.rounds": 400,
     "basket.learning_rate": 0.05,
+    "basket.max_depth": 4,
     "basket.n_models": 3,
 }
 _KEY = "key of the benches"

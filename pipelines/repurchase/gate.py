@@ -86,8 +86,10 @@ def _errors(rows: pa.Table) -> Any:
 
 
 def _product_bias(curves: pa.Table) -> float:
-    """Mean probability of the products less the share bought, as a share of it."""
-    chosen = pc.and_(pc.equal(curves["kind"], "product"), pc.equal(curves["candidate"], "challenger"))
+    """Mean probability of the products before calibration less the share bought, as a share of it."""
+    chosen = pc.and_(
+        pc.equal(curves["kind"], "product_out_of_time"), pc.equal(curves["candidate"], "challenger")
+    )
     own = curves.filter(chosen)
     rows, predicted, observed = (own[name].to_numpy() for name in ("rows", "predicted", "observed"))
     bought = float(rows @ observed) if len(rows) else 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.repurchase import rules
-from models.repurchase.basket import BasketClassifier, run_lengths
+from models.repurchase.basket import BasketCalibration, BasketClassifier, run_lengths
+from models.repurchase.folds import group_folds
 from models.repurchase.metrics import curve, f1_of, list_metrics, timing_metrics
 from models.repurchase.next_order import Lists, NextOrderModel, make_lists, with_expected_date
 from models.repurchase.timing import Wait
 from pipelines.errors import ModelGateError
+from pipelines.io.registry import CHALLENGER
 from pipelines.repurchase.dataset import Pairs, Waits
 
 Floats = NDArray[np.float64]
@@ -60,6 +62,10 @@ class Outcome:
         By candidate, in the order of ``orders``.
     product
         Probability and truth of every judged candidate, by model.
+    out_of_time
+        The same probabilities with nothing learned from the judged snapshots: of the challenger, not calibrated.
+    calibration
+        What the challenger's lists serve with, fitted on all judged candidates; None if there are none.
     """
 
     waits: Waits
@@ -68,6 +74,8 @@ class Outcome:
     orders: pd.DataFrame
     lists: Mapping[str, ListOutcome]
     product: Mapping[str, tuple[Floats, NDArray[np.bool_]]]
+    out_of_time: Mapping[str, Floats]
+    calibration: BasketCalibration | None
 
     @property
     def back(self) -> NDArray[np.bool_]:
@@ -98,9 +106,9 @@ class Outcome:
             found.setdefault(name, {}).update(
                 list_metrics(lists.named, lists.hits, self.orders["repeated"].to_numpy())
             )
-        for name, (probability, bought) in self.product.items():
+        for name, (_, bought) in self.product.items():
             share = max(float(bought.mean()), 1e-9)
-            found[name]["product_bias"] = float(probability.mean()) / share - 1
+            found[name]["product_bias"] = float(self.out_of_time[name].mean()) / share - 1
         return found
 
     def curves(self) -> dict[tuple[str, str], dict[str, NDArray[Any]]]:
@@ -112,6 +120,7 @@ class Outcome:
         for name, (probability, bought) in self.product.items():
             if len(probability):
                 found[name, "product"] = curve(probability, bought)
+                found[name, "product_out_of_time"] = curve(self.out_of_time[name], bought)
         return found
 
 
@@ -119,6 +128,9 @@ def judge(
     models: Mapping[str, NextOrderModel], waits: Waits, pairs: Pairs, *, horizon_days: int, usual_gap: float
 ) -> Outcome:
     """Let models and rules predict the judged snapshots.
+
+    The lists of the challenger, who comes uncalibrated, are calibrated on the orders that the others of two halves of
+    the customers made in the judged snapshots; a champion has its own calibration.
 
     Parameters
     ----------
@@ -134,18 +146,57 @@ def judge(
     dates = {name: predict_dates(model, cut) for name, model in models.items()}
     dates |= _date_rules(cut, usual_gap)
     kept = _judged_pairs(pairs, cut)
-    lists, product = {}, {}
+    lists: dict[str, ListOutcome] = {}
+    product: dict[str, tuple[Floats, NDArray[np.bool_]]] = {}
+    out_of_time: dict[str, Floats] = {}
+    calibration = None
     for name, model in models.items():
         if model.basket is None or len(kept) == 0:
             continue
         full = predict_dates(model, cut, horizon_days=horizon_days)
         then = expected_of(kept.keys, cut.keys, full.expected)
-        found, probability = predict_lists(model.basket, kept.X, kept.keys, then)
-        lists[name] = _outcome(found, kept)
+        raw = model.basket.raw_score(
+            columns_of(with_expected_date(kept.X, then), model.basket.feature_names_in_)
+        )
+        own = model.basket.calibration
+        out_of_time[name] = own.logit(raw)
+        parts = [(np.arange(len(raw)), own)]
+        if name == CHALLENGER:
+            calibration = BasketCalibration.fit(raw, kept.bought, order_codes(kept.keys))
+            parts = _halves(raw, kept) or parts
+        lists[name], probability = _in_parts(raw, kept, parts)
         product[name] = (probability, kept.bought)
     if lists:
         lists |= _list_rules(kept)
-    return Outcome(cut, judged, dates, _orders(kept), lists, product)
+    return Outcome(cut, judged, dates, _orders(kept), lists, product, out_of_time, calibration)
+
+
+def _halves(raw: Floats, pairs: Pairs) -> list[tuple[NDArray[np.intp], BasketCalibration]]:
+    """Candidates of each half of the customers, with the calibration of the other half; none with one customer."""
+    codes = order_codes(pairs.keys)
+    return [
+        (np.flatnonzero(own), BasketCalibration.fit(raw[~own], pairs.bought[~own], codes[~own]))
+        for own in group_folds(pairs.keys["customer_key"], 2)
+    ]
+
+
+def _in_parts(
+    raw: Floats, pairs: Pairs, parts: Sequence[tuple[NDArray[np.intp], BasketCalibration]]
+) -> tuple[ListOutcome, Floats]:
+    """Lists of all orders and probabilities of all candidates, each part of the rows with its own calibration."""
+    codes = order_codes(pairs.keys)
+    order = np.cumsum(np.diff(codes, prepend=-1) != 0) - 1
+    probability, n = np.empty(len(raw)), int(order[-1]) + 1
+    named, hits = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    expected, nothing = np.empty(n), np.empty(n)
+    for rows, calibration in parts:
+        probability[rows] = calibration.logit(raw[rows])
+        lists = make_lists(probability[rows], codes[rows], calibration.order_size)
+        place = order[rows[lists.position[lists.starts]]]
+        hit = (pairs.bought[rows][lists.position] & lists.listed).astype(np.int64)
+        named[place], hits[place] = lists.choice.size, np.add.reduceat(hit, lists.starts)
+        expected[place], nothing[place] = lists.choice.expected_f1, lists.choice.nothing
+    return ListOutcome(named, hits, expected, nothing), probability
 
 
 def predict_dates(model: NextOrderModel, waits: Waits, *, horizon_days: int | None = None) -> Wait:
@@ -168,7 +219,7 @@ def predict_lists(
     """Lists of customers, and the probability of each candidate in its own row."""
     frame = columns_of(with_expected_date(X, expected_days), basket.feature_names_in_)
     probability = basket.predict_proba(frame)[:, 1]
-    return make_lists(probability, order_codes(keys), basket.order_size), probability
+    return make_lists(probability, order_codes(keys), basket.calibration.order_size), probability
 
 
 def columns_of(X: pd.DataFrame, names: Any) -> pd.DataFrame:
@@ -245,16 +296,6 @@ def _list_rules(pairs: Pairs) -> dict[str, ListOutcome]:
         hits = np.add.reduceat(hit.astype(np.int64), np.cumsum(sizes) - sizes)
         found[name] = ListOutcome(named, hits)
     return found
-
-
-def _outcome(lists: Lists, pairs: Pairs) -> ListOutcome:
-    hit = (pairs.bought[lists.position] & lists.listed).astype(np.int64)
-    return ListOutcome(
-        lists.choice.size,
-        np.add.reduceat(hit, lists.starts),
-        lists.choice.expected_f1,
-        lists.choice.nothing,
-    )
 
 
 def _orders(pairs: Pairs) -> pd.DataFrame:

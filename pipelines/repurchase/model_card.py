@@ -57,8 +57,9 @@ def model_card(
         "",
         "## Models",
         "- Dates: XGBoost, accelerated failure time; the spread of waits by Kaplan-Meier on held-out customers.",
-        "- Lists: one XGBoost classifier over all pairs of customer and product, calibrated on held-out customers; "
-        "of each customer the list with the largest expected F1, the empty one included.",
+        "- Lists: one XGBoost classifier over all pairs of customer and product, calibrated on the judged snapshots, "
+        "where each half of the customers is judged by the calibration of the other half; of each customer the list "
+        "with the largest expected F1, the empty one included.",
         "",
         "## Out of time",
         "",

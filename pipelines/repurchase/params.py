@@ -68,8 +68,6 @@ class BasketParams(Params):
     max_depth: int = Field(ge=1)
     min_child_weight: float = Field(ge=0)
     n_models: int = Field(ge=1, description="Boosters whose log-odds are averaged.")
-    n_folds: int = Field(ge=2, description="Folds of customers for calibration.")
-    n_held: int = Field(ge=1, description="Of these, how many are held out; fewer save time.")
 
 
 class GateParams(Params):

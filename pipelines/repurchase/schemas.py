@@ -164,12 +164,18 @@ CURVES = Table(
     name="predictions/repurchase_curves",
     description=(
         "Reliability and gains of the probabilities, out of time. One row per training `as_of`, candidate, kind "
-        "(`product`: bought next; `return`: back within the horizon) and bin of equally many rows, likeliest first."
+        "(`product`: bought next; `product_out_of_time`: the same before the calibration on the judged snapshot; "
+        "`return`: back within the horizon) and bin of equally many rows, likeliest first."
     ),
     columns=(
         AS_OF,
         CANDIDATE,
-        Column("kind", DType.STRING, "What the probability is of.", allowed=("product", "return")),
+        Column(
+            "kind",
+            DType.STRING,
+            "What the probability is of.",
+            allowed=("product", "product_out_of_time", "return"),
+        ),
         Column("bin", DType.INTEGER, "1 = likeliest.", minimum=1),
         Column("rows", DType.INTEGER, "Rows of the bin.", minimum=1),
         _share("predicted", "Mean probability."),

@@ -1,7 +1,9 @@
 """Repurchase, training: when and with what, learned from past days and judged on later ones.
 
 The newest snapshots judge. For all that is learned, the world ends at the first of them: orders from then on have not
-happened yet, so that customers are censored there. What is judged is what serves.
+happened yet, so that customers are censored there. What is judged is what serves: no booster is fitted again. Only the
+three numbers that calibrate the lists come from the judged snapshots, and each half of the customers is judged by
+those of the other half.
 """
 
 from __future__ import annotations
@@ -116,6 +118,8 @@ def run(
                 horizon_days=params.horizon_days,
                 usual_gap=usual_gap(learning),
             )
+            if model.basket is not None and outcome.calibration is not None:
+                model.basket.calibrate(outcome.calibration)
         metrics = outcome.metrics()
         with watch.phase("register"):
             version = registry.log_model(model, learning.X.iloc[:5], tags=tags, predict="predict")
@@ -157,7 +161,7 @@ def run(
 
 
 def fit(waits: Waits, pairs: Pairs, params: RepurchaseParams, watch: Stopwatch) -> NextOrderModel:
-    """Fit both models; the lists learn from dates that were predicted without knowing their customer."""
+    """Fit both models, the lists uncalibrated; they learn from dates predicted without knowing their customer."""
     with watch.phase("timing"):
         sample = _sample(waits, params.training.max_waits)
         own = waits.take(sample) if len(sample) < len(waits) else waits
@@ -180,7 +184,6 @@ def fit(waits: Waits, pairs: Pairs, params: RepurchaseParams, watch: Stopwatch) 
         basket.fit(
             with_expected_date(pairs.X, then),
             pairs.bought,
-            customers=pairs.keys["customer_key"],
             orders=order_codes(pairs.keys),
         )
     return NextOrderModel(timing, basket)

@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from models.repurchase.basket import BasketClassifier, run_lengths
+from models.repurchase.basket import BasketCalibration, BasketClassifier, run_lengths
 
 QUICK = {"rounds": 60, "learning_rate": 0.15, "max_depth": 4}
 
@@ -40,7 +40,9 @@ def candidates(orders: int, seed: int, sd: float = 0.8) -> tuple[pd.DataFrame, n
 @pytest.fixture(scope="module")
 def fitted() -> BasketClassifier:
     X, bought, order = candidates(1200, 1)
-    return BasketClassifier(**QUICK).fit(X, bought, customers=order // 2, orders=order)
+    model = BasketClassifier(**QUICK).fit(X, bought, orders=order)
+    later, then_bought, then_order = candidates(3000, 11)
+    return model.calibrate(BasketCalibration.fit(model.raw_score(later), then_bought, then_order))
 
 
 def test_ranks_and_is_calibrated(fitted):
@@ -54,9 +56,25 @@ def test_ranks_and_is_calibrated(fitted):
 
 def test_finds_that_orders_are_large_or_small_as_a_whole(fitted):
     # Of the features none tells of it, so all of it is left.
-    assert fitted.order_size.sd == pytest.approx(0.8, abs=0.15)
-    X, bought, _ = candidates(600, 3)
-    assert BasketClassifier(**QUICK).fit(X, bought).order_size.sd == 0, "orders were not given"
+    assert fitted.calibration.order_size.sd == pytest.approx(0.8, abs=0.15)
+
+
+def test_is_not_calibrated_by_what_it_learned_from():
+    X, bought, order = candidates(300, 3)
+    model = BasketClassifier(**QUICK).fit(X, bought, orders=order)
+    assert model.calibration == BasketCalibration()
+    np.testing.assert_allclose(model.predict_proba(X)[:, 1], expit(model.raw_score(X)))
+
+
+def test_a_level_that_moved_is_met_by_the_calibration():
+    X, bought, order = candidates(800, 1)
+    model = BasketClassifier(**QUICK).fit(X, bought, orders=order)
+    later, _, later_order = candidates(800, 12)
+    raw = model.raw_score(later)
+    fewer = np.random.default_rng(0).random(len(raw)) < expit(raw - 0.5)
+    moved = BasketCalibration.fit(raw, fewer, later_order)
+    assert moved.logit.intercept == pytest.approx(-0.5, abs=0.1)
+    assert moved.logit(raw).mean() == pytest.approx(fewer.mean(), abs=1e-4)
 
 
 def test_one_model_for_all_learns_what_one_per_product_is_too_poor_for():
@@ -69,7 +87,7 @@ def test_one_model_for_all_learns_what_one_per_product_is_too_poor_for():
     for k in range(40):
         own, asked = product == k, of_fresh == k
         if 0 < bought[own].sum() < own.sum():
-            small = BasketClassifier(rounds=15, min_child_weight=1.0, n_held=0).fit(X[own], bought[own])
+            small = BasketClassifier(rounds=15, min_child_weight=1.0).fit(X[own], bought[own])
             many[asked] = small.predict_proba(fresh[asked])[:, 1]
     compared = of_fresh < 40
     assert log_loss(later[compared], one[compared]) < log_loss(later[compared], many[compared]) - 0.01
@@ -79,15 +97,12 @@ def test_the_same_rows_make_the_same_model():
     X, bought, order = candidates(200, 8)
     first, second = (BasketClassifier(**QUICK).fit(X, bought, orders=order) for _ in range(2))
     assert first.boosters_ == second.boosters_
-    assert (first.slope_, first.order_sd_) == (second.slope_, second.order_sd_)
 
 
 def test_several_boosters_are_averaged():
     X, bought, order = candidates(200, 9)
-    two = BasketClassifier(**QUICK, n_models=2, n_held=1).fit(X, bought, orders=order)
-    alone = [
-        BasketClassifier(**QUICK, n_held=1, random_state=seed).fit(X, bought, orders=order) for seed in (0, 1)
-    ]
+    two = BasketClassifier(**QUICK, n_models=2).fit(X, bought, orders=order)
+    alone = [BasketClassifier(**QUICK, random_state=seed).fit(X, bought, orders=order) for seed in (0, 1)]
     mean = sum(model.raw_score(X) for model in alone) / 2
     np.testing.assert_allclose(two.raw_score(X), mean, atol=1e-6)
 

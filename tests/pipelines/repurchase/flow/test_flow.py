@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.repurchase.basket import BasketCalibration
 from models.repurchase.metrics import f1_of
 from pipelines.errors import DataContractError, ModelGateError
 from pipelines.io.promotions import read_promotions
@@ -58,7 +59,7 @@ def test_validation_tables_hold_what_the_gate_and_the_report_need(shop: Shop) ->
     dates, lists, curves = (shop.rows(t, PAST) for t in (TIMING_VALIDATION, BASKET_VALIDATION, CURVES))
     assert set(dates["candidate"]) == {"challenger", "median_gap", "bgnbd"}
     assert set(lists["candidate"]) == {"challenger", "last_order", "most_frequent"}
-    assert set(curves["kind"]) == {"product", "return"}
+    assert set(curves["kind"]) == {"product", "product_out_of_time", "return"}
     assert dates.groupby("candidate").size().nunique() == lists.groupby("candidate").size().nunique() == 1
     recomputed = f1_of(lists["named"], lists["hits"], lists["repeated"])
     np.testing.assert_allclose(lists["f1"], recomputed)
@@ -93,6 +94,22 @@ def test_the_card_says_what_it_is_for(shop: Shop) -> None:
     assert "| challenger |" in card
     model = registry.load(version)
     assert not hasattr(model.timing, "out_of_fold_")
+
+
+def test_the_lists_that_serve_are_calibrated_on_the_judged_snapshots(shop: Shop) -> None:
+    registry = Registry(shop.settings, USECASE)
+    version = registry.aliased(CHALLENGER)
+    assert version is not None
+    basket = registry.load(version).basket
+    curves = shop.rows(CURVES, PAST).query("candidate == 'challenger'")
+    level = {
+        kind: (rows["predicted"] @ rows["rows"]) / (rows["observed"] @ rows["rows"])
+        for kind, rows in curves.groupby("kind")
+    }
+    assert basket.calibration != BasketCalibration()
+    assert level["product"] == pytest.approx(1.0, abs=0.05)
+    (logged,) = (one for one in read_promotions(shop.lake, USECASE) if one.as_of == PAST)
+    assert logged.metrics["product_bias"] == pytest.approx(level["product_out_of_time"] - 1)
 
 
 def test_every_customer_in_scope_gets_a_date_and_a_list(shop: Shop) -> None:
