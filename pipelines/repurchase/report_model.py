@@ -36,7 +36,7 @@ GATE_CHECKS = {
     "returns": CheckStyle("Returns judged", 0, "≥"),
     "coverage": CheckStyle("Returns inside their window", 3, "≥"),
     "return_bias": CheckStyle("Probabilities of a return, mean error", 3, "within ±"),
-    "product_bias": CheckStyle("Probabilities of products, mean error", 3, "within ±"),
+    "product_bias": CheckStyle("Probabilities of products before calibration, mean error", 3, "within ±"),
     **{f"days_against_{name}": CheckStyle(f"Days saved against {plots.label(name)}", 2) for name in _RIVALS},
     **{f"f1_against_{name}": CheckStyle(f"F1 gained against {plots.label(name)}", 3) for name in _RIVALS},
 }
