@@ -129,7 +129,12 @@ def judge_next_orders(
     checks.append(_true("return_bias", "probabilities of a return", return_bias, limits.max_return_bias))
     if lists is not None:
         checks.append(
-            _true("product_bias", "probabilities of products before calibration", product_bias, limits.max_product_bias)
+            _true(
+                "product_bias",
+                "probabilities of products before calibration",
+                product_bias,
+                limits.max_product_bias,
+            )
         )
     return decide(checks)
 
