@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import re
 import shutil
 import time
@@ -151,6 +152,9 @@ def _context(settings: Settings) -> Any:
         warnings.simplefilter("ignore", DeprecationWarning)
         import great_expectations as gx
         from great_expectations.data_context.types.base import DataContextConfig, ProgressBarsConfig
+
+    # It tells of its own expectations' unset fields, dozens of lines in the log of every task.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
     def store(kind: str, folder: str | None = None) -> dict[str, Any]:
         backend = (

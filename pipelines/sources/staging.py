@@ -54,6 +54,14 @@ class FileOutcome:
     rules: dict[str, int] = field(default_factory=dict)
     staged: list[Path] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        """Rows by fate, without the fates that no row had."""
+        if self.skipped:
+            return "landed before, skipped"
+        names = ("landed", "already_landed", "duplicates", "quarantined", "forgotten", "unresolved")
+        fates = [f"{count:,} {name.replace('_', ' ')}" for name in names if (count := getattr(self, name))]
+        return f"{self.read:,} rows read" + "".join(f", {fate}" for fate in fates)
+
     def balance(self) -> None:
         """Check that every row that was read has exactly one fate.
 

@@ -128,7 +128,9 @@ def test_a_model_that_may_not_serve_is_one_line_and_code_4(working_copy: Deploym
     assert (done.returncode, done.stdout) == (ModelGateError.exit_code, "")
     assert "Traceback" not in done.stderr
     assert (
-        done.stderr.strip().splitlines()[-1].startswith("ModelGateError the scores of 2025-07-07 come from")
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith("ModelGateError predictions/churn_scores of 2025-07-07 comes from")
     )
 
 
