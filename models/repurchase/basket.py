@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import xgboost as xgb
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -60,9 +59,8 @@ class BasketCalibration:
 class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Probability that a product bought before is in the customer's next order.
 
-    Boosted trees (XGBoost) on the log loss. Lists are judged per order, so where ``orders`` are given, a candidate
-    weighs less in an order with many (by the square root of their number). A calibration is fitted apart, on later
-    orders, and given by :meth:`calibrate`; before, log-odds are taken as they are and products as independent.
+    Boosted trees (XGBoost) on the log loss. A calibration is fitted apart, on later orders, and given by
+    :meth:`calibrate`; before, log-odds are taken as they are and products as independent.
 
     Parameters
     ----------
@@ -120,7 +118,7 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """What it serves with."""
         return BasketCalibration(LogitCalibration(self.slope_, self.intercept_), OrderSize(self.order_sd_))
 
-    def fit(self, X: Any, y: Any, *, orders: Any = None) -> Self:
+    def fit(self, X: Any, y: Any) -> Self:
         """Fit on candidates of past days.
 
         Parameters
@@ -129,8 +127,6 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Numbers and words; missing values allowed.
         y : array-like of shape (n,)
             Whether the next order had the product; two classes.
-        orders : array-like of shape (n,), optional
-            Which order it was a candidate for.
 
         Raises
         ------
@@ -145,10 +141,7 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, bought = two_classes(y, matrix)
         share = float(np.clip(bought.mean(), 1e-6, 1 - 1e-6))
         self.centre_ = float(np.log(share / (1 - share)))
-        weight = _order_weight(orders, len(bought))
-        self.boosters_ = [
-            self._boost(matrix, bought, weight, self.random_state + k) for k in range(self.n_models)
-        ]
+        self.boosters_ = [self._boost(matrix, bought, self.random_state + k) for k in range(self.n_models)]
         return self.calibrate(BasketCalibration())
 
     def calibrate(self, calibration: BasketCalibration) -> Self:
@@ -173,14 +166,11 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         likely = self.predict_proba(X)[:, 1] > 0.5
         return np.asarray(self.classes_[likely.astype(np.intp)])
 
-    def _boost(
-        self, matrix: NDArray[np.float32], bought: NDArray[np.bool_], weight: NDArray[np.float32], seed: int
-    ) -> bytes:
+    def _boost(self, matrix: NDArray[np.float32], bought: NDArray[np.bool_], seed: int) -> bytes:
         threads = self._threads(len(matrix))
         data = xgb.QuantileDMatrix(
             matrix,
             label=bought.astype(np.float32),
-            weight=weight,
             base_margin=np.full(len(matrix), self.centre_, dtype=np.float32),
             nthread=threads,
         )
@@ -218,15 +208,6 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.allow_nan = True
         tags.classifier_tags.multi_class = False
         return tags
-
-
-def _order_weight(orders: Any, rows: int) -> NDArray[np.float32]:
-    """Weight of each candidate, 1 on average."""
-    if orders is None:
-        return np.ones(rows, dtype=np.float32)
-    own = pd.factorize(pd.Series(orders))[0]
-    weight = 1 / np.sqrt(np.bincount(own)[own])
-    return np.asarray(weight / weight.mean(), dtype=np.float32)
 
 
 def run_lengths(values: Any) -> NDArray[np.int64]:

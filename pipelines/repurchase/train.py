@@ -36,7 +36,7 @@ from pipelines.repurchase.dataset import (
     read_pairs,
     read_waits,
 )
-from pipelines.repurchase.judging import Outcome, expected_of, judge, order_codes
+from pipelines.repurchase.judging import Outcome, expected_of, judge
 from pipelines.repurchase.model_card import model_card
 from pipelines.repurchase.params import RepurchaseParams
 from pipelines.repurchase.prepare import snapshots_of
@@ -181,11 +181,7 @@ def fit(waits: Waits, pairs: Pairs, params: RepurchaseParams, watch: Stopwatch) 
     with watch.phase("basket"):
         then = expected_of(pairs.keys, waits.keys, expected)
         basket = BasketClassifier(random_state=params.seed, n_jobs=_THREADS, **params.basket.model_dump())
-        basket.fit(
-            with_expected_date(pairs.X, then),
-            pairs.bought,
-            orders=order_codes(pairs.keys),
-        )
+        basket.fit(with_expected_date(pairs.X, then), pairs.bought)
     return NextOrderModel(timing, basket)
 
 

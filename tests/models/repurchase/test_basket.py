@@ -39,8 +39,8 @@ def candidates(orders: int, seed: int, sd: float = 0.8) -> tuple[pd.DataFrame, n
 
 @pytest.fixture(scope="module")
 def fitted() -> BasketClassifier:
-    X, bought, order = candidates(1200, 1)
-    model = BasketClassifier(**QUICK).fit(X, bought, orders=order)
+    X, bought, _ = candidates(1200, 1)
+    model = BasketClassifier(**QUICK).fit(X, bought)
     later, then_bought, then_order = candidates(3000, 11)
     return model.calibrate(BasketCalibration.fit(model.raw_score(later), then_bought, then_order))
 
@@ -60,15 +60,15 @@ def test_finds_that_orders_are_large_or_small_as_a_whole(fitted):
 
 
 def test_is_not_calibrated_by_what_it_learned_from():
-    X, bought, order = candidates(300, 3)
-    model = BasketClassifier(**QUICK).fit(X, bought, orders=order)
+    X, bought, _ = candidates(300, 3)
+    model = BasketClassifier(**QUICK).fit(X, bought)
     assert model.calibration == BasketCalibration()
     np.testing.assert_allclose(model.predict_proba(X)[:, 1], expit(model.raw_score(X)))
 
 
 def test_a_level_that_moved_is_met_by_the_calibration():
-    X, bought, order = candidates(800, 1)
-    model = BasketClassifier(**QUICK).fit(X, bought, orders=order)
+    X, bought, _ = candidates(800, 1)
+    model = BasketClassifier(**QUICK).fit(X, bought)
     later, _, later_order = candidates(800, 12)
     raw = model.raw_score(later)
     fewer = np.random.default_rng(0).random(len(raw)) < expit(raw - 0.5)
@@ -78,11 +78,11 @@ def test_a_level_that_moved_is_met_by_the_calibration():
 
 
 def test_one_model_for_all_learns_what_one_per_product_is_too_poor_for():
-    X, bought, order = candidates(600, 4, sd=0.0)
+    X, bought, _ = candidates(600, 4, sd=0.0)
     product = np.random.default_rng(5).integers(0, 300, len(X))  # 40 rows each
     fresh, later, _ = candidates(600, 6, sd=0.0)
     of_fresh = np.random.default_rng(7).integers(0, 300, len(fresh))
-    one = BasketClassifier(**QUICK).fit(X, bought, orders=order).predict_proba(fresh)[:, 1]
+    one = BasketClassifier(**QUICK).fit(X, bought).predict_proba(fresh)[:, 1]
     many = np.full(len(fresh), bought.mean())
     for k in range(40):
         own, asked = product == k, of_fresh == k
@@ -94,15 +94,15 @@ def test_one_model_for_all_learns_what_one_per_product_is_too_poor_for():
 
 
 def test_the_same_rows_make_the_same_model():
-    X, bought, order = candidates(200, 8)
-    first, second = (BasketClassifier(**QUICK).fit(X, bought, orders=order) for _ in range(2))
+    X, bought, _ = candidates(200, 8)
+    first, second = (BasketClassifier(**QUICK).fit(X, bought) for _ in range(2))
     assert first.boosters_ == second.boosters_
 
 
 def test_several_boosters_are_averaged():
-    X, bought, order = candidates(200, 9)
-    two = BasketClassifier(**QUICK, n_models=2).fit(X, bought, orders=order)
-    alone = [BasketClassifier(**QUICK, random_state=seed).fit(X, bought, orders=order) for seed in (0, 1)]
+    X, bought, _ = candidates(200, 9)
+    two = BasketClassifier(**QUICK, n_models=2).fit(X, bought)
+    alone = [BasketClassifier(**QUICK, random_state=seed).fit(X, bought) for seed in (0, 1)]
     mean = sum(model.raw_score(X) for model in alone) / 2
     np.testing.assert_allclose(two.raw_score(X), mean, atol=1e-6)
 
