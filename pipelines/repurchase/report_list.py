@@ -32,7 +32,8 @@ GRID = Grid(
     name="repurchase-list",
     caption=(
         "Customers expected within the next seven days, likeliest first. A chance of 80 % means: of 100 such customers, "
-        "80 order within the horizon."
+        "80 order within the horizon. Where the list has length 0, the best guess is that nothing is bought again, and "
+        "the products are only the likeliest."
     ),
     columns=(
         GridColumn("Customer", "two_lines", ("customer_id", "customer_line"), "18%"),
