@@ -126,8 +126,12 @@ def test_control_room_says_what_is_late_and_what_failed(index: PageReader) -> No
     assert "millrace ingest churn" in index.text
 
 
-def test_a_day_without_scores_says_which_command_makes_them(settings: Settings, read_page: Read) -> None:
-    record = report.run(AS_OF + timedelta(1), settings=settings)
+def test_a_day_without_scores_says_which_command_makes_them(
+    settings: Settings, tmp_path: Path, read_page: Read
+) -> None:
+    # Into a site of its own: the page of the other tests is the one of AS_OF.
+    elsewhere = settings.model_copy(update={"var": tmp_path, "lake": settings.lake_uri})
+    record = report.run(AS_OF + timedelta(1), settings=elsewhere)
     assert {"worklist", "beeswarm", "findings"} <= set(record["missing"])
     text = read_page(Path(record["page"])).text
     assert "millrace score churn --as-of 2025-06-03" in text
