@@ -9,6 +9,8 @@ UV := .tools/bin/uv
 BIN := .venv/bin
 # Processes of the tests; a file's tests stay together, because they share what was costly to make.
 WORKERS ?= 2
+# Tests run in a shuffled order, the same for everybody, so that what failed fails again. SEED=default draws another.
+SEED ?= 1575847788
 
 export UV_PROJECT_ENVIRONMENT := .venv
 # Telemetry and progress bars of the libraries stay off, everywhere.
@@ -42,7 +44,7 @@ demo: ## Simulate companies and run every DAG on them, offline (about ten minute
 	  MILLRACE_DEMO_INSTALL_SECONDS=$$(( $$(date +%s) - start )) $(BIN)/millrace demo $(DEMO)
 
 test: setup ## Run all tests
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest --randomly-seed=$(SEED) --numprocesses $(WORKERS) --dist loadfile $(TESTS)
 
 check: setup ## Lint, types, import direction, dbt parse, lock up to date
 	@$(UV) lock --quiet --check
