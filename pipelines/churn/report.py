@@ -9,15 +9,14 @@ from pipelines.churn import monitor, report_model, report_operations
 from pipelines.churn.contracts import USECASE
 from pipelines.churn.params import ChurnParams
 from pipelines.churn.report_list import GRID, work_list
-from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
-from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting import control_room, sections
-from pipelines.reporting.site import PAGES, Missing, Site
+from pipelines.reporting.day_page import write_day_page
+from pipelines.reporting.site import page_of
 from pipelines.settings import Settings
 from pipelines.sinks.salesforce.outbound import SINK
 
-PAGE = next(page for page in PAGES if page.file == "churn.html")
+PAGE = page_of(USECASE)
 
 GLOSSARY = (
     (
@@ -55,10 +54,8 @@ GLOSSARY = (
 
 def overview(lake: Lake, as_of: date) -> control_room.Overview:
     """Part of the use case in the control room, with the alarms of its newest score day."""
-    checked = newest_monitored_day(lake, USECASE, as_of)
-    alarms = monitor.read_alarms(lake, checked) if checked else []
     watched, object_ = report_operations.WATCHED, report_operations.OBJECT
-    return control_room.overview(lake, PAGE, alarms, watched, as_of, sink=SINK, object_=object_)
+    return control_room.overview(lake, PAGE, monitor.read_alarms, watched, as_of, sink=SINK, object_=object_)
 
 
 def run(
@@ -74,41 +71,26 @@ def run(
     ``as_of``, paths of the pages, the sections that are missing and the number of `open_alarms`.
     """
     settings, params = settings or Settings.load(), params or ChurnParams.load_default()
-    lake, site = Lake.of(settings), Site(settings.report_dir)
-    alarms = monitor.read_alarms(lake, as_of)
-    gate = sections.gate_log(lake, USECASE, as_of)
-    tables = control_room.freshness(lake, report_operations.WATCHED, as_of)
+    lake = Lake.of(settings)
     parts = {
         "worklist": work_list(lake, as_of),
-        "gate": gate,
+        "gate": sections.gate_log(lake, USECASE, as_of),
         "validation": report_model.validation(lake, as_of, params),
         "beeswarm": report_model.beeswarm(lake, as_of),
         "weeks": report_operations.weekly_figures(lake, as_of, params),
         "findings": report_operations.findings(lake, as_of),
         "ledger": report_operations.ledger(lake, as_of),
     }
-    page = site.render(
-        PAGE.file,
-        "churn.html.j2",
-        {
-            **parts,
-            "as_of": as_of,
-            "grid": GRID,
-            "alarms": alarms,
-            "checks": []
-            if isinstance(gate, Missing)
-            else sections.gate_checks(gate[0], report_model.GATE_CHECKS),
-            "out_of_scope": report_operations.out_of_scope(lake, as_of),
-            "tables": tables,
-            "glossary": GLOSSARY,
-        },
+    return write_day_page(
+        PAGE,
+        as_of,
+        settings=settings,
+        lake=lake,
+        parts=parts,
+        alarms=monitor.read_alarms(lake, as_of),
+        watched=report_operations.WATCHED,
+        check_styles=report_model.GATE_CHECKS,
+        glossary=GLOSSARY,
+        grid=GRID,
+        out_of_scope=report_operations.out_of_scope(lake, as_of),
     )
-    write_docs(settings, settings.report_dir / "dbt_docs")
-    index = control_room.write_index(site, settings, lake, as_of, shown=USECASE)
-    return {
-        "as_of": as_of.isoformat(),
-        "page": str(page),
-        "index": str(index),
-        "missing": [name for name, section in parts.items() if isinstance(section, Missing)],
-        "open_alarms": len(alarms),
-    }

@@ -9,14 +9,13 @@ from pipelines.clustering import monitor, report_groups, report_operations, repo
 from pipelines.clustering.contracts import USECASE
 from pipelines.clustering.params import ClusteringParams
 from pipelines.clustering.report_data import DayData
-from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
-from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting import control_room, sections
-from pipelines.reporting.site import PAGES, Missing, Site
+from pipelines.reporting.day_page import write_day_page
+from pipelines.reporting.site import page_of
 from pipelines.settings import Settings
 
-PAGE = next(page for page in PAGES if page.file == "clustering.html")
+PAGE = page_of(USECASE)
 
 GLOSSARY = (
     (
@@ -63,9 +62,7 @@ GLOSSARY = (
 
 def overview(lake: Lake, as_of: date) -> control_room.Overview:
     """Part of the use case in the control room, with the alarms of its newest day."""
-    checked = newest_monitored_day(lake, USECASE, as_of)
-    alarms = monitor.read_alarms(lake, checked) if checked else []
-    return control_room.overview(lake, PAGE, alarms, report_operations.WATCHED, as_of, sink=None)
+    return control_room.overview(lake, PAGE, monitor.read_alarms, report_operations.WATCHED, as_of, sink=None)
 
 
 def run(
@@ -80,10 +77,8 @@ def run(
     ``as_of``, paths of the pages, the sections that are missing and the number of `open_alarms`.
     """
     settings, params = settings or Settings.load(), params or ClusteringParams.load_default()
-    lake, site = Lake.of(settings), Site(settings.report_dir)
+    lake = Lake.of(settings)
     data = DayData(lake, settings, as_of, params)
-    alarms = monitor.read_alarms(lake, as_of)
-    gate = sections.gate_log(lake, USECASE, as_of)
     parts = {
         "groups": report_groups.groups(data),
         "heat_map": report_groups.heat_map(data),
@@ -92,32 +87,20 @@ def run(
         "strangers": report_stores.strangers(data),
         "stores": report_stores.store_list(data),
         "variables": report_operations.variables(data),
-        "gate": gate,
+        "gate": sections.gate_log(lake, USECASE, as_of),
         "findings": report_operations.findings(lake, as_of),
     }
-    page = site.render(
-        PAGE.file,
-        "clustering.html.j2",
-        {
-            **parts,
-            "as_of": as_of,
-            "grid": report_stores.GRID,
-            "found": report_groups.figures(data),
-            "alarms": alarms,
-            "checks": []
-            if isinstance(gate, Missing)
-            else sections.gate_checks(gate[0], report_operations.GATE_CHECKS),
-            "out_of_scope": report_operations.out_of_scope(data),
-            "tables": control_room.freshness(lake, report_operations.WATCHED, as_of),
-            "glossary": GLOSSARY,
-        },
+    return write_day_page(
+        PAGE,
+        as_of,
+        settings=settings,
+        lake=lake,
+        parts=parts,
+        alarms=monitor.read_alarms(lake, as_of),
+        watched=report_operations.WATCHED,
+        check_styles=report_operations.GATE_CHECKS,
+        glossary=GLOSSARY,
+        grid=report_stores.GRID,
+        found=report_groups.figures(data),
+        out_of_scope=report_operations.out_of_scope(data),
     )
-    write_docs(settings, settings.report_dir / "dbt_docs")
-    index = control_room.write_index(site, settings, lake, as_of, shown=USECASE)
-    return {
-        "as_of": as_of.isoformat(),
-        "page": str(page),
-        "index": str(index),
-        "missing": [name for name, section in parts.items() if isinstance(section, Missing)],
-        "open_alarms": len(alarms),
-    }

@@ -13,15 +13,14 @@ from pipelines.demand.report_data import DayData
 from pipelines.demand.report_outlook import fan_chart, headline
 from pipelines.demand.report_weekly import GRID, weeks
 from pipelines.demand.report_worst import worst_series
-from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
-from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting import control_room, sections
-from pipelines.reporting.site import PAGES, Missing, Site
+from pipelines.reporting.day_page import write_day_page
+from pipelines.reporting.site import Missing, page_of
 from pipelines.settings import Settings
 from pipelines.sinks.dynamodb.outbound import SINK
 
-PAGE = next(page for page in PAGES if page.file == "demand.html")
+PAGE = page_of(USECASE)
 
 #: Series with a chart of their own because they changed or erred most.
 _CHOSEN = 30
@@ -62,11 +61,9 @@ GLOSSARY = (
 
 def overview(lake: Lake, as_of: date) -> control_room.Overview:
     """Part of the use case in the control room, with the alarms of its newest day."""
-    checked = newest_monitored_day(lake, USECASE, as_of)
-    alarms = monitor.read_alarms(lake, checked) if checked else []
     watched = report_operations.watched(lake)
     object_ = report_operations.OBJECT
-    return control_room.overview(lake, PAGE, alarms, watched, as_of, sink=SINK, object_=object_)
+    return control_room.overview(lake, PAGE, monitor.read_alarms, watched, as_of, sink=SINK, object_=object_)
 
 
 def run(
@@ -82,10 +79,8 @@ def run(
     ``as_of``, paths of the pages, the sections that are missing and the number of `open_alarms`.
     """
     settings, params = settings or Settings.load(), params or DemandParams.load_default()
-    lake, site = Lake.of(settings), Site(settings.report_dir)
+    lake = Lake.of(settings)
     data = DayData(lake, as_of, params)
-    alarms = monitor.read_alarms(lake, as_of)
-    gate = sections.gate_log(lake, USECASE, as_of)
     changed, worst = changes(data), worst_series(data)
     chosen = interesting_rows(
         [
@@ -102,34 +97,22 @@ def run(
         "accuracy": report_accuracy.accuracy(data),
         "worst": worst,
         "competition": report_models.competition(data),
-        "gate": gate,
+        "gate": sections.gate_log(lake, USECASE, as_of),
         "findings": report_operations.findings(lake, as_of),
         "publication": report_operations.publication(lake, as_of),
     }
-    page = site.render(
-        PAGE.file,
-        "demand.html.j2",
-        {
-            **parts,
-            "as_of": as_of,
-            "grid": GRID,
-            "tolerance": params.backtest.tolerance,
-            "alarms": alarms,
-            "checks": []
-            if isinstance(gate, Missing)
-            else sections.gate_checks(gate[0], report_models.GATE_CHECKS),
-            "models": report_models.models_in_use(data),
-            "out_of_scope": report_operations.out_of_scope(lake, as_of),
-            "tables": control_room.freshness(lake, report_operations.watched(lake), as_of),
-            "glossary": GLOSSARY,
-        },
+    return write_day_page(
+        PAGE,
+        as_of,
+        settings=settings,
+        lake=lake,
+        parts=parts,
+        alarms=monitor.read_alarms(lake, as_of),
+        watched=report_operations.watched(lake),
+        check_styles=report_models.GATE_CHECKS,
+        glossary=GLOSSARY,
+        grid=GRID,
+        tolerance=params.backtest.tolerance,
+        models=report_models.models_in_use(data),
+        out_of_scope=report_operations.out_of_scope(lake, as_of),
     )
-    write_docs(settings, settings.report_dir / "dbt_docs")
-    index = control_room.write_index(site, settings, lake, as_of, shown=USECASE)
-    return {
-        "as_of": as_of.isoformat(),
-        "page": str(page),
-        "index": str(index),
-        "missing": [name for name, section in parts.items() if isinstance(section, Missing)],
-        "open_alarms": len(alarms),
-    }

@@ -10,14 +10,13 @@ from pipelines.imputation.contracts import USECASE
 from pipelines.imputation.params import ImputationParams
 from pipelines.imputation.report_lines import lines
 from pipelines.imputation.report_missing import missingness
-from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
-from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting import control_room, sections
-from pipelines.reporting.site import PAGES, Missing, Site
+from pipelines.reporting.day_page import write_day_page
+from pipelines.reporting.site import page_of
 from pipelines.settings import Settings
 
-PAGE = next(page for page in PAGES if page.file == "imputation.html")
+PAGE = page_of(USECASE)
 
 GLOSSARY = (
     ("Cell", "What one sensor says of one part; measured, beyond a limit, or missing."),
@@ -62,9 +61,7 @@ GLOSSARY = (
 
 def overview(lake: Lake, as_of: date) -> control_room.Overview:
     """Part of the use case in the control room, with the alarms of its newest day."""
-    checked = newest_monitored_day(lake, USECASE, as_of)
-    alarms = monitor.read_alarms(lake, checked) if checked else []
-    return control_room.overview(lake, PAGE, alarms, report_operations.WATCHED, as_of)
+    return control_room.overview(lake, PAGE, monitor.read_alarms, report_operations.WATCHED, as_of)
 
 
 def run(
@@ -80,40 +77,26 @@ def run(
     ``as_of``, paths of the pages, the sections that are missing and the number of `open_alarms`.
     """
     settings, params = settings or Settings.load(), params or ImputationParams.load_default()
-    lake, site = Lake.of(settings), Site(settings.report_dir)
-    alarms = monitor.read_alarms(lake, as_of)
-    gate = sections.gate_log(lake, USECASE, as_of)
+    lake = Lake.of(settings)
     parts = {
         "headline": report_operations.headline(lake, as_of),
         "lines": lines(lake, as_of),
         "missingness": missingness(lake, as_of, params),
         "quality": report_quality.quality(lake, as_of),
         "densities": report_quality.densities(lake, as_of),
-        "gate": gate,
+        "gate": sections.gate_log(lake, USECASE, as_of),
         "basis": report_model.basis(lake, as_of, params),
         "findings": report_operations.findings(lake, as_of),
     }
-    page = site.render(
-        PAGE.file,
-        "imputation.html.j2",
-        {
-            **parts,
-            "as_of": as_of,
-            "alarms": alarms,
-            "checks": []
-            if isinstance(gate, Missing)
-            else sections.gate_checks(gate[0], report_model.GATE_CHECKS),
-            "out_of_scope": report_operations.out_of_scope(lake, as_of),
-            "tables": control_room.freshness(lake, report_operations.WATCHED, as_of),
-            "glossary": GLOSSARY,
-        },
+    return write_day_page(
+        PAGE,
+        as_of,
+        settings=settings,
+        lake=lake,
+        parts=parts,
+        alarms=monitor.read_alarms(lake, as_of),
+        watched=report_operations.WATCHED,
+        check_styles=report_model.GATE_CHECKS,
+        glossary=GLOSSARY,
+        out_of_scope=report_operations.out_of_scope(lake, as_of),
     )
-    write_docs(settings, settings.report_dir / "dbt_docs")
-    index = control_room.write_index(site, settings, lake, as_of, shown=USECASE)
-    return {
-        "as_of": as_of.isoformat(),
-        "page": str(page),
-        "index": str(index),
-        "missing": [name for name, section in parts.items() if isinstance(section, Missing)],
-        "open_alarms": len(alarms),
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import reduce
@@ -20,6 +20,7 @@ from pipelines.io.lake import Lake
 from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.alarms import Alarm
+from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting.site import PAGES, Missing, Page, Site
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import RUNS
@@ -133,22 +134,26 @@ def freshness(lake: Lake, watched: Sequence[Watched], as_of: date) -> list[Fresh
 def overview(
     lake: Lake,
     page: Page,
-    alarms: Sequence[Alarm],
+    read_alarms: Callable[[Lake, date], Sequence[Alarm]],
     watched: Sequence[Watched],
     as_of: date,
     *,
     sink: str | None = None,
     object_: str = "*",
 ) -> Overview:
-    """Gather the newest gate verdict, publish run, alarms and table states of a use case.
+    """Gather the newest gate verdict, publish run, table states and the alarms of the newest monitored day.
 
     Parameters
     ----------
+    read_alarms
+        Alarms of a monitored day, as the use case words them.
     sink, object_
         Where the use case publishes, as in ``ops/publish_runs``; see :class:`Watched` for ``*``. Without a
         sink its results are read in the lake.
     """
     log = read_promotions(lake, page.usecase, until=as_of)
+    checked = newest_monitored_day(lake, page.usecase, as_of)
+    alarms = read_alarms(lake, checked) if checked else []
     runs = publish_runs(lake, as_of, sink=sink, object_=object_) if sink else []
     return Overview(
         UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms),

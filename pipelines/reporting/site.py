@@ -88,6 +88,11 @@ PAGES = (
 )
 
 
+def page_of(usecase: str) -> Page:
+    """Page of a use case."""
+    return next(page for page in PAGES if page.usecase == usecase)
+
+
 class Site:
     """Renders pages below one folder.
 

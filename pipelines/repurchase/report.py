@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from pipelines.io.dbt import write_docs
 from pipelines.io.lake import Lake
-from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting import control_room, sections
-from pipelines.reporting.site import PAGES, Missing, Site
+from pipelines.reporting.day_page import write_day_page
+from pipelines.reporting.site import page_of
 from pipelines.repurchase import monitor, report_model, report_operations
 from pipelines.repurchase.contracts import USECASE
 from pipelines.repurchase.params import RepurchaseParams
@@ -18,7 +17,7 @@ from pipelines.repurchase.report_list import GRID, headline
 from pipelines.settings import Settings
 from pipelines.sinks.salesforce.outbound import SINK
 
-PAGE = next(page for page in PAGES if page.file == "repurchase.html")
+PAGE = page_of(USECASE)
 
 GLOSSARY = (
     (
@@ -59,10 +58,8 @@ GLOSSARY = (
 
 def overview(lake: Lake, as_of: date) -> control_room.Overview:
     """Part of the use case in the control room, with the alarms of its newest day."""
-    checked = newest_monitored_day(lake, USECASE, as_of)
-    alarms = monitor.read_alarms(lake, checked) if checked else []
     watched = report_operations.watched(lake)
-    return control_room.overview(lake, PAGE, alarms, watched, as_of, sink=SINK, object_=OBJECT)
+    return control_room.overview(lake, PAGE, monitor.read_alarms, watched, as_of, sink=SINK, object_=OBJECT)
 
 
 def run(
@@ -78,40 +75,26 @@ def run(
     ``as_of``, paths of the pages, the sections that are missing and the number of `open_alarms`.
     """
     settings, params = settings or Settings.load(), params or RepurchaseParams.load_default()
-    lake, site = Lake.of(settings), Site(settings.report_dir)
-    alarms = monitor.read_alarms(lake, as_of)
-    gate = sections.gate_log(lake, USECASE, as_of)
+    lake = Lake.of(settings)
     parts = {
         "headline": headline(lake, as_of),
         "realised": report_operations.realised(lake, as_of),
-        "gate": gate,
+        "gate": sections.gate_log(lake, USECASE, as_of),
         "validation": report_model.validation(lake, as_of),
         "findings": report_operations.findings(lake, as_of),
         "publication": report_operations.publication(lake, as_of),
     }
-    page = site.render(
-        PAGE.file,
-        "repurchase.html.j2",
-        {
-            **parts,
-            "as_of": as_of,
-            "horizon": params.horizon_days,
-            "grid": GRID,
-            "alarms": alarms,
-            "checks": []
-            if isinstance(gate, Missing)
-            else sections.gate_checks(gate[0], report_model.GATE_CHECKS),
-            "nominal": report_model.NOMINAL,
-            "tables": control_room.freshness(lake, report_operations.watched(lake), as_of),
-            "glossary": GLOSSARY,
-        },
+    return write_day_page(
+        PAGE,
+        as_of,
+        settings=settings,
+        lake=lake,
+        parts=parts,
+        alarms=monitor.read_alarms(lake, as_of),
+        watched=report_operations.watched(lake),
+        check_styles=report_model.GATE_CHECKS,
+        glossary=GLOSSARY,
+        horizon=params.horizon_days,
+        grid=GRID,
+        nominal=report_model.NOMINAL,
     )
-    write_docs(settings, settings.report_dir / "dbt_docs")
-    index = control_room.write_index(site, settings, lake, as_of, shown=USECASE)
-    return {
-        "as_of": as_of.isoformat(),
-        "page": str(page),
-        "index": str(index),
-        "missing": [name for name, section in parts.items() if isinstance(section, Missing)],
-        "open_alarms": len(alarms),
-    }
