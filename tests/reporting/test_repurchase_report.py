@@ -15,6 +15,7 @@ import pytest
 from features.schemas import Table
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
+from pipelines.reporting import day_page
 from pipelines.reporting.plots_repurchase import gain_curve
 from pipelines.reporting.site import Missing
 from pipelines.repurchase import report, report_list, report_model, report_operations
@@ -157,7 +158,7 @@ def lake(settings: Settings) -> Lake:
 def page(lake: Lake, settings: Settings, read_page: Callable[[Path], PageReader]) -> PageReader:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            report, "write_docs", lambda *_: None
+            day_page, "write_docs", lambda *_: None
         )  # dbt's site takes seconds and has a test of its own
         record = report.run(DAY, settings=settings, params=RepurchaseParams.load_default())
     assert record["missing"] == ["findings", "publication"]
@@ -253,7 +254,7 @@ def test_without_tables_the_page_says_what_makes_them(
 ) -> None:
     settings = Settings(var=tmp_path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "write_docs", lambda *_: None)
+        patch.setattr(day_page, "write_docs", lambda *_: None)
         record = report.run(DAY, settings=settings, params=RepurchaseParams.load_default())
     assert set(record["missing"]) == {"headline", "realised", "gate", "validation", "findings", "publication"}
     text = read_page(Path(record["page"])).text

@@ -22,6 +22,7 @@ from pipelines.clustering.schemas import (
     VALIDATION,
 )
 from pipelines.errors import ConfigError, DataContractError
+from pipelines.reporting import day_page
 from tests.pipelines.clustering.conftest import AS_OF, EARLIER, PARAMS
 
 
@@ -121,7 +122,7 @@ def test_a_store_is_explained(grouped: Any) -> None:
 
 
 def test_the_page_has_every_part(grouped: Any, read_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "write_docs", lambda *_: None)  # the site of dbt has tests of its own
+    monkeypatch.setattr(day_page, "write_docs", lambda *_: None)  # the site of dbt has tests of its own
     record = report.run(AS_OF, settings=grouped.settings, params=PARAMS)
     assert record["missing"] == []
     page = read_page(grouped.settings.report_dir / "clustering.html")
@@ -142,7 +143,7 @@ def test_a_day_without_groups_has_a_page_that_says_so(
 ) -> None:
     from datetime import timedelta
 
-    monkeypatch.setattr(report, "write_docs", lambda *_: None)
+    monkeypatch.setattr(day_page, "write_docs", lambda *_: None)
     day = EARLIER - timedelta(days=1)
     record = report.run(day, settings=grouped.settings, params=PARAMS)
     assert {"groups", "heat_map", "stores"} <= set(record["missing"])
