@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -29,6 +28,13 @@ from pipelines.sources.simulation.days import DAY_US, Ints, to_date, to_day
 from pipelines.sources.simulation.dirt import Planted
 from pipelines.sources.simulation.folder import PARAMETERS, replacing
 from pipelines.sources.simulation.identifiers import identifiers
+from pipelines.sources.simulation.start import (
+    Progress,
+    random_stream,
+    require_at_least,
+    require_dirty_share,
+    silent,
+)
 from pipelines.sources.simulation.write import TableFile, delivered_schema, write_encoded
 
 DEFAULT_START = date(2023, 1, 2)
@@ -41,8 +47,6 @@ BLOCK_ACCOUNTS = 15_000
 _NUMBERS_PER_BLOCK = 1_000_000
 #: Streams of random numbers of a block; a stream per concern keeps the others unchanged.
 _POPULATION, _LIFE, _PROFILE, _USAGE, _BILLING, _DIRT = range(6)
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -102,21 +106,15 @@ def generate(
     ConfigError
         An argument is out of range, or ``to`` holds something else.
     """
-    if accounts < 1:
-        raise ConfigError(f"--accounts must be at least 1, got {accounts}")
+    require_at_least(("accounts", accounts, 1))
     if seed < 0:
         raise ConfigError(f"--seed must not be negative, got {seed}")
-    if not 0 <= dirty_share <= 0.1:
-        raise ConfigError(f"dirty_share must be in [0, 0.1], got {dirty_share}")
+    require_dirty_share(dirty_share)
     if (end - start).days < 60:
         raise ConfigError(f"end must be at least 60 days after start, got {start} and {end}")
     with replacing(to) as aside:
         (aside / "usage_events").mkdir()
-        return _Delivery(accounts, seed, aside, start, end, dirty_share, progress or _silent).write()
-
-
-def _silent(message: str, share: float) -> None:
-    """Report no progress."""
+        return _Delivery(accounts, seed, aside, start, end, dirty_share, progress or silent).write()
 
 
 def _last_end(life: Trajectory, accounts: int) -> Ints:
@@ -184,7 +182,7 @@ class _Delivery:
         return report
 
     def _stream(self, block: int, stream: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence([self.seed, 1 + block], spawn_key=(stream,)))
+        return random_stream(self.seed, stream, 1 + block)
 
     def _block(
         self,

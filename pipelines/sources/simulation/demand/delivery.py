@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
@@ -44,6 +44,13 @@ from pipelines.sources.simulation.demand.weather import forecasts_table, observe
 from pipelines.sources.simulation.demand.world import World, draw_world
 from pipelines.sources.simulation.dirt import Planted
 from pipelines.sources.simulation.folder import PARAMETERS, replacing
+from pipelines.sources.simulation.start import (
+    Progress,
+    random_stream,
+    require_at_least,
+    require_dirty_share,
+    silent,
+)
 from pipelines.sources.simulation.write import TableFile, delivered_schema
 
 DEFAULT_START = date(2023, 1, 2)
@@ -55,8 +62,6 @@ BLOCK_SERIES = 2_000
 #: Streams of random numbers of the chain and of a block.
 _REPORTS, _ASSORTMENT, _TABLES, _DIRT, _CUSTOMERS, _CUSTOMERS_DIRT = range(100, 106)
 _SHOPPING, _SHELF = range(2)
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -124,41 +129,25 @@ def generate(
     ConfigError
         An argument is out of range, or ``to`` holds something else.
     """
-    for name, value, least in (
-        ("stores", stores, 2),
-        ("skus", skus, 10),
-        ("rows", rows, 1),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise ConfigError(f"--{name} must be at least {least}, got {value}")
-    if not 0 <= dirty_share <= 0.1:
-        raise ConfigError(f"dirty_share must be in [0, 0.1], got {dirty_share}")
+    require_at_least(("stores", stores, 2), ("skus", skus, 10), ("rows", rows, 1), ("seed", seed, 0))
+    require_dirty_share(dirty_share)
     if (end - start).days < 364:
         raise ConfigError(f"end must be at least 52 weeks after start, got {start} and {end}")
     arguments = {
         "stores": stores, "skus": skus, "rows": rows, "seed": seed, "start": str(start), "end": str(end),
         "dirty_share": dirty_share,
     }  # fmt: skip
-    tell = progress or _silent
+    tell = progress or silent
     with replacing(to) as aside:
         (aside / PARAMETERS).write_text(json.dumps(arguments, indent=2) + "\n")
         tell("stores, products and promotions", 0.0)
         span = Span(to_day(start), to_day(end))
         world = draw_world(seed, stores, skus, span, partial(speed_shares, rows, ever_sold(skus)))
-        series = draw_series(_stream(seed, _ASSORTMENT), world, rows, span)
+        series = draw_series(random_stream(seed, _ASSORTMENT), world, rows, span)
         delivery = _Delivery(seed, aside, world, series, dirty_share, tell)
         report = delivery.write(stores, skus)
         tell("done", 1.0)
     return report
-
-
-def _silent(message: str, share: float) -> None:
-    """Report no progress."""
-
-
-def _stream(seed: int, stream: int, block: int = 0) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([seed, block], spawn_key=(stream,)))
 
 
 class _Delivery:
@@ -170,7 +159,7 @@ class _Delivery:
         self.seed, self.to, self.world, self.span = seed, to, world, world.span
         self.series, self.dirty_share, self.progress = series, dirty_share, progress
         self.store_ids, self.sku_ids = world.stores.ids, world.products.ids
-        self.dirt = _stream(seed, _DIRT)
+        self.dirt = random_stream(seed, _DIRT)
         self.planted: Planted = {}
 
     def write(self, stores: int, skus: int) -> GenerateReport:
@@ -180,24 +169,26 @@ class _Delivery:
         ids = ("store_id", "sku_id")
         with ExitStack() as stack:
             dirty = self.dirty_share > 0
-            tills = Tills(_stream(self.seed, _REPORTS), self.world, self.to / "sales", stack, dirty=dirty)
+            tills = Tills(
+                random_stream(self.seed, _REPORTS), self.world, self.to / "sales", stack, dirty=dirty
+            )
             latent = stack.enter_context(
                 TableFile(truth / "latent_demand.parquet", LATENT_DEMAND.arrow_schema, encoded=ids)
             )
             drawn = stack.enter_context(TableFile(truth / "series.parquet", SERIES.arrow_schema, encoded=ids))
             units = np.zeros(self.world.open.shape)
             for number, series in enumerate(blocks, start=1):
-                demand = draw_demand(_stream(self.seed, _SHOPPING, number), self.world, series)
-                sales = sell(_stream(self.seed, _SHELF, number), self.world, series, demand)
+                demand = draw_demand(random_stream(self.seed, _SHOPPING, number), self.world, series)
+                sales = sell(random_stream(self.seed, _SHELF, number), self.world, series, demand)
                 tills.append(series, demand, sales)
                 np.add.at(units, series.store, sales.sold)
                 latent.append(latent_table(self.store_ids, self.sku_ids, series, demand, sales, self.span))
                 drawn.append(series_table(self.store_ids, self.sku_ids, series, self.world.products))
                 self.progress(f"block {number} of {len(blocks)}", 0.05 + 0.93 * number / len(blocks))
         rows["sales"] = tills.rows + self._resent(tills)
-        counts = _stream(self.seed, _CUSTOMERS)
+        counts = random_stream(self.seed, _CUSTOMERS)
         customers = customers_table(counts, self.world.stores, units, tills.reported, self.span)
-        self.dirt = _stream(self.seed, _CUSTOMERS_DIRT)
+        self.dirt = random_stream(self.seed, _CUSTOMERS_DIRT)
         rows |= self._write({"customers": customers})
         (truth / "planted_dirt.json").write_text(json.dumps(self.planted, indent=2) + "\n")
         return GenerateReport(
@@ -215,7 +206,7 @@ class _Delivery:
     # ---------------------------------------------------------------- all but sales
 
     def _small_tables(self) -> dict[str, int]:
-        world, span, rng = self.world, self.span, _stream(self.seed, _TABLES)
+        world, span, rng = self.world, self.span, random_stream(self.seed, _TABLES)
         tables = {
             "stores": stores_table(rng, world.stores, span),
             "products": products_table(rng, world.products, span),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -14,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipelines.errors import ConfigError
 from pipelines.sources.imputation import LAYOUTS, MEASUREMENTS, PARTS, SENSORS
 from pipelines.sources.simulation.days import DAY_US, Ints, to_date, to_day
 from pipelines.sources.simulation.dirt import CONFLICT, Defect, Planted, plant, put
@@ -30,6 +28,13 @@ from pipelines.sources.simulation.imputation.factory import (
 )
 from pipelines.sources.simulation.imputation.missing import Reason, down_times, limits, lost_rates, reasons
 from pipelines.sources.simulation.imputation.truth import REASONS, VALUES
+from pipelines.sources.simulation.start import (
+    Progress,
+    random_stream,
+    require_at_least,
+    require_dirty_share,
+    silent,
+)
 from pipelines.sources.simulation.write import TableFile, delivered_schema
 
 DEFAULT_END = date(2026, 1, 5)
@@ -50,8 +55,6 @@ DEFECTS = (
     Defect("value_of_a_failure", "status", "failed", lambda: pc.field("value").is_valid()),
     Defect(CONFLICT, "value", 1e9, lambda: pc.field("value").is_valid()),
 )
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -116,21 +119,13 @@ def generate(
     ConfigError
         An argument is out of range, or ``to`` holds something else.
     """
-    for name, value, least in (
-        ("parts", parts, 20),
-        ("lines", lines, 1),
-        ("stations", stations, 1),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise ConfigError(f"--{name} must be at least {least}, got {value}")
-    if not 0 <= dirty_share <= 0.1:
-        raise ConfigError(f"dirty_share must be in [0, 0.1], got {dirty_share}")
+    require_at_least(("parts", parts, 20), ("lines", lines, 1), ("stations", stations, 1), ("seed", seed, 0))
+    require_dirty_share(dirty_share)
     arguments = {
         "parts": parts, "lines": lines, "stations": stations, "seed": seed, "end": str(end),
         "dirty_share": dirty_share,
     }  # fmt: skip
-    tell = progress or _silent
+    tell = progress or silent
     with replacing(to) as aside:
         (aside / PARAMETERS).write_text(json.dumps(arguments, indent=2) + "\n")
         delivery = _Delivery(
@@ -139,10 +134,6 @@ def generate(
         report = delivery.write(dirty_share, tell)
         tell("done", 1.0)
     return report
-
-
-def _silent(message: str, share: float) -> None:
-    """Report no progress."""
 
 
 @dataclass
@@ -213,7 +204,7 @@ class _Delivery:
         )
 
     def _stream(self, stream: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence([self.seed], spawn_key=(stream,)))
+        return random_stream(self.seed, stream)
 
     def _block(
         self,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -36,6 +34,12 @@ from pipelines.sources.simulation.repurchase.truth import (
     next_tables,
     repertoire_table,
 )
+from pipelines.sources.simulation.start import (
+    Progress,
+    random_stream,
+    require_dirty_share,
+    silent,
+)
 from pipelines.sources.simulation.write import TableFile, delivered_schema
 
 DEFAULT_START = date(2024, 7, 1)
@@ -51,8 +55,6 @@ _CATALOGUE, _DIRT = range(100, 102)
 _HOUSEHOLDS, _SHOPPING, _KNOWN = range(3)
 #: Fewest and most products of a catalogue, and customers per product between them.
 _FEWEST, _MOST, _PER_PRODUCT = 1_500, 20_000, 10
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,7 @@ def generate(
     for name, value, least in (("customers", customers, 20), ("seed", seed, 0)):
         if value < least:
             raise ConfigError(f"--{name} must be at least {least}, got {value}")
-    if not 0 <= dirty_share <= 0.1:
-        raise ConfigError(f"dirty_share must be in [0, 0.1], got {dirty_share}")
+    require_dirty_share(dirty_share)
     if (end - start).days < 84:
         raise ConfigError(f"end must be at least 12 weeks after start, got {start} and {end}")
     arguments = {
@@ -128,16 +129,8 @@ def generate(
     with replacing(to) as aside:
         (aside / PARAMETERS).write_text(json.dumps(arguments, indent=2) + "\n")
         delivery = _Delivery(seed, customers, aside, to_day(start), to_day(end), dirty_share)
-        report = delivery.write(progress or _silent)
+        report = delivery.write(progress or silent)
     return report
-
-
-def _silent(message: str, share: float) -> None:
-    """Report no progress."""
-
-
-def _stream(seed: int, stream: int, block: int = 0) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence([seed, block], spawn_key=(stream,)))
 
 
 class _Delivery:
@@ -147,8 +140,8 @@ class _Delivery:
         self.seed, self.customers, self.to = seed, customers, to
         self.start, self.end, self.dirty_share = start, end, dirty_share
         products = min(_MOST, max(_FEWEST, customers // _PER_PRODUCT))
-        self.catalogue = draw_catalogue(_stream(seed, _CATALOGUE), products, start, end)
-        self.dirt = _stream(seed, _DIRT)
+        self.catalogue = draw_catalogue(random_stream(seed, _CATALOGUE), products, start, end)
+        self.dirt = random_stream(seed, _DIRT)
         self.planted: Planted = {}
 
     def write(self, tell: Progress) -> GenerateReport:
@@ -188,17 +181,19 @@ class _Delivery:
     def _block(self, block: int, months: Months, truth: dict[str, TableFile]) -> None:
         first = block * BLOCK_HOUSEHOLDS + 1
         n = min(BLOCK_HOUSEHOLDS, self.customers - first + 1)
-        rng = _stream(self.seed, _HOUSEHOLDS, block)
+        rng = random_stream(self.seed, _HOUSEHOLDS, block)
         households = draw_households(rng, self.catalogue, first, n, self.start, self.end)
         orders = shop(
-            _stream(self.seed, _SHOPPING, block),
+            random_stream(self.seed, _SHOPPING, block),
             self.catalogue,
             households,
             self.start,
             self.end + AFTER_DAYS,
         )
         customer_ids = identifiers("C", households.number, 7)
-        months.append(_stream(self.seed, _KNOWN, block), BlockRows(orders, customer_ids, self.catalogue.ids))
+        months.append(
+            random_stream(self.seed, _KNOWN, block), BlockRows(orders, customer_ids, self.catalogue.ids)
+        )
         nexts, next_lines = next_tables(customer_ids, self.catalogue.ids, orders, self.end)
         tables = (
             households_table(customer_ids, households),
