@@ -23,7 +23,7 @@ from rich.table import Table as RichTable
 
 from pipelines.errors import ConfigError, MillraceError
 from pipelines.settings import Settings
-from pipelines.usecases import (
+from pipelines.usecase import (
     DELIVERY,
     READERS_OF,
     SCORING,
@@ -192,7 +192,7 @@ def generate(
             raise ConfigError(f"generate {usecase} takes {takes}, got --{name}")
     sizes |= {name: value for name, value in given.items() if value is not None}
     folder = to or Settings.load().var / "data" / usecase
-    simulation = import_module(f"pipelines.sources.simulation.{usecase}")
+    simulation = import_module(f"pipelines.lab.simulation.{usecase}")
     with Progress(console=notes) as progress:
         task = progress.add_task(f"simulating for {usecase}", total=1.0)
 
@@ -347,7 +347,7 @@ def explain(
             raise ConfigError(f"explain {usecase} needs an id and --as-of")
         from importlib import import_module
 
-        explained = import_module(f"pipelines.{usecase}.explain")
+        explained = import_module(f"pipelines.usecases.{usecase}.explain")
         _emit(explained.run(parse_as_of(as_of), key, settings=settings), as_json, f"{usecase} {key}")
 
 
@@ -356,9 +356,9 @@ def _explain_series(
 ) -> None:
     if not store or not sku:
         raise ConfigError("explain demand needs --store and --sku")
-    from pipelines.demand.explain import newest_day
-    from pipelines.demand.explain import run as explain_series
-    from pipelines.demand.explain_text import as_text
+    from pipelines.usecases.demand.explain import newest_day
+    from pipelines.usecases.demand.explain import run as explain_series
+    from pipelines.usecases.demand.explain_text import as_text
 
     day = parse_as_of(as_of) if as_of else newest_day(settings)
     record = explain_series(day, store, sku, settings=settings)
@@ -368,8 +368,8 @@ def _explain_series(
 def _explain_store(settings: Settings, store: str | None, as_of: str | None, as_json: bool) -> None:
     if not store:
         raise ConfigError("explain clustering needs --store")
-    from pipelines.clustering.explain import as_text, newest_day
-    from pipelines.clustering.explain import run as explain_group
+    from pipelines.usecases.clustering.explain import as_text, newest_day
+    from pipelines.usecases.clustering.explain import run as explain_group
 
     day = parse_as_of(as_of) if as_of else newest_day(settings)
     record = explain_group(day, store, settings=settings)
@@ -415,7 +415,7 @@ def rollback(
         )
     from importlib import import_module
 
-    serve_earlier = import_module(f"pipelines.{usecase}.publish").rollback
+    serve_earlier = import_module(f"pipelines.usecases.{usecase}.publish").rollback
     _emit(serve_earlier(settings, why=why, on=_now().date()), as_json, "rolled back")
 
 
@@ -496,7 +496,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure speed and accuracy; the last line printed is one JSON object."""
-    from pipelines.bench import run_bench
+    from pipelines.lab.bench import run_bench
 
     options = {
         "data": data, "accounts": accounts, "rows": rows, "stores": stores, "skus": skus, "leaves": leaves,
@@ -519,7 +519,7 @@ def demo(
     ] = False,
 ) -> None:
     """Simulate companies and run every DAG on them, offline: real Airflow, dbt and MLflow; emulated CRM, DynamoDB's twin."""
-    from pipelines.demo import run_demo
+    from pipelines.lab.demo.run import run_demo
 
     run_demo(Settings.load(), accounts=accounts, keep=keep, say=lambda line: out.print(line, highlight=False))
 
@@ -527,7 +527,7 @@ def demo(
 @app.command()
 def up() -> None:
     """Run Airflow, MLflow, the Salesforce emulator and DynamoDB's twin on loopback until Ctrl-C."""
-    from pipelines.demo import serve
+    from pipelines.lab.demo.run import serve
 
     serve(Settings.load(), say=lambda line: out.print(line, highlight=False))
 
@@ -548,7 +548,7 @@ def airflow(context: typer.Context) -> None:
     """Run an airflow command in this project's environment, e.g. 'millrace airflow dags list'."""
     import os
 
-    from pipelines.local import airflow_environment
+    from pipelines.lab.local import airflow_environment
 
     os.execvpe("airflow", ["airflow", *context.args], airflow_environment(Settings.load()))  # noqa: S606, S607
 

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipelines.errors import MillraceError
-from pipelines.local import Ports
+from pipelines.lab.local import Ports
 from pipelines.settings import Settings
 
 #: Room for 15,000 accounts over three years, and for the models.
@@ -302,12 +302,12 @@ def _salesforce(settings: Settings) -> Check:
     )
 
     def look() -> str:
-        from pipelines.churn.contracts import exports_contract
-        from pipelines.churn.publish import ACCOUNT, EXTERNAL_ID, OBJECT
         from pipelines.sinks.backoff import Backoff
         from pipelines.sinks.salesforce.connection import Connection
         from pipelines.sinks.salesforce.preflight import check_fields
         from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTarget
+        from pipelines.usecases.churn.contracts import exports_contract
+        from pipelines.usecases.churn.publish import ACCOUNT, EXTERNAL_ID, OBJECT
 
         if settings.salesforce is None:
             return "not configured: `make demo` and `make up` use the emulator"

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from pipelines.churn.params import ChurnParams
     from pipelines.io.lake import Lake
     from pipelines.settings import Settings
+    from pipelines.usecases.churn.params import ChurnParams
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("MILLRACE_DATA", ROOT.parent / "shared" / "data"))
@@ -186,7 +186,7 @@ class Deployment:
 
     def params(self, **changed: Any) -> ChurnParams:
         """Parameters of the use case; ``gate__min_auc_pr=0.5`` changes one more of them."""
-        from pipelines.churn.params import ChurnParams
+        from pipelines.usecases.churn.params import ChurnParams
 
         more = {name.replace("__", "."): value for name, value in changed.items()}
         return ChurnParams.load_default({**self.overrides, **more})
@@ -203,10 +203,10 @@ class Deployment:
 @pytest.fixture(scope="session")
 def deployed(own_environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """The company after training and two score days. To be read only: ``working_copy`` is for changes."""
+    from pipelines.lab.simulation.churn import generate
     from pipelines.settings import Settings
     from pipelines.sources.ingest import ingest
-    from pipelines.sources.simulation.churn import generate
-    from pipelines.usecases import run_step
+    from pipelines.usecase import run_step
 
     var = tmp_path_factory.mktemp("deployed")
     made = Deployment(

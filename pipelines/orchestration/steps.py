@@ -32,7 +32,7 @@ def step_task(
 
     @task(task_id=step, outlets=[makes] if makes else None, **arguments)
     def run(as_of: str, *, outlet_events: Any = None) -> dict[str, Any]:
-        from pipelines.usecases import run_step
+        from pipelines.usecase import run_step
 
         record = run_step(usecase, step, as_of, **(options or {}))
         if makes:

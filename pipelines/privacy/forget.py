@@ -35,7 +35,7 @@ from pipelines.privacy.tombstones import (
     tombstones_of,
 )
 from pipelines.settings import Settings
-from pipelines.usecases import Step, UseCase, run_step
+from pipelines.usecase import Step, UseCase, run_step
 
 log = logging.getLogger(__name__)
 

@@ -26,18 +26,22 @@ from pipelines.sinks.salesforce import erasure as salesforce
 from pipelines.sinks.salesforce.connection import Connection as SalesforceConnection
 from pipelines.sinks.salesforce.outbound import SINK as SALESFORCE
 from pipelines.sinks.salesforce.target import PublishOptions
-from pipelines.usecases import PUBLISHING
+from pipelines.usecase import PUBLISHING
 
 
 def salesforce_objects() -> dict[str, str]:
     """Objects that use cases publish to Salesforce, each with its external id field."""
-    modules = [importlib.import_module(f"pipelines.{usecase}.publish") for usecase in sorted(PUBLISHING)]
+    modules = [
+        importlib.import_module(f"pipelines.usecases.{usecase}.publish") for usecase in sorted(PUBLISHING)
+    ]
     return {each.OBJECT: each.EXTERNAL_ID for each in modules if hasattr(each, "OBJECT")}
 
 
 def dynamodb_namespaces() -> list[str]:
     """Namespaces that use cases publish to DynamoDB."""
-    modules = [importlib.import_module(f"pipelines.{usecase}.publish") for usecase in sorted(PUBLISHING)]
+    modules = [
+        importlib.import_module(f"pipelines.usecases.{usecase}.publish") for usecase in sorted(PUBLISHING)
+    ]
     return [each.NAMESPACE for each in modules if hasattr(each, "NAMESPACE")]
 
 

@@ -24,7 +24,7 @@ from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting.site import PAGES, Missing, Page, Site
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import RUNS
-from pipelines.usecases import PUBLISHING, UseCase
+from pipelines.usecase import PUBLISHING, UseCase
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def write_index(site: Site, settings: Settings, lake: Lake, as_of: date, *, show
     """
     as_of = max([as_of, *lake.read(STEP_RUNS, columns=["as_of"], missing_ok=True)["as_of"].to_pylist()])
     found = {
-        name: importlib.import_module(f"pipelines.{name}.report").overview(lake, as_of)
+        name: importlib.import_module(f"pipelines.usecases.{name}.report").overview(lake, as_of)
         for name in dict.fromkeys([*UseCase, shown])
     }
     parts: list[Overview] = [part for name, part in found.items() if name == shown or part.exists]

@@ -46,7 +46,7 @@ def write_day_page(
     site, gate = Site(settings.report_dir), parts["gate"]
     written = site.render(
         page.file,
-        f"{page.usecase}.html.j2",
+        f"{page.usecase}/page.html.j2",
         {
             **parts,
             **more,

@@ -106,7 +106,9 @@ class Site:
         self.root = root
         self._plotly = f"plotly-{plotly.__version__}.min.js"
         self._templates = jinja2.Environment(
-            loader=jinja2.PackageLoader("pipelines.reporting"),
+            loader=jinja2.ChoiceLoader(
+                [jinja2.PackageLoader("pipelines.reporting"), jinja2.PackageLoader("pipelines", "usecases")]
+            ),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,

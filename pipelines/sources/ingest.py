@@ -24,26 +24,19 @@ from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
 from pipelines.io.quality import quality_audit
-from pipelines.settings import Settings
-from pipelines.sources import (
+from pipelines.lab.adapters import (
     bosch,
     cdnow,
-    churn,
     cylinder_bands,
-    demand,
-    imputation,
     instacart,
-    long,
-    long_parts,
     m5,
     online_retail,
     panels,
     ravenstack,
-    repurchase,
     rossmann,
     secom,
-    wide,
 )
+from pipelines.settings import Settings
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile, discover
 from pipelines.sources.guards import check_key, check_references, check_source
@@ -60,6 +53,12 @@ from pipelines.sources.landing import (
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.reports import IngestReport, TableReport, by_table
 from pipelines.sources.staging import FileOutcome, Staging
+from pipelines.usecases.churn import layouts as churn
+from pipelines.usecases.demand import layouts as demand
+from pipelines.usecases.demand import long
+from pipelines.usecases.imputation import layouts as imputation
+from pipelines.usecases.imputation import long_parts, wide
+from pipelines.usecases.repurchase import layouts as repurchase
 
 log = logging.getLogger(__name__)
 

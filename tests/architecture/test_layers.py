@@ -37,21 +37,23 @@ def test_layer_imports(layer: str, path: Path) -> None:
 
 
 def test_use_cases_do_not_import_one_another() -> None:
-    from pipelines.usecases import UseCase
+    from pipelines.usecase import UseCase
 
     for usecase in UseCase:
-        for path in (ROOT / "pipelines" / usecase).rglob("*.py"):
+        for path in (ROOT / "pipelines" / "usecases" / usecase).rglob("*.py"):
             text = path.read_text()
-            others = [other for other in UseCase if other != usecase and f"pipelines.{other}" in text]
+            others = [
+                other for other in UseCase if other != usecase and f"pipelines.usecases.{other}" in text
+            ]
             assert not others, f"{path.relative_to(ROOT)} imports the use cases {others}"
 
 
 def test_every_use_case_has_every_step() -> None:
-    from pipelines.usecases import Step, UseCase, steps_of
+    from pipelines.usecase import Step, UseCase, steps_of
 
     for usecase in UseCase:
         for step, _ in steps_of(usecase, [(step, {}) for step in Step]):
-            assert (ROOT / "pipelines" / usecase / f"{step}.py").is_file(), f"{usecase} has no step {step}"
+            assert (ROOT / "pipelines" / "usecases" / usecase / f"{step}.py").is_file(), f"{usecase} has no step {step}"
 
 
 def test_nothing_shadows_a_library() -> None:

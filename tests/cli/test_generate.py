@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pipelines.cli import _SIZES, Source, app
 from pipelines.errors import ConfigError
 from pipelines.sources.ingest import ADAPTERS
-from pipelines.usecases import READERS_OF, UseCase
+from pipelines.usecase import READERS_OF, UseCase
 
 
 def call(*arguments: str) -> Any:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.dataset as pa_dataset
 import pytest
 
-from pipelines.churn.schemas import SCORES
 from pipelines.io.promotions import read_promotions
 from pipelines.io.runs import STEP_RUNS
-from pipelines.local import airflow_environment
-from pipelines.sinks.emulator import Emulator
+from pipelines.lab.emulator import Emulator
+from pipelines.lab.local import airflow_environment
+from pipelines.usecases.churn.schemas import SCORES
 
 if TYPE_CHECKING:
     from tests.conftest import Deployment

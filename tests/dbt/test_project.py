@@ -11,24 +11,24 @@ from typing import Any
 
 import pytest
 
-from pipelines.churn.contracts import RAW_TABLES, features_contract, labels_contract
-from pipelines.churn.schemas import SCORES
-from pipelines.clustering.contracts import RAW_TABLES as CLUSTERING_TABLES
-from pipelines.clustering.params import ClusteringParams
-from pipelines.demand import contracts as demand
-from pipelines.demand import prepare as demand_prepare
-from pipelines.demand.params import DemandParams
-from pipelines.demand.schemas import AGGREGATES, FORECASTS
 from pipelines.errors import DataContractError
-from pipelines.imputation import contracts as imputation
 from pipelines.io.dbt import DbtRun, call_dbt, run_dbt
 from pipelines.io.lake import Lake
-from pipelines.repurchase import contracts as repurchase
-from pipelines.repurchase import prepare as repurchase_prepare
-from pipelines.repurchase.params import RepurchaseParams
-from pipelines.repurchase.schemas import BASKETS, NEXT_ORDERS
 from pipelines.settings import PROJECT_ROOT, Settings
-from pipelines.sources.churn import LAYOUTS, PRODUCT_FEATURES
+from pipelines.usecases.churn.contracts import RAW_TABLES, features_contract, labels_contract
+from pipelines.usecases.churn.layouts import LAYOUTS, PRODUCT_FEATURES
+from pipelines.usecases.churn.schemas import SCORES
+from pipelines.usecases.clustering.contracts import RAW_TABLES as CLUSTERING_TABLES
+from pipelines.usecases.clustering.params import ClusteringParams
+from pipelines.usecases.demand import contracts as demand
+from pipelines.usecases.demand import prepare as demand_prepare
+from pipelines.usecases.demand.params import DemandParams
+from pipelines.usecases.demand.schemas import AGGREGATES, FORECASTS
+from pipelines.usecases.imputation import contracts as imputation
+from pipelines.usecases.repurchase import contracts as repurchase
+from pipelines.usecases.repurchase import prepare as repurchase_prepare
+from pipelines.usecases.repurchase.params import RepurchaseParams
+from pipelines.usecases.repurchase.schemas import BASKETS, NEXT_ORDERS
 
 TABLES = (
     *RAW_TABLES,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.local import POOLS
+from pipelines.lab.local import POOLS
 from pipelines.settings import SalesforceSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[2]

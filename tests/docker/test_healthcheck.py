@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.sinks.emulator.emulator import Emulator
+from pipelines.lab.emulator.emulator import Emulator
 
 SCRIPT = Path(__file__).resolve().parents[2] / "docker" / "healthcheck.py"
 

@@ -15,8 +15,8 @@ from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.dbt import PARSE_CACHE, DbtRun, call_dbt, run_dbt, write_docs
 from pipelines.io.lake import Lake
 from pipelines.settings import PROJECT_ROOT, Settings
-from pipelines.sources.churn import USAGE_EVENTS
 from pipelines.sources.landed import landed_table
+from pipelines.usecases.churn.layouts import USAGE_EVENTS
 
 USAGE = landed_table("churn", USAGE_EVENTS)
 DAY = date(2025, 3, 3)

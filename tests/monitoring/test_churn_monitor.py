@@ -11,13 +11,13 @@ import pyarrow.dataset as pa_dataset
 import pytest
 
 from features.schemas import Column, DType, Table
-from pipelines.churn import monitor
-from pipelines.churn.params import ChurnParams
-from pipelines.churn.schemas import SCORES
 from pipelines.io.lake import Lake
 from pipelines.monitoring.reference import store_reference
 from pipelines.monitoring.schemas import MONITORING
 from pipelines.settings import Settings
+from pipelines.usecases.churn import monitor
+from pipelines.usecases.churn.params import ChurnParams
+from pipelines.usecases.churn.schemas import SCORES
 
 AS_OF = date(2025, 6, 2)
 ACCOUNTS = 1_500

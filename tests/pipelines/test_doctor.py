@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from pipelines import doctor
 from pipelines.doctor import Check, checks
-from pipelines.local import Ports
+from pipelines.lab.emulator import Emulator
+from pipelines.lab.local import Ports
 from pipelines.settings import SalesforceSettings, Settings
-from pipelines.sinks.emulator import Emulator
 
 
 @pytest.fixture

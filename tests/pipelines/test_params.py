@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.churn.params import PATH, ChurnParams
 from pipelines.errors import ConfigError
+from pipelines.usecases.churn.params import PATH, ChurnParams
 
 
 def test_the_shipped_file_holds_the_mission_s_gate() -> None:

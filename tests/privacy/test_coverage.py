@@ -7,14 +7,14 @@ import pytest
 
 from features.schemas import Column, DType, Table
 from pipelines.io.lake import Lake
+from pipelines.lab.reference.tables import delivered_layouts, lake_tables
 from pipelines.privacy import sinks
 from pipelines.privacy.person import Person, natural_columns, pseudonym_columns, references
 from pipelines.privacy.rows import PUBLISHED_IDS, TEXTS, rows_of
 from pipelines.privacy.texts import redact
-from pipelines.reference.tables import delivered_layouts, lake_tables
 from pipelines.sources.ingest import LAYOUTS
 from pipelines.sources.landed import landed_table
-from pipelines.usecases import PUBLISHING
+from pipelines.usecase import PUBLISHING
 
 TABLES = [table for _, tables in lake_tables() for table in tables]
 PERSON = Person("A-1", "0123456789abcdef01234567", {"repurchase_orders.order_id": frozenset({"O-1"})})

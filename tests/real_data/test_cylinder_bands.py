@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.imputation.dataset import read_wide
-from pipelines.imputation.params import ImputationParams
-from pipelines.imputation.read import iter_completed
 from pipelines.io.lake import Lake
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecases import run_step
+from pipelines.usecase import run_step
+from pipelines.usecases.imputation.dataset import read_wide
+from pipelines.usecases.imputation.params import ImputationParams
+from pipelines.usecases.imputation.read import iter_completed
 
 AS_OF = date(1994, 10, 11)
 #: A closed data set of few jobs for many sensors: all of it is completed, judged at random, with a ridge.

@@ -14,9 +14,6 @@ from typing import Any
 import pyarrow.dataset as pa_dataset
 import pytest
 
-from pipelines.churn import gate, prepare, score, train
-from pipelines.churn.params import ChurnParams
-from pipelines.churn.schemas import OUT_OF_SCOPE, SCORES, VALIDATION
 from pipelines.errors import ModelGateError
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import read_promotions
@@ -24,6 +21,9 @@ from pipelines.io.registry import CHAMPION, Registry
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
 from pipelines.sources.reports import IngestReport
+from pipelines.usecases.churn import gate, prepare, score, train
+from pipelines.usecases.churn.params import ChurnParams
+from pipelines.usecases.churn.schemas import OUT_OF_SCOPE, SCORES, VALIDATION
 
 pytestmark = pytest.mark.real_data
 

@@ -10,17 +10,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipelines.churn import monitor
-from pipelines.churn.params import ChurnParams
-from pipelines.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, SCORES, VALIDATION
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.reference import store_reference
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS
-from pipelines.sources.churn import ACCOUNTS
 from pipelines.sources.landed import QUARANTINE, landed_table
+from pipelines.usecases.churn import monitor
+from pipelines.usecases.churn.layouts import ACCOUNTS
+from pipelines.usecases.churn.params import ChurnParams
+from pipelines.usecases.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, SCORES, VALIDATION
 
 AS_OF = date(2025, 6, 2)
 HOSTILE = '</script><script>alert("x")</script> & =1+1'

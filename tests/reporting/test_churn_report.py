@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pytest
 
-from pipelines.churn import report, report_model
-from pipelines.churn.schemas import CONTRIBUTIONS
 from pipelines.io.lake import Lake
 from pipelines.reporting.figure import Figure
 from pipelines.settings import Settings
+from pipelines.usecases.churn import report, report_model
+from pipelines.usecases.churn.schemas import CONTRIBUTIONS
 
 if TYPE_CHECKING:
     from tests.conftest import PageReader

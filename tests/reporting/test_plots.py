@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from models.evaluation.curves import calibration_curve, gain_curve, precision_recall_curve
-from pipelines.reporting import plots, plots_weekly
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.site import script_json
+from pipelines.usecases.churn import plots, plots_weekly
 
 RNG = np.random.default_rng(0)
 SCORE = RNG.beta(0.5, 5, 4_000)

@@ -9,10 +9,10 @@ from datetime import date
 import numpy as np
 import pytest
 
-from pipelines.reporting import plots_accuracy, plots_forecast
 from pipelines.reporting.figure import Figure
-from pipelines.reporting.plots_forecast import Outlook
 from pipelines.reporting.site import script_json
+from pipelines.usecases.demand import plots_accuracy, plots_forecast
+from pipelines.usecases.demand.plots_forecast import Outlook
 
 AS_OF = date(2025, 6, 16)
 NAN = float("nan")

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy.cluster.hierarchy import linkage
 
-from pipelines.reporting import plots_groups
 from pipelines.reporting.figure import LIMIT_COLOUR, Figure
+from pipelines.usecases.clustering import plots as plots_groups
 
 MERGES = linkage(np.random.default_rng(0).normal(size=(12, 2)), "ward")
 

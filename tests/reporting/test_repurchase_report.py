@@ -16,19 +16,19 @@ from features.schemas import Table
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
 from pipelines.reporting import day_page
-from pipelines.reporting.plots_repurchase import gain_curve
 from pipelines.reporting.site import Missing
-from pipelines.repurchase import report, report_list, report_model, report_operations
-from pipelines.repurchase.contracts import RAW_TABLES
-from pipelines.repurchase.params import RepurchaseParams
-from pipelines.repurchase.schemas import (
+from pipelines.settings import Settings
+from pipelines.usecases.repurchase import report, report_list, report_model, report_operations
+from pipelines.usecases.repurchase.contracts import RAW_TABLES
+from pipelines.usecases.repurchase.params import RepurchaseParams
+from pipelines.usecases.repurchase.plots import gain_curve
+from pipelines.usecases.repurchase.schemas import (
     BASKET_VALIDATION,
     CURVES,
     NEXT_ORDERS,
     REALISED,
     TIMING_VALIDATION,
 )
-from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from tests.conftest import PageReader

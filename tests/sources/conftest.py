@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.settings import Settings
-from pipelines.sources.churn import LAYOUTS
 from pipelines.sources.ingest import IngestReport, ingest
+from pipelines.usecases.churn.layouts import LAYOUTS
 
 Rows = list[dict[str, str | None]]
 Company = dict[str, Rows]

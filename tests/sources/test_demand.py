@@ -17,10 +17,10 @@ from pipelines.io.lake import Lake
 from pipelines.settings import Settings
 from pipelines.sources import staging
 from pipelines.sources.delivery import discover
-from pipelines.sources.demand import LAYOUTS, PROMOTIONS, SALES, STORES
 from pipelines.sources.ingest import IngestReport
 from pipelines.sources.landed import QUARANTINE, landed_table
 from pipelines.sources.layout import RawLayout
+from pipelines.usecases.demand.layouts import LAYOUTS, PROMOTIONS, SALES, STORES
 
 Land = Callable[..., IngestReport]
 

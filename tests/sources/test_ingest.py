@@ -24,13 +24,13 @@ from features.pseudonyms import pseudonym
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Commit, Lake
+from pipelines.lab.simulation.churn import generate
 from pipelines.settings import Settings
 from pipelines.sources import fates, validation
-from pipelines.sources.churn import LAYOUTS
 from pipelines.sources.fates import CONFLICT
 from pipelines.sources.ingest import IngestReport, ingest
 from pipelines.sources.landed import INGESTS, QUARANTINE, landed_table
-from pipelines.sources.simulation.churn import generate
+from pipelines.usecases.churn.layouts import LAYOUTS
 
 Company = dict[str, list[dict[str, str | None]]]
 Write = Callable[..., Path]

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.io.lake import Lake
-from pipelines.local import LocalStack, Ports
+from pipelines.lab.local import LocalStack, Ports
 from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.dynamodb.connection import Connection

@@ -13,9 +13,9 @@ import pytest
 from pydantic import SecretStr
 
 from pipelines.io.lake import Lake
+from pipelines.lab.emulator import Emulator
 from pipelines.settings import SalesforceSettings, Settings
 from pipelines.sinks.backoff import Backoff
-from pipelines.sinks.emulator import Emulator
 from pipelines.sinks.ledger import Ledger
 from pipelines.sinks.report import PublishReport
 from pipelines.sinks.salesforce.connection import Connection

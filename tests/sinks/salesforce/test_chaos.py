@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 import pytest
 
-from pipelines.sinks.emulator import Faults
+from pipelines.lab.emulator import Faults
 from pipelines.sinks.fold import published
 from pipelines.sinks.ledger_tables import RunState
 

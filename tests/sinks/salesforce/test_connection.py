@@ -10,7 +10,7 @@ import requests
 from pydantic import SecretStr
 
 from pipelines.errors import ConfigError
-from pipelines.sinks.emulator import Faults
+from pipelines.lab.emulator import Faults
 from pipelines.sinks.errors import (
     AmbiguousRequestError,
     RemoteError,

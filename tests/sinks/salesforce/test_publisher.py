@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines.errors import ConfigError, DataContractError, SinkError
+from pipelines.lab.emulator import Faults
 from pipelines.settings import Settings
 from pipelines.sinks.diff import OnLeave
-from pipelines.sinks.emulator import Faults
 from pipelines.sinks.ledger import dead_letters
 from pipelines.sinks.ledger_tables import RunState
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.errors import SinkError
-from pipelines.sinks.emulator import Emulator, Faults
+from pipelines.lab.emulator import Emulator, Faults
 from pipelines.sinks.ledger import Ledger
 from pipelines.sinks.ledger_tables import JobState, RunState
 from pipelines.sinks.run_ledger import RunLedger

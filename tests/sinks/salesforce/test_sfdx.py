@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.churn.schemas import RISK_LEVELS
-from pipelines.sinks.emulator.objects import SFDX_SOURCE, load_schema
+from pipelines.lab.emulator.objects import SFDX_SOURCE, load_schema
+from pipelines.usecases.churn.schemas import RISK_LEVELS
 
 PACKAGE = SFDX_SOURCE.parents[2]
 ROOT = Path(__file__).resolve().parents[3]

@@ -1,6 +1,6 @@
-# Reference values of tests/pipelines/bench/test_clusters.py on the 1,115 stores of Rossmann. Run with the
+# Reference values of tests/pipelines/lab/bench/test_clusters.py on the 1,115 stores of Rossmann. Run with the
 # folder of the public data:
-#   python -c "import sys; from pathlib import Path; from pipelines.bench.rossmann_stores import read_profiles
+#   python -c "import sys; from pathlib import Path; from pipelines.lab.bench.rossmann_stores import read_profiles
 #   read_profiles(Path(sys.argv[1])).to_csv('/tmp/profiles.csv')" DATA/rossmann
 #   Rscript rossmann.R /tmp/profiles.csv > rossmann.json
 # R 4.2.2, cluster 2.1.4, FactoMineR 2.7, jsonlite 1.8.4.

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.forecasting.reconcile import METHODS, Tree, reconcile
-from pipelines.bench.reconcile_small import largest_differences, small_cases
+from pipelines.lab.bench.reconcile_small import largest_differences, small_cases
 
 SQUARES = ("ols", "wls_struct", "wls")
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from models.forecasting.reconcile import Tree
-from pipelines.bench.reconcile_small import small_cases
+from pipelines.lab.bench.reconcile_small import small_cases
 
 
 def frame(*rows):

@@ -1,0 +1,1 @@
+"""Adapters of public data sets to the raw layouts."""

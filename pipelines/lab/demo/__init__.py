@@ -1,0 +1,83 @@
+"""What the demo does with each use case: a module per use case, all of one shape (:class:`Demo`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pipelines.usecase import UseCase
+
+if TYPE_CHECKING:
+    from pipelines.lab.airflow_api import AirflowApi
+    from pipelines.lab.local import LocalStack
+    from pipelines.settings import Settings
+
+Say = Callable[[str], None]
+
+#: The day of the control room, on which the simulated companies end, the retail chain apart. A Monday, and before
+#: the holidays and the new year, which would raise honest alarms.
+TODAY = date(2025, 12, 1)
+
+
+def _nothing_to_prepare(settings: Settings, stack: LocalStack) -> None:
+    """Most use cases need nothing from the stack before their DAGs run."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One use case in the demo.
+
+    Attributes
+    ----------
+    usecase
+        Name of the use case.
+    dags
+        Ids of its DAGs.
+    what
+        What is simulated, for people; empty if the use case reads another's tables.
+    size
+        Options of ``millrace generate``, by name.
+    until
+        First day that is not simulated.
+    run
+        Runs the DAGs of the use case, in their order.
+    check
+        Compares what the users' systems hold with the lake: returns lines that say so, raises
+        ``MillraceError`` if they differ.
+    overrides
+        Parameters, for what the small size asks for.
+    prepare
+        Gives the stack what the DAGs need, after the data are landed and before Airflow starts.
+    after
+        Use cases, earlier in the list, whose DAGs must have run before.
+    """
+
+    usecase: UseCase
+    dags: frozenset[str]
+    what: str
+    size: Mapping[str, int]
+    until: date
+    run: Callable[[AirflowApi, Say], None]
+    check: Callable[[Settings, LocalStack], list[str]]
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Settings, LocalStack], None] = _nothing_to_prepare
+    after: tuple[UseCase, ...] = ()
+
+
+def demos() -> list[Demo]:
+    """Load the demos of all use cases."""
+    return [import_module(f"pipelines.lab.demo.{usecase}").DEMO for usecase in UseCase]
+
+
+def finish(api: AirflowApi, say: Say, dag_id: str, run_id: str, what: str) -> None:
+    """Wait for a DAG run and say how it ended."""
+    done = api.wait(dag_id, run_id, seconds=1200)
+    say(f"  {dag_id:<16} {what}: {done.state} in {done.seconds:.0f} s")
+
+
+def run_dag(api: AirflowApi, say: Say, dag_id: str, day: date) -> None:
+    """Trigger a DAG for a day and wait for it."""
+    finish(api, say, dag_id, api.trigger(dag_id, str(day)), f"as_of {day}")

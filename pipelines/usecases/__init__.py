@@ -1,0 +1,1 @@
+"""The use cases: one folder each, discovered by :mod:`pipelines.usecase`."""

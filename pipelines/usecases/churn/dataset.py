@@ -1,0 +1,154 @@
+"""Frames that training and scoring read: the same columns, from the same tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
+from numpy.typing import NDArray
+
+from features.contracts import Contract
+from pipelines.errors import DataContractError, ModelGateError
+from pipelines.io.hashing import content_hash
+from pipelines.io.lake import Lake
+from pipelines.settings import Settings
+from pipelines.usecases.churn.contracts import features_contract
+
+FEATURES = "features/churn"
+LABELS = "features/churn_labels"
+SEGMENTS = ("plan_tier", "size_band", "sector")
+KEY = ("as_of", "account_key")
+
+#: Fewest monthly snapshots of which some can be held out and the rest cut into folds.
+MIN_SNAPSHOTS = 8
+
+
+@dataclass(frozen=True)
+class Training:
+    """Stack of past snapshots of the accounts in scope, ordered by snapshot and pseudonym.
+
+    Attributes
+    ----------
+    rows
+        The joined rows themselves, for models that were fitted on other columns.
+    X
+        Features, one column per feature of the contract.
+    churned
+        Label, shape (n,).
+    keys
+        ``as_of`` (the snapshot), ``account_key`` and the segment columns.
+    versions
+        Lake version read of each table.
+    fingerprint
+        Hash of all features and labels.
+    """
+
+    rows: pa.Table
+    X: pd.DataFrame
+    churned: NDArray[np.bool_]
+    keys: pd.DataFrame
+    versions: dict[str, int]
+    fingerprint: str
+
+
+def model_features(model: Any, rows: pa.Table, contract: Contract) -> dict[str, str]:
+    """Columns that a fitted model takes, with their themes.
+
+    They may differ from today's contract: a champion goes on serving after a deployment that added
+    features or demoted some. A column without a theme any more is told under ``other``.
+
+    Raises
+    ------
+    ModelGateError
+        The table no longer has a column that the model needs.
+    """
+    names = [str(name) for name in model.feature_names_in_]
+    gone = [name for name in names if name not in rows.column_names]
+    if gone:
+        raise ModelGateError(
+            f"the model needs columns that the feature table no longer has: {gone}; train a new one, or "
+            "bring the columns back"
+        )
+    return {name: contract.themes.get(name, "other") for name in names}
+
+
+def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
+    """Feature frame as the estimators take it: numbers as floats, words as strings, null as NaN."""
+    columns = {}
+    for name in features:
+        column = rows.column(name)
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            columns[name] = column.to_pandas().astype(object)
+        else:
+            columns[name] = column.cast(pa.float64()).to_pandas()
+    return pd.DataFrame(columns)
+
+
+def read_training(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Training:
+    """Join features and labels of the snapshots; those before the history begins are left out.
+
+    Raises
+    ------
+    DataContractError
+        A snapshot within the history lacks features or labels, or the history is too short.
+    """
+    versions = {name: lake.version(name) for name in (FEATURES, LABELS)}
+    wanted = pa_dataset.field("as_of").isin(list(snapshots))
+    rows = lake.read(FEATURES, where=wanted & pa_dataset.field("in_scope"), version=versions[FEATURES])
+    labels = lake.read(LABELS, columns=[*KEY, "churned"], where=wanted, version=versions[LABELS])
+    _check_snapshots(FEATURES, rows, snapshots)
+    _check_snapshots(LABELS, labels, snapshots)
+    joined = rows.join(labels, keys=list(KEY), join_type="inner").sort_by([(k, "ascending") for k in KEY])
+    if joined.num_rows != rows.num_rows:
+        raise DataContractError(
+            f"every account in scope must have a label, got {rows.num_rows} rows in scope and "
+            f"{joined.num_rows} labelled ones"
+        )
+    return Training(
+        rows=joined,
+        X=model_frame(joined, list(features_contract(settings).themes)),
+        churned=joined["churned"].to_numpy().astype(np.bool_),
+        keys=joined.select([*KEY, *SEGMENTS]).to_pandas(),
+        versions=versions,
+        fingerprint=content_hash(joined, sort_by=KEY),
+    )
+
+
+def _check_snapshots(name: str, rows: pa.Table, snapshots: Sequence[date]) -> None:
+    """Accept a history that begins later than the oldest snapshots, but no gap within it."""
+    there = set(rows["as_of"].unique().to_pylist())
+    begun = [day for day in snapshots if there and day >= min(there)]
+    missing = [day for day in begun if day not in there]
+    if missing or len(begun) < MIN_SNAPSHOTS:
+        days = ", ".join(map(str, (missing or snapshots)[:5]))
+        raise DataContractError(
+            f"{name} must hold at least {MIN_SNAPSHOTS} snapshots without a gap, got {len(there)} of "
+            f"{len(snapshots)} (missing: {days}): `millrace train churn` prepares them; if it did, the raw "
+            "tables reach back too short"
+        )
+
+
+def read_scope(lake: Lake, as_of: date) -> tuple[pa.Table, pa.Table]:
+    """Feature rows of a day in scope, and the keys and reasons of those out of scope; both sorted.
+
+    Raises
+    ------
+    DataContractError
+        The day was not prepared.
+    """
+    rows = lake.read(FEATURES, where=pa_dataset.field("as_of") == as_of)
+    if rows.num_rows == 0:
+        raise DataContractError(
+            f"{FEATURES} has no rows for {as_of}: trigger churn_features with as_of={as_of} or run "
+            f"`millrace score churn --as-of {as_of}`, which prepares them"
+        )
+    rows = rows.sort_by([(name, "ascending") for name in KEY])
+    inside = rows["in_scope"]
+    return rows.filter(inside), rows.filter(pc.invert(inside)).select([*KEY, "scope_reason"])

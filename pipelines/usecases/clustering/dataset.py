@@ -1,0 +1,252 @@
+"""Stores of a day as a model sees them: which variables take part, how they are compared, and which are left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as pa_dataset
+
+from features.contracts import Contract, Role
+from features.schemas import DType
+from models.clustering.clusterer import StoreClustering
+from models.clustering.gower import gower_distances
+from models.clustering.groups import NamedGroups
+from models.clustering.kinds import Kind
+from pipelines.errors import ConfigError, DataContractError
+from pipelines.io.hashing import content_hash
+from pipelines.io.lake import Lake
+from pipelines.settings import Settings
+from pipelines.usecases.clustering.contracts import features_contract
+from pipelines.usecases.clustering.params import ClusteringParams
+
+#: Stores among which the mean difference of a variable is taken.
+_COMPARED = 1000
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Stores of a day.
+
+    Attributes
+    ----------
+    inside
+        Features of the stores in scope, index ``store_id`` in order.
+    outside
+        Rows of the others.
+    contract
+        Declaration of the features.
+    version
+        Version of ``features/clustering``.
+    """
+
+    as_of: date
+    inside: pd.DataFrame
+    outside: pd.DataFrame
+    contract: Contract
+    version: int
+    content: str
+
+    @property
+    def X(self) -> pd.DataFrame:
+        """The columns that models may learn from."""
+        return self.inside[[feature.name for feature in self.contract.features]]
+
+    @property
+    def regions(self) -> pd.Series:
+        """Region of each store in scope; describes groups, does not make them."""
+        return self.inside[self.contract.with_role(Role.SEGMENT)[0]]
+
+
+@dataclass(frozen=True)
+class Variables:
+    """Variables that take part in the distance.
+
+    Attributes
+    ----------
+    kinds, weights
+        By name.
+    log_scaled
+        Amounts compared by their ratio.
+    levels
+        Words in order, of ordinal variables.
+    left_out
+        Why other variables take no part, by name.
+    """
+
+    kinds: dict[str, str]
+    weights: dict[str, float]
+    log_scaled: list[str]
+    levels: dict[str, list[str]]
+    left_out: dict[str, str]
+
+
+def read_stores(lake: Lake, settings: Settings, as_of: date) -> Stores:
+    """Read ``features/clustering`` of a day.
+
+    Raises
+    ------
+    DataContractError
+        The day was not prepared, or no store is in scope.
+    """
+    contract = features_contract(settings)
+    name = contract.table.name
+    version = lake.version(name) if lake.exists(name) else 0
+    rows: pa.Table = lake.read(
+        contract.table, where=pa_dataset.field("as_of") == as_of, version=version or None, missing_ok=True
+    )
+    if not rows.num_rows:
+        raise DataContractError(
+            f"{name} has no rows for {as_of}: run `millrace train clustering --as-of {as_of}`, which prepares them"
+        )
+    frame = rows.sort_by("store_id").to_pandas(date_as_object=True)
+    inside = frame[frame["in_scope"]].set_index("store_id")
+    if inside.empty:
+        raise DataContractError(
+            f"{name} of {as_of} must have stores in scope, all {len(frame)} are out of it"
+        )
+    content = content_hash(rows, sort_by=contract.table.key)
+    return Stores(as_of, inside, frame[~frame["in_scope"]], contract, version, content)
+
+
+def choose_variables(stores: Stores, params: ClusteringParams) -> Variables:
+    """Decide which variables take part: those that differ between stores and are known for enough of them.
+
+    A theme has the same weight whether one variable tells of it or nine, and a variable the same influence
+    whether its values are yes and no, which differ wholly or not at all, or a number that one remote store
+    stretches the range of: weights are divided by the mean difference of two stores (de Bello et al. 2021),
+    at least ``balance_floor``, so that a variable in which hardly any store differs does not decide alone.
+
+    Raises
+    ------
+    ConfigError
+        A theme has no weight.
+    DataContractError
+        Fewer than two variables are left.
+    """
+    themes = stores.contract.themes
+    unweighted = sorted(set(themes.values()) - set(params.distance.theme_weights))
+    if unweighted:
+        raise ConfigError(f"distance.theme_weights must have every theme, missing {unweighted}")
+    left_out: dict[str, str] = {}
+    kinds: dict[str, str] = {}
+    levels: dict[str, list[str]] = {}
+    for feature in stores.contract.features:
+        column = stores.X[feature.name]
+        reason = _useless(column, params)
+        if reason:
+            left_out[feature.name] = reason
+            continue
+        order = _order(column, params.distance.orders.get(feature.name, []))
+        if order:
+            levels[feature.name] = order
+        kinds[feature.name] = str(_kind(feature.column.dtype, ordered=bool(order)))
+    weights = _weights(stores.X, kinds, levels, themes, params)
+    ignored = [name for name, weight in weights.items() if weight == 0]
+    for name in ignored:
+        left_out[name] = f"theme {themes[name]!r} has weight 0"
+        del kinds[name], weights[name]
+        levels.pop(name, None)
+    if len(kinds) < 2:
+        raise DataContractError(
+            f"stores must differ in at least 2 variables to be grouped, got {sorted(kinds)}; left out: {left_out}"
+        )
+    log_scaled = [name for name in params.distance.log_scaled if name in kinds]
+    return Variables(kinds, weights, log_scaled, levels, left_out)
+
+
+def new_groups(
+    variables: Variables, params: ClusteringParams, *, stores: int, count: int | None = None
+) -> NamedGroups:
+    """Estimator for the variables, not fitted.
+
+    Parameters
+    ----------
+    stores
+        Stores that it will be fitted on: there are at most a quarter as many groups.
+    count
+        Number of groups instead of the parameters'.
+    """
+    clusters = params.clusters
+    most = max(2, min(clusters.max_clusters, stores // 4))
+    clustering = StoreClustering(
+        kinds=variables.kinds,
+        weights=variables.weights,
+        n_clusters=count or clusters.count,
+        min_clusters=min(clusters.min_clusters, most),
+        max_clusters=most,
+        linkage=clusters.linkage,
+        n_axes=min(clusters.n_axes, stores - 1),
+        consolidate=clusters.consolidate,
+        random_state=params.seed,
+    )
+    return NamedGroups(clustering, variables.log_scaled, variables.levels)
+
+
+def fingerprint_of(stores: Stores) -> str:
+    """Hash of what groups are made from."""
+    return hashlib.sha256(stores.content.encode()).hexdigest()[:16]
+
+
+def _weights(
+    X: pd.DataFrame,
+    kinds: dict[str, str],
+    levels: dict[str, list[str]],
+    themes: Mapping[str, str],
+    params: ClusteringParams,
+) -> dict[str, float]:
+    """Share of each variable in its theme's weight, over the mean difference of two stores in it."""
+    counts = Counter(themes[name] for name in kinds)
+    distance = params.distance
+    sample = X.iloc[np.unique(np.linspace(0, len(X) - 1, min(len(X), _COMPARED)).astype(int))]
+    weights = {}
+    for name, kind in kinds.items():
+        log_scaled = [name] if name in distance.log_scaled else []
+        one = StoreClustering(kinds={name: kind})
+        column = NamedGroups(one, log_scaled, {name: levels[name]} if name in levels else None).prepared(
+            sample
+        )
+        pairs = gower_distances(column, {name: kind})[np.triu_indices(len(column), 1)]
+        known = pairs[~np.isnan(pairs)]
+        difference = max(float(known.mean()) if len(known) else 0.0, distance.balance_floor)
+        weights[name] = round(distance.theme_weights[themes[name]] / counts[themes[name]] / difference, 6)
+    return weights
+
+
+def _useless(column: pd.Series, params: ClusteringParams) -> str:
+    """Why a variable tells nothing; empty if it does."""
+    known = column.dropna()
+    if len(known) == 0:
+        return "not known of any store"
+    if (known == known.iloc[0]).all():
+        return f"the same for all stores: {_shown(known.iloc[0])}"
+    alike = known.value_counts(normalize=True).iloc[0]
+    if alike > params.distance.most_alike:
+        return f"the same for {alike:.1%} of the stores"
+    share = len(known) / len(column)
+    if share < params.distance.least_known:
+        return f"known of {share:.0%} of the stores only"
+    return ""
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _order(column: pd.Series, orders: list[list[str]]) -> list[str]:
+    known = set(column.dropna())
+    return next((order for order in orders if known <= set(order)), [])
+
+
+def _kind(dtype: DType, *, ordered: bool) -> Kind:
+    if dtype is DType.BOOLEAN:
+        return Kind.ASYMMETRIC_BINARY
+    if dtype is DType.STRING:
+        return Kind.ORDINAL if ordered else Kind.NOMINAL
+    return Kind.NUMERIC

@@ -1,0 +1,287 @@
+"""Demand, explanation of one series: what is forecast of a product in a store, by which model, and why."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
+
+from pipelines.errors import DataContractError
+from pipelines.io.lake import Lake
+from pipelines.reporting.site import Site
+from pipelines.reporting.words import change as change_words
+from pipelines.settings import Settings
+from pipelines.usecases.demand.checks import HORIZONS
+from pipelines.usecases.demand.dataset import AHEAD, CALENDAR, PROFILE
+from pipelines.usecases.demand.explain_text import as_text, sparkline
+from pipelines.usecases.demand.params import DemandParams
+from pipelines.usecases.demand.plots_forecast import Outlook, fan
+from pipelines.usecases.demand.recent import Recent, dates, narrowed
+from pipelines.usecases.demand.report_data import DayData
+from pipelines.usecases.demand.report_operations import OUT_OF_SCOPE, SCOPE_WORDS
+from pipelines.usecases.demand.report_outlook import holidays, series_outlook
+from pipelines.usecases.demand.schemas import CERTIFICATES
+
+__all__ = ["as_text", "newest_day", "run"]
+
+#: Days of sales shown: two months more than on the page of all.
+_HISTORY_DAYS = 112
+
+#: Facts of the series that are told, as columns of its profile.
+_FACTS = ("adi", "zero_share", "weekly_strength", "yearly_strength", "promo_day_share", "promo_uplift")
+
+
+def newest_day(settings: Settings) -> date:
+    """Day of the newest forecasts: what someone who gives no day asks about.
+
+    Raises
+    ------
+    DataContractError
+        There are none yet.
+    """
+    lake = Lake.of(settings)
+    days = lake.read(CERTIFICATES, columns=["as_of"], missing_ok=True)["as_of"].unique().to_pylist()
+    if not days:
+        raise DataContractError(f"{CERTIFICATES.name} has no rows: run `millrace score demand` first")
+    newest: date = max(days)
+    return newest
+
+
+def run(
+    as_of: date,
+    store_id: str,
+    sku_id: str,
+    *,
+    settings: Settings | None = None,
+    params: DemandParams | None = None,
+) -> dict[str, Any]:
+    """Tell the story of a series and draw it.
+
+    Returns
+    -------
+    dict
+        Segment, model and order with the reasons; errors of the backtest and of the last days by horizon;
+        the forecasts with their intervals and what is known of their days; stock-outs; how the forecast for
+        plans differs; ``sparkline`` for a terminal and ``picture``, the path of a page with the chart. See
+        :func:`pipelines.usecases.demand.explain_text.as_text`.
+
+    Raises
+    ------
+    DataContractError
+        The series is not forecast on that day; the message says why, or names what comes near.
+    """
+    settings, params = settings or Settings.load(), params or DemandParams.load_default()
+    lake = Lake.of(settings)
+    data = DayData(lake, as_of, params, only=(store_id, sku_id), history_days=_HISTORY_DAYS)
+    if data.recent is None or not data.served.num_rows:
+        raise DataContractError(_why_not(lake, as_of, store_id, sku_id))
+    [outlook] = series_outlook(data, data.recent, np.array([0]), [""])
+    days = _days(data, outlook)
+    record = {
+        "as_of": as_of,
+        "store_id": store_id,
+        "sku_id": sku_id,
+        "store": data.names.store(store_id),
+        "product": data.names.product(sku_id),
+        **_profile(lake, as_of, store_id, sku_id),
+        **_model(data),
+        "backtest": _backtest(data),
+        "last_days": _last_days(data),
+        "out_of_stock": [str(day) for day in _stockouts(data.recent)],
+        "forecast": days,
+        "units": round(float(outlook.forecast.sum()), 1),
+        "plans": _plans(outlook),
+        "sparkline": sparkline(outlook.sold[-28:], outlook.forecast),
+    }
+    return {**record, "picture": str(_draw(settings, data, outlook, record))}
+
+
+def _profile(lake: Lake, as_of: date, store_id: str, sku_id: str) -> dict[str, Any]:
+    where = narrowed(pa_dataset.field("as_of") == as_of, (store_id, sku_id))
+    [row] = lake.read(PROFILE, where=where).to_pylist()
+    return {
+        "region": row["region"],
+        "category": row["category"],
+        "segment": row["segment"],
+        "segment_reason": row["segment_reason"],
+        "pattern": row["pattern"],
+        "mean_quantity": row["mean_quantity"],
+        "history_days": row["history_days"],
+        "facts": {name: row[name] for name in _FACTS if row[name] is not None},
+    }
+
+
+def _model(data: DayData) -> dict[str, Any]:
+    served = data.served.to_pylist()[0]
+    order = None if data.series.empty else data.series["sarima_order"].iloc[0]
+    return {
+        "model": served["model"],
+        "model_reason": served["reason"],
+        "model_version": served["model_version"],
+        "sarima_order": order if isinstance(order, str) and "sarima" in served["model"] else None,
+    }
+
+
+def _backtest(data: DayData) -> dict[str, Any]:
+    """Errors of the training run by horizon; empty for a series that no training has seen."""
+    if data.series.empty:
+        return {}
+    row = data.series.iloc[0]
+    errors = {
+        f"J+{horizon}": {metric: _number(row[f"{metric}_j{horizon}"]) for metric in ("mape", "wape", "rmsse")}
+        for horizon in HORIZONS
+    }
+    day = pd.Timestamp(row["as_of"]).date()
+    return {"trained_for": day, **errors, "bias": _number(row["bias"]), "days": int(row["points"])}
+
+
+def _last_days(data: DayData) -> dict[str, Any]:
+    """Errors of the last two weeks by horizon; empty without forecasts and sales."""
+    realised = data.realised
+    if realised is None or not realised.judged.any():
+        return {}
+    table = realised.errors(horizons=[h for h in HORIZONS if h <= realised.horizon_days])
+    errors = {
+        f"J+{row['horizon']}": {metric: _number(row[metric]) for metric in ("mape", "wape")}
+        for row in table[table["horizon"] > 0].to_dict("records")
+    }
+    return {**errors, "bias": _number(table["bias"].iloc[0]), "days": int(realised.judged.any(axis=2).sum())}
+
+
+def _days(data: DayData, outlook: Outlook) -> list[dict[str, Any]]:
+    """Forecast of each day, with what is known of it."""
+    known, usual = _known_ahead(data), _usual(data)
+    found = []
+    for step, forecast in enumerate(outlook.forecast):
+        day = data.as_of + timedelta(days=step + 1)
+        ends = {
+            f"{side}_{nominal}": round(float(values[step]), 2)
+            for nominal, pair in outlook.intervals.items()
+            for side, values in zip(("lower", "upper"), pair, strict=True)
+        }
+        found.append(
+            {
+                "ds": str(day),
+                "units": round(float(forecast), 2),
+                **ends,
+                "plans": round(float(outlook.strategic[step]), 2),
+                "usual": usual.get(day.weekday()),
+                "known": known.get(day, []),
+            }
+        )
+    return found
+
+
+def _usual(data: DayData) -> dict[int, float]:
+    """Mean sales of each weekday (0 is Monday) in the last four weeks, days out of stock left out."""
+    assert data.recent is not None  # noqa: S101 - for the type checker: the caller asked
+    weeks = data.recent.last(28)
+    sold = np.where(weeks.stockout[0], np.nan, weeks.actual[0])
+    weekday = np.array([day.weekday() for day in dates(weeks.days)])
+    return {
+        day: round(float(np.nanmean(sold[weekday == day])), 2)
+        for day in range(7)
+        if np.isfinite(sold[weekday == day]).any()
+    }
+
+
+def _known_ahead(data: DayData) -> dict[date, list[str]]:
+    """Promotions, holidays and events of the days ahead, in words."""
+    assert data.only is not None  # noqa: S101 - for the type checker: one series is read here
+    field = pa_dataset.field
+    ahead = (field("as_of") == data.as_of) & (field("ds") > data.as_of)
+    known: dict[date, list[str]] = {}
+    for table, where in (
+        (AHEAD, narrowed(ahead, data.only)),
+        (CALENDAR, ahead & (field("store_id") == data.only[0])),
+    ):
+        if not data.lake.exists(table):
+            continue
+        for row in data.lake.read(table, where=where).to_pylist():
+            words = known.setdefault(row["ds"], [])
+            if row.get("promo_discount"):
+                words.append(f"{100 * row['promo_discount']:.0f} % off ({row['promo_mechanic']})")
+            words += [words_ for name, words_ in _FACTS_AHEAD.items() if row.get(name)]
+            if row.get("is_open") is False:
+                words.append("closed")
+    return known
+
+
+_FACTS_AHEAD = {
+    "is_public_holiday": "public holiday",
+    "is_school_holiday": "school holiday",
+    "has_local_event": "local event",
+}
+
+
+def _stockouts(recent: Recent) -> list[date]:
+    return dates(recent.days[recent.stockout[0]])
+
+
+def _plans(outlook: Outlook) -> str:
+    ours, theirs = float(outlook.forecast.sum()), float(outlook.strategic.sum())
+    if not ours:
+        return f"forecast for plans: {theirs:.1f} units"
+    if abs(theirs / ours - 1) < 0.0005:
+        return "the forecast for plans is the same"
+    return f"forecast for plans {change_words(theirs / ours - 1)}: {theirs:.0f} instead of {ours:.0f} units"
+
+
+def _draw(settings: Settings, data: DayData, outlook: Outlook, record: dict[str, Any]) -> Any:
+    """Write the page of the series; returns its path."""
+    store, sku = record["store_id"], record["sku_id"]
+    figure = fan(
+        outlook,
+        data.as_of,
+        name="fan",
+        title="What was sold and what is forecast",
+        holidays=holidays(data, store),
+    )
+    # Ids are the source's: only what is safe in a file's name stays.
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{store}-{sku}")
+    context = {"as_of": data.as_of, "series": record, "figure": figure, "horizons": HORIZONS}
+    return Site(settings.report_dir).render(f"series/{name}.html", "demand/series.html.j2", context)
+
+
+def _why_not(lake: Lake, as_of: date, store_id: str, sku_id: str) -> str:
+    """Why a series has no forecast, in words."""
+    name, day = f"{store_id}/{sku_id}", pa_dataset.field("as_of") == as_of
+    if not lake.exists(PROFILE):
+        return f"no series is known yet: run `millrace score demand --as-of {as_of}`"
+    pairs = lake.read(PROFILE, columns=["store_id", "sku_id"], where=day)
+    if not pairs.num_rows:
+        return f"{as_of} was not prepared: run `millrace score demand --as-of {as_of}`"
+    if lake.exists(OUT_OF_SCOPE):
+        gone = lake.read(OUT_OF_SCOPE, where=narrowed(day, (store_id, sku_id))).to_pylist()
+        if gone:
+            words = SCOPE_WORDS.get(gone[0]["scope_reason"], gone[0]["scope_reason"])
+            return f"{name} is out of scope on {as_of}: {words} Last sold on {gone[0]['last_sold_on']}."
+    stores = pc.unique(pairs["store_id"]).to_pylist()
+    if store_id not in stores:
+        return f"no store {store_id!r} on {as_of}{_near(store_id, stores)}"
+    there = pairs.filter(pc.equal(pairs["store_id"], store_id))["sku_id"].to_pylist()
+    if sku_id in there:
+        return f"{name} has features but no forecast on {as_of}: run `millrace score demand --as-of {as_of}`"
+    sellers = pairs.filter(pc.equal(pairs["sku_id"], sku_id))["store_id"].to_pylist()
+    if sellers:
+        return (
+            f"{store_id} does not sell {sku_id}; {len(sellers)} stores do: {', '.join(sorted(sellers)[:5])}"
+        )
+    return f"no product {sku_id!r} in {store_id} on {as_of}{_near(sku_id, there)}"
+
+
+def _near(wanted: str, known: list[str]) -> str:
+    def distance(name: str) -> tuple[float, str]:
+        return (-difflib.SequenceMatcher(None, wanted, name).ratio(), name)
+
+    return f"; did you mean {', '.join(sorted(known, key=distance)[:5])}?"
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or pd.isna(value) else round(float(value), 4)

@@ -1,0 +1,161 @@
+"""Adapter of any table of daily series in the long layout to the raw layouts of demand.
+
+``series`` (``unique_id, ds, y``) and ``hierarchy`` (``unique_id, region, store_id, sku_id`` and, if it
+likes, ``category``), each as CSV or Parquet. What the source lacks is not invented; the rules:
+
+- A value is the quantity sold that day and known at its end; a row with 0 stays a row, a row without
+  a value is a day that was not reported. Values below 0 are quarantined.
+- A series is one product in one store, a store lies in one region and a product in one category
+  (``all`` where none is given).
+- Profiles are known the day before the first value. There are no prices, promotions, weather, events
+  or stock-out flags: those files are empty.
+"""
+
+# SQL is put together from declared names and constants.
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from features.schemas import Column, DType, Table
+from pipelines.errors import DataContractError
+from pipelines.sources.adapter import Adapted, no_rows, write_raw
+from pipelines.sources.delivery import DeliveredFile
+from pipelines.sources.layout import History, RawLayout
+from pipelines.sources.runs import END_OF_DAY
+from pipelines.sources.staging import Staging
+from pipelines.usecases.demand import layouts as demand
+
+_ID = Column("unique_id", DType.STRING, "Series.")
+
+HIERARCHY = RawLayout(
+    Table(
+        "hierarchy",
+        "Place of each series in the hierarchy. One row per series.",
+        (
+            _ID,
+            Column("region", DType.STRING, "Region of the store."),
+            Column("store_id", DType.STRING, "Store."),
+            Column("sku_id", DType.STRING, "Product."),
+            Column("category", DType.STRING, "Category of the product; null if none.", nullable=True),
+        ),
+        key=("unique_id",),
+    ),
+    history=History.IMMUTABLE,
+    optional=("category",),
+)
+SERIES = RawLayout(
+    Table(
+        "series",
+        "Daily values. One row per series and day.",
+        (
+            _ID,
+            Column("ds", DType.DATE, "Day."),
+            Column("y", DType.NUMBER, "Units sold; null if not reported.", nullable=True, minimum=0),
+        ),
+        key=("unique_id", "ds"),
+    ),
+    history=History.IMMUTABLE,
+    references=(("unique_id", "hierarchy", "unique_id"),),
+)
+
+#: In reading order.
+LAYOUTS = (HIERARCHY, SERIES)
+
+
+def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
+    """Write long series as files in the raw layouts of demand.
+
+    Parameters
+    ----------
+    staging
+        Scratch space of the ingest; rows that break a rule go to its quarantine.
+    files
+        The two tables, checked; each may be several files.
+    into
+        Folder for the adapted Parquet files. The same input gives the same bytes.
+
+    Raises
+    ------
+    DataContractError
+        A table is absent, cannot be read to its end, or the hierarchy is not a tree.
+    """
+    missing = {layout.table.name for layout in LAYOUTS} - {file.layout.table.name for file in files}
+    if missing:
+        raise DataContractError(f"the long layout is two tables; missing {sorted(missing)}")
+    con, outcomes = staging.con, []
+    for file in files:
+        name = file.layout.table.name
+        staging.examine(file)
+        outcomes.append(staging.settle(file))
+        rows = "select * exclude (is_bad, row_number) from checked where not is_bad"
+        exists = any(table == name for (table,) in con.execute("show tables").fetchall())
+        con.execute(f"insert into {name} {rows}" if exists else f"create temp table {name} as {rows}")
+        if name == HIERARCHY.table.name:
+            staging.make_known(name, "unique_id", name)
+    _check_tree(con)
+    into.mkdir()
+    for layout, query in _QUERIES:
+        write_raw(con, layout, query, into)
+    return Adapted(tuple(outcomes), ())
+
+
+def _check_tree(con: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a hierarchy in which something has two parents or two series are the same one."""
+    for thing, parents, words in (
+        ("unique_id", "(store_id, sku_id)", "a series must be one product in one store"),
+        ("(store_id, sku_id)", "unique_id", "a product in a store must be one series"),
+        ("store_id", "region", "a store must lie in one region"),
+        ("sku_id", "coalesce(category, 'all')", "a product must be in one category"),
+    ):
+        found = con.execute(
+            f"select {thing}::varchar, list(distinct {parents}::varchar order by {parents}::varchar) from hierarchy"
+            f" group by {thing} having count(distinct {parents}) > 1 order by 1"
+        ).fetchall()
+        if found:
+            offending, several = found[0]
+            raise DataContractError(
+                f"hierarchy: {words}, got {offending} with {several[:3]} (offending: {len(found)})"
+            )
+
+
+_KNOWN = "cast(first_day as timestamp) - interval 1 day"
+_FIRST_DAYS = "(select unique_id, min(ds) as first_day from series where y is not null group by unique_id)"
+
+_QUERIES = (
+    (
+        demand.STORES,
+        f"""
+        select store_id, store_id as store_name, any_value(region) as region, null as clientele,
+            null as store_type, null as assortment, null as surface_m2, null as competition_distance_m,
+            null as competition_opened_on, true as opens_sunday, min(first_day) as opened_on, null as closed_on,
+            min({_KNOWN}) as known_at
+        from hierarchy join {_FIRST_DAYS} using (unique_id) group by store_id order by store_id
+        """,
+    ),
+    (
+        demand.PRODUCTS,
+        f"""
+        select sku_id, sku_id as product_name, coalesce(any_value(category), 'all') as category,
+            null as subcategory, null as brand, null as price_band, null as pack_size, null as list_price_eur,
+            min(first_day) as launched_on, null as delisted_on, min({_KNOWN}) as known_at
+        from hierarchy join {_FIRST_DAYS} using (unique_id) group by sku_id order by sku_id
+        """,
+    ),
+    (
+        demand.SALES,
+        f"""
+        select store_id, sku_id, ds as sold_on, y as quantity, null as revenue_eur, false as stocked_out,
+            null as on_hand, {END_OF_DAY.format(day="ds")} as known_at
+        from series join hierarchy using (unique_id) where y is not null order by store_id, sku_id, ds
+        """,
+    ),
+    (demand.PROMOTIONS, no_rows(demand.PROMOTIONS)),
+    (demand.WEATHER_OBSERVED, no_rows(demand.WEATHER_OBSERVED)),
+    (demand.WEATHER_FORECASTS, no_rows(demand.WEATHER_FORECASTS)),
+    (demand.CALENDAR_EVENTS, no_rows(demand.CALENDAR_EVENTS)),
+    (demand.CUSTOMERS, no_rows(demand.CUSTOMERS)),
+)  # fmt: skip

@@ -1,0 +1,276 @@
+"""What training and scoring read: customers with the wait that followed, candidates with what was bought.
+
+Past days are cut off in time: seen from a day ``until``, an order on or after it has not happened yet, so that the
+customer is censored there and the order's candidates have no label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
+from numpy.typing import NDArray
+
+from features.contracts import Contract
+from pipelines.errors import DataContractError
+from pipelines.io.lake import Lake
+from pipelines.settings import Settings
+from pipelines.usecases.repurchase.contracts import candidates_contract, customers_contract, training_contract
+
+CUSTOMERS = "features/repurchase_customers"
+CANDIDATES = "features/repurchase_candidates"
+TRAINING = "features/repurchase_training"
+LABELS = "features/repurchase_labels"
+KEY = ("as_of", "customer_key")
+
+#: Columns that the simpler rules and the records need beside the features.
+PLAIN = ("orders", "days_since_last", "tenure_days", "gap_median_days")
+
+#: Customers whose candidates are held at once when scoring.
+CUSTOMERS_AT_ONCE = 10_000
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Customers in scope on past days, ordered by day and pseudonym.
+
+    Attributes
+    ----------
+    X
+        Features of the customer.
+    keys
+        ``as_of`` (the snapshot) and ``customer_key``.
+    days
+        Days from the snapshot to the next order, shape (n,); NaN where it is not known yet.
+    observed
+        Days after the snapshot that are known, shape (n,).
+    """
+
+    X: pd.DataFrame
+    keys: pd.DataFrame
+    days: Floats
+    observed: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    @property
+    def censored(self) -> NDArray[np.bool_]:
+        """Whether the next order is not known yet, shape (n,)."""
+        return np.isnan(self.days)
+
+    @property
+    def lasted(self) -> Floats:
+        """Days to the next order, or observed without one, shape (n,)."""
+        return np.where(self.censored, self.observed, self.days)
+
+    def take(self, rows: NDArray[Any]) -> Waits:
+        """Some rows."""
+        return Waits(
+            self.X.iloc[rows].reset_index(drop=True),
+            self.keys.iloc[rows].reset_index(drop=True),
+            self.days[rows],
+            self.observed[rows],
+        )
+
+    def seen_until(self, until: date) -> Waits:
+        """Rows of earlier days as they were known at the start of ``until``."""
+        past = self.take(np.flatnonzero(_ordinals(self.keys["as_of"]) < until.toordinal()))
+        observed = np.minimum(past.observed, until.toordinal() - _ordinals(past.keys["as_of"]))
+        # An order on day d is known once d + 1 days are over.
+        return replace(past, observed=observed, days=np.where(past.days < observed, past.days, np.nan))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Candidates of customers who came back, ordered by day, pseudonym and product.
+
+    Attributes
+    ----------
+    X
+        Features of the pair.
+    keys
+        ``as_of`` (the snapshot), ``customer_key`` and ``product_id``.
+    bought
+        Whether the next order had the product, shape (n,).
+    days
+        Days from the snapshot to that order, shape (n,).
+    lines, repeated
+        Products of that order, and those of them bought before, shape (n,).
+    """
+
+    X: pd.DataFrame
+    keys: pd.DataFrame
+    bought: NDArray[np.bool_]
+    days: Floats
+    lines: NDArray[np.int64]
+    repeated: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.bought)
+
+    def take(self, rows: NDArray[Any]) -> Pairs:
+        """Some rows."""
+        return Pairs(
+            self.X.iloc[rows].reset_index(drop=True),
+            self.keys.iloc[rows].reset_index(drop=True),
+            *(part[rows] for part in (self.bought, self.days, self.lines, self.repeated)),
+        )
+
+    def seen_until(self, until: date) -> Pairs:
+        """Rows whose order was over before the start of ``until``."""
+        over = _ordinals(self.keys["as_of"]) + self.days < until.toordinal()
+        return self.take(np.flatnonzero(over))
+
+
+def read_waits(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Waits:
+    """Customers in scope on past days, with the wait that followed.
+
+    Raises
+    ------
+    DataContractError
+        No snapshot has features and labels, or a customer in scope lacks a label.
+    """
+    contract = customers_contract(settings)
+    field = pa_dataset.field
+    wanted = field("as_of").isin(list(snapshots))
+    names = list(dict.fromkeys([*KEY, *contract.themes]))
+    rows = lake.read(contract.table.name, columns=names, where=wanted & field("in_scope"))
+    labels = lake.read(LABELS, columns=[*KEY, "days_to_next", "observed_days"], where=wanted)
+    joined = rows.join(labels, keys=list(KEY), join_type="inner").sort_by([(k, "ascending") for k in KEY])
+    if rows.num_rows == 0 or joined.num_rows != rows.num_rows:
+        raise DataContractError(
+            f"every customer in scope of {len(snapshots)} snapshots must have a label, got {rows.num_rows} in "
+            f"scope and {joined.num_rows} labels: `millrace train repurchase` prepares them; if it did, the raw "
+            "tables reach back too short"
+        )
+    return Waits(
+        X=feature_frame(joined, contract),
+        keys=joined.select(list(KEY)).to_pandas(date_as_object=True),
+        days=_numbers(joined["days_to_next"]),
+        observed=joined["observed_days"].to_numpy().astype(np.int64),
+    )
+
+
+def read_pairs(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Pairs:
+    """Candidates of past days whose next order is known; none if the shop delivers no lines."""
+    contract = training_contract(settings)
+    keys, labels = [*KEY, "product_id"], ["bought_next", "days_to_next", "next_lines", "next_repeat_lines"]
+    rows = lake.read(
+        contract.table.name,
+        columns=list(dict.fromkeys([*keys, *contract.themes, *labels])),
+        where=pa_dataset.field("as_of").isin(list(snapshots)),
+    ).sort_by([(k, "ascending") for k in keys])
+    return Pairs(
+        X=feature_frame(rows, contract),
+        keys=_key_frame(rows, keys),
+        bought=rows["bought_next"].to_numpy().astype(np.bool_),
+        days=_numbers(rows["days_to_next"]),
+        lines=rows["next_lines"].to_numpy().astype(np.int64),
+        repeated=rows["next_repeat_lines"].to_numpy().astype(np.int64),
+    )
+
+
+def read_scope(lake: Lake, settings: Settings, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Features and keys of the customers in scope of a day, ordered by pseudonym.
+
+    Raises
+    ------
+    DataContractError
+        The day was not prepared.
+    """
+    contract = customers_contract(settings)
+    field = pa_dataset.field
+    rows = lake.read(
+        contract.table.name,
+        columns=list(dict.fromkeys([*KEY, *contract.themes])),
+        where=(field("as_of") == as_of) & field("in_scope"),
+    ).sort_by([(k, "ascending") for k in KEY])
+    if rows.num_rows == 0:
+        raise DataContractError(
+            f"{CUSTOMERS} has no customer in scope on {as_of}: trigger repurchase_features with as_of={as_of} or "
+            f"run `millrace score repurchase --as-of {as_of}`, which prepares them"
+        )
+    return feature_frame(rows, contract), rows.select(list(KEY)).to_pandas(date_as_object=True)
+
+
+def stream_candidates(
+    lake: Lake, settings: Settings, as_of: date, customers: Sequence[str]
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Features and keys of the candidates of a day, some thousand customers at a time, in order.
+
+    Parameters
+    ----------
+    customers
+        Sorted pseudonyms; candidates of others are left out.
+    """
+    contract = candidates_contract(settings)
+    field = pa_dataset.field
+    keys = ["customer_key", "product_id"]
+    dataset = lake.dataset(contract.table.name)
+    for start in range(0, len(customers), CUSTOMERS_AT_ONCE):
+        part = customers[start : start + CUSTOMERS_AT_ONCE]
+        # The table is stored in the order of its key: a range reads a few row groups.
+        inside = (field("customer_key") >= part[0]) & (field("customer_key") <= part[-1])
+        rows = dataset.to_table(
+            columns=list(dict.fromkeys([*keys, *contract.themes])),
+            filter=(field("as_of") == as_of) & inside,
+        )
+        rows = rows.filter(pc.is_in(rows["customer_key"], pa.array(part)))
+        if rows.num_rows:
+            rows = rows.sort_by([(key, "ascending") for key in keys])
+            yield feature_frame(rows, contract), _key_frame(rows, keys)
+
+
+def data_fingerprint(waits: Waits, pairs: Pairs) -> str:
+    """Hash of everything that training reads; later days in the same tables do not change it."""
+    digest = hashlib.sha256()
+    for rows in (waits, pairs):
+        for frame in (rows.keys, rows.X):
+            for name in frame.columns:
+                digest.update(pd.util.hash_pandas_object(frame[name], index=False).to_numpy().tobytes())
+    for part in (waits.days, waits.observed, pairs.bought, pairs.days, pairs.lines, pairs.repeated):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def feature_frame(rows: pa.Table, contract: Contract) -> pd.DataFrame:
+    """Features as the models take them: float32 numbers, words as categories, null as missing."""
+    columns: dict[str, Any] = {}
+    for feature in contract.features:
+        column = rows.column(feature.name)
+        if feature.categorical:
+            columns[feature.name] = column.dictionary_encode().to_pandas()
+        else:
+            columns[feature.name] = _numbers(column, pa.float32())
+    return pd.DataFrame(columns, copy=False)
+
+
+def _key_frame(rows: pa.Table, keys: Sequence[str]) -> pd.DataFrame:
+    """Keys as categories: millions of rows repeat few words."""
+    columns = {key: rows[key].dictionary_encode() if key != "as_of" else rows[key] for key in keys}
+    frame: pd.DataFrame = pa.table(columns).to_pandas(date_as_object=True)
+    return frame
+
+
+def _numbers(column: pa.ChunkedArray, kind: pa.DataType | None = None) -> NDArray[Any]:
+    kind = kind or pa.float64()
+    # Unsafe: 32 bits hold counts beyond 16 million only roughly, which trees do not mind.
+    filled = pc.fill_null(column.cast(kind, safe=False), pa.scalar(float("nan"), kind))
+    return np.asarray(filled.to_numpy())
+
+
+def _ordinals(days: pd.Series) -> NDArray[np.int64]:
+    """Days as numbers; few distinct ones, so each is converted once."""
+    codes, distinct = pd.factorize(days)
+    return np.array([day.toordinal() for day in distinct], dtype=np.int64)[codes]
