@@ -49,6 +49,21 @@ class Commit:
     rows: int
 
 
+def on_day(day: date) -> pa_dataset.Expression:
+    """Rows of a day, for ``where``."""
+    return pa_dataset.field("as_of") == day
+
+
+def before_day(day: date) -> pa_dataset.Expression:
+    """Rows of the days before, for ``where``."""
+    return pa_dataset.field("as_of") < day
+
+
+def until_day(day: date) -> pa_dataset.Expression:
+    """Rows of a day and of the days before, for ``where``."""
+    return pa_dataset.field("as_of") <= day
+
+
 class Lake:
     """Delta tables below a root folder or object-store address.
 

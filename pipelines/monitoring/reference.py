@@ -70,38 +70,40 @@ class Reference:
         return [name for name in self.bins if name != SCORE]
 
 
-def store_reference(
-    lake: Lake,
-    model_version: str,
-    scores: Any,
-    features: Any,
-    *,
-    usecase: str,
-    as_of: date,
-    segments: Sequence[str],
-    subject: str = "account_key",
-) -> Commit:
+@dataclass(frozen=True)
+class Sample:
+    """Judged rows of a model, against which later days are watched for drift.
+
+    Attributes
+    ----------
+    scores
+        Out-of-time predictions of the version on data it was not fitted on: ``score``, the subject
+        and the segment columns, one row per subject and snapshot. Anything Arrow can read
+        (``pyarrow.Table``, pandas or Polars frame).
+    features
+        Features of the same rows in the same order; subject and segments are taken from ``scores``
+        where it lacks them. Dates and the columns :data:`NOT_MONITORED` are left out.
+    segments
+        Columns whose values are compared separately.
+    subject
+        Column that identifies what a row is about.
+    """
+
+    scores: Any
+    features: Any
+    segments: Sequence[str]
+    subject: str
+
+
+def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: str, as_of: date) -> Commit:
     """Keep the bin counts of a version's out-of-time scores and features.
 
     Storing the same version again replaces it.
 
     Parameters
     ----------
-    scores
-        Out-of-time predictions of the version on data it was not fitted on: ``score``, the subject
-        and the segment columns, one row per account and snapshot. Anything Arrow can read
-        (``pyarrow.Table``, pandas or Polars frame).
-    features
-        Features of the same rows in the same order; subject and segments are taken from ``scores``
-        where it lacks them. Dates and the columns :data:`NOT_MONITORED` are left out.
-    usecase
-        For instance ``churn``.
     as_of
         Training day of the version.
-    segments
-        Columns whose values are compared separately.
-    subject
-        Column that identifies the account behind a row.
 
     Raises
     ------
@@ -109,8 +111,9 @@ def store_reference(
         A column is missing, there are no rows, or the two differ in length.
     """
     rows: list[dict[str, Any]] = []
-    scored = _without_index(pa.table(scores))
-    described = _completed(_without_index(pa.table(features)), scored, (subject, *segments))
+    segments, subject = sample.segments, sample.subject
+    scored = _without_index(pa.table(sample.scores))
+    described = _completed(_without_index(pa.table(sample.features)), scored, (subject, *segments))
     for source, table in (("scores", scored), ("features", described)):
         wanted = [subject, *segments, *([SCORE] if source == "scores" else [])]
         missing = [name for name in wanted if name not in table.column_names]

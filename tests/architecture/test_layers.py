@@ -53,7 +53,9 @@ def test_every_use_case_has_every_step() -> None:
 
     for usecase in UseCase:
         for step, _ in steps_of(usecase, [(step, {}) for step in Step]):
-            assert (ROOT / "pipelines" / "usecases" / usecase / f"{step}.py").is_file(), f"{usecase} has no step {step}"
+            assert (ROOT / "pipelines" / "usecases" / usecase / f"{step}.py").is_file(), (
+                f"{usecase} has no step {step}"
+            )
 
 
 def test_nothing_shadows_a_library() -> None:
