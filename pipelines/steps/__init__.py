@@ -13,7 +13,6 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pipelines.discovery import find
 from pipelines.errors import ConfigError
 from pipelines.settings import Settings
 
@@ -108,6 +107,7 @@ def run_step(
         There is no such use case, or the step does not take an option.
     """
     from pipelines.io.runs import StepRuns
+    from pipelines.usecase import find
 
     settings, day, chosen = settings or Settings.load(), parse_as_of(as_of), Step(step)
     declared = find(usecase)
