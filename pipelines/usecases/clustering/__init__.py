@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 _FEATURES = "ml_clustering_features"
 
 
-def _plan(run: Run[ClusteringParams], training: bool) -> Plan:
+def plan(run: Run[ClusteringParams], training: bool) -> Plan:
     """Groups are found among the stores of the day itself, so training asks for nothing more."""
     return Plan(parameters=run.params.features.model_dump())
 
 
-def _summarise(run: Run[ClusteringParams], built: DbtRun) -> Record:
+def summarise(run: Run[ClusteringParams], built: DbtRun) -> Record:
     """Count stores, those out of scope by reason, and the shares for which variables are unknown."""
     rows = built.read(f"select * from ml.{_FEATURES} where as_of = date '{run.as_of}'")
     inside = rows.filter(rows["in_scope"])
@@ -45,59 +45,67 @@ def _summarise(run: Run[ClusteringParams], built: DbtRun) -> Record:
     }
 
 
-def _read(run: Run[ClusteringParams]) -> Stores:
-    from pipelines.usecases.clustering.dataset import read_stores
+def read(run: Run[ClusteringParams]) -> Stores:
+    """Read the stores of the day."""
+    from pipelines.usecases.clustering import dataset
 
-    return read_stores(run)
-
-
-def _fit(run: Run[ClusteringParams], data: Stores, champion: NamedGroups | None) -> Trained:
-    from pipelines.usecases.clustering.training import fit
-
-    return fit(run, data, champion)
+    return dataset.read_stores(run)
 
 
-def _judge(run: Run[ClusteringParams], version: ModelVersion) -> Verdict:
-    from pipelines.usecases.clustering.judging import judge
+def fit(run: Run[ClusteringParams], data: Stores, champion: NamedGroups | None) -> Trained:
+    """Find and judge groups."""
+    from pipelines.usecases.clustering import training
 
-    return judge(run)
-
-
-def _predict(run: Run[ClusteringParams], model: NamedGroups, version: ModelVersion) -> Iterator[Output]:
-    from pipelines.usecases.clustering.scoring import predict
-
-    return predict(run, model)
+    return training.fit(run, data, champion)
 
 
-def _check(run: Run[ClusteringParams]) -> Checked:
-    from pipelines.usecases.clustering.judging import check
+def judge(run: Run[ClusteringParams], version: ModelVersion) -> Verdict:
+    """Verdict on the challenger."""
+    from pipelines.usecases.clustering import judging
 
-    return check(run)
+    return judging.judge(run)
 
 
-def _phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
+def predict(run: Run[ClusteringParams], model: NamedGroups, version: ModelVersion) -> Iterator[Output]:
+    """Groups of the day, their profiles and what moved."""
+    from pipelines.usecases.clustering import scoring
+
+    return scoring.predict(run, model)
+
+
+def check(run: Run[ClusteringParams]) -> Checked:
+    """Findings of the day."""
+    from pipelines.usecases.clustering import judging
+
+    return judging.check(run)
+
+
+def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
     """All findings, as there are few groups."""
     others = [finding.message for finding in raised if finding is not speaker]
     worst = max(raised, key=lambda finding: (finding.segment_name != ALL, finding.excess))
     return Sentence("; ".join([speaker.message, *others]), worst.segment_name)
 
 
-def _sections(run: Run[ClusteringParams]) -> Mapping[str, object]:
-    from pipelines.usecases.clustering.page import sections
+def sections(run: Run[ClusteringParams]) -> Mapping[str, object]:
+    """Sections of the page."""
+    from pipelines.usecases.clustering import page
 
-    return sections(run)
-
-
-def _explain(run: Run[ClusteringParams], keys: Sequence[str]) -> Record:
-    from pipelines.usecases.clustering.describe import explain
-
-    return explain(run, keys)
+    return page.sections(run)
 
 
-def _as_text(record: Record) -> str:
-    from pipelines.usecases.clustering.describe import as_text
+def explain(run: Run[ClusteringParams], keys: Sequence[str]) -> Record:
+    """Facts behind the group of one store."""
+    from pipelines.usecases.clustering import describe
 
-    return as_text(record)
+    return describe.explain(run, keys)
+
+
+def explanation(record: Record) -> str:
+    """The facts in words."""
+    from pipelines.usecases.clustering import describe
+
+    return describe.explanation(record)
 
 
 #: What an alarm means for whom, and the first thing to do, by metric.
@@ -211,19 +219,19 @@ USECASE: UseCase[ClusteringParams, Stores, NamedGroups] = UseCase(
     ),
     marts=(Mart(_FEATURES),),
     grain=_FEATURES,
-    plan=_plan,
-    summarise=_summarise,
+    plan=plan,
+    summarise=summarise,
     code=("features", "models/clustering", "dbt_project/models"),
-    read=_read,
-    fit=_fit,
-    judge=_judge,
-    predict=_predict,
+    read=read,
+    fit=fit,
+    judge=judge,
+    predict=predict,
     tables=TABLES,
     results=CLUSTERS,
-    check=_check,
+    check=check,
     alarms=_ALARMS,
-    phrase=_phrase,
+    phrase=phrase,
     page=_PAGE,
-    sections=_sections,
-    explain=Explain(keys=("store",), run=_explain, text=_as_text),
+    sections=sections,
+    explain=Explain(keys=("store",), run=explain, text=explanation),
 )

@@ -206,7 +206,7 @@ def explain(run: Run[ClusteringParams], keys: Sequence[str]) -> Record:
     }
 
 
-def as_text(record: Record) -> str:
+def explanation(record: Record) -> str:
     """Lay a record out for a terminal."""
     lines = [
         f"Store {record['store_id']} on {record['as_of']}: group {record['cluster']}, {record['title']} "

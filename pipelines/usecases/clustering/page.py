@@ -13,6 +13,7 @@ import pyarrow as pa
 from pipelines.errors import DataContractError
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
+from pipelines.reporting.sections import scope_reasons
 from pipelines.reporting.tables import Grid, GridColumn
 from pipelines.usecase import Run
 from pipelines.usecases.clustering import page_groups, plots
@@ -78,7 +79,7 @@ def sections(run: Run[ClusteringParams]) -> Mapping[str, object]:
         "grid": _GRID,
         "stores": store_list(data),
         "variables": variables(data),
-        "out_of_scope": out_of_scope(data),
+        "out_of_scope": scope_reasons(run.lake, "features/clustering", run.as_of, _SCOPE_WORDS),
     }
 
 
@@ -178,14 +179,6 @@ def store_list(data: DayData) -> dict[str, Any] | Missing:
         }
     )
     return _GRID.payload(pa.Table.from_pandas(table, preserve_index=False))
-
-
-def out_of_scope(data: DayData) -> list[tuple[str, str, int]]:
-    """Reasons with their meaning and the number of stores."""
-    if data.features.empty:
-        return []
-    counts = data.features["scope_reason"].dropna().value_counts().sort_index()
-    return [(str(reason), _SCOPE_WORDS[str(reason)], int(n)) for reason, n in counts.items()]
 
 
 def variables(data: DayData) -> dict[str, Any] | Missing:

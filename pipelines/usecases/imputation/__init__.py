@@ -35,14 +35,15 @@ def _long() -> Adapter:
     return LONG
 
 
-def _plan(run: Run[ImputationParams], training: bool) -> Plan:
+def plan(run: Run[ImputationParams], training: bool) -> Plan:
     """Training takes the whole window that a model is fitted on, scoring the parts that are completed."""
     window = run.params.window
     days = max(window.train_days, window.batch_days) if training else window.batch_days
     return Plan(parameters={"window_days": float(days), "batch_days": float(window.batch_days)})
 
 
-def _summarise(run: Run[ImputationParams], built: DbtRun) -> Record:
+def summarise(run: Run[ImputationParams], built: DbtRun) -> Record:
+    """Count what was built; refuses a day without any part."""
     (counts,) = built.read(
         f"""
         select
@@ -64,60 +65,66 @@ def _summarise(run: Run[ImputationParams], built: DbtRun) -> Record:
     return dict(counts)
 
 
-def _read(run: Run[ImputationParams]) -> Wide:
-    from pipelines.usecases.imputation.dataset import read_wide
+def read(run: Run[ImputationParams]) -> Wide:
+    """Read the wide table of the window."""
+    from pipelines.usecases.imputation import dataset
 
-    return read_wide(run.lake, run.as_of)
-
-
-def _fit(run: Run[ImputationParams], data: Wide, champion: BootstrapEMImputer | None) -> Trained:
-    from pipelines.usecases.imputation.training import fit
-
-    return fit(run, data, champion)
+    return dataset.read_wide(run.lake, run.as_of)
 
 
-def _judge(run: Run[ImputationParams], version: ModelVersion) -> Verdict:
-    from pipelines.usecases.imputation.judging import judge
+def fit(run: Run[ImputationParams], data: Wide, champion: BootstrapEMImputer | None) -> Trained:
+    """Fit and judge the challenger."""
+    from pipelines.usecases.imputation import training
 
-    return judge(run)
-
-
-def _predict(
-    run: Run[ImputationParams], model: BootstrapEMImputer, version: ModelVersion
-) -> Iterator[Output]:
-    from pipelines.usecases.imputation.scoring import predict
-
-    return predict(run, model, version)
+    return training.fit(run, data, champion)
 
 
-def _check(run: Run[ImputationParams]) -> Checked:
-    from pipelines.usecases.imputation.judging import check
+def judge(run: Run[ImputationParams], version: ModelVersion) -> Verdict:
+    """Verdict on the challenger."""
+    from pipelines.usecases.imputation import judging
 
-    return check(run)
+    return judging.judge(run)
 
 
-def _phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
+def predict(run: Run[ImputationParams], model: BootstrapEMImputer, version: ModelVersion) -> Iterator[Output]:
+    """Completed data sets of the day."""
+    from pipelines.usecases.imputation import scoring
+
+    return scoring.predict(run, model, version)
+
+
+def check(run: Run[ImputationParams]) -> Checked:
+    """Findings of the day."""
+    from pipelines.usecases.imputation import judging
+
+    return judging.check(run)
+
+
+def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
     """The finding that stands out most, and how many more sensors there are."""
     more = f"; and {len(raised) - 1} more sensors" if len(raised) > 1 else ""
     return Sentence(speaker.message + more, speaker.segment_name)
 
 
-def _sections(run: Run[ImputationParams]) -> Mapping[str, object]:
-    from pipelines.usecases.imputation.page import sections
+def sections(run: Run[ImputationParams]) -> Mapping[str, object]:
+    """Sections of the page."""
+    from pipelines.usecases.imputation import page
 
-    return sections(run)
-
-
-def _explain(run: Run[ImputationParams], keys: Sequence[str]) -> Record:
-    from pipelines.usecases.imputation.scoring import explain
-
-    return explain(run, keys)
+    return page.sections(run)
 
 
-def _as_text(record: Record) -> str:
-    from pipelines.usecases.imputation.scoring import as_text
+def explain(run: Run[ImputationParams], keys: Sequence[str]) -> Record:
+    """Facts about what was drawn for one part."""
+    from pipelines.usecases.imputation import scoring
 
-    return as_text(record)
+    return scoring.explain(run, keys)
+
+
+def explanation(record: Record) -> str:
+    """The facts in words."""
+    from pipelines.usecases.imputation import scoring
+
+    return scoring.explanation(record)
 
 
 #: What an alarm means for whom, and the first thing to do, by metric.
@@ -223,23 +230,23 @@ USECASE: UseCase[ImputationParams, Wide, BootstrapEMImputer] = UseCase(
     # Cells last: whoever finds them finds the parts and sensors that they are of.
     marts=(Mart("ml_imputation_parts"), Mart("ml_imputation_sensors"), Mart("ml_imputation_cells")),
     grain="ml_imputation_cells",
-    plan=_plan,
-    summarise=_summarise,
+    plan=plan,
+    summarise=summarise,
     code=(
         "models/imputation",
         "dbt_project/models/staging/imputation",
         "dbt_project/models/intermediate/imputation",
     ),
-    read=_read,
-    fit=_fit,
-    judge=_judge,
-    predict=_predict,
+    read=read,
+    fit=fit,
+    judge=judge,
+    predict=predict,
     tables=TABLES,
     results=COMPLETED,
-    check=_check,
+    check=check,
     alarms=_ALARMS,
-    phrase=_phrase,
+    phrase=phrase,
     page=_PAGE,
-    sections=_sections,
-    explain=Explain(keys=("part",), run=_explain, text=_as_text),
+    sections=sections,
+    explain=Explain(keys=("part",), run=explain, text=explanation),
 )

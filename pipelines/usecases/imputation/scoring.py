@@ -290,7 +290,7 @@ def explain(run: Run[ImputationParams], keys: Sequence[str]) -> Record:
     }
 
 
-def as_text(record: Record) -> str:
+def explanation(record: Record) -> str:
     """Word what was drawn for a part."""
     drawn = record["drawn"]
     lines = [
