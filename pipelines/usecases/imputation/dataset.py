@@ -43,7 +43,7 @@ UNIT, TIME = "unit", "produced_at"
 
 @dataclass(frozen=True)
 class Limited:
-    """Cells of which only a limit is known.
+    """Cells that lie beyond a limit, which is all that is known of them.
 
     Attributes
     ----------

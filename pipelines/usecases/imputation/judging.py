@@ -39,7 +39,7 @@ from pipelines.usecases.imputation.schemas import CHAINS, COLUMNS, COMPLETED, OU
 _BASELINES = ("mean",)
 #: What names a cell of a wide table.
 _CELL = ["row", "column"]
-#: Days before, of which the number of parts is a usual one.
+#: Earlier days whose mean number of parts counts as usual.
 _EARLIER_DAYS = 7
 #: Fewest cells by which the intervals of a day are judged.
 _FEWEST_CELLS = 100
@@ -149,7 +149,7 @@ def judge(run: Run[ImputationParams]) -> Verdict:
 
 
 def _unexplained(chains: pa.Table, columns: pa.Table) -> list[str]:
-    """Sensors that EM found all but collinear and of which the preflight says nothing."""
+    """Sensors that EM found all but collinear although the preflight had no remark."""
     told = {row["sensor_id"] for row in columns.to_pylist() if row["problem"]}
     known = set(columns["sensor_id"].to_pylist())
     flat = {name for text in chains["flat_columns"].to_pylist() for name in text.split(", ") if name}

@@ -101,7 +101,7 @@ def quality(run: Run[ImputationParams]) -> Quality | Missing:
 
 
 def densities(run: Run[ImputationParams]) -> plots.Chosen | Missing:
-    """Measured and drawn values of the day, for the sensors of which enough was drawn."""
+    """Measured and drawn values of the day, for sensors with enough drawn ones."""
     missing = Missing(f"There are too few drawn numbers on {run.as_of} to compare.", run.command("score"))
     try:
         wide = read_wide(run.lake, run.as_of, batch=True)

@@ -26,7 +26,7 @@ _DRAWN_COLOUR = PALETTE[1]
 
 @dataclass(frozen=True)
 class Choices:
-    """Sensors of which a figure shows one; see the ``chooser`` macro.
+    """Sensors that a figure shows one at a time; see the ``chooser`` macro.
 
     Attributes
     ----------
