@@ -57,7 +57,7 @@ from pipelines.usecases.churn import layouts as churn
 from pipelines.usecases.demand import layouts as demand
 from pipelines.usecases.demand import long
 from pipelines.usecases.imputation import layouts as imputation
-from pipelines.usecases.imputation import long_parts, wide
+from pipelines.usecases.imputation.measured import LONG, WIDE
 from pipelines.usecases.repurchase import layouts as repurchase
 
 log = logging.getLogger(__name__)
@@ -76,8 +76,8 @@ ADAPTERS: dict[tuple[str, str], Adapter] = {
     ("demand", "rossmann"): Adapter(rossmann.LAYOUTS, rossmann.adapt, ignored=rossmann.IGNORED),
     ("demand", "m5"): Adapter(m5.LAYOUTS, m5.adapt, ignored=m5.IGNORED),
     ("demand", "long"): Adapter(long.LAYOUTS, long.adapt),
-    ("imputation", "long"): Adapter(long_parts.LAYOUTS, long_parts.adapt),
-    ("imputation", "wide"): Adapter(wide.LAYOUTS, wide.adapt),
+    ("imputation", "long"): LONG,
+    ("imputation", "wide"): WIDE,
     ("imputation", "cylinder_bands"): Adapter(
         cylinder_bands.LAYOUTS, cylinder_bands.adapt, translate=cylinder_bands.translate
     ),
