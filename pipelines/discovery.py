@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from pipelines.usecase import UseCase
@@ -37,7 +37,7 @@ def find(name: str) -> UseCase[Any, Any, Any]:
     from pipelines.usecase import UseCase
 
     if name not in names():
-        raise ConfigError(f"use case must be one of {', '.join(names())}, got {name!r}")
+        raise unknown("use case", name, names())
     declared = getattr(import_module(f"{_PACKAGE}.{name}"), "USECASE", None)
     if not isinstance(declared, UseCase) or declared.name != name:
         raise ConfigError(f"{_PACKAGE}.{name} must declare USECASE, a UseCase of the name {name!r}")

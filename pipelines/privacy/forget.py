@@ -18,11 +18,7 @@ from typing import Any, Protocol
 from pipelines.errors import ConfigError, DataContractError, MillraceError
 from pipelines.io.lake import Lake
 from pipelines.io.runs import STEP_RUNS
-from pipelines.privacy.files import Deliveries, ReportPages, Scratch
-from pipelines.privacy.person import Person
-from pipelines.privacy.rows import LakeRows
-from pipelines.privacy.sinks import DynamoItems, SalesforceRecords
-from pipelines.privacy.tombstones import (
+from pipelines.io.tombstones import (
     ERASURES,
     SUBJECT,
     TOMBSTONES,
@@ -34,6 +30,10 @@ from pipelines.privacy.tombstones import (
     tombstone,
     tombstones_of,
 )
+from pipelines.privacy.files import Deliveries, ReportPages, Scratch
+from pipelines.privacy.person import Person
+from pipelines.privacy.rows import LakeRows
+from pipelines.privacy.sinks import DynamoItems, SalesforceRecords
 from pipelines.settings import Settings
 from pipelines.usecase import Step, UseCase, run_step
 

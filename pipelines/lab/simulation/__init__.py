@@ -1,1 +1,1 @@
-"""Simulators that stand in for a company's source systems, with the truth kept aside."""
+"""Simulations of companies whose truth is known: a folder per use case, each with ``generate``."""

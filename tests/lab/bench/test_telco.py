@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.classification.boosted import ChurnClassifier
-from pipelines.lab.adapters.telco import read_telco
+from pipelines.lab.bench.telco_table import read_telco
 from pipelines.lab.bench.telco import cross_validate
 
 
