@@ -186,22 +186,23 @@ def quarantine(lake: Lake, usecase: str) -> list[dict[str, Any]]:
 def build(
     site: Site,
     settings: Settings,
-    lake: Lake,
     as_of: date,
     parts: Sequence[Overview],
     *,
+    steps: Sequence[dict[str, Any]],
     broken: Sequence[tuple[str, str]] = (),
 ) -> Path:
     """Write ``index.html``; returns its path.
 
     Parameters
     ----------
+    steps
+        See :func:`step_runs`.
     broken
         Use cases that could not be read: title and error.
     """
     use_cases = [part.state for part in parts]
     tables = [table for part in parts for table in part.tables]
-    steps = step_runs(lake, as_of)
     return site.render(
         INDEX.file,
         "index.html.j2",
