@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from typer.core import TyperCommand
 from pipelines.console import emit, notes, out
 from pipelines.lab.bench import benches
 from pipelines.lab.lazy import Found, command, group, option
+from pipelines.lab.simulation import simulations
 from pipelines.settings import Settings
 
 
@@ -45,11 +47,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def _simulations() -> dict[str, Found]:
-    folders = (Path(__file__).parent / "simulation").glob("*/__init__.py")
-    return {
-        file.parent.name: Found(file, lambda name=file.parent.name: _simulation(name))  # type: ignore[misc]
-        for file in folders
-    }
+    return {name: Found(file, partial(_simulation, name)) for name, file in simulations().items()}
 
 
 def _simulation(usecase: str) -> TyperCommand:
@@ -74,10 +72,7 @@ def _simulation(usecase: str) -> TyperCommand:
 
 
 def _benches() -> dict[str, Found]:
-    return {
-        name: Found(file, lambda name=name: _bench(name))  # type: ignore[misc]
-        for name, file in benches().items()
-    }
+    return {name: Found(file, partial(_bench, name)) for name, file in benches().items()}
 
 
 def _bench(name: str) -> TyperCommand:
