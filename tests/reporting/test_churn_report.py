@@ -14,7 +14,8 @@ from pipelines.io.lake import Lake
 from pipelines.reporting.figure import Figure
 from pipelines.settings import Settings
 from pipelines.steps import report
-from pipelines.usecases.churn import USECASE, report_model
+from pipelines.usecases.churn import USECASE
+from pipelines.usecases.churn import page as churn_page
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def test_beeswarm_colours_are_ranks_with_ties_in_the_middle(tmp_path: Path) -> N
     ]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=CONTRIBUTIONS.arrow_schema)
     lake.replace_partition(CONTRIBUTIONS, table, {"as_of": AS_OF})
-    figure = report_model.beeswarm(lake, AS_OF)
+    figure = churn_page.beeswarm(lake, AS_OF)
     assert isinstance(figure, Figure)
     known, unknown = figure.payload["data"]
     assert known["marker"]["color"] == [0.33333, 0.33333, 0.33333, 1.0]

@@ -31,8 +31,4 @@ def test_a_champion_whose_column_is_gone_says_so() -> None:
     champion = SimpleNamespace(feature_names_in_=["tickets_30d", "horoscope"])
     contract = mart_contract(Settings.load().dbt_project, "ml", "ml_churn_features")
     with pytest.raises(ModelGateError, match=r"no longer has: \['horoscope'\]"):
-        model_features(
-            champion,
-            pa.table({"tickets_30d": [1]}),
-            mart_contract(Settings.load().dbt_project, "ml", "ml_churn_features"),
-        )
+        model_features(champion, pa.table({"tickets_30d": [1]}), contract)
