@@ -2,7 +2,7 @@
 
 The declaration states facts (tables, days, sinks, words) and holds a handful of hooks. The steps in
 :mod:`pipelines.steps` drive any declaration; commands, assets, pages, ingest and erasure iterate over the
-declarations (:func:`every`). Importing a declaration is cheap: hooks import the
+declarations, which :mod:`pipelines.discovery` finds. Importing a declaration is cheap: hooks import the
 libraries that they need when they are called.
 """
 
@@ -13,14 +13,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from features.contracts import Contract
 from features.schemas import Table
-from pipelines.discovery import PACKAGE, names
-from pipelines.errors import ConfigError
 from pipelines.io.lake import Lake
 from pipelines.io.marts import mart_contract
 from pipelines.monitoring.alarms import Alarm, Phrase, first_and_count, raise_alarms
@@ -416,24 +413,3 @@ class UseCase(Generic[P, D, M]):
     def raw_tables(self) -> tuple[Table, ...]:
         """Raw tables that its SQL reads."""
         return tuple(self.raw(each.table.name) for each in self.layouts if each.table.name not in self.unread)
-
-
-def find(name: str) -> UseCase[Any, Any, Any]:
-    """Return the declaration of a use case.
-
-    Raises
-    ------
-    ConfigError
-        There is no such use case, or its package does not declare ``USECASE``.
-    """
-    if name not in names():
-        raise ConfigError(f"use case must be one of {', '.join(names())}, got {name!r}")
-    declared = getattr(import_module(f"{PACKAGE}.{name}"), "USECASE", None)
-    if not isinstance(declared, UseCase) or declared.name != name:
-        raise ConfigError(f"{PACKAGE}.{name} must declare USECASE, a UseCase of the name {name!r}")
-    return declared
-
-
-def every() -> tuple[UseCase[Any, Any, Any], ...]:
-    """Return the declarations of all use cases, by name."""
-    return tuple(find(name) for name in names())

@@ -15,9 +15,10 @@ import plotly
 import plotly.offline
 from markupsafe import Markup, escape
 
+from pipelines.discovery import every
 from pipelines.reporting import words
 from pipelines.reporting.page import Missing
-from pipelines.usecase import UseCase, every
+from pipelines.usecase import UseCase
 
 #: Files that every page links to, copied beside them.
 _STATIC = ("millrace.css", "figures.js", "grid.js")

@@ -106,8 +106,8 @@ def run_step(
     ConfigError
         There is no such use case, or the step does not take an option.
     """
+    from pipelines.discovery import find
     from pipelines.io.runs import StepRuns
-    from pipelines.usecase import find
 
     settings, day, chosen = settings or Settings.load(), parse_as_of(as_of), Step(step)
     declared = find(usecase)

@@ -9,13 +9,14 @@ from datetime import date
 from typing import Any
 
 from features.schemas import Table
+from pipelines.discovery import find
 from pipelines.errors import ConfigError
 from pipelines.io.dbt import project_hash, run_dbt
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import on_day
 from pipelines.io.marts import drop_days, mart_rows, published_days, slowest
 from pipelines.settings import Settings
-from pipelines.usecase import D, M, Mart, P, Plan, Record, Run, Span, UseCase, find
+from pipelines.usecase import D, M, Mart, P, Plan, Record, Run, Span, UseCase
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pipelines.discovery import every
 from pipelines.errors import MillraceError
 from pipelines.io.lake import Lake
 from pipelines.io.runs import STEP_RUNS
@@ -16,7 +17,7 @@ from pipelines.reporting import control_room, sections
 from pipelines.reporting.page import Missing, Watched
 from pipelines.reporting.site import Page, Site
 from pipelines.settings import Settings
-from pipelines.usecase import D, M, P, Record, UseCase, every
+from pipelines.usecase import D, M, P, Record, UseCase
 
 log = logging.getLogger(__name__)
 

@@ -39,6 +39,13 @@ def run(
 
     Accuracy is out of time, over the months that the gate judges. ``peers`` are the baselines on the
     same rows and ``best_reachable``, the metrics of scoring by the simulation's true risk.
+
+    Parameters
+    ----------
+    accounts
+        Size of the simulated company.
+    seed
+        Seed of the simulation.
     """
     watch = Stopwatch()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name, PeakMemory() as memory:

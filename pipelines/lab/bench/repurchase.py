@@ -74,6 +74,13 @@ def run(
 
     ``seconds_pipeline`` are those of features, training and scoring: what the budget of 30 minutes is for. Accuracy is
     against the simulation's truth, on a sample of the customers.
+
+    Parameters
+    ----------
+    customers
+        Customers of the simulated shop, at least 500.
+    seed
+        Seed of the simulation.
     """
     # A third of the budget: with dbt's usual 2 GB the pairs of all customers would go to disk again and again.
     os.environ.setdefault("MILLRACE_DBT_MEMORY_LIMIT", _DBT_MEMORY)

@@ -10,7 +10,6 @@ from pipelines.lab.airflow_api import AirflowApi
 from pipelines.lab.demo import TODAY, Demo, Say, run_dag
 from pipelines.lab.local import LocalStack
 from pipelines.settings import Settings
-from pipelines.usecase import UseCase
 
 if TYPE_CHECKING:
     from pipelines.io.lake import Lake
@@ -91,7 +90,7 @@ def _compare(settings: Settings, stack: LocalStack, asked: set[str], wanted: set
 
 
 DEMO = Demo(
-    usecase=UseCase.REPURCHASE,
+    usecase="repurchase",
     dags=frozenset({"repurchase_features", "repurchase_train", "repurchase_score"}),
     what="an online grocer",
     size={"customers": 1_200},

@@ -29,7 +29,7 @@ import duckdb
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted, no_rows, write_raw
+from pipelines.sources.adapter import Adapted, Adapter, no_rows, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.runs import END_OF_DAY, announced, runs_query
@@ -280,3 +280,6 @@ _QUERIES = (
     (demand.CALENDAR_EVENTS, _EVENTS),
     (demand.CUSTOMERS, no_rows(demand.CUSTOMERS)),
 )  # fmt: skip
+
+
+ADAPTER = Adapter(LAYOUTS, adapt, ignored=IGNORED)

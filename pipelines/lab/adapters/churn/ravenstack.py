@@ -35,7 +35,7 @@ import duckdb
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted, no_rows, write_raw
+from pipelines.sources.adapter import Adapted, Adapter, no_rows, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout, RowRule
 from pipelines.sources.staging import Staging
@@ -298,3 +298,6 @@ def _cross_checks(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
         f"{near} of {events} churn events have a paid subscription of the account that ended within 31 days",
         f"{running} of {events} churn events leave another paid subscription of the account running",
     )
+
+
+ADAPTER = Adapter(LAYOUTS, adapt)

@@ -1,4 +1,4 @@
-"""Adapters of the reference panels of Amelia II, `africa` and `freetrade`, to the raw layouts of imputation.
+"""What the reference panels of Amelia II, `africa` and `freetrade`, have in common, as layouts of imputation.
 
 A part is a country in a year; the country is the unit of the panel and the line. A year is known when it
 ends. Economic sizes are about normal on a logarithmic scale; shares have bounds; `polity` and `signed` are
@@ -9,18 +9,18 @@ codes. What the files lack is not invented.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from features.schemas import Column, DType, Table
-from pipelines.sources.adapter import Adapted
+from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
 from pipelines.usecases.imputation.measured import Sensor, cells_query, write_measured
 
 
-def _sensor(
+def sensor(
     name: str,
     words: str,
     scale: str = "identity",
@@ -29,26 +29,8 @@ def _sensor(
     low: float | None = None,
     high: float | None = None,
 ) -> Sensor:
+    """Column of a panel that holds a quantity of the country."""
     return Sensor(name, "country", words, kind=kind, scale=scale, low=low, high=high)
-
-
-AFRICA = {
-    "gdp_pc": _sensor("gdp_pc", "gross domestic product per head", "log"),
-    "infl": _sensor("infl", "inflation"),
-    "trade": _sensor("trade", "trade as a share of the product"),
-    "civlib": _sensor("civlib", "civil liberties, 0 to 1", low=0.0, high=1.0),
-    "population": _sensor("population", "population", "log"),
-}
-FREETRADE = {
-    "tariff": _sensor("tariff", "average tariff", low=0.0),
-    "polity": _sensor("polity", "democracy score, -10 to 10", kind="ordinal"),
-    "pop": _sensor("pop", "population", "log"),
-    "gdp.pc": _sensor("gdp_pc", "gross domestic product per head", "log"),
-    "intresmi": _sensor("intresmi", "international reserves"),
-    "signed": _sensor("signed", "whether a fund agreement was signed", kind="ordinal"),
-    "fiveop": _sensor("fiveop", "financial openness"),
-    "usheg": _sensor("usheg", "measure of US hegemony"),
-}
 
 
 def _layout(name: str, sensors: Mapping[str, Sensor]) -> RawLayout:
@@ -70,12 +52,8 @@ def _layout(name: str, sensors: Mapping[str, Sensor]) -> RawLayout:
     )
 
 
-AFRICA_LAYOUTS = (_layout("africa", AFRICA),)
-FREETRADE_LAYOUTS = (_layout("freetrade", FREETRADE),)
-
-
-def adapter_of(sensors: Mapping[str, Sensor]) -> Callable[[Staging, Sequence[DeliveredFile], Path], Adapted]:
-    """Adapter of a panel; see :class:`pipelines.sources.adapter.Adapter`."""
+def panel(name: str, sensors: Mapping[str, Sensor], *, ignored: Sequence[str]) -> Adapter:
+    """Adapter of the panel in the file ``name``; files of the other panel lie beside it."""
 
     def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
         con = staging.con
@@ -96,4 +74,4 @@ def adapter_of(sensors: Mapping[str, Sensor]) -> Callable[[Staging, Sequence[Del
         )
         return Adapted((outcome,), ())
 
-    return adapt
+    return Adapter((_layout(name, sensors),), adapt, ignored=ignored)

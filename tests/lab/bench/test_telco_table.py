@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import DataContractError
-from pipelines.lab.adapters.telco import FILE, KEY, NUMBERS, OUTCOME, WORDS, read_telco
+from pipelines.lab.bench.telco_table import FILE, KEY, NUMBERS, OUTCOME, WORDS, read_telco
 
 ROW = {
     KEY: "7590-VHVEG", "gender": "Female", "SeniorCitizen": "0", "Partner": "Yes", "Dependents": "No",

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted
+from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
@@ -161,3 +161,6 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
     return Adapted(
         (outcome,), (f"{full - cells} of {full} cells were not noted ({(full - cells) / full:.1%})",)
     )
+
+
+ADAPTER = Adapter(LAYOUTS, adapt, translate=translate)

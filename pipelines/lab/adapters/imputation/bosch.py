@@ -20,7 +20,7 @@ from pathlib import Path
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted
+from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
@@ -92,3 +92,6 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
     )
     routes = con.execute("select count(distinct line) from parts").fetchall()[0][0]
     return Adapted((outcome,), (f"{len(sensors)} sensors, {routes} routes",))
+
+
+ADAPTER = Adapter(LAYOUTS, adapt, ignored=IGNORED)

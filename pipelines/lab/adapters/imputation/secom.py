@@ -21,7 +21,7 @@ from pathlib import Path
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted
+from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
@@ -107,3 +107,6 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
         con, into, parts="parts", cells=cells_query("signals", sensors), sensors=list(sensors.values())
     )
     return Adapted((outcome,), (f"{len(sensors)} signals",))
+
+
+ADAPTER = Adapter(LAYOUTS, adapt, translate=translate)

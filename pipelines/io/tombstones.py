@@ -62,7 +62,7 @@ TOMBSTONES = Table(
             DType.STRING,
             "What was hashed: `subject`, or `<usecase>_<table>.<column>` for a reference that leads to the person.",
         ),
-        Column("tombstone", DType.STRING, "Hash; see `pipelines/privacy/tombstones.py`."),
+        Column("tombstone", DType.STRING, "Hash; see `pipelines/io/tombstones.py`."),
         Column("recorded_at", DType.TIMESTAMP, "When it was laid (UTC).", unit="UTC"),
     ),
     key=("erasure_id", "kind", "tombstone"),

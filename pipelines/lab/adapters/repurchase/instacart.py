@@ -26,7 +26,7 @@ import duckdb
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted, write_raw
+from pipelines.sources.adapter import Adapted, Adapter, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.runs import END_OF_DAY
@@ -204,3 +204,6 @@ _QUERIES = (
         """,
     ),
 )  # fmt: skip
+
+
+ADAPTER = Adapter(LAYOUTS, adapt, ignored=IGNORED)

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.schemas import Column, DType, Table
-from pipelines.sources.adapter import Adapted, write_raw
+from pipelines.sources.adapter import Adapted, Adapter, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout, RowRule
 from pipelines.sources.runs import END_OF_DAY
@@ -143,3 +143,6 @@ _QUERIES = (
         """,
     ),
 )  # fmt: skip
+
+
+ADAPTER = Adapter(LAYOUTS, adapt)

@@ -32,7 +32,7 @@ import duckdb
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted, no_rows, write_raw
+from pipelines.sources.adapter import Adapted, Adapter, no_rows, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout, RowRule
 from pipelines.sources.runs import END_OF_DAY, announced, runs_query
@@ -266,3 +266,6 @@ def _notes(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
         f"{empty} days were open without turnover: rows with quantity 0",
         f"{absent} days that {stores} stores lack between their first and last one: taken as closures",
     )
+
+
+ADAPTER = Adapter(LAYOUTS, adapt, ignored=IGNORED)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.schemas import Column, DType, Table
-from pipelines.sources.adapter import Adapted, no_rows, write_raw
+from pipelines.sources.adapter import Adapted, Adapter, no_rows, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.runs import END_OF_DAY
@@ -91,3 +91,6 @@ _QUERIES = (
     ),
     (repurchase.ORDER_LINES, no_rows(repurchase.ORDER_LINES)),
 )
+
+
+ADAPTER = Adapter(LAYOUTS, adapt)
