@@ -14,13 +14,13 @@ from __future__ import annotations
 from airflow.sdk import dag
 
 from pipelines.orchestration.assets import CHURN_SCORES
-from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs
+from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, each_day_of
 from pipelines.orchestration.steps import step_task
 
 
 @dag(
     dag_id="churn_publish",
-    schedule=CHURN_SCORES,
+    schedule=each_day_of(CHURN_SCORES),
     tags=[Tag.CHURN, Tag.PUBLISH, Tag.TIER_1],
     doc_md=__doc__,
     **dag_kwargs(),

@@ -14,13 +14,13 @@ from __future__ import annotations
 from airflow.sdk import dag
 
 from pipelines.orchestration.assets import STORE_CLUSTERS, STORE_FEATURES, STORE_MODEL
-from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs
+from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, each_day_of
 from pipelines.orchestration.steps import step_task
 
 
 @dag(
     dag_id="store_clustering",
-    schedule=[STORE_FEATURES],
+    schedule=each_day_of(STORE_FEATURES),
     tags=[Tag.CLUSTERING, Tag.TRAIN, Tag.SCORE, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),

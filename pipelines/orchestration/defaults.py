@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import (
     Asset,
-    AssetOrTimeSchedule,
     CronTriggerTimetable,
     ExceptionRetryPolicy,
     Param,
+    PartitionedAssetTimetable,
     RetryAction,
     RetryRule,
 )
@@ -22,16 +22,11 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from pipelines.orchestration.notifications import notify_deadline, notify_failure
 
-#: One date per run, whatever started it: the ``as_of`` parameter, the newest ``as_of`` among the
-#: asset events that triggered the run (such runs have no logical date), or the schedule's tick.
-AS_OF = (
-    "{% set events = triggering_asset_events.values() | sum(start=[]) %}"
-    "{{ params.as_of"
-    " or (events | map(attribute='extra.as_of') | max if events else none)"
-    " or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
-)
+#: The one day of a run, whatever started it: the ``as_of`` parameter of whoever triggered it, the partition of
+#: the asset whose update started it (:func:`each_day_of`), or the tick of its schedule.
+AS_OF = "{{ params.as_of or dag_run.partition_key or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
 
-#: Errors that another try cannot mend fail at once; everything else is retried.
+#: Errors that another try cannot fix fail at once; everything else is retried.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
@@ -41,7 +36,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
                 "pipelines.errors.ModelGateError",
             ],
             action=RetryAction.FAIL,
-            reason="the same input fails the same way: mend the data, parameter or model first",
+            reason="the same input fails the same way: fix the data, parameter or model first",
         )
     ]
 )
@@ -86,10 +81,13 @@ def schedule(cron: str) -> CronTriggerTimetable | None:
     return CronTriggerTimetable(cron, timezone=TIMEZONE)
 
 
-def schedule_or_assets(cron: str, *assets: Asset) -> AssetOrTimeSchedule | list[Asset]:
-    """Schedule in the users' time zone, and whenever all of the assets are updated before it."""
-    ticks = schedule(cron)
-    return AssetOrTimeSchedule(timetable=ticks, assets=list(assets)) if ticks else list(assets)
+def each_day_of(asset: Asset) -> PartitionedAssetTimetable:
+    """Run once for every day for which an asset is updated; the day is the partition of its event.
+
+    Without partitions Airflow puts whatever events wait into one run, and forgets some of them
+    (``docs/decisions/0025-one-run-per-day.md``).
+    """
+    return PartitionedAssetTimetable(assets=asset)
 
 
 def deadline(within: timedelta, *, what: str, for_whom: str) -> DeadlineAlert:

@@ -149,7 +149,8 @@ def deadline_message(context: Mapping[str, Any], what: str, for_whom: str) -> Me
     """Word a missed deadline."""
     run = context.get("dag_run") or {}
     dag_id, run_id = str(run.get("dag_id", "")), str(run.get("dag_run_id", ""))
-    as_of = str((run.get("conf") or {}).get("as_of") or str(run.get("logical_date") or "unknown")[:10])
+    given = (run.get("conf") or {}).get("as_of") or run.get("partition_key")
+    as_of = str(given or str(run.get("logical_date") or "unknown")[:10])
     due = str((context.get("deadline") or {}).get("deadline_time", ""))
     return Message(
         subject=f"[millrace] {dag_id} is late, as_of {as_of}: {what}",
@@ -271,8 +272,8 @@ def _post(message: Message, connection: Any) -> None:
 
 
 def _as_of(context: Mapping[str, Any]) -> str:
-    """Day of the run: its parameter, else the day of its schedule."""
-    given = (context.get("params") or {}).get("as_of")
+    """Day of the run, by the rule of :data:`pipelines.orchestration.defaults.AS_OF`."""
     run = context.get("dag_run")
+    given = (context.get("params") or {}).get("as_of") or getattr(run, "partition_key", None)
     scheduled = getattr(run, "logical_date", None) or getattr(run, "run_after", None)
     return str(given or (scheduled.date().isoformat() if scheduled else "unknown"))

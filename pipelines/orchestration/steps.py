@@ -23,7 +23,7 @@ def step_task(
     Parameters
     ----------
     makes
-        Asset that the step updates; its event carries ``as_of`` to the DAGs it triggers.
+        Asset that the step updates, in the partition of the day: DAGs that wait for it run for that day.
     options
         Passed to the step.
     arguments
@@ -36,9 +36,20 @@ def step_task(
 
         record = run_step(usecase, step, as_of, **(options or {}))
         if makes:
-            outcome = {"outcome": record["outcome"]} if "outcome" in record else {}
-            outlet_events[makes].extra = {"as_of": as_of, **outcome}
+            outlet_events[makes].add_partitions(as_of)
+            if "outcome" in record:
+                outlet_events[makes].extra = {"outcome": record["outcome"]}
         notify_alarms(record.get("alarms", []))
         return record
+
+    return run(as_of=AS_OF)
+
+
+def announce_task(asset: Asset) -> Any:
+    """Task that says that an asset is up to date for the run's ``as_of``, and does nothing else."""
+
+    @task(task_id="announce", outlets=[asset])
+    def run(as_of: str, *, outlet_events: Any = None) -> None:
+        outlet_events[asset].add_partitions(as_of)
 
     return run(as_of=AS_OF)

@@ -20,11 +20,12 @@ from pipelines.io.lake import Lake
 from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.alarms import Alarm
+from pipelines.monitoring.completeness import HandOver, hand_overs
 from pipelines.monitoring.stored import newest_monitored_day
 from pipelines.reporting.site import PAGES, Missing, Page, Site
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import RUNS
-from pipelines.usecase import PUBLISHING, UseCase
+from pipelines.usecase import PUBLISHING, Step, UseCase, steps_of
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Watched:
     where
         Values of other columns that tell the use case's rows from those of others in a shared table; ``*/demand`` is
         every value that ends so.
+    each_day
+        Whether whatever arrives in the table is to be scored the morning after.
     """
 
     table: str
@@ -52,6 +55,7 @@ class Watched:
     every_days: int
     command: str
     where: Mapping[str, str] = field(default_factory=dict)
+    each_day: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,14 @@ class Overview:
         Its watched tables.
     quarantined
         See :func:`quarantine`.
+    hand_overs
+        Landed against completed days.
     """
 
     state: UseCaseState
     tables: Sequence[Freshness]
     quarantined: Sequence[dict[str, Any]]
+    hand_overs: Sequence[HandOver]
 
     @property
     def exists(self) -> bool:
@@ -159,6 +166,13 @@ def overview(
         UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms),
         freshness(lake, watched, as_of),
         quarantine(lake, page.usecase),
+        hand_overs(
+            lake,
+            page.usecase,
+            [step for step, _ in steps_of(UseCase(page.usecase), [(step, {}) for step in Step])],
+            as_of,
+            arrivals=[(one.table, one.column) for one in watched if one.each_day],
+        ),
     )
 
 
@@ -224,6 +238,7 @@ def write_index(site: Site, settings: Settings, lake: Lake, as_of: date, *, show
         use_cases=[part.state for part in parts],
         steps=step_runs(lake, as_of),
         quarantined=[row for part in parts for row in part.quarantined],
+        handed_over=[one for part in parts for one in part.hand_overs],
     )
 
 
@@ -236,6 +251,7 @@ def build(
     use_cases: Sequence[UseCaseState],
     steps: Sequence[dict[str, Any]],
     quarantined: Sequence[dict[str, Any]],
+    handed_over: Sequence[HandOver] = (),
 ) -> Path:
     """Write ``index.html``; returns its path."""
     alarms = [alarm for state in use_cases for alarm in state.alarms]
@@ -254,6 +270,8 @@ def build(
             "use_cases": use_cases,
             "steps": steps,
             "quarantined": quarantined,
+            "hand_overs": handed_over,
+            "untried": [one for one in handed_over if one.untried],
             "links": _links(site, settings),
         },
     )

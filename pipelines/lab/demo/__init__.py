@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from importlib import import_module
@@ -76,6 +76,20 @@ def finish(api: AirflowApi, say: Say, dag_id: str, run_id: str, what: str) -> No
     """Wait for a DAG run and say how it ended."""
     done = api.wait(dag_id, run_id, seconds=1200)
     say(f"  {dag_id:<16} {what}: {done.state} in {done.seconds:.0f} s")
+
+
+def await_triggered(
+    api: AirflowApi, say: Say, dag_id: str, before: Sequence[str], what: str, *, runs: int = 1
+) -> None:
+    """Wait for the runs of a DAG that something else triggered since ``before``, and for their ends."""
+    from pipelines.lab.local import wait_until
+
+    def new() -> list[str]:
+        return sorted(set(api.runs(dag_id)) - set(before))
+
+    wait_until(lambda: len(new()) >= runs, f"{runs} new runs of {dag_id}", 120)
+    for run_id in new():
+        finish(api, say, dag_id, run_id, what)
 
 
 def run_dag(api: AirflowApi, say: Say, dag_id: str, day: date) -> None:

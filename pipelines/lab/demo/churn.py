@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date
 
 from pipelines.errors import MillraceError
 from pipelines.lab.airflow_api import AirflowApi
-from pipelines.lab.demo import TODAY, Demo, Say, finish, run_dag
+from pipelines.lab.demo import TODAY, Demo, Say, await_triggered, run_dag
 from pipelines.lab.local import LocalStack
 from pipelines.settings import Settings
 from pipelines.usecase import UseCase
@@ -28,15 +27,12 @@ def _seed_accounts(settings: Settings, stack: LocalStack) -> None:
 def _run_churn(api: AirflowApi, say: Say) -> None:
     """Train, then score and publish week by week; the scores asset triggers the publication."""
     run_dag(api, say, "churn_train", TRAINED_ON)
-    published: set[str] = set()
     for day in SCORED_ON:
         if day == SCORED_ON[-1]:
             run_dag(api, say, "churn_features", day)
+        published = api.runs("churn_publish")
         run_dag(api, say, "churn_score", day)
-        while not (new := set(api.runs("churn_publish")) - published):
-            time.sleep(0.5)
-        published |= new
-        finish(api, say, "churn_publish", new.pop(), f"as_of {day}, triggered by the scores")
+        await_triggered(api, say, "churn_publish", published, f"as_of {day}, triggered by the scores")
 
 
 def _check_churn(settings: Settings, stack: LocalStack) -> list[str]:

@@ -23,7 +23,14 @@ _OURS = {"usecase": USECASE}
 #: Tables of imputation with how often they are renewed.
 WATCHED = (
     Watched("raw/imputation_parts", "Parts", "known_at", 7, "millrace ingest imputation"),
-    Watched("raw/imputation_measurements", "Measurements", "known_at", 2, "millrace ingest imputation"),
+    Watched(
+        "raw/imputation_measurements",
+        "Measurements",
+        "known_at",
+        2,
+        "millrace ingest imputation",
+        each_day=True,
+    ),
     Watched("features/imputation_cells", "Cells", "as_of", 1, "millrace score imputation"),
     Watched("predictions/imputation_validation", "Overimputation", "as_of", 8, "millrace train imputation"),
     Watched("ops/promotions", "Promotion log", "as_of", 8, "millrace train imputation", _OURS),
