@@ -1,12 +1,12 @@
-"""Store clustering: groups of stores with similar profiles, whenever the features of a day were built.
+"""Store clustering: groups of stores with similar profiles, for each day whose features were built.
 
 Looks for groups, lets the gate judge how clear and stable they are, assigns every store to the groups that serve,
-explains what moved since the last run, and writes the page of the commercial managers. Demand forecasts read the
+explains which stores moved since the last run, and writes the page of the commercial managers. Demand forecasts read the
 groups as an attribute of the store.
 
 - **Grain**: one row per store in scope in `predictions/store_clusters`.
 - **Idempotent**: the same data, parameters and code reuse the version; the day's partitions are replaced.
-- **When it fails**: the last groups go on serving; see `docs/clustering.md`, runbook.
+- **When it fails**: the last groups stay in use; see `docs/clustering.md`, runbook.
 """
 
 from __future__ import annotations

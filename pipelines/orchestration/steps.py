@@ -1,4 +1,4 @@
-"""Steps of the use cases as Airflow tasks, all in one way."""
+"""The steps of the use cases as Airflow tasks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ def step_task(
     options: dict[str, Any] | None = None,
     **arguments: Any,
 ) -> Any:
-    """Task that runs one step of a use case for the run's ``as_of``; its id is the step's name.
+    """Return a task that runs one step of a use case for the run's ``as_of``; its id is the step's name.
 
     Parameters
     ----------
     makes
-        Asset that the step updates, in the partition of the day: DAGs that wait for it run for that day.
+        Asset that the step updates. Its event names the day as its partition, so the DAGs that wait for the asset run
+        for that day.
     options
         Passed to the step.
     arguments
@@ -46,7 +47,7 @@ def step_task(
 
 
 def announce_task(asset: Asset) -> Any:
-    """Task that says that an asset is up to date for the run's ``as_of``, and does nothing else."""
+    """Return a task that announces that an asset was updated for the run's ``as_of``, and does nothing else."""
 
     @task(task_id="announce", outlets=[asset])
     def run(as_of: str, *, outlet_events: Any = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,8 @@ class Demo:
         Gives the stack what the DAGs need, after the data are landed and before Airflow starts.
     after
         Use cases, earlier in the list, whose DAGs must have run before.
+    small_size, small_overrides
+        What else than ``size`` and ``overrides`` the tests take, which run the same DAGs on less data.
     """
 
     usecase: UseCase
@@ -65,6 +67,14 @@ class Demo:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Settings, LocalStack], None] = _nothing_to_prepare
     after: tuple[UseCase, ...] = ()
+    small_size: Mapping[str, int] = field(default_factory=dict)
+    small_overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def small(self) -> Demo:
+        """The same on less data."""
+        size, overrides = {**self.size, **self.small_size}, {**self.overrides, **self.small_overrides}
+        return replace(self, size=size, overrides=overrides)
 
 
 def demos() -> list[Demo]:

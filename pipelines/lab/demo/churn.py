@@ -82,4 +82,15 @@ DEMO = Demo(
     prepare=_seed_accounts,
     run=_run_churn,
     check=_check_churn,
+    small_size={"accounts": 500},
+    small_overrides={
+        "snapshots.months": 10,
+        "snapshots.holdout_months": 3,
+        "tuning.trials": 0,
+        "gate.bootstrap_replicates": 100,
+        "gate.min_positives": 5,
+        "gate.min_auc_pr": 0.0,
+        "gate.min_recall_at_top20": 0.0,
+        "gate.confidence": 0.51,
+    },
 )

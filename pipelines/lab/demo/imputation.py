@@ -66,4 +66,5 @@ DEMO = Demo(
     until=TODAY,
     run=_run_imputation,
     check=_check_imputation,
+    small_size={"parts": 1_500, "lines": 2, "stations": 3},
 )
