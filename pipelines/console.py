@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.discovery import names
 from pipelines.errors import unknown
+from pipelines.usecases import names
 
 out = Console()
 notes = Console(stderr=True)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from pipelines.discovery import names
 from pipelines.errors import ConfigError, DataContractError, MillraceError
 from pipelines.io.lake import Lake
 from pipelines.io.runs import STEP_RUNS
@@ -37,6 +36,7 @@ from pipelines.privacy.rows import LakeRows
 from pipelines.privacy.sinks import DynamoItems, SalesforceRecords
 from pipelines.settings import Settings
 from pipelines.steps import Step, run_step
+from pipelines.usecases import names
 
 log = logging.getLogger(__name__)
 

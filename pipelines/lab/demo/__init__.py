@@ -8,7 +8,7 @@ from datetime import date
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pipelines.discovery import names
+from pipelines.usecases import names
 
 if TYPE_CHECKING:
     from pipelines.lab.airflow_api import AirflowApi

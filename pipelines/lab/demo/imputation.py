@@ -35,7 +35,7 @@ def _check_imputation(settings: Settings, stack: LocalStack) -> list[str]:
     """
     from pipelines.io.lake import Lake
     from pipelines.usecases.imputation.dataset import read_wide
-    from pipelines.usecases.imputation.read import read_completed
+    from pipelines.usecases.imputation.scoring import read_completed
 
     lake = Lake.of(settings)
     wide = read_wide(lake, ARRIVED_ON, batch=True)

@@ -19,10 +19,10 @@ from features.pseudonyms import pseudonym
 from pipelines.errors import DataContractError, ModelGateError, SinkError
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
+from pipelines.io.tombstones import ERASURES, TOMBSTONES
 from pipelines.lab.emulator import Emulator
 from pipelines.lab.local import LocalStack, Ports
 from pipelines.privacy.forget import forget
-from pipelines.io.tombstones import ERASURES, TOMBSTONES
 from pipelines.settings import DynamoSettings, SalesforceSettings, Settings
 from pipelines.sinks.dynamodb.reader import Reader
 from pipelines.sinks.ledger import Ledger

@@ -1,18 +1,26 @@
-"""Report, second part: moves, stores that do not fit, and the list of all stores."""
+"""Page, second part: moves, stores that do not fit, the list of all stores, variables and what is out of scope."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from pipelines.errors import DataContractError
 from pipelines.reporting.figure import Figure
-from pipelines.reporting.site import Missing
+from pipelines.reporting.page import Missing
+from pipelines.reporting.sections import scope_reasons
 from pipelines.reporting.tables import Grid, GridColumn
-from pipelines.usecases.clustering import plots as plots_groups
-from pipelines.usecases.clustering.report_data import DayData
+from pipelines.usecase import Run
+from pipelines.usecases.clustering import page_groups, plots
+from pipelines.usecases.clustering.dataset import choose_variables, read_stores
+from pipelines.usecases.clustering.page_groups import DayData
+from pipelines.usecases.clustering.params import ClusteringParams
+from pipelines.usecases.clustering.wording import label
 
 #: Rows shown of a table that may be long; all are in the lake.
 _SHOWN = 40
@@ -24,7 +32,12 @@ _CAUSES = {
     "scope": "came or left",
 }
 
-GRID = Grid(
+_SCOPE_WORDS = {
+    "store_closed": "Its last day of trade is over.",
+    "too_few_days": "It sold on too few days of the window to be told apart from others.",
+}
+
+_GRID = Grid(
     name="store-groups",
     caption="All stores with their group. Fit: share of the group's stores that are as different from it or more.",
     columns=(
@@ -53,6 +66,23 @@ GRID = Grid(
 )
 
 
+def sections(run: Run[ClusteringParams]) -> Mapping[str, object]:
+    """Parts of the page."""
+    data = DayData(run)
+    return {
+        "groups": page_groups.groups(data),
+        "heat_map": page_groups.heat_map(data),
+        "store_map": page_groups.store_map(data),
+        "found": page_groups.figures(data),
+        "moves": moves(data),
+        "strangers": strangers(data),
+        "grid": _GRID,
+        "stores": store_list(data),
+        "variables": variables(data),
+        "out_of_scope": scope_reasons(run.lake, "features/clustering", run.as_of, _SCOPE_WORDS),
+    }
+
+
 @dataclass(frozen=True)
 class Moves:
     """What moved.
@@ -67,7 +97,7 @@ class Moves:
         Flows between the groups; None if nothing moved.
     """
 
-    since: Any
+    since: date
     counts: dict[str, int]
     rows: list[dict[str, Any]]
     hidden: int
@@ -76,8 +106,7 @@ class Moves:
 
 def moves(data: DayData) -> Moves | Missing:
     """Stores in another group than on the last earlier day, and why."""
-    earlier = [day for day in data.days() if day < data.as_of]
-    if data.stores.empty or not earlier:
+    if data.stores.empty or data.day_before is None:
         return Missing("There is no earlier day to compare the groups with yet.")
     table = data.moves
     order = {"moved": 0, "left": 1, "new": 2}
@@ -99,10 +128,10 @@ def moves(data: DayData) -> Moves | Missing:
         before = [*data.stores["previous_cluster"].fillna(""), *gone["from_cluster"].fillna("")]
         after = [*data.stores["cluster"], *[""] * len(gone)]
         names = sorted({*before, *after} - {""})
-        colours = {name: plots_groups.colour_of(names, name) for name in names}
-        figure = plots_groups.moves(before, after, colours)
+        colours = {name: plots.colour_of(names, name) for name in names}
+        figure = plots.moves(before, after, colours)
     counts = {name: int((table["move"] == name).sum()) for name in order}
-    return Moves(earlier[-1], counts, rows[:_SHOWN], max(len(rows) - _SHOWN, 0), figure)
+    return Moves(data.day_before, counts, rows[:_SHOWN], max(len(rows) - _SHOWN, 0), figure)
 
 
 def strangers(data: DayData) -> list[dict[str, Any]] | Missing:
@@ -149,4 +178,37 @@ def store_list(data: DayData) -> dict[str, Any] | Missing:
             "why": rows["why"].fillna(""),
         }
     )
-    return GRID.payload(pa.Table.from_pandas(table, preserve_index=False))
+    return _GRID.payload(pa.Table.from_pandas(table, preserve_index=False))
+
+
+def variables(data: DayData) -> dict[str, Any] | Missing:
+    """Variables that took part, with their weight and how they are compared, and why others did not.
+
+    As the parameters of today would have it; the model card tells those of the version.
+    """
+    try:
+        stores = read_stores(data.run)
+    except DataContractError as error:
+        return Missing(str(error))
+    chosen = choose_variables(stores, data.run.params)
+    themes, total = stores.contract.themes, sum(chosen.weights.values())
+    kinds = {
+        "asymmetric_binary": "yes or no",
+        "nominal": "word",
+        "ordinal": "ordered word",
+        "numeric": "number",
+    }
+    return {
+        "used": [
+            {
+                "name": label(name).name,
+                "theme": themes[name],
+                "kind": "amount, by ratio" if name in chosen.log_scaled else kinds[kind],
+                "weight": chosen.weights[name] / total,
+                "known": float(stores.X[name].notna().mean()),
+                "meaning": stores.contract.table.column(name).description,
+            }
+            for name, kind in chosen.kinds.items()
+        ],
+        "left_out": [(label(name).name, why) for name, why in chosen.left_out.items()],
+    }

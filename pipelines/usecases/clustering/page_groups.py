@@ -1,30 +1,144 @@
-"""Report, first part: the groups in cards, what sets them apart, and how they were found."""
+"""Page, first part: the day's tables, the groups in cards, what sets them apart, and how they were found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
 
+from features.schemas import Table
 from models.clustering.profile import NOTABLE
 from models.clustering.stability import DOUBTFUL, STABLE
+from pipelines.io.lake import before_day, on_day
 from pipelines.reporting.figure import Figure
-from pipelines.reporting.site import Missing
+from pipelines.reporting.page import Missing
 from pipelines.reporting.words import percent
-from pipelines.usecases.clustering import plots as plots_groups
-from pipelines.usecases.clustering.describe import family, notable_facts
-from pipelines.usecases.clustering.report_data import DayData
+from pipelines.usecase import Run
+from pipelines.usecases.clustering import plots
+from pipelines.usecases.clustering.describe import family, notable_facts, titles
+from pipelines.usecases.clustering.judging import training_of
+from pipelines.usecases.clustering.params import ClusteringParams
+from pipelines.usecases.clustering.schemas import AXES, CHOICES, CLUSTERS, MIGRATIONS, PROFILES, TREES
 from pipelines.usecases.clustering.wording import is_worth_telling, label
 
+#: Table with the stores' names.
+_STORES = "raw/demand_stores"
 #: Rows of the heat map.
 _ROWS = 18
-
 #: Facts in a card.
 _FACTS = 5
 
 _STATES = {"stable": "good", "doubtful": "warn", "unstable": "bad"}
+
+
+@dataclass(frozen=True)
+class DayData:
+    """Tables of a day, each read when it is first asked for."""
+
+    run: Run[ClusteringParams]
+
+    @property
+    def as_of(self) -> date:
+        """The day."""
+        return self.run.as_of
+
+    @cached_property
+    def stores(self) -> pd.DataFrame:
+        """Group of every store, in order of ``store_id``; empty if the day was not scored."""
+        return self._on(CLUSTERS, self.as_of).sort_values("store_id", ignore_index=True)
+
+    @cached_property
+    def profiles(self) -> pd.DataFrame:
+        """What sets the groups apart."""
+        return self._on(PROFILES, self.as_of)
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What to call the groups."""
+        return titles(self.profiles) if len(self.profiles) else {}
+
+    @cached_property
+    def moves(self) -> pd.DataFrame:
+        """Stores that moved, came or left."""
+        return self._on(MIGRATIONS, self.as_of)
+
+    @cached_property
+    def version(self) -> str:
+        """Version that grouped the stores; empty if the day was not scored."""
+        return str(self.stores["model_version"].iloc[0]) if len(self.stores) else ""
+
+    @cached_property
+    def stability(self) -> pd.DataFrame:
+        """Stability of the version's groups; empty if its training is not kept."""
+        rows = training_of(self.run.lake, self.as_of, self.version)
+        return rows.sort_values("cluster", ignore_index=True) if len(rows) else rows
+
+    @cached_property
+    def trained_on(self) -> date | None:
+        """Day for which the version's groups were found."""
+        return self.stability["as_of"].iloc[0] if len(self.stability) else None
+
+    def training(self, table: Table, sort: str) -> pd.DataFrame:
+        """Rows of the version's training in one of its tables."""
+        if self.trained_on is None:
+            return pd.DataFrame(columns=table.column_names)
+        rows = self._on(table, self.trained_on)
+        return rows[rows["model_version"] == self.version].sort_values(sort, ignore_index=True)
+
+    @cached_property
+    def choices(self) -> pd.DataFrame:
+        """What each number of groups is worth."""
+        return self.training(CHOICES, "n_clusters")
+
+    @cached_property
+    def merges(self) -> pd.DataFrame:
+        """The tree."""
+        return self.training(TREES, "step")
+
+    @cached_property
+    def axes(self) -> pd.DataFrame:
+        """Axes of the map."""
+        return self.training(AXES, "axis")
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Newest name of each store known before the day."""
+        if not self.run.lake.exists(_STORES):
+            return {}
+        known = pa_dataset.field("known_at") < pa.scalar(datetime.combine(self.as_of, time.min))
+        columns = ["store_id", "store_name", "known_at"]
+        rows = self.run.lake.read(_STORES, columns=columns, where=known).sort_by("known_at")
+        return dict(zip(rows["store_id"].to_pylist(), rows["store_name"].to_pylist(), strict=True))
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """Features of all stores of the day, index ``store_id``."""
+        rows = self._on(self.run.mart("ml_clustering_features").table, self.as_of)
+        return rows.set_index("store_id").sort_index()
+
+    def name(self, store: str) -> str:
+        """Name of a store, with its id where the name does not tell it."""
+        known = self.names.get(store)
+        return store if not known else known if store in known.split() else f"{known} ({store})"
+
+    @cached_property
+    def day_before(self) -> date | None:
+        """Newest earlier day with groups; None on the first."""
+        where = before_day(self.as_of)
+        days = self.run.lake.read(CLUSTERS, columns=["as_of"], where=where, missing_ok=True)["as_of"]
+        newest: date | None = pc.max(days).as_py() if len(days) else None
+        return newest
+
+    def _on(self, table: Table, day: date) -> pd.DataFrame:
+        rows: pd.DataFrame = self.run.lake.read(table, where=on_day(day), missing_ok=True).to_pandas()
+        return rows
 
 
 @dataclass(frozen=True)
@@ -45,19 +159,18 @@ class Groups:
     cards: list[dict[str, Any]]
     stores: int
     version: str
-    trained_on: Any
+    trained_on: date | None
     stable_share: float | None
     atypical: int
     moved: int
-    compared_with: Any
+    compared_with: date | None
 
 
 def groups(data: DayData) -> Groups | Missing:
     """Cards of the groups."""
     rows = data.stores
     if rows.empty:
-        words = f"Stores have no groups on {data.as_of}."
-        return Missing(words, f"millrace score clustering --as-of {data.as_of}")
+        return Missing(f"Stores have no groups on {data.as_of}.", data.run.command("score"))
     names = sorted(rows["cluster"].unique())
     stability = data.stability.set_index("cluster") if len(data.stability) else pd.DataFrame()
     takings = _takings(data)
@@ -73,7 +186,7 @@ def groups(data: DayData) -> Groups | Missing:
         stable_share=stable / len(rows) if known else None,
         atypical=int(rows["is_atypical"].sum()),
         moved=int((moves["move"] == "moved").sum()) if len(moves) else 0,
-        compared_with=_compared_with(data),
+        compared_with=data.day_before,
     )
 
 
@@ -84,15 +197,15 @@ def figures(data: DayData) -> list[Figure]:
         chosen = int(data.choices.loc[data.choices["chosen"], "n_clusters"].iloc[0])
         if len(data.merges):
             merges = data.merges[["left", "right", "height", "stores"]].to_numpy(np.float64)
-            found.append(plots_groups.tree(merges, groups=chosen))
+            found.append(plots.tree(merges, groups=chosen))
         curve = data.choices[data.choices["n_clusters"] > 1]
         counts, gain, clear = (
             curve[name].to_numpy(np.float64) for name in ("n_clusters", "inertia_gain", "silhouette")
         )
-        found.append(plots_groups.number_of_groups(counts, gain, clear, chosen))
+        found.append(plots.number_of_groups(counts, gain, clear, chosen))
     if len(data.stability):
         found.append(
-            plots_groups.stability(
+            plots.stability(
                 data.stability["cluster"].tolist(),
                 data.stability["jaccard"].to_numpy(np.float64),
                 stable=STABLE,
@@ -107,7 +220,7 @@ def store_map(data: DayData) -> Figure | Missing:
     rows = data.stores
     if rows.empty:
         return Missing("There is no map without groups.")
-    places = plots_groups.Places(
+    places = plots.Places(
         x=rows["axis_1"].to_numpy(np.float64),
         y=rows["axis_2"].to_numpy(np.float64),
         group=rows["cluster"].tolist(),
@@ -116,16 +229,14 @@ def store_map(data: DayData) -> Figure | Missing:
         atypical=rows["is_atypical"].to_numpy(bool),
     )
     axes = list(zip(data.axes["explained"].tolist(), data.axes["words"].tolist(), strict=True))
-    return plots_groups.store_map(places, axes or [(float("nan"), "not kept")] * 2)
+    return plots.store_map(places, axes or [(float("nan"), "not kept")] * 2)
 
 
 def heat_map(data: DayData) -> Figure | Missing:
     """Variables that set groups apart most, by group."""
     rows = data.profiles
     if rows.empty:
-        return Missing(
-            "There are no profiles of this day.", f"millrace score clustering --as-of {data.as_of}"
-        )
+        return Missing("There are no profiles of this day.", data.run.command("score"))
     rows = rows[rows["v_test"].notna() & (rows["category"] != "missing")]
     told = [
         is_worth_telling(row["variable"], row["category"], row["inside"], row["overall"])
@@ -152,7 +263,7 @@ def heat_map(data: DayData) -> Figure | Missing:
     names = {row: _row_name(first.loc[row]) for row in chosen}
     overall = {row: _shown(first.loc[row], "overall") for row in chosen}
     cells = {(row["row"], row["cluster"]): _shown(row, "inside") for row in wanted.to_dict("records")}
-    return plots_groups.profile_heat_map(table, cells, overall, names)
+    return plots.profile_heat_map(table, cells, overall, names)
 
 
 def _card(
@@ -165,7 +276,7 @@ def _card(
     regions = data.features["region"].reindex(rows["store_id"]).value_counts() if len(data.features) else None
     return {
         "name": name,
-        "colour": plots_groups.colour_of(names, name),
+        "colour": plots.colour_of(names, name),
         "title": data.titles.get(name, ""),
         "facts": [fact["words"] for fact in notable_facts(data.profiles, name, _FACTS)],
         "stores": len(rows),
@@ -187,11 +298,6 @@ def _takings(data: DayData) -> pd.Series | None:
     daily = data.features["revenue_per_day"].reindex(data.stores["store_id"]).to_numpy(np.float64)
     sums = pd.Series(np.nan_to_num(daily)).groupby(data.stores["cluster"].to_numpy()).sum()
     return sums / sums.sum() if sums.sum() else None
-
-
-def _compared_with(data: DayData) -> Any:
-    earlier = [day for day in data.days() if day < data.as_of]
-    return earlier[-1] if earlier else None
 
 
 def _row_name(row: pd.Series) -> str:
