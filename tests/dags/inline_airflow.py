@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,6 @@ from pipelines.lab.airflow_api import AirflowApi
 from pipelines.lab.airflow_api import DagRun as Finished
 from pipelines.lab.local import POOLS
 
-#: Ends of a task that Airflow would try again in minutes count as failures here.
-_ENDED = {"success", "failed"}
-
 
 class InlineExecutor(BaseExecutor):
     """Runs a task at once, in this process."""
@@ -51,7 +49,8 @@ class InlineExecutor(BaseExecutor):
         for workload in workload_items:
             assert isinstance(workload, ExecuteTask)
             self.queued_tasks.pop(workload.ti.key)
-            task = self.bag.dags[workload.ti.dag_id].get_task(workload.ti.task_id)
+            # Of a copy: the parameters of a run stay in the DAG that it read them from.
+            task = deepcopy(self.bag.dags[workload.ti.dag_id]).get_task(workload.ti.task_id)
             fields = TaskInstance.model_fields
             instance = TaskInstance(**{k: v for k, v in workload.ti.model_dump().items() if k in fields})
             done = run_task_in_process(ti=instance, task=task)
@@ -127,6 +126,12 @@ class InlineAirflow(AirflowApi):
                 return Finished(dag_id, run_id, "success", time.monotonic() - started)
             if time.monotonic() > started + seconds:
                 raise MillraceError(f"{dag_id} run {run_id} is still {run['state']} after {seconds:.0f} s")
+
+    def settle(self) -> None:
+        """Run until nothing is queued or runs."""
+        self.tick()
+        while {run["state"] for run in self.all_runs()} & {"queued", "running"}:
+            self.tick()
 
     def all_runs(self) -> list[dict[str, Any]]:
         """Every run in the order in which it was made, with the states of its tasks."""

@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 from time import process_time
 
+from inline_airflow import InlineAirflow
+
 from pipelines.cli import app
 from pipelines.lab.demo import Demo, demos
 from pipelines.lab.local import LocalStack, Ports
 from pipelines.settings import Settings
-from tests.dags.inline_airflow import InlineAirflow
 
 
 def main(ports: Ports) -> None:
