@@ -64,7 +64,7 @@ def run(
     contributed = contributions(model, X)
     scores = _scores(inside, score, contributed, themes, version, params, _action_guide(settings))
 
-    audits = [_volume_audit(lake, as_of, params), quality_audit(SCORES, settings, suite=SCORES.name)]
+    audits = [_volume_audit(lake, as_of, params), quality_audit(SCORES, settings)]
     day, metadata = {"as_of": as_of}, {"model_version": version.label}
     lake.replace_partition(OUT_OF_SCOPE, outside, day, metadata=metadata)
     lake.replace_partition(CONTRIBUTIONS, _sampled(inside, X, score, contributed, themes), day)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from features.schemas import Table
 from models.clustering.kinds import SCALED, Kind
+from pipelines.io.audit import Audit
 from pipelines.io.lake import Lake
 from pipelines.usecases.clustering.schemas import AXES, CHOICES, STABILITY, TREES, VALIDATION
 from pipelines.usecases.clustering.wording import label
@@ -37,13 +38,16 @@ def publish_training(lake: Lake, as_of: date, stores: Stores, trained: Trained, 
         commit_day(lake, table, as_of, rows, version)
 
 
-def commit_day(lake: Lake, table: Table, as_of: date, rows: pd.DataFrame, version: str) -> int:
-    """Replace the partition of a day; gives the lake version."""
+def commit_day(
+    lake: Lake, table: Table, as_of: date, rows: pd.DataFrame, version: str, audits: Sequence[Audit] = ()
+) -> int:
+    """Replace the partition of a day; returns the lake version."""
     complete = rows.assign(as_of=as_of, model_version=version)
     data = pa.Table.from_pandas(
         complete[table.column_names], schema=table.arrow_schema, preserve_index=False, safe=False
     )
-    commit = lake.replace_partition(table, data, {"as_of": as_of}, metadata={"model_version": version})
+    metadata = {"model_version": version}
+    commit = lake.replace_partition(table, data, {"as_of": as_of}, audits=audits, metadata=metadata)
     return commit.version
 
 

@@ -14,6 +14,7 @@ from models.clustering.groups import NamedGroups
 from pipelines.errors import DataContractError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
+from pipelines.io.quality import quality_audit
 from pipelines.io.registry import CHAMPION, Registry
 from pipelines.settings import Settings
 from pipelines.usecases.clustering.contracts import USECASE
@@ -74,7 +75,8 @@ def run(
     commit_day(lake, MIGRATIONS, as_of, moves, version.label)
     # Last: readers, demand among them, go by this table.
     ordered = rows.rename_axis("store_id").reset_index().sort_values("store_id")
-    lake_version = commit_day(lake, CLUSTERS, as_of, ordered, version.label)
+    audits = [quality_audit(CLUSTERS, settings)]
+    lake_version = commit_day(lake, CLUSTERS, as_of, ordered, version.label, audits)
     written = lake.read(CLUSTERS, version=lake_version, where=pa_dataset.field("as_of") == as_of)
     return {
         "model_version": version.label,

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import duckdb
 
+from features.sql import literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.sources.adapter import write_raw
-from pipelines.sources.validation import literal, quoted
 from pipelines.usecases.imputation.layouts import MEASUREMENTS, PARTS, SENSORS
 
 #: A number, or a limit that it lies beyond.

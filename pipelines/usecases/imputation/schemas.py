@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import Column, DType, Reference, Table
 
 AS_OF = Column("as_of", DType.DATE, "Day of the decision; nothing known on or after it is used.")
 TRAINED = Column("as_of", DType.DATE, "Day for which the model was trained.")
@@ -35,6 +35,11 @@ COMPLETED = Table(
     ),
     key=("as_of", "draw", "part_id", "sensor_id"),
     partition_by=("as_of", "draw"),
+    references=(
+        Reference(("as_of", "part_id"), "features/imputation_parts", where="in_batch"),
+        Reference(("as_of", "sensor_id"), "features/imputation_sensors"),
+    ),
+    steady=("imputed",),
 )
 
 OUT_OF_SCOPE = Table(

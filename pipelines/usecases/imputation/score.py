@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 from numpy.typing import NDArray
 
+from features.sql import literal
 from models.imputation.imputer import BootstrapEMImputer
 from pipelines.io.audit import Audit
 from pipelines.io.lake import Lake
@@ -68,7 +69,7 @@ def run(
     with tempfile.TemporaryDirectory(prefix="millrace-impute-") as folder:
         audits = [
             _observed_audit(wide, m, int(open_cells["cells"].sum()), Path(folder)),
-            quality_audit(COMPLETED, settings, suite=COMPLETED.name),
+            quality_audit(COMPLETED, settings),
         ]
         commit = lake.replace_partition(COMPLETED, batches, day, audits=audits, metadata=metadata)
     missing = int(wide.values.isna().to_numpy().sum())
@@ -188,7 +189,7 @@ def _observed_audit(wide: Wide, m: int, open_cells: int, folder: Path) -> Audit:
                     or m.value is distinct from staged.value or m.label is distinct from staged.label)),
                 count(*) filter (where m.part_id is null and not staged.imputed),
                 count(*)
-            from staged left join read_parquet('{path}') m using (part_id, sensor_id)
+            from staged left join read_parquet({literal(str(path))}) m using (part_id, sensor_id)
             """,
         ).fetchall()[0]
         problems = []

@@ -21,12 +21,12 @@ from pathlib import Path
 import duckdb
 
 from features.schemas import Column, DType, Table
+from features.sql import literal
 from pipelines.errors import DataContractError
 from pipelines.sources.adapter import Adapted
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
-from pipelines.sources.validation import literal
 from pipelines.usecases.imputation.layouts import PART_ID, SENSORS
 from pipelines.usecases.imputation.measured import Sensor, cells_query, numeric_columns, write_measured
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import Column, DType, Reference, Table
 
 AS_OF = Column("as_of", DType.DATE, "Day of the decision; nothing known on or after it is used.")
 CUSTOMER_KEY = Column("customer_key", DType.STRING, "Pseudonym of the customer.")
@@ -73,6 +73,8 @@ NEXT_ORDERS = Table(
     ),
     key=("as_of", "customer_key"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "customer_key"), "features/repurchase_customers", where="in_scope"),),
+    steady=("return_probability", "expected_days"),
 )
 
 BASKETS = Table(
@@ -90,6 +92,8 @@ BASKETS = Table(
     ),
     key=("as_of", "customer_key", "product_id"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "customer_key", "product_id"), "features/repurchase_candidates"),),
+    steady=("probability",),
 )
 
 TIMING_VALIDATION = Table(

@@ -69,7 +69,8 @@ def run(
         rows = pa.RecordBatchReader.from_batches(
             BASKETS.arrow_schema, parts.baskets(lake, settings, as_of, model)
         )
-        listed = lake.replace_partition(BASKETS, rows, day, metadata=metadata)
+        audits = [quality_audit(BASKETS, settings)]
+        listed = lake.replace_partition(BASKETS, rows, day, audits=audits, metadata=metadata)
     with watch.phase("commit"):
         scores = pa.Table.from_pandas(
             parts.customers[NEXT_ORDERS.column_names], schema=NEXT_ORDERS.arrow_schema, preserve_index=False
