@@ -17,6 +17,7 @@ import pyarrow.dataset as pa_dataset
 import pyarrow.parquet as pa_parquet
 from numpy.typing import NDArray
 
+from features.sql import literal
 from models.imputation.imputer import BootstrapEMImputer
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.audit import Audit
@@ -174,7 +175,7 @@ def _observed_audit(wide: Wide, m: int, open_cells: int, folder: Path) -> Audit:
                     or m.value is distinct from staged.value or m.label is distinct from staged.label)),
                 count(*) filter (where m.part_id is null and not staged.imputed),
                 count(*)
-            from staged left join read_parquet('{path}') m using (part_id, sensor_id)
+            from staged left join read_parquet({literal(str(path))}) m using (part_id, sensor_id)
             """,
         ).fetchall()[0]
         problems = []
