@@ -17,9 +17,8 @@ from pipelines.usecases.demand import explain
 from pipelines.usecases.demand.explain_text import as_text, sparkline
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
-
     from tests.conftest import PageReader
+    from tests.usecases.demand.conftest import Chain
 
     Read = Callable[[Path], PageReader]
 

@@ -18,7 +18,7 @@ from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import AGGREGATES, FORECASTS
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
+    from tests.usecases.demand.conftest import Chain
 
 Make = Callable[..., "Chain"]
 

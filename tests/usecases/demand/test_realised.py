@@ -17,7 +17,7 @@ from pipelines.usecases.demand.realised_levels import read_levels
 from pipelines.usecases.demand.recent import read_recent
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
+    from tests.usecases.demand.conftest import Chain
 
 ERRORS = {"stable": 0.10, "seasonal": 0.15, "new": 0.20, "promo": 0.25}
 

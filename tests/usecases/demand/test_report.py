@@ -16,9 +16,8 @@ from pipelines.usecases.demand import monitor, report
 from pipelines.usecases.demand.report_weekly import MAX_SERIES
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
-
     from tests.conftest import PageReader
+    from tests.usecases.demand.conftest import Chain
 
     Read = Callable[[Path], PageReader]
     Make = Callable[..., Chain]

@@ -18,7 +18,7 @@ from pipelines.usecases.demand.report_data import DayData
 from pipelines.usecases.demand.schemas import FORECASTS
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
+    from tests.usecases.demand.conftest import Chain
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.pipelines.usecases.demand.conftest import AS_OF, HISTORY, HORIZON, Chain, contract
 
 from pipelines.settings import Settings
 from pipelines.usecases.demand.boosting import example_features
 from pipelines.usecases.demand.dataset import PROFILE, read_dataset
 from pipelines.usecases.demand.params import DemandParams
+from tests.usecases.demand.conftest import AS_OF, HISTORY, HORIZON, Chain, contract
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_with_groups_they_are_a_word_like_any_other(chain: Chain, monkeypatch: A
     declared = contract("ml_demand_profile")
     rows = chain.lake.read(PROFILE).to_pandas()
     rows["store_cluster"] = np.where(rows["store_id"] == "S001", "A", "B")
-    from tests.pipelines.usecases.demand.conftest import rows_of
+    from tests.usecases.demand.conftest import rows_of
 
     chain.lake.overwrite(declared, rows_of(declared, rows))
     grouped = features(chain)
