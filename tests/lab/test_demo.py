@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from features.spine import first_monday
-from pipelines.discovery import names
 from pipelines.errors import ConfigError
 from pipelines.lab.demo import churn, demos
 from pipelines.lab.demo import run as demo
 from pipelines.settings import Settings
+from pipelines.usecases import names
 
 ROOT = Path(__file__).resolve().parents[2]
 
