@@ -20,6 +20,7 @@ from pipelines.lab.demo.demand import DEMO as DEMAND
 from pipelines.lab.demo.demand import FORECAST_ON
 from pipelines.lab.local import LocalStack, Ports
 from pipelines.settings import Settings
+from pipelines.sources.ingest import ingest
 
 
 def main(ports: Ports) -> None:
@@ -30,7 +31,7 @@ def main(ports: Ports) -> None:
     wanted = [demo.small for demo in demos()]
     for demo in wanted:
         if demo.what:
-            land(demo, str(settings.var / "data" / demo.usecase))
+            land(demo, settings)
         demo.prepare(settings, stack)
     for demo in wanted:
         demo.run(airflow, say)
@@ -40,11 +41,13 @@ def main(ports: Ports) -> None:
     sys.stdout.write("\n" + json.dumps({"runs": airflow.all_runs(), "checks": checks}) + "\n")
 
 
-def land(demo: Demo, folder: str) -> None:
-    """Simulate and land by the commands that a person would use."""
+def land(demo: Demo, settings: Settings) -> None:
+    """Simulate by the command that a person would use, and land; the tests of ingest check its reports."""
+    folder = settings.var / "data" / demo.usecase
     size = [text for name, value in demo.size.items() for text in (f"--{name}", str(value))]
-    app(["generate", demo.usecase, *size, "--end", str(demo.until), "--to", folder], standalone_mode=False)
-    app(["ingest", demo.usecase, "--from", folder], standalone_mode=False)
+    generate = ["generate", demo.usecase, *size, "--end", str(demo.until), "--to", str(folder)]
+    app(generate, standalone_mode=False)
+    ingest(demo.usecase, folder, settings=settings, quality_checks=False)
     say(f"{demo.usecase}: landed")
 
 
