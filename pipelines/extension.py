@@ -38,7 +38,7 @@ class Extension:
 
 @cache
 def extensions() -> tuple[Extension, ...]:
-    """Load the installed extensions, by name.
+    """Load the installed extensions, by name; one whose package was left out, as in an image, is not there.
 
     Raises
     ------
@@ -47,7 +47,12 @@ def extensions() -> tuple[Extension, ...]:
     """
     found = []
     for point in sorted(entry_points(group="millrace.extensions"), key=lambda each: each.name):
-        loaded = point.load()
+        try:
+            loaded = point.load()
+        except ModuleNotFoundError as error:
+            if f"{point.module}.".startswith(f"{error.name}."):
+                continue
+            raise
         if not isinstance(loaded, Extension):
             raise TypeError(f"entry point {point.name} must be an Extension, got {type(loaded).__name__}")
         found.append(loaded)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import Column, DType, Reference, Table
 
 
 def _number(name: str, words: str, *, minimum: float | None = None, maximum: float | None = None) -> Column:
@@ -55,4 +55,6 @@ STORE_CLUSTERS = Table(
     ),
     key=("as_of", "store_id"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "store_id"), "features/clustering", where="in_scope"),),
+    steady=("cluster",),
 )

@@ -29,6 +29,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from features.schemas import Table
+from features.sql import literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.io.audit import Audit, contract_audit, schema_problems
 from pipelines.io.staged import Rows, Staged, staged
@@ -237,7 +238,7 @@ class Lake:
         """Replace several values of one partition column in one commit."""
         if column not in table.partition_by or not values:
             raise ValueError(f"{table.name} is partitioned by {table.partition_by}, got {column} in {values}")
-        listed = ", ".join(f"'{value}'" for value in values)
+        listed = ", ".join(literal(str(value)) for value in values)
         return self._publish(
             table, data, audits, metadata, overwrite=True, predicate=f"{column} IN ({listed})"
         )
@@ -425,7 +426,7 @@ def _refusal(table: Table, problems: Sequence[str]) -> DataContractError:
 
 
 def _predicate(partition: Mapping[str, PartitionValue]) -> str:
-    return " AND ".join(f"{name} = '{value}'" for name, value in partition.items())
+    return " AND ".join(f"{name} = {literal(str(value))}" for name, value in partition.items())
 
 
 def _all(partition: Mapping[str, PartitionValue]) -> pa_dataset.Expression:
@@ -438,7 +439,9 @@ def _either(conditions: Sequence[pa_dataset.Expression]) -> pa_dataset.Expressio
 
 def _inside(partition: Mapping[str, PartitionValue]) -> Audit:
     def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
-        outside = " or ".join(f"{name} is distinct from '{value}'" for name, value in partition.items())
+        outside = " or ".join(
+            f"{quoted(name)} is distinct from {literal(str(value))}" for name, value in partition.items()
+        )
         count = staged.filter(outside).aggregate("count(*)").fetchall()[0][0]
         return [f"{count} rows lie outside the partition {dict(partition)}"] if count else []
 

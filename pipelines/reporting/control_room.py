@@ -19,6 +19,7 @@ from pipelines.io.lake import Lake
 from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.alarms import Alarm
+from pipelines.monitoring.completeness import HandOver
 from pipelines.reporting.page import Missing, Watched
 from pipelines.reporting.site import INDEX, Page, Site
 from pipelines.settings import Settings
@@ -84,11 +85,14 @@ class Overview:
         Its watched tables.
     quarantined
         See :func:`quarantine`.
+    hand_overs
+        Landed against completed days.
     """
 
     state: UseCaseState
     tables: Sequence[Freshness]
     quarantined: Sequence[dict[str, Any]]
+    hand_overs: Sequence[HandOver]
 
     @property
     def exists(self) -> bool:
@@ -112,6 +116,7 @@ def overview(
     alarms: Sequence[Alarm],
     watched: Sequence[Watched],
     targets: Sequence[Target],
+    handed_over: Sequence[HandOver],
 ) -> Overview:
     """Gather the newest gate verdict, publish run and table states of a use case.
 
@@ -121,6 +126,8 @@ def overview(
         Those of its newest monitored day.
     targets
         Where it publishes; the newest run to any of them is shown.
+    handed_over
+        Landed against completed days.
     """
     log = read_promotions(lake, page.usecase, until=as_of)
     runs = newest_runs(lake, targets, as_of)
@@ -128,6 +135,7 @@ def overview(
         UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms, bool(targets)),
         freshness(lake, page.usecase, watched, as_of),
         quarantine(lake, page.usecase),
+        handed_over,
     )
 
 
@@ -203,6 +211,7 @@ def build(
     """
     use_cases = [part.state for part in parts]
     tables = [table for part in parts for table in part.tables]
+    hand_overs = [one for part in parts for one in part.hand_overs]
     return site.render(
         INDEX.file,
         "index.html.j2",
@@ -217,6 +226,8 @@ def build(
             "use_cases": use_cases,
             "steps": steps,
             "quarantined": [row for part in parts for row in part.quarantined],
+            "hand_overs": hand_overs,
+            "untried": [one for one in hand_overs if one.untried],
             "links": _links(site, settings),
         },
     )

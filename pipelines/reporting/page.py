@@ -81,6 +81,8 @@ class Watched:
     where
         Values of other columns that tell the use case's rows from those of others in a shared table; ``*/shop`` is
         every value that ends so.
+    each_day
+        Whether whatever arrives in the table is to be scored the morning after.
     """
 
     table: str
@@ -89,6 +91,7 @@ class Watched:
     every_days: int
     verb: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
+    each_day: bool = False
 
     def command(self, usecase: str) -> str:
         """Command that brings it up to date."""

@@ -12,11 +12,13 @@ from pipelines.discovery import every
 from pipelines.errors import MillraceError
 from pipelines.io.lake import Lake
 from pipelines.io.runs import STEP_RUNS
+from pipelines.monitoring.completeness import hand_overs
 from pipelines.monitoring.stored import newest_monitored_day, read_findings
 from pipelines.reporting import control_room, sections
 from pipelines.reporting.page import Missing, Watched
 from pipelines.reporting.site import Page, Site
 from pipelines.settings import Settings
+from pipelines.steps import Step
 from pipelines.usecase import D, M, P, Record, UseCase
 
 log = logging.getLogger(__name__)
@@ -94,8 +96,21 @@ def overview(usecase: UseCase[P, D, M], lake: Lake, as_of: date) -> control_room
     """Part of a use case in the control room, with the alarms of its newest monitored day."""
     checked = newest_monitored_day(lake, usecase.name, as_of)
     alarms = usecase.word_alarms(checked, read_findings(lake, usecase.name, checked)) if checked else []
+    watched = _watched(usecase, lake)
     return control_room.overview(
-        lake, Page.of(usecase), as_of, alarms=alarms, watched=_watched(usecase, lake), targets=usecase.targets
+        lake,
+        Page.of(usecase),
+        as_of,
+        alarms=alarms,
+        watched=watched,
+        targets=usecase.targets,
+        handed_over=hand_overs(
+            lake,
+            usecase.name,
+            [step for step in Step if step is not Step.PUBLISH or usecase.targets],
+            as_of,
+            arrivals=[(one.table, one.column) for one in watched if one.each_day],
+        ),
     )
 
 

@@ -36,6 +36,25 @@ def test_layer_imports(layer: str, path: Path) -> None:
     assert not (bad := imported_roots(path) & FORBIDDEN[layer]), f"{layer}/ must not import {sorted(bad)}"
 
 
+def test_nothing_outside_the_laboratory_imports_it() -> None:
+    """It is found by its entry point where it is installed."""
+    for layer, path in FILES:
+        if "lab" not in path.relative_to(ROOT).parts:
+            names = {
+                name
+                for node in ast.walk(ast.parse(path.read_text()))
+                for name in (
+                    [alias.name for alias in node.names]
+                    if isinstance(node, ast.Import)
+                    else [f"{node.module}.{alias.name}" for alias in node.names]
+                    if isinstance(node, ast.ImportFrom)
+                    else []
+                )
+            }
+            bad = {name for name in names if f"{name}.".startswith("pipelines.lab.")}
+            assert not bad, f"{path.relative_to(ROOT)} ({layer}) imports {sorted(bad)}"
+
+
 def test_nothing_shadows_a_library() -> None:
     # dbt imports every top-level module called dbt_* as a plugin; `import docker` must find the library.
     assert not list((ROOT / "dags").glob("dbt_*.py")) + list(ROOT.glob("dbt_*.py"))

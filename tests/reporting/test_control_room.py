@@ -10,6 +10,7 @@ import pytest
 from features.schemas import Column, DType, Table
 from pipelines.io.lake import Lake
 from pipelines.monitoring.alarms import Alarm
+from pipelines.monitoring.completeness import HandOver, Lost
 from pipelines.monitoring.schemas import Severity
 from pipelines.reporting import control_room
 from pipelines.reporting.control_room import Freshness, Overview, UseCaseState
@@ -131,7 +132,8 @@ def test_steps_show_their_newest_run_and_why_it_failed(settings: Settings) -> No
 def build(settings: Settings, root: Path, **changes: Any) -> str:
     states, tables = changes.pop("use_cases", []), changes.pop("tables", [])
     state = UseCaseState(INDEX, None, None, [], publishes=True)
-    parts = [Overview(each, tables, []) for each in states or [state]]
+    handed_over = changes.pop("handed_over", [])
+    parts = [Overview(each, tables, [], handed_over) for each in states or [state]]
     page = control_room.build(Site(root), settings, AS_OF, parts, **({"steps": []} | changes))
     return page.read_text(encoding="utf-8")
 
@@ -139,19 +141,38 @@ def build(settings: Settings, root: Path, **changes: Any) -> str:
 def test_all_quiet_is_said_only_when_it_is(settings: Settings, tmp_path: Path) -> None:
     quiet = "All quiet"
     page = INDEX
-    lost = {**control_room.publish_runs(Lake.of(settings), AS_OF, sink="salesforce")[0], "balanced": False}
+    unbalanced = {
+        **control_room.publish_runs(Lake.of(settings), AS_OF, sink="salesforce")[0],
+        "balanced": False,
+    }
     alarm = Alarm("churn", AS_OF, "auc_pr", Severity.CRITICAL, 0.5, 0.6, "all", "AUC-PR 0.5", "m", "f")
     step = {**control_room.step_runs(Lake.of(settings), AS_OF)[0], "outcome": "failed"}
     late = Freshness(Watched("raw/x", "X", "as_of", 7), None, "late", "c")
+    lost = HandOver("churn", "score", "publish", 2, (Lost(AS_OF, ""),))
+    refused = HandOver("churn", "score", "publish", 2, (Lost(AS_OF, "SinkError: older"),))
     assert quiet in build(settings, tmp_path)
+    assert quiet in build(settings, tmp_path, handed_over=[refused]), "the failed step tells of it"
     for changes in (
-        {"use_cases": [UseCaseState(page, None, lost, [], True)]},
+        {"handed_over": [lost]},
+        {"use_cases": [UseCaseState(page, None, unbalanced, [], True)]},
         {"use_cases": [UseCaseState(page, None, None, [alarm], True)]},
         {"steps": [step]},
         {"tables": [late]},
         {"broken": [("Churn", "no such column")]},
     ):
         assert quiet not in build(settings, tmp_path, **changes), changes
+
+
+def test_a_lost_day_is_on_the_page(settings: Settings, tmp_path: Path) -> None:
+    """The lake of the fixture has scores whose publication failed: the reason stands beside the day."""
+    page = control_room.write_index(Site(tmp_path), settings, Lake.of(settings), AS_OF, shown="churn")
+    text = page.read_text(encoding="utf-8")
+    assert "churn: score to publish" in text
+    assert "SinkError: no" in text
+    lost = HandOver("churn", "score", "publish", 2, (Lost(AS_OF, ""),))
+    text = build(settings, tmp_path, handed_over=[lost])
+    assert "Landed days were lost" in text
+    assert "nothing tried" in text
 
 
 def test_docs_are_linked_once_they_are_built(settings: Settings, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from models.repurchase.timing import NextOrderTiming
 from pipelines.io.lake import Lake
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.bench.shop_truth import rounded
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.lab.memory import PeakMemory
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
 from pipelines.steps import prepare

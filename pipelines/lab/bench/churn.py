@@ -19,8 +19,9 @@ from pipelines.io.lake import Lake
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.emulator.emulator import Emulator
 from pipelines.lab.emulator.sessions import Credentials
+from pipelines.lab.memory import PeakMemory
 from pipelines.lab.simulation.churn import generate
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.measure import Stopwatch
 from pipelines.settings import SalesforceSettings, Settings
 from pipelines.sources.ingest import ingest
 from pipelines.steps import gate, prepare, publish, score, train

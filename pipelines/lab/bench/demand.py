@@ -18,8 +18,9 @@ from pipelines.io.lake import Lake
 from pipelines.io.registry import CHALLENGER
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.local import LocalStack, Ports
+from pipelines.lab.memory import PeakMemory
 from pipelines.lab.simulation.demand import generate
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
 from pipelines.usecases.demand import gate, prepare, publish, score, train

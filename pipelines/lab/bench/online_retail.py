@@ -23,7 +23,8 @@ from pipelines.io.lake import Lake
 from pipelines.lab.bench.one_per_product import one_model_per_product
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.bench.shop_truth import ShopTruth, read_truth, rounded
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.lab.memory import PeakMemory
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
 from pipelines.steps import gate, prepare, score, train

@@ -25,8 +25,9 @@ from models.repurchase.metrics import timing_metrics
 from pipelines.io.lake import Lake
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.bench.shop_truth import ShopTruth, read_truth, rounded, with_next
+from pipelines.lab.memory import PeakMemory
 from pipelines.lab.simulation.repurchase import DEFAULT_END, generate
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
 from pipelines.steps import gate, prepare, score, train

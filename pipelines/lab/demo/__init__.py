@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,8 @@ class Demo:
         Prepares the stack for what the DAGs need, after the data are landed and before Airflow starts.
     after
         Use cases whose DAGs must have run before.
+    small_size, small_overrides
+        What else than ``size`` and ``overrides`` the tests take, which run the same DAGs on less data.
     """
 
     usecase: str
@@ -65,6 +67,14 @@ class Demo:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Settings, LocalStack], None] = _nothing_to_prepare
     after: tuple[str, ...] = ()
+    small_size: Mapping[str, int] = field(default_factory=dict)
+    small_overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def small(self) -> Demo:
+        """The same on less data."""
+        size, overrides = {**self.size, **self.small_size}, {**self.overrides, **self.small_overrides}
+        return replace(self, size=size, overrides=overrides)
 
 
 def demos() -> list[Demo]:
@@ -86,6 +96,20 @@ def finish(api: AirflowApi, say: Say, dag_id: str, run_id: str, what: str) -> No
     """Wait for a DAG run and say how it ended."""
     done = api.wait(dag_id, run_id, seconds=1200)
     say(f"  {dag_id:<16} {what}: {done.state} in {done.seconds:.0f} s")
+
+
+def await_triggered(
+    api: AirflowApi, say: Say, dag_id: str, before: Sequence[str], what: str, *, runs: int = 1
+) -> None:
+    """Wait for the runs of a DAG that something else triggered since ``before``, and for their ends."""
+    from pipelines.lab.local import wait_until
+
+    def new() -> list[str]:
+        return sorted(set(api.runs(dag_id)) - set(before))
+
+    wait_until(lambda: len(new()) >= runs, f"{runs} new runs of {dag_id}", 120)
+    for run_id in new():
+        finish(api, say, dag_id, run_id, what)
 
 
 def run_dag(api: AirflowApi, say: Say, dag_id: str, day: date) -> None:

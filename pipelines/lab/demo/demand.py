@@ -79,4 +79,11 @@ DEMO = Demo(
     },
     run=_run_demand,
     check=_check_demand,
+    small_size={"stores": 6, "skus": 40, "rows": 60_000},
+    small_overrides={
+        "backtest.training_weeks": 8,
+        "backtest.local_series": 4,
+        "boosting.max_rows": 30_000,
+        "boosting.rounds": 40,
+    },
 )

@@ -105,4 +105,6 @@ DEMO = Demo(
     prepare=_seed_customers,
     run=_run_repurchase,
     check=_check_repurchase,
+    small_size={"customers": 300},
+    small_overrides={"timing.rounds": 40, "basket.rounds": 40, "gate.bootstrap_replicates": 50},
 )

@@ -17,7 +17,8 @@ from pipelines.errors import ConfigError, MillraceError
 from pipelines.lab.airflow_api import AirflowApi
 from pipelines.lab.demo import Demo, Say, demos
 from pipelines.lab.local import LocalStack, Ports, wait_until
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.lab.memory import PeakMemory
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 
 #: Written into a demo's folder, so that only a demo's own files are ever removed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
 
 RISK_LEVELS = ("low", "medium", "high", "critical")
 
@@ -43,6 +43,8 @@ SCORES = Table(
     ),
     key=("as_of", "account_key"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "account_key"), "features/churn", where="in_scope"),),
+    steady=("score", "risk_level"),
 )
 
 OUT_OF_SCOPE = Table(

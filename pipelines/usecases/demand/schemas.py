@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import Column, DType, Reference, Table, Total
 
 SEGMENTS = ("stable", "seasonal", "new", "promo")
 LEVELS = ("national", "region", "store", "sku_store")
@@ -73,6 +73,12 @@ FORECASTS = Table(
     ),
     key=("as_of", "store_id", "sku_id", "ds"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "store_id", "sku_id"), "features/demand_profile"),),
+    totals=tuple(
+        Total(name, "predictions/demand_aggregates", "level = 'national'")
+        for name in ("operational", "strategic")
+    ),
+    steady=("operational", "segment"),
 )
 
 AGGREGATES = Table(

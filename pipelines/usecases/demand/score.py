@@ -20,6 +20,7 @@ from pipelines.errors import DataContractError
 from pipelines.io.audit import Audit
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Commit, Lake
+from pipelines.io.quality import quality_audit
 from pipelines.io.registry import CHAMPION, Registry
 from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
@@ -76,7 +77,7 @@ def run(
         with watch.phase("reconcile"):
             coherent = reconcile_both(origin, data.profile, found.units, forecaster, engine)
     with watch.phase("commit"):
-        commit, content = _commit(lake, as_of, origin, data, found, coherent, version.label, params)
+        commit, content = _commit(lake, as_of, origin, data, found, coherent, version.label, params, settings)
     models = pd.Series(found.model).value_counts()
     return {
         "model_version": version.label,
@@ -100,6 +101,7 @@ def _commit(
     coherent: Coherent,
     version: str,
     params: DemandParams,
+    settings: Settings,
 ) -> tuple[Commit, str]:
     """Commit the tables of the day; gives the commit and the hash of the forecasts."""
     tables = {
@@ -114,8 +116,8 @@ def _commit(
     for table, rows in tables.items():
         lake.replace_partition(table, rows, day, metadata=metadata)
     # Last: readers and the publication go by this table.
-    audit = _complete(len(data.profile), params)
-    commit = lake.replace_partition(FORECASTS, forecasts, day, audits=[audit], metadata=metadata)
+    audits = [_complete(len(data.profile), params), quality_audit(FORECASTS, settings)]
+    commit = lake.replace_partition(FORECASTS, forecasts, day, audits=audits, metadata=metadata)
     return commit, content_hash(forecasts, sort_by=FORECASTS.key)
 
 

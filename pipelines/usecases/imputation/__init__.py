@@ -204,7 +204,7 @@ _PAGE = PageSpec(
     },
     watched=(
         Watched("raw/imputation_parts", "Parts", "known_at", 7),
-        Watched("raw/imputation_measurements", "Measurements", "known_at", 2),
+        Watched("raw/imputation_measurements", "Measurements", "known_at", 2, each_day=True),
         Watched("features/imputation_cells", "Cells", "as_of", 1),
         Watched("predictions/imputation_validation", "Overimputation", "as_of", 8, verb="train"),
         Watched("predictions/imputation_completed", "Completed data sets", "as_of", 1),

@@ -24,12 +24,12 @@ from pathlib import Path
 import duckdb
 
 from features.schemas import Column, DType, Table
+from features.sql import literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.sources.adapter import Adapted, Adapter, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
-from pipelines.sources.validation import literal, quoted
 from pipelines.usecases.imputation.layouts import MEASUREMENTS, PART_ID, PARTS, SENSORS
 
 #: A number, or a limit that it lies beyond.

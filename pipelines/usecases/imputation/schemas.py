@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
 
 TRAINED = Column("as_of", DType.DATE, "Day for which the model was trained.")
 PART_ID = Column("part_id", DType.STRING, "Part, or period of a unit in a panel.")
@@ -33,6 +33,11 @@ COMPLETED = Table(
     ),
     key=("as_of", "draw", "part_id", "sensor_id"),
     partition_by=("as_of", "draw"),
+    references=(
+        Reference(("as_of", "part_id"), "features/imputation_parts", where="in_batch"),
+        Reference(("as_of", "sensor_id"), "features/imputation_sensors"),
+    ),
+    steady=("imputed",),
 )
 
 OUT_OF_SCOPE = Table(

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +17,7 @@ import pyarrow.dataset as pa_dataset
 import pyarrow.parquet as pa_parquet
 from numpy.typing import NDArray
 
+from features.sql import literal
 from models.imputation.imputer import BootstrapEMImputer
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.audit import Audit
@@ -164,8 +166,8 @@ def _observed_audit(wide: Wide, m: int, open_cells: int, folder: Path) -> Audit:
     pa_parquet.write_table(measured, path)
     expected = m * (gaps.size - open_cells)
 
-    def audit(staged: Any) -> list[str]:
-        changed, invented, rows = staged.query(
+    def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
+        compared = staged.query(
             "staged",
             f"""
             select
@@ -173,9 +175,11 @@ def _observed_audit(wide: Wide, m: int, open_cells: int, folder: Path) -> Audit:
                     or m.value is distinct from staged.value or m.label is distinct from staged.label)),
                 count(*) filter (where m.part_id is null and not staged.imputed),
                 count(*)
-            from staged left join read_parquet('{path}') m using (part_id, sensor_id)
+            from staged left join read_parquet({literal(str(path))}) m using (part_id, sensor_id)
             """,
-        ).fetchall()[0]
+        )
+        assert compared is not None, "a select returns rows"  # noqa: S101 - the stubs allow other statements
+        changed, invented, rows = compared.fetchall()[0]
         problems = []
         if changed:
             problems.append(f"{changed} observed cells differ from what was measured")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
 
 CUSTOMER_KEY = Column("customer_key", DType.STRING, "Pseudonym of the customer.")
 PRODUCT_ID = Column("product_id", DType.STRING, "Product, as in the shop's own tables.")
@@ -71,6 +71,8 @@ NEXT_ORDERS = Table(
     ),
     key=("as_of", "customer_key"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "customer_key"), "features/repurchase_customers", where="in_scope"),),
+    steady=("return_probability", "expected_days"),
 )
 
 BASKETS = Table(
@@ -88,6 +90,8 @@ BASKETS = Table(
     ),
     key=("as_of", "customer_key", "product_id"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "customer_key", "product_id"), "features/repurchase_candidates"),),
+    steady=("probability",),
 )
 
 TIMING_VALIDATION = Table(

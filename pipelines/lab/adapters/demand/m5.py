@@ -28,13 +28,13 @@ from pathlib import Path
 import duckdb
 
 from features.schemas import Column, DType, Table
+from features.sql import literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.sources.adapter import Adapted, Adapter, no_rows, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.runs import END_OF_DAY, announced, runs_query
 from pipelines.sources.staging import Staging
-from pipelines.sources.validation import literal, quoted
 from pipelines.usecases.demand import layouts as demand
 
 STATES = ("CA", "TX", "WI")

@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.schemas import Column, DType, Table
+from features.sql import quoted
 from pipelines.errors import DataContractError
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
-from pipelines.sources.validation import quoted
 from pipelines.usecases.imputation.measured import Sensor, cells_query, write_measured
 
 SOURCE_FILE, ADAPTED_FILE = "bands.data", "bands"

@@ -20,12 +20,12 @@ from itertools import zip_longest
 from pathlib import Path
 
 from features.schemas import Column, DType, Table
+from features.sql import literal
 from pipelines.errors import DataContractError
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
-from pipelines.sources.validation import literal
 from pipelines.usecases.imputation.measured import Sensor, cells_query, write_measured
 
 DATA, LABELS = "secom.data", "secom_labels.data"
