@@ -1,29 +1,15 @@
-"""The use cases that there are: the folders below ``pipelines/usecases``, found and never listed.
-
-Light: the command line and every DAG file import it.
-"""
+"""The declarations of the use cases, by name."""
 
 from __future__ import annotations
 
-import pkgutil
-from functools import cache
 from importlib import import_module
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, unknown
+from pipelines.usecases import names
 
 if TYPE_CHECKING:
     from pipelines.usecase import UseCase
-
-_PACKAGE = "pipelines.usecases"
-
-
-@cache
-def names() -> tuple[str, ...]:
-    """Names of the use cases, sorted; nothing is imported."""
-    found = pkgutil.iter_modules([str(files(_PACKAGE))])
-    return tuple(sorted(module.name for module in found if module.ispkg))
 
 
 def find(name: str) -> UseCase[Any, Any, Any]:
@@ -37,10 +23,11 @@ def find(name: str) -> UseCase[Any, Any, Any]:
     from pipelines.usecase import UseCase
 
     if name not in names():
-        raise ConfigError(f"use case must be one of {', '.join(names())}, got {name!r}")
-    declared = getattr(import_module(f"{_PACKAGE}.{name}"), "USECASE", None)
+        raise unknown("use case", name, names())
+    package = f"pipelines.usecases.{name}"
+    declared = getattr(import_module(package), "USECASE", None)
     if not isinstance(declared, UseCase) or declared.name != name:
-        raise ConfigError(f"{_PACKAGE}.{name} must declare USECASE, a UseCase of the name {name!r}")
+        raise ConfigError(f"{package} must declare USECASE, a UseCase of the name {name!r}")
     return declared
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipelines.doctor import Check
     from pipelines.settings import Settings
     from pipelines.sources.adapter import Adapter
+    from pipelines.usecase import D, M, P, UseCase
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,11 @@ def extensions() -> tuple[Extension, ...]:
             raise TypeError(f"entry point {point.name} must be an Extension, got {type(loaded).__name__}")
         found.append(loaded)
     return tuple(found)
+
+
+def adapters(usecase: UseCase[P, D, M]) -> dict[str, Callable[[], Adapter]]:
+    """Return the sources whose files a use case takes in layouts of their own, those of extensions included."""
+    found = dict(usecase.adapters)
+    for each in extensions():
+        found |= each.adapters(usecase.name)
+    return found

@@ -27,8 +27,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from pipelines.discovery import names
 from pipelines.errors import ConfigError
+from pipelines.usecases import names
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 

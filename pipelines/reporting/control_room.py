@@ -186,22 +186,23 @@ def quarantine(lake: Lake, usecase: str) -> list[dict[str, Any]]:
 def build(
     site: Site,
     settings: Settings,
-    lake: Lake,
     as_of: date,
     parts: Sequence[Overview],
     *,
+    steps: Sequence[dict[str, Any]],
     broken: Sequence[tuple[str, str]] = (),
 ) -> Path:
     """Write ``index.html``; returns its path.
 
     Parameters
     ----------
+    steps
+        See :func:`step_runs`.
     broken
         Use cases that could not be read: title and error.
     """
     use_cases = [part.state for part in parts]
     tables = [table for part in parts for table in part.tables]
-    steps = step_runs(lake, as_of)
     return site.render(
         INDEX.file,
         "index.html.j2",
@@ -231,8 +232,8 @@ def _fresh(lake: Lake, watched: Watched, as_of: date, command: str) -> Freshness
         dates, rows = _days(own[watched.column]), own.num_rows
     else:
         # Arrow's C interface: deltalake returns its own Arrow types.
-        actions = pa.table(delta.get_add_actions(flatten=True))
-        dates, rows = _dates(actions, watched.column), pc.sum(actions["num_records"]).as_py() or 0
+        files = pa.table(delta.get_add_actions(flatten=True))
+        dates, rows = lake.days(watched.table, watched.column), pc.sum(files["num_records"]).as_py() or 0
     newest = max((found for found in dates if found <= as_of), default=None)
     on_time = newest is not None and (as_of - newest).days <= watched.every_days
     return Freshness(
@@ -250,11 +251,6 @@ def _is(column: str, value: str) -> pa_dataset.Expression:
     """Find the rows with a value, or one that ends as it does after a ``*``."""
     field = pa_dataset.field(column)
     return pc.ends_with(field, value[1:]) if value.startswith("*") else field == value
-
-
-def _dates(actions: pa.Table, column: str) -> list[date]:
-    name = f"partition.{column}" if f"partition.{column}" in actions.column_names else f"max.{column}"
-    return _days(actions[name]) if name in actions.column_names else []
 
 
 def _days(column: pa.ChunkedArray) -> list[date]:

@@ -129,3 +129,16 @@ def newest_day(lake: Lake, table: Table, as_of: date) -> date | None:
     days = lake.read(table, columns=["as_of"], where=where, missing_ok=True)["as_of"]
     newest: date | None = pc.max(days).as_py() if len(days) else None
     return newest
+
+
+def scope_reasons(
+    lake: Lake, table: Table | str, as_of: date, words: Mapping[str, str]
+) -> list[tuple[str, str, int]]:
+    """Reason, what it means and number of rows out of scope, most first."""
+    name = table if isinstance(table, str) else table.name
+    if not lake.exists(name):
+        return []
+    reasons = lake.read(name, columns=["scope_reason"], where=on_day(as_of))["scope_reason"].drop_null()
+    counted = pc.value_counts(reasons).to_pylist()
+    counted.sort(key=lambda row: -row["counts"])
+    return [(row["values"], words.get(row["values"], ""), row["counts"]) for row in counted]

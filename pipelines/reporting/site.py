@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import plotly
@@ -18,9 +18,7 @@ from markupsafe import Markup, escape
 from pipelines.discovery import every
 from pipelines.reporting import words
 from pipelines.reporting.page import Missing
-
-if TYPE_CHECKING:
-    from pipelines.usecase import UseCase
+from pipelines.usecase import UseCase
 
 #: Files that every page links to, copied beside them.
 _STATIC = ("millrace.css", "figures.js", "grid.js")

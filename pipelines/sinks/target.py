@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -16,6 +16,9 @@ from pipelines.params import Params
 from pipelines.settings import Settings
 from pipelines.sinks.diff import OnLeave
 from pipelines.sinks.report import PublishReport
+
+if TYPE_CHECKING:
+    from pipelines.sinks.salesforce.target import SalesforceTarget
 
 P = TypeVar("P", bound=Params)
 
@@ -87,6 +90,13 @@ class SalesforceObject(Generic[P]):
         """Object in ``ops/publish_runs``; ``*/`` stands for any table of the deployment."""
         return self.object
 
+    def described(self, contract: Contract) -> SalesforceTarget:
+        """Object and fields that rows of the export's contract are sent to."""
+        from pipelines.sinks.salesforce.target import Null, SalesforceTarget
+
+        fields = {name: Null.CLEAR for name in contract.table.column_names if name != self.external_id}
+        return SalesforceTarget(self.object, self.external_id, fields, sort_by=self.parent)
+
     def publish(
         self,
         rows: pa.Table,
@@ -99,14 +109,13 @@ class SalesforceObject(Generic[P]):
     ) -> PublishReport:
         """Make the records equal to the rows; refuses to call a publication done that is not."""
         from pipelines.sinks.salesforce.publisher import publish
-        from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTarget
+        from pipelines.sinks.salesforce.target import PublishOptions
 
         limits = self.params(params)
-        fields = {name: Null.CLEAR for name in contract.table.column_names if name != self.external_id}
         report = publish(
             rows,
             as_of=as_of,
-            target=SalesforceTarget(self.object, self.external_id, fields, sort_by=self.parent),
+            target=self.described(contract),
             settings=settings,
             lake=lake,
             options=PublishOptions(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from pipelines.privacy.tombstones import SUBJECT, Graveyard
+from pipelines.io.tombstones import SUBJECT, Graveyard
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.validation import quoted
 

@@ -13,7 +13,6 @@ from datetime import date
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pipelines.discovery import find
 from pipelines.errors import ConfigError
 from pipelines.settings import Settings
 
@@ -107,6 +106,7 @@ def run_step(
     ConfigError
         There is no such use case, or the step does not take an option.
     """
+    from pipelines.discovery import find
     from pipelines.io.runs import StepRuns
 
     settings, day, chosen = settings or Settings.load(), parse_as_of(as_of), Step(step)

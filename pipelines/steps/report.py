@@ -86,7 +86,8 @@ def write_index(site: Site, settings: Settings, lake: Lake, as_of: date, *, show
                 if usecase.name == shown or part.exists:
                     yield part
 
-    return control_room.build(site, settings, lake, as_of, list(parts()), broken=broken)
+    found, steps = list(parts()), control_room.step_runs(lake, as_of)
+    return control_room.build(site, settings, as_of, found, steps=steps, broken=broken)
 
 
 def overview(usecase: UseCase[P, D, M], lake: Lake, as_of: date) -> control_room.Overview:

@@ -36,28 +36,6 @@ def test_layer_imports(layer: str, path: Path) -> None:
     assert not (bad := imported_roots(path) & FORBIDDEN[layer]), f"{layer}/ must not import {sorted(bad)}"
 
 
-def test_use_cases_do_not_import_one_another() -> None:
-    from pipelines.usecase import UseCase
-
-    for usecase in UseCase:
-        for path in (ROOT / "pipelines" / "usecases" / usecase).rglob("*.py"):
-            text = path.read_text()
-            others = [
-                other for other in UseCase if other != usecase and f"pipelines.usecases.{other}" in text
-            ]
-            assert not others, f"{path.relative_to(ROOT)} imports the use cases {others}"
-
-
-def test_every_use_case_has_every_step() -> None:
-    from pipelines.usecase import Step, UseCase, steps_of
-
-    for usecase in UseCase:
-        for step, _ in steps_of(usecase, [(step, {}) for step in Step]):
-            assert (ROOT / "pipelines" / "usecases" / usecase / f"{step}.py").is_file(), (
-                f"{usecase} has no step {step}"
-            )
-
-
 def test_nothing_shadows_a_library() -> None:
     # dbt imports every top-level module called dbt_* as a plugin; `import docker` must find the library.
     assert not list((ROOT / "dags").glob("dbt_*.py")) + list(ROOT.glob("dbt_*.py"))

@@ -17,7 +17,7 @@ from pipelines.monitoring.alarms import Alarm, from_dict
 from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.params import MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
-from pipelines.monitoring.reference import Reference, load_reference, store_reference
+from pipelines.monitoring.reference import Reference, Sample, load_reference, store_reference
 from pipelines.monitoring.schemas import Severity, State
 
 SEGMENTS = ("plan_tier", "sector")
@@ -53,7 +53,8 @@ def portfolio(n: int, seed: int, *, snapshots: int = 1, boost: float = 1.0, tier
 
 def reference_of(lake: Lake, table: pa.Table) -> Reference:
     features = table.drop_columns("score")
-    store_reference(lake, "churn/1", table, features, usecase="churn", as_of=AS_OF, segments=SEGMENTS)
+    sample = Sample(table, features, SEGMENTS, "account_key")
+    store_reference(lake, "churn/1", sample, usecase="churn", as_of=AS_OF)
     found = load_reference(lake, "churn", "churn/1")
     assert found is not None
     return found
@@ -217,11 +218,14 @@ def test_reference_takes_pandas_frames_as_training_has_them(lake: Lake) -> None:
     store_reference(
         lake,
         "churn/1",
-        part[["account_key", "score", *SEGMENTS]],
-        part[["logins_28d", "plan_tier"]],
+        Sample(
+            part[["account_key", "score", *SEGMENTS]],
+            part[["logins_28d", "plan_tier"]],
+            SEGMENTS,
+            "account_key",
+        ),
         usecase="churn",
         as_of=AS_OF,
-        segments=SEGMENTS,
     )
     found = load_reference(lake, "churn", "churn/1")
     assert found is not None

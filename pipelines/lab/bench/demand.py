@@ -92,6 +92,17 @@ def run(
     at full size is a weekly job and not timed here. ``mape_j7`` is of days with demand, seven days ahead,
     of the series that sell enough for a percentage to mean something (``monitoring.min_units``); its
     ``noise_floor_j7`` is the same error of the simulation's own mean.
+
+    Parameters
+    ----------
+    rows
+        Sales rows of the chain.
+    stores
+        Stores of the chain.
+    skus
+        Products of the chain.
+    seed
+        Seed of the simulation.
     """
     if rows < LEAST_ROWS:
         raise ConfigError(f"rows must be at least {LEAST_ROWS:,} for a chain to train on, got {rows:,}")
