@@ -17,7 +17,7 @@ from models.forecasting.panel import Matrix
 from pipelines.io.lake import on_day
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
-from pipelines.reporting.sections import newest_day
+from pipelines.reporting.sections import newest_day, scope_reasons
 from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number, percent, short_day
 from pipelines.usecase import Run
@@ -63,7 +63,7 @@ def sections(run: Run[DemandParams]) -> Mapping[str, object]:
         "competition": competition(data),
         "tolerance": run.params.backtest.tolerance,
         "models": models_in_use(data),
-        "out_of_scope": out_of_scope(data),
+        "out_of_scope": scope_reasons(data.lake, OUT_OF_SCOPE, data.as_of, SCOPE),
     }
 
 
@@ -380,13 +380,3 @@ def _cell_words(cell: str) -> str:
 
 def _cell_order(cell: str) -> tuple[bool, str]:
     return (cell.startswith(_LEVEL), cell)
-
-
-def out_of_scope(data: DayData) -> list[tuple[str, str, int]]:
-    """Reason, what it means and number of series that get no forecast."""
-    if not data.lake.exists(OUT_OF_SCOPE):
-        return []
-    rows = data.lake.read(OUT_OF_SCOPE, columns=["scope_reason"], where=on_day(data.as_of))
-    counted = pc.value_counts(rows["scope_reason"]).to_pylist()
-    counted.sort(key=lambda row: -row["counts"])
-    return [(row["values"], SCOPE.get(row["values"], ""), row["counts"]) for row in counted]

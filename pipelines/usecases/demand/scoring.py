@@ -66,13 +66,12 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
         with watch.phase("reconcile"):
             coherent = reconcile_both(origin, profile, found.units, forecaster, engine)
     rows = _Rows(run.as_of, version.label, params.horizon_days)
-    with watch.phase("rows"):
-        tables = {
-            AGGREGATES: _aggregates(rows, coherent),
-            WEEKLY: _weekly(rows, coherent),
-            CERTIFICATES: _certificates(rows, coherent),
-        }
-        forecasts = _forecasts(rows, profile, found, coherent)
+    tables = {
+        AGGREGATES: _aggregates(rows, coherent),
+        WEEKLY: _weekly(rows, coherent),
+        CERTIFICATES: _certificates(rows, coherent),
+    }
+    forecasts = _forecasts(rows, profile, found, coherent)
     # Before any commit: a refused day must not leave its totals for tomorrow to be compared with.
     _check_total(run.lake, run.as_of, forecasts, params.max_total_change)
     metadata = {"data_versions": data.versions}
