@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from pipelines.settings import Settings
-from pipelines.usecases.demand.boosting import example_features
+from pipelines.usecases.demand import USECASE
 from pipelines.usecases.demand.dataset import PROFILE, read_dataset
-from pipelines.usecases.demand.params import DemandParams
+from pipelines.usecases.demand.training import example_features
 from tests.usecases.demand.conftest import AS_OF, HISTORY, HORIZON, Chain, contract
 
 
@@ -24,8 +24,9 @@ def chain(tmp_path: Path) -> Chain:
 
 
 def features(chain: Chain) -> pd.DataFrame:
-    data = read_dataset(chain.lake, AS_OF, horizon_days=HORIZON, history_days=HISTORY)
-    return example_features(chain.lake, data, AS_OF, DemandParams.load_default())
+    given = {"horizon_days": HORIZON, "features.history_days": HISTORY}
+    params = USECASE.load_params(chain.settings, given)
+    return example_features(read_dataset(USECASE.run(AS_OF, chain.settings, params)).open(AS_OF))
 
 
 def test_without_groups_the_models_see_what_they_always_saw(chain: Chain) -> None:

@@ -1,4 +1,4 @@
-"""Report: how good the forecasts of the last two weeks were, and where they were worst."""
+"""How good the forecasts of the last two weeks were, and where they were worst."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ import pandas as pd
 import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
+from pipelines.io.lake import on_day, until_day
 from pipelines.monitoring.schemas import MONITORING
 from pipelines.reporting.figure import Array, Figure
+from pipelines.reporting.page import Missing
 from pipelines.reporting.sections import newest_day
-from pipelines.reporting.site import Missing
-from pipelines.usecases.demand import plots_accuracy as plots
-from pipelines.usecases.demand.checks import HORIZONS, MIN_DAYS, TARGET_HORIZON
-from pipelines.usecases.demand.contracts import USECASE
-from pipelines.usecases.demand.realised import Realised
-from pipelines.usecases.demand.report_data import LEVEL_WORDS, DayData
-from pipelines.usecases.demand.schemas import COVERAGE, INTERVALS, SEGMENTS
+from pipelines.usecases.demand import plots
+from pipelines.usecases.demand.checks import MIN_DAYS, TARGET_HORIZON
+from pipelines.usecases.demand.day import DayData
+from pipelines.usecases.demand.realised import WINDOW_DAYS, Realised
+from pipelines.usecases.demand.schemas import COVERAGE, HORIZONS, INTERVALS, SEGMENTS
+from pipelines.usecases.demand.wording import LEVELS as LEVEL_WORDS
 
 _STORES_SHOWN = 8
 _DAYS_SHOWN = 60
+
+#: Series with the largest errors that are listed.
+_WORST = 20
 _COVERAGE_LEVELS = ("national", "store", "sku_store")
 
 
@@ -174,7 +178,7 @@ def _store_bias(data: DayData, realised: Realised, limit: float) -> Figure:
 def _coverage(data: DayData, realised: Realised | None) -> list[Figure]:
     horizons = range(1, data.params.horizon_days + 1)
     day = newest_day(data.lake, COVERAGE, data.as_of)
-    where = pa_dataset.field("as_of") == (day or data.as_of)
+    where = on_day(day or data.as_of)
     stored: pd.DataFrame = data.lake.read(COVERAGE, where=where, missing_ok=True).to_pandas()
     limits = data.params.monitoring
     figures = []
@@ -207,10 +211,10 @@ def _from_day_to_day(data: DayData) -> Figure | None:
     """What monitoring stored each day; None before the second one."""
     field = pa_dataset.field
     where = (
-        (field("usecase") == USECASE)
+        (field("usecase") == data.run.usecase)
         & (field("metric") == "mape")
         & (field("segment_column") == "segment")
-        & (field("as_of") <= data.as_of)
+        & until_day(data.as_of)
         & (field("as_of") > data.as_of - timedelta(days=_DAYS_SHOWN))
     )
     columns = ["as_of", "segment", "value"]
@@ -238,3 +242,87 @@ def _line(table: pd.DataFrame, metric: str, horizons: int) -> Array:
     rows = table[(table["horizon"] > 0) & (table["horizon"] <= horizons)]
     found[rows["horizon"].to_numpy(dtype=np.intp) - 1] = rows[metric].to_numpy(dtype=np.float64)
     return found
+
+
+# ---------------------------------------------------------------------------------- the worst products
+
+
+@dataclass(frozen=True)
+class Worst:
+    """Series with the largest errors in units.
+
+    Attributes
+    ----------
+    rows
+        Their rows of the profile, worst first.
+    """
+
+    series: list[dict[str, Any]]
+    rows: list[int]
+
+
+def worst_series(data: DayData) -> Worst | Missing:
+    """Series that lost the most units in the last days, with how they did in the backtest."""
+    realised = data.realised
+    if realised is None or realised.days_judged(1) < MIN_DAYS:
+        return Missing(f"Not enough days yet: {MIN_DAYS} with forecasts and sales are needed.")
+    table = realised.errors(np.arange(len(realised.recent)), horizons=(TARGET_HORIZON,))
+    whole = table[table["horizon"] == 0].set_index("group")
+    week = table[table["horizon"] == TARGET_HORIZON].set_index("group")
+    sold = np.nansum(np.where(realised.judged, realised.actual, 0), axis=(1, 2), dtype=np.float64)
+    lost = np.nan_to_num(whole["wape"].to_numpy()) * sold / realised.horizon_days
+    top = np.argsort(-lost, kind="stable")[:_WORST]
+    top = top[lost[top] > 0]
+    trained = _trained(data)
+    rows = [
+        _worst_row(data, realised, int(row), float(lost[row]), whole.loc[row], week.loc[row], trained)
+        for row in top
+    ]
+    return Worst(rows, top.tolist())
+
+
+def _trained(data: DayData) -> pd.DataFrame:
+    if data.series.empty:
+        return data.series
+    return data.series.set_index(["store_id", "sku_id"])
+
+
+def _worst_row(
+    data: DayData,
+    realised: Realised,
+    row: int,
+    lost: float,
+    whole: pd.Series,
+    week: pd.Series,
+    trained: pd.DataFrame,
+) -> dict[str, Any]:
+    profile = realised.recent.profile.iloc[row]
+    store, sku = str(profile["store_id"]), str(profile["sku_id"])
+    known = (store, sku) in trained.index if len(trained) else False
+    return {
+        "choice": f"{store}/{sku}",
+        "store": data.names.store_with_id(store),
+        "sku": sku,
+        "product": data.names.product(sku),
+        "segment": str(profile["segment"]),
+        "model": str(trained.loc[(store, sku), "model"]) if known else None,
+        "mean": float(profile["mean_quantity"]),
+        "lost": lost / max(int(realised.judged[row].any(axis=1).sum()), 1),
+        "mape": float(week["mape"]),
+        "wape": float(week["wape"]),
+        "bias": float(whole["bias"]),
+        "backtest": trained[f"wape_j{TARGET_HORIZON}"].get((store, sku)) if known else None,
+        "notes": _notes(realised, row),
+    }
+
+
+def _notes(realised: Realised, row: int) -> str:
+    """What was special in the days judged."""
+    recent = realised.recent
+    found = []
+    promoted, out = int((recent.promo[row] > 0).sum()), int(recent.stockout[row].sum())
+    if promoted:
+        found.append(f"{promoted} of {WINDOW_DAYS} days in promotion")
+    if out:
+        found.append(f"{out} out of stock")
+    return "; ".join(found)

@@ -1,4 +1,4 @@
-"""Report: the weeks ahead by store and product, to search, sort and download."""
+"""The weeks ahead by store and product, to search, sort and download."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
 from models.forecasting.accuracy import sum_rows
-from pipelines.reporting.site import Missing
+from pipelines.io.lake import on_day
+from pipelines.reporting.page import Missing
 from pipelines.reporting.tables import Grid, GridColumn
-from pipelines.usecases.demand.realised_levels import node_codes
+from pipelines.usecases.demand.dataset import node_codes
+from pipelines.usecases.demand.day import DayData
 from pipelines.usecases.demand.recent import Recent
-from pipelines.usecases.demand.report_data import LEVEL_WORDS, DayData
 from pipelines.usecases.demand.schemas import WEEKLY
+from pipelines.usecases.demand.wording import LEVELS as LEVEL_WORDS
 
 #: Most series that the page holds; of more, the largest are shown.
 MAX_SERIES = 2000
@@ -81,8 +82,7 @@ class Weeks:
 
 def weeks(data: DayData) -> Weeks | Missing:
     """Both weeks of every node of the hierarchy, and of the largest series."""
-    where = pa_dataset.field("as_of") == data.as_of
-    rows: pd.DataFrame = data.lake.read(WEEKLY, where=where, missing_ok=True).to_pandas()
+    rows: pd.DataFrame = data.lake.read(WEEKLY, where=on_day(data.as_of), missing_ok=True).to_pandas()
     if rows.empty or data.recent is None:
         return Missing(
             f"There are no weekly forecasts of {data.as_of}.", f"millrace score demand --as-of {data.as_of}"

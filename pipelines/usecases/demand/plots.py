@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from pipelines.reporting.figure import (
     LIMIT_COLOUR,
     MAIN_COLOUR,
+    PALETTE,
     QUIET_COLOUR,
     Array,
     Figure,
@@ -19,8 +20,6 @@ from pipelines.reporting.figure import (
 )
 from pipelines.reporting.words import count, number, percent
 
-#: Told apart by the colour-blind and in greyscale.
-PALETTE = ("#2f7ed8", "#e0832b", "#3a9d6e", "#8e5bb5", "#7a8794")
 #: From near to far horizons; visible on light and dark grounds.
 _BARS = ("#9cc3f0", "#4f8fdc", "#2c66b0")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")

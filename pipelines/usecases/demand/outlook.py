@@ -1,4 +1,4 @@
-"""Report, first part: what will be sold, in one line of figures and one chart to choose from."""
+"""What was sold and what is forecast of any node, in one chart to choose from."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
 from models.forecasting.accuracy import sum_rows
+from pipelines.io.lake import on_day
 from pipelines.reporting.figure import Array, Figure
-from pipelines.reporting.site import Missing
+from pipelines.reporting.page import Missing
 from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number
-from pipelines.usecases.demand.checks_volume import fallback_share, national_forecast, usual_weekdays
-from pipelines.usecases.demand.dataset import CALENDAR
-from pipelines.usecases.demand.names import Names
-from pipelines.usecases.demand.plots_forecast import Choices, Outlook, fan, fan_choices
-from pipelines.usecases.demand.realised_levels import MAX_UNKNOWN, node_codes
-from pipelines.usecases.demand.recent import Recent, dates
-from pipelines.usecases.demand.report_data import DayData
-from pipelines.usecases.demand.schemas import CERTIFICATES, INTERVALS
+from pipelines.usecases.demand.dataset import CALENDAR, node_codes
+from pipelines.usecases.demand.day import HISTORY_DAYS, DayData, Names
+from pipelines.usecases.demand.fan import Choices, Outlook, fan, fan_choices
+from pipelines.usecases.demand.realised import MAX_UNKNOWN
+from pipelines.usecases.demand.recent import Recent
+from pipelines.usecases.demand.schemas import INTERVALS
 
 #: Series with a chart of their own among the largest.
 _LARGEST = 20
@@ -35,83 +34,11 @@ _GROUPS = {"national": "Nation", "region": "Regions", "store": "Stores"}
 
 
 @dataclass(frozen=True)
-class Headline:
-    """The figures on top.
-
-    Attributes
-    ----------
-    tomorrow
-        Forecast of the first day with the ends of its 80 % interval.
-    total, low, high
-        Units of all days; sums of the ends of the daily intervals, which is wider than an interval of the
-        sum.
-    against_usual
-        Total over the sales of the same weekdays of the last weeks, minus one; None if they are not known.
-    against_previous
-        Total over that of the forecasts before for the same days, minus one; None if there are none.
-    series, fallbacks
-        Series forecast; share of them with a fallback.
-    sales_until
-        Newest day with reported sales; None if unknown.
-    certificates
-        Rows of ``predictions/demand_certificates``.
-    """
-
-    model_version: str
-    first: date
-    last: date
-    tomorrow: tuple[float, float, float]
-    total: float
-    low: float
-    high: float
-    against_usual: float | None
-    against_previous: float | None
-    previous: date | None
-    series: int
-    fallbacks: float
-    sales_until: date | None
-    certificates: list[dict[str, Any]]
-
-    @property
-    def coherent(self) -> bool:
-        """Whether the forecasts have certificates and all are ok."""
-        return bool(self.certificates) and all(row["ok"] for row in self.certificates)
-
-
-@dataclass(frozen=True)
 class Fan:
     """The chart of the nation and the nodes to choose instead."""
 
     figure: Figure
     choices: Choices
-
-
-def headline(data: DayData) -> Headline | Missing:
-    """Figures of the day's forecasts."""
-    nation = data.aggregates[data.aggregates["level"] == "national"]
-    if nation.empty or not data.served.num_rows:
-        return Missing(
-            f"There are no forecasts of {data.as_of}.", f"millrace score demand --as-of {data.as_of}"
-        )
-    day = pa_dataset.field("as_of") == data.as_of
-    first = nation.iloc[0]
-    total = float(nation["operational"].sum())
-    return Headline(
-        model_version=data.served["model_version"][0].as_py(),
-        first=_day(first["ds"]),
-        last=_day(nation["ds"].iloc[-1]),
-        tomorrow=(float(first["operational"]), float(first["lower_80"]), float(first["upper_80"])),
-        total=total,
-        low=float(nation["lower_80"].sum()),
-        high=float(nation["upper_80"].sum()),
-        against_usual=_against_usual(data),
-        against_previous=_against_previous(data),
-        previous=data.previous,
-        series=data.served.num_rows,
-        fallbacks=fallback_share(data.served) or 0.0,
-        sales_until=_sales_until(data.recent),
-        certificates=data.lake.read(CERTIFICATES, where=day, missing_ok=True).to_pylist(),
-    )
 
 
 def fan_chart(data: DayData, more: Sequence[int]) -> Fan | Missing:
@@ -141,14 +68,14 @@ def fan_chart(data: DayData, more: Sequence[int]) -> Fan | Missing:
 def holidays(data: DayData, store_id: str | None = None) -> list[date]:
     """Days shown that are public holidays in a store, or in at least half of all stores."""
     field = pa_dataset.field
-    where = (field("as_of") == data.as_of) & (field("ds") >= data.as_of - timedelta(days=56))
+    where = on_day(data.as_of) & (field("ds") >= data.as_of - timedelta(days=HISTORY_DAYS))
     if store_id is not None:
         where &= field("store_id") == store_id
     if not data.lake.exists(CALENDAR):
         return []
     rows = data.lake.read(CALENDAR, columns=["ds", "is_public_holiday"], where=where)
     share = rows.to_pandas().astype({"is_public_holiday": float}).groupby("ds")["is_public_holiday"].mean()
-    return [_day(day) for day in share.index[share >= 0.5]]
+    return [as_day(day) for day in share.index[share >= 0.5]]
 
 
 def series_outlook(
@@ -265,30 +192,6 @@ def _words(title: str, forecast: Array, sold: Array) -> str:
     )
 
 
-def _against_usual(data: DayData) -> float | None:
-    if data.recent is None:
-        return None
-    usual = usual_weekdays(data.recent.last(28))
-    now = national_forecast(data.lake, data.as_of)
-    shared = [day for day in now if day.weekday() in usual]
-    expected = sum(usual[day.weekday()] for day in shared)
-    return sum(now[day] for day in shared) / expected - 1 if expected else None
-
-
-def _against_previous(data: DayData) -> float | None:
-    earlier = national_forecast(data.lake, data.previous) if data.previous else {}
-    now = national_forecast(data.lake, data.as_of)
-    shared = [day for day in now if day in earlier]
-    was = sum(earlier[day] for day in shared)
-    return sum(now[day] for day in shared) / was - 1 if was else None
-
-
-def _sales_until(recent: Recent | None) -> date | None:
-    if recent is None or not recent.has_sales:
-        return None
-    reported = np.isfinite(recent.sold).any(axis=0)
-    return dates(recent.days[reported])[-1]
-
-
-def _day(value: Any) -> date:
+def as_day(value: Any) -> date:
+    """Day of a timestamp."""
     return pd.Timestamp(value).date()
