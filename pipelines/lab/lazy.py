@@ -41,7 +41,7 @@ def group(what: str, find: Callable[[], Mapping[str, Found]]) -> type[TyperGroup
         def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:
             """Return the command as the list of all shows it: its options are not known yet."""
             found = find().get(cmd_name)
-            return found and TyperCommand(cmd_name, help=_first_line(found.file))
+            return TyperCommand(cmd_name, help=_first_line(found.file)) if found else None
 
         def resolve_command(self, ctx: object, args: Sequence[str]) -> tuple[str, TyperCommand, list[str]]:
             name, found = args[0], find()

@@ -118,8 +118,9 @@ def _commands() -> str:
     for name, command in group.commands.items():
         parts += _command(f"### millrace {name}", command)
         if isinstance(command, TyperGroup):
-            for each in command.list_commands(None):
-                _, made, _ = command.resolve_command(None, [each])
+            context = typer.Context(command)
+            for each in command.list_commands(context):
+                _, made, _ = command.resolve_command(context, [each])
                 parts += _command(f"#### millrace {name} {each}", made)
     return "\n".join(parts)
 
