@@ -15,12 +15,11 @@ import sysconfig
 import tomllib
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.discovery import every
 from pipelines.errors import MillraceError
-from pipelines.extension import extensions
+from pipelines.extension import Check, extensions
 from pipelines.settings import Settings
 
 #: Room for 15,000 accounts over three years, and for the models.
@@ -30,28 +29,6 @@ _DISK_GIB, _MEMORY_GIB = 5.0, 3.0
 _KEY_PACKAGES = (
     "apache-airflow", "dbt-core", "dbt-duckdb", "deltalake", "duckdb", "lightgbm", "mlflow", "pandas",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding.
-
-    Attributes
-    ----------
-    name
-        What was looked at.
-    ok
-        Whether it is as it must be.
-    detail
-        What was found.
-    mend
-        What to do if it is not.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    mend: str
 
 
 def checks(settings: Settings) -> list[Check]:

@@ -11,10 +11,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-    from pipelines.doctor import Check
     from pipelines.settings import Settings
     from pipelines.sources.adapter import Adapter
     from pipelines.usecase import D, M, P, UseCase
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding of ``millrace doctor``.
+
+    Attributes
+    ----------
+    name
+        What was looked at.
+    ok
+        Whether it is as it must be.
+    detail
+        What was found.
+    mend
+        What to do if it is not.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ class Borrowed:
     Attributes
     ----------
     table
-        Name in the lake, for instance ``raw/demand_stores``.
+        Name in the lake, for instance ``raw/shop_orders``.
     optional
         Whether it may be absent.
     """

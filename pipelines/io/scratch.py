@@ -29,7 +29,7 @@ def fill(
     Parameters
     ----------
     tables
-        Lake tables; ``raw/churn_accounts`` becomes the view ``raw.churn_accounts``.
+        Lake tables; ``raw/shop_orders`` becomes the view ``raw.shop_orders``.
     spine
         Rows of ``run.as_of_dates``: day, last day of the knowledge of labels, whether features are wanted.
     parameters

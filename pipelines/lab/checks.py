@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import asdict
 
-from pipelines.doctor import Check
+from pipelines.extension import Check
 from pipelines.lab.local import Ports
 
 

@@ -10,7 +10,7 @@ from pipelines.extension import Extension
 if TYPE_CHECKING:
     import typer
 
-    from pipelines.doctor import Check
+    from pipelines.extension import Check
     from pipelines.settings import Settings
     from pipelines.sources.adapter import Adapter
 

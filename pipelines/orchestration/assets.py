@@ -6,7 +6,7 @@ from airflow.sdk import Asset
 
 
 def lake_asset(table: str) -> Asset:
-    """Return the asset of a lake table, for instance ``predictions/churn_scores``."""
+    """Return the asset of a lake table, for instance ``predictions/shop_scores``."""
     return Asset(name=table.replace("/", "_"), uri=f"millrace://lake/{table}")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ROOT / "pipelines"
-PRIMITIVES = ("io", "sinks", "sources", "monitoring", "reporting", "privacy", "engines")
+PRIMITIVES = ("io", "sinks", "sources", "monitoring", "reporting", "engines")
 #: Modules directly below ``pipelines`` on which everything may rest.
 GROUND = ("errors", "settings", "params", "measure", "discovery")
 
@@ -21,6 +21,8 @@ ALLOWED = {
     "steps": (*GROUND, *PRIMITIVES, "usecase"),
     "usecases": (*GROUND, *PRIMITIVES, "usecase"),
     **dict.fromkeys(PRIMITIVES, (*GROUND, *PRIMITIVES, "usecase", "extension")),
+    # An erasure ends with pages written anew, which is a step.
+    "privacy": (*GROUND, *PRIMITIVES, "usecase", "steps"),
     "orchestration": (*GROUND, *PRIMITIVES, "steps"),
 }
 
@@ -134,12 +136,8 @@ def test_no_circles() -> None:
         visit(module, ())
 
 
-#: Lines outside its own folders that name a use case, by file; may only shrink. Words that are also methods of the field
-#: (imputation, clustering, demand) count where they stand in quotes or in a path.
-RATCHET: dict[str, int] = {}
-
-
 def test_no_file_names_a_use_case() -> None:
+    """Words that are also methods of the field (imputation, clustering) count where they stand in quotes or in a path."""
     names = sorted(path.name for path in (PRODUCT / "usecases").iterdir() if (path / "__init__.py").exists())
     named = re.compile(
         rf"""["'`/.]({"|".join(names)})(?=["'`/._])|\b({"|".join(n.upper() for n in names)})\b"""
@@ -152,6 +150,4 @@ def test_no_file_names_a_use_case() -> None:
         lines = sum(bool(named.search(line)) for line in path.read_text().splitlines())
         if lines:
             found[str(path.relative_to(ROOT))] = lines
-    assert found == RATCHET, (
-        "a file outside a use case's folder names it: move what it says into the declaration"
-    )
+    assert not found, "a file outside a use case's folder names it: move what it says into the declaration"

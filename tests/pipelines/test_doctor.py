@@ -10,8 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from pipelines import doctor
-from pipelines.doctor import Check, checks
-from pipelines.extension import Extension
+from pipelines.extension import Check, Extension, checks
 from pipelines.lab.emulator import Emulator
 from pipelines.settings import SalesforceSettings, Settings
 
