@@ -22,7 +22,7 @@ ALLOWED = {
     "usecases": (*GROUND, *PRIMITIVES, "usecase"),
     **dict.fromkeys(PRIMITIVES, (*GROUND, *PRIMITIVES, "usecase", "extension")),
     # An erasure ends with pages written anew, which is a step.
-    "privacy": (*GROUND, *PRIMITIVES, "usecase", "steps"),
+    "privacy": (*GROUND, *PRIMITIVES, "usecase", "steps", "extension"),
     "orchestration": (*GROUND, *PRIMITIVES, "steps"),
 }
 
