@@ -19,8 +19,11 @@ from pipelines.monitoring.params import MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
 from pipelines.monitoring.reference import Reference, load_reference, store_reference
 from pipelines.monitoring.schemas import Severity, State
+from pipelines.monitoring.watched import Watched
 
 SEGMENTS = ("plan_tier", "sector")
+WATCHED = Watched("churn", "account_key", "accounts", SEGMENTS, whole="the portfolio", outcome="churned")
+LIMITS = MonitoringParams(min_predictions=13_000, max_predictions=16_000)
 AS_OF = date(2025, 6, 2)
 
 
@@ -53,7 +56,7 @@ def portfolio(n: int, seed: int, *, snapshots: int = 1, boost: float = 1.0, tier
 
 def reference_of(lake: Lake, table: pa.Table) -> Reference:
     features = table.drop_columns("score")
-    store_reference(lake, "churn/1", table, features, usecase="churn", as_of=AS_OF, segments=SEGMENTS)
+    store_reference(lake, WATCHED, "churn/1", features, as_of=AS_OF, scores=table)
     found = load_reference(lake, "churn", "churn/1")
     assert found is not None
     return found
@@ -66,8 +69,8 @@ def lake(tmp_path: Path) -> Lake:
 
 def judged(lake: Lake, week: pa.Table, reference: Reference, params: MonitoringParams) -> Sequence[Finding]:
     return [
-        *checks.check_scores(week, reference, SEGMENTS, params),
-        *checks.check_features(week, reference, SEGMENTS, params, {}),
+        *checks.check_scores(week, reference, WATCHED, params),
+        *checks.check_features(week, reference, WATCHED, params, {}),
     ]
 
 
@@ -77,7 +80,7 @@ def test_false_alarm_rate_without_drift(lake: Lake, accounts: int, runs: int) ->
 
     The smallest segments of 500 accounts hold about 60; they are judged here on purpose.
     """
-    params = MonitoringParams(min_segment_rows=20)
+    params = LIMITS.model_copy(update={"min_segment_rows": 20})
     reference = reference_of(lake, portfolio(accounts, 0, snapshots=4))
     raised, over_the_bare_limit = 0, 0
     for seed in range(1, runs + 1):
@@ -92,7 +95,7 @@ def test_false_alarm_rate_without_drift(lake: Lake, accounts: int, runs: int) ->
 def test_real_drift_is_found_and_the_segment_named(lake: Lake, accounts: int) -> None:
     reference = reference_of(lake, portfolio(accounts, 0, snapshots=4))
     week = portfolio(accounts, 9, boost=4, tier="growth")
-    found = checks.check_scores(week, reference, SEGMENTS, MonitoringParams(min_segment_rows=50))
+    found = checks.check_scores(week, reference, WATCHED, LIMITS.model_copy(update={"min_segment_rows": 50}))
     alarms = {f.segment_name for f in found if f.state is State.ALARM}
     assert "plan_tier=growth" in alarms
     assert max(found, key=lambda f: f.excess).segment_name == "plan_tier=growth"
@@ -105,7 +108,7 @@ def test_real_drift_is_found_and_the_segment_named(lake: Lake, accounts: int) ->
 
 def test_shift_of_everybody_is_critical(lake: Lake) -> None:
     reference = reference_of(lake, portfolio(2_000, 0))
-    overall = checks.check_scores(portfolio(2_000, 1, boost=3), reference, SEGMENTS, MonitoringParams())[0]
+    overall = checks.check_scores(portfolio(2_000, 1, boost=3), reference, WATCHED, LIMITS)[0]
     assert overall.segment_name == "all"
     assert overall.severity is Severity.CRITICAL
     assert overall.value is not None
@@ -117,7 +120,7 @@ def test_new_and_tiny_segments_are_not_judged(lake: Lake) -> None:
     week = portfolio(2_000, 1).to_pandas()
     week.loc[:299, "sector"] = "space"
     week.loc[300:310, "sector"] = "sea"
-    found = checks.check_scores(pa.Table.from_pandas(week), reference, SEGMENTS, MonitoringParams())
+    found = checks.check_scores(pa.Table.from_pandas(week), reference, WATCHED, LIMITS)
     by_name = {f.segment_name: f for f in found}
     assert by_name["sector=space"].state is State.NOT_ENOUGH_DATA
     assert "is new since training" in by_name["sector=space"].message
@@ -130,24 +133,24 @@ def test_features_rank_by_impact(lake: Lake) -> None:
     week["logins_28d"] = week["logins_28d"] // 3
     week["is_annual"] = True
     table = pa.Table.from_pandas(week)
-    params = MonitoringParams()
-    plain = checks.check_features(table, reference, SEGMENTS, params, {})
+    params = LIMITS
+    plain = checks.check_features(table, reference, WATCHED, params, {})
     assert plain[0].subject == "is_annual"
     assert plain[0].state is State.ALARM
-    weighed = checks.check_features(table, reference, SEGMENTS, params, {"logins_28d": 3, "is_annual": 0.1})
+    weighed = checks.check_features(table, reference, WATCHED, params, {"logins_28d": 3, "is_annual": 0.1})
     assert weighed[0].subject == "logins_28d"
     assert weighed[0].impact == pytest.approx(weighed[0].value * 3 / 3.1)
     assert {f.subject for f in weighed if f.state is State.OK} >= {"plan_tier", "sector"}
 
 
 def test_weeks_before_are_the_other_side(lake: Lake) -> None:
-    params = MonitoringParams()
+    params = LIMITS
     weeks = [portfolio(2_000, seed) for seed in (1, 2, 3)]
-    quiet = checks.check_scores_against(portfolio(2_000, 4), weeks, None, SEGMENTS, params)
+    quiet = checks.check_scores_against(portfolio(2_000, 4), weeks, None, WATCHED, params)
     assert {f.state for f in quiet} == {State.OK}
-    sudden = checks.check_scores_against(portfolio(2_000, 4, boost=3), weeks, None, SEGMENTS, params)
+    sudden = checks.check_scores_against(portfolio(2_000, 4, boost=3), weeks, None, WATCHED, params)
     assert sudden[0].state is State.ALARM
-    first = checks.check_scores_against(portfolio(2_000, 4), [], None, SEGMENTS, params)
+    first = checks.check_scores_against(portfolio(2_000, 4), [], None, WATCHED, params)
     assert [f.state for f in first] == [State.NOT_ENOUGH_DATA]
 
 
@@ -161,7 +164,7 @@ def test_weeks_before_are_the_other_side(lake: Lake) -> None:
     ],
 )
 def test_volume_bounds_are_inclusive(rows: int, state: State, threshold: int) -> None:
-    finding = checks.check_volume(rows, MonitoringParams())
+    finding = checks.check_volume(rows, WATCHED, LIMITS)
     assert (finding.state, finding.threshold) == (state, threshold)
     assert f"{rows:,} accounts scored" in finding.message
 
@@ -186,15 +189,19 @@ def sample(n: int, quality: float, rate: float = 0.05) -> LabelledSample:
 def test_performance(
     given: LabelledSample | None, state: State, severity: Severity | None, words: str
 ) -> None:
-    finding = checks.check_performance(given, MonitoringParams())
+    finding = checks.check_performance(given, WATCHED, LIMITS)
     assert (finding.state, finding.severity) == (state, severity)
     assert words in finding.message
 
 
 def test_performance_just_below_the_limit_is_a_warning() -> None:
-    value = checks.check_performance(sample(1_500, 0.25), MonitoringParams(min_auc_pr=0.01)).value
+    value = checks.check_performance(
+        sample(1_500, 0.25), WATCHED, LIMITS.model_copy(update={"min_auc_pr": 0.01})
+    ).value
     assert value is not None
-    finding = checks.check_performance(sample(1_500, 0.25), MonitoringParams(min_auc_pr=value + 0.001))
+    finding = checks.check_performance(
+        sample(1_500, 0.25), WATCHED, LIMITS.model_copy(update={"min_auc_pr": value + 0.001})
+    )
     assert finding.severity is Severity.WARNING
 
 
@@ -216,33 +223,24 @@ def test_reference_takes_pandas_frames_as_training_has_them(lake: Lake) -> None:
     part = whole.iloc[100:]
     store_reference(
         lake,
+        WATCHED,
         "churn/1",
-        part[["account_key", "score", *SEGMENTS]],
         part[["logins_28d", "plan_tier"]],
-        usecase="churn",
         as_of=AS_OF,
-        segments=SEGMENTS,
+        scores=part[["account_key", "score", *SEGMENTS]],
     )
     found = load_reference(lake, "churn", "churn/1")
     assert found is not None
     assert sorted(found.features) == ["logins_28d", "plan_tier", "sector"]
     assert found.counts["logins_28d"][("all", "all")].subjects == 300
     with pytest.raises(DataContractError, match="the same rows, got 300 and 400"):
-        store_reference(lake, "churn/1", part, whole, usecase="churn", as_of=AS_OF, segments=SEGMENTS)
+        store_reference(lake, WATCHED, "churn/1", whole, as_of=AS_OF, scores=part)
 
 
 def test_reference_needs_its_columns(lake: Lake) -> None:
     scores = portfolio(50, 0)
     with pytest.raises(DataContractError, match=r"missing \['sector'\]"):
-        store_reference(
-            lake,
-            "churn/1",
-            scores.drop_columns("sector"),
-            scores,
-            usecase="churn",
-            as_of=AS_OF,
-            segments=SEGMENTS,
-        )
+        store_reference(lake, WATCHED, "churn/1", scores, as_of=AS_OF, scores=scores.drop_columns("sector"))
 
 
 def test_an_alarm_survives_its_trip_through_json() -> None:

@@ -118,9 +118,7 @@ def lake(settings: Settings) -> Lake:
     snapshot = accounts(AS_OF - timedelta(60))
     scores = pa.table({n: v for n, v in snapshot.items() if n != "logins_28d"})
     features = pa.table({n: v for n, v in snapshot.items() if n != "score"})
-    store_reference(
-        lake, "churn/1", scores, features, usecase="churn", as_of=AS_OF, segments=monitor.SEGMENTS
-    )
+    store_reference(lake, monitor.WATCHED, "churn/1", features, as_of=AS_OF, scores=scores)
     for week in (1, 2, 3):
         score_day(lake, AS_OF - timedelta(7 * week))
     return lake

@@ -14,6 +14,7 @@ from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.reference import store_reference
+from pipelines.monitoring.watched import Watched
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS
 from pipelines.sources.landed import QUARANTINE, landed_table
@@ -155,12 +156,11 @@ def write_training(lake: Lake, company: Company) -> None:
     challenger = rows.filter(pc.equal(rows["candidate"], "challenger"))
     store_reference(
         lake,
+        Watched("churn", "account_key", "accounts", tuple(company.segments())),
         "churn/3",
-        challenger.drop_columns(["as_of", "candidate"]),
         challenger.select(["account_key", *company.segments()]),
-        usecase="churn",
         as_of=AS_OF,
-        segments=list(company.segments()),
+        scores=challenger.drop_columns(["as_of", "candidate"]),
     )
 
 

@@ -18,13 +18,24 @@ from features.contracts import Contract
 from pipelines.errors import DataContractError, ModelGateError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
+from pipelines.monitoring.watched import Watched
 from pipelines.settings import Settings
-from pipelines.usecases.churn.contracts import features_contract
+from pipelines.usecases.churn.contracts import USECASE, features_contract
 
 FEATURES = "features/churn"
 LABELS = "features/churn_labels"
 SEGMENTS = ("plan_tier", "size_band", "sector")
 KEY = ("as_of", "account_key")
+
+#: What is watched for drift.
+WATCHED = Watched(
+    USECASE,
+    subject="account_key",
+    subjects="accounts",
+    segments=SEGMENTS,
+    whole="the portfolio",
+    outcome="churned",
+)
 
 #: Fewest monthly snapshots of which some can be held out and the rest cut into folds.
 MIN_SNAPSHOTS = 8

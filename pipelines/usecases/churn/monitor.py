@@ -19,6 +19,7 @@ from pipelines.monitoring.checks import (
     check_scores,
     check_scores_against,
     check_volume,
+    no_reference,
 )
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.params import MonitoringParams
@@ -28,7 +29,7 @@ from pipelines.monitoring.schemas import ALL, SCORE, State
 from pipelines.monitoring.stored import read_findings, store_findings
 from pipelines.settings import Settings
 from pipelines.usecases.churn.contracts import USECASE
-from pipelines.usecases.churn.dataset import FEATURES, LABELS, SEGMENTS
+from pipelines.usecases.churn.dataset import FEATURES, LABELS, SEGMENTS, WATCHED
 from pipelines.usecases.churn.params import ChurnParams
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS, SCORES
 
@@ -89,13 +90,13 @@ def run(
     scores = lake.read(SCORES, columns=columns, where=field("as_of") == as_of, missing_ok=True)
     version = scores["model_version"][0].as_py() if scores.num_rows else None
 
-    findings = [check_volume(scores.num_rows, limits)]
+    findings = [check_volume(scores.num_rows, WATCHED, limits)]
     if version is not None:
         reference = load_reference(lake, USECASE, version)
         previous = _previous_weeks(lake, as_of, version, limits.previous_weeks)
         findings += _distribution(lake, as_of, scores, previous, reference, limits)
-    sample = matured_sample(lake, SCORES, LABELS, as_of, outcome="churned")
-    findings.append(check_performance(sample, limits))
+    sample = matured_sample(lake, SCORES, LABELS, as_of, outcome="churned", subject=WATCHED.subject)
+    findings.append(check_performance(sample, WATCHED, limits))
 
     alarms = _alarms(as_of, findings)
     store_findings(lake, USECASE, as_of, findings, model_version=version, alarms=alarms)
@@ -123,18 +124,11 @@ def _distribution(
     params: MonitoringParams,
 ) -> list[Finding]:
     bins = reference.bins[SCORE] if reference else None
-    weekly = check_scores_against(scores, previous, bins, SEGMENTS, params)
+    weekly = check_scores_against(scores, previous, bins, WATCHED, params)
     if reference is None:
         version = scores["model_version"][0].as_py()
-        missing = Finding(
-            metric="score_shift",
-            subject=SCORE,
-            state=State.NOT_ENOUGH_DATA,
-            rows=scores.num_rows,
-            message=f"no reference bins of {version}: `millrace train churn` stores them",
-        )
-        return [missing, *weekly]
-    found = [*check_scores(scores, reference, SEGMENTS, params), *weekly]
+        return [no_reference("score_shift", SCORE, version, scores.num_rows, WATCHED), *weekly]
+    found = [*check_scores(scores, reference, WATCHED, params), *weekly]
     if lake.exists(FEATURES):
         field = pa_dataset.field
         wanted = [*dict.fromkeys([*reference.features, *SEGMENTS])]
@@ -145,7 +139,7 @@ def _distribution(
             where=(field("as_of") == as_of) & field("in_scope"),
         )
         if features.num_rows:
-            found += check_features(features, reference, SEGMENTS, params, _importance(lake, as_of))
+            found += check_features(features, reference, WATCHED, params, _importance(lake, as_of))
     return found
 
 

@@ -34,7 +34,14 @@ from pipelines.io.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, 
 from pipelines.monitoring.reference import store_reference
 from pipelines.settings import Settings
 from pipelines.usecases.churn.contracts import USECASE, features_contract
-from pipelines.usecases.churn.dataset import SEGMENTS, Training, model_features, model_frame, read_training
+from pipelines.usecases.churn.dataset import (
+    SEGMENTS,
+    WATCHED,
+    Training,
+    model_features,
+    model_frame,
+    read_training,
+)
 from pipelines.usecases.churn.model_card import model_card
 from pipelines.usecases.churn.params import ChurnParams
 from pipelines.usecases.churn.schemas import VALIDATION
@@ -121,12 +128,11 @@ def run(
     _publish_validation(lake, as_of, judged, version)
     store_reference(
         lake,
+        WATCHED,
         version.label,
-        judged.keys.assign(score=judged.scores["challenger"]),
         training.X.iloc[holdout.test].assign(account_key=judged.keys["account_key"].to_numpy()),
-        usecase=USECASE,
         as_of=as_of,
-        segments=SEGMENTS,
+        scores=judged.keys.assign(score=judged.scores["challenger"]),
     )
     # Last, so that a version whose tables are incomplete after a crash is never reused.
     registry.mark_complete(version, fingerprint)

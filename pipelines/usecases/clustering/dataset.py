@@ -22,9 +22,13 @@ from models.clustering.kinds import Kind
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
+from pipelines.monitoring.watched import Watched
 from pipelines.settings import Settings
-from pipelines.usecases.clustering.contracts import features_contract
+from pipelines.usecases.clustering.contracts import USECASE, features_contract
 from pipelines.usecases.clustering.params import ClusteringParams
+
+#: What is watched for drift.
+WATCHED = Watched(USECASE, subject="store_id", subjects="stores")
 
 #: Stores among which the mean difference of a variable is taken.
 _COMPARED = 1000

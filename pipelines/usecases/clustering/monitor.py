@@ -13,11 +13,13 @@ import pyarrow.dataset as pa_dataset
 
 from pipelines.io.lake import Lake
 from pipelines.monitoring.alarms import Alarm, Sentence, raise_alarms
+from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import ALL, Severity, State
 from pipelines.monitoring.stored import read_findings, store_findings
 from pipelines.settings import Settings
 from pipelines.usecases.clustering.contracts import USECASE
+from pipelines.usecases.clustering.dataset import WATCHED, read_stores
 from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import CLUSTERS, MIGRATIONS, STABILITY
 
@@ -50,6 +52,11 @@ _WORDS = {
         "Policies rest on groups that were found long ago.",
         "Run `millrace train clustering`: groups that continue keep their names.",
     ),
+    "feature_shift": (
+        "Stores are not like those among which the groups were found: what sets groups apart may no longer do so.",
+        "Check whether a delivery changed the variable (a unit, a renamed category, missing rows); if stores changed, "
+        "run `millrace train clustering`.",
+    ),
 }
 
 
@@ -67,6 +74,10 @@ def run(
     rows = _on(lake, CLUSTERS, as_of)
     version = str(rows["model_version"].iloc[0]) if len(rows) else None
     findings = check_all(lake, as_of, rows, version, params)
+    if version is not None:
+        findings += check_drift(
+            lake, version, read_stores(lake, settings, as_of).X, WATCHED, params.monitoring
+        )
     alarms = _alarms(as_of, findings)
     store_findings(lake, USECASE, as_of, findings, model_version=version, alarms=alarms)
     for alarm in alarms:

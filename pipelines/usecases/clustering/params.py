@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field
 
 from pipelines.errors import ConfigError
+from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
 
 PATH = Path(__file__).with_name("params.yaml")
@@ -76,7 +77,7 @@ class ScoringParams(Params):
     reasons: int = Field(ge=1, le=10)
 
 
-class ClusteringMonitoringParams(Params):
+class ClusteringMonitoringParams(DriftParams):
     """Bounds beyond which an alarm is raised."""
 
     max_moved_share: float = Field(gt=0, le=1)

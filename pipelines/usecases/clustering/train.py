@@ -25,9 +25,11 @@ from pipelines.io.fingerprint import code_fingerprint
 from pipelines.io.lake import Lake
 from pipelines.io.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, code_version
 from pipelines.measure import Stopwatch
+from pipelines.monitoring.reference import store_reference
 from pipelines.settings import Settings
 from pipelines.usecases.clustering.contracts import USECASE
 from pipelines.usecases.clustering.dataset import (
+    WATCHED,
     Stores,
     Variables,
     choose_variables,
@@ -115,6 +117,7 @@ def run(
         version = registry.log_model(model, _example(stores, trained), tags=tags, predict="predict")
         with watch.phase("tables"):
             publish_training(lake, as_of, stores, trained, version.label)
+            store_reference(lake, WATCHED, version.label, stores.X.reset_index(), as_of=as_of)
         _log(registry, version, as_of, params, stores, trained, watch.seconds)
     # Last, so that a version whose tables are incomplete after a crash is never reused.
     registry.mark_complete(version, fingerprint)

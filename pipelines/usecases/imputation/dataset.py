@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 from pipelines.errors import DataContractError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
+from pipelines.monitoring.watched import Watched
+from pipelines.usecases.imputation.contracts import USECASE
+
+#: What is watched for drift. Whether a sensor is silent more often is a check of its own.
+WATCHED = Watched(USECASE, subject="part_id", subjects="parts", counts_missing=False)
 
 PARTS = "features/imputation_parts"
 SENSORS = "features/imputation_sensors"
@@ -80,6 +85,11 @@ class Wide:
         """What the model takes: the sensors, and each part's unit and moment."""
         units = self.parts["unit_id"].where(self.parts["unit_id"].notna(), self.parts["line"])
         return self.values.assign(**{UNIT: units.to_numpy(), TIME: self.parts["produced_at"].to_numpy()})
+
+    @property
+    def watched(self) -> pd.DataFrame:
+        """Measurements with the part."""
+        return self.values.assign(part_id=self.parts["part_id"].to_numpy())
 
     def take(self, rows: NDArray[np.intp]) -> Wide:
         """Some of the parts, in the given order."""

@@ -17,12 +17,13 @@ from models.imputation.imputer import BootstrapEMImputer
 from pipelines.io.lake import Lake
 from pipelines.io.registry import ModelVersion, Registry
 from pipelines.monitoring.alarms import Alarm, Sentence, raise_alarms
+from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.monitoring.stored import read_findings, store_findings
 from pipelines.settings import Settings
 from pipelines.usecases.imputation.contracts import USECASE
-from pipelines.usecases.imputation.dataset import PARTS, Wide, read_wide
+from pipelines.usecases.imputation.dataset import PARTS, WATCHED, Wide, read_wide
 from pipelines.usecases.imputation.hidden import judge
 from pipelines.usecases.imputation.params import ImputationMonitoringParams, ImputationParams
 from pipelines.usecases.imputation.schemas import COLUMNS, COMPLETED, OUT_OF_SCOPE
@@ -60,6 +61,11 @@ _WORDS = {
         "Cells of a sensor stay missing: users of the wide table meet gaps.",
         "Read the sensor's words on the report page; a new sensor is learned by the next imputation_train.",
     ),
+    "feature_shift": (
+        "For process engineers: a sensor measures other values than when the model was judged; drawn cells rest on "
+        "what was usual then.",
+        "Check the sensor for a new calibration or unit; if the process changed, run imputation_train.",
+    ),
 }
 
 
@@ -90,6 +96,7 @@ def run(
             _volume(lake, as_of, len(wide.parts), params.monitoring),
             *_missing(lake, served, wide, params.monitoring),
             *_not_imputed(lake.read(OUT_OF_SCOPE, where=day, missing_ok=True)),
+            *check_drift(lake, version, wide.watched, WATCHED, params.monitoring),
             _coverage(model, wide, as_of, params),
         ]
     alarms = _alarms(as_of, findings)

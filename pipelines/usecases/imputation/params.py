@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from pipelines.errors import ConfigError
+from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
 
 PATH = Path(__file__).with_name("params.yaml")
@@ -77,7 +78,7 @@ class SensitivityParams(Params):
     sensors: int = Field(ge=0)
 
 
-class ImputationMonitoringParams(Params):
+class ImputationMonitoringParams(DriftParams):
     """Limits of the daily checks."""
 
     max_missing_shift: float = Field(gt=0, lt=1, description="Rise of a sensor's share of missing cells.")

@@ -19,10 +19,11 @@ from pipelines.errors import DataContractError
 from pipelines.io.fingerprint import code_fingerprint
 from pipelines.io.lake import Lake
 from pipelines.io.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, code_version
+from pipelines.monitoring.reference import store_reference
 from pipelines.settings import Settings
 from pipelines.usecases.imputation import records
 from pipelines.usecases.imputation.contracts import USECASE
-from pipelines.usecases.imputation.dataset import Wide, read_wide
+from pipelines.usecases.imputation.dataset import WATCHED, Wide, read_wide
 from pipelines.usecases.imputation.diagnostics import diagnose
 from pipelines.usecases.imputation.fitting import limit_priors, make_imputer, usable_frame
 from pipelines.usecases.imputation.hidden import common, judge, judge_mean
@@ -98,6 +99,7 @@ def run(
         )
         _log(registry, version, params, facts, model_card(as_of, params, model, facts, answers))
     records.store(lake, as_of, version, model, newer, judged, answers)
+    store_reference(lake, WATCHED, version.label, newer.watched, as_of=as_of)
     # Last, so that a version whose tables are incomplete after a crash is never reused.
     registry.mark_complete(version, fingerprint)
     shown = {key: round(value, 4) if isinstance(value, float) else value for key, value in facts.items()}

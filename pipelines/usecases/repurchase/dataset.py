@@ -22,14 +22,23 @@ from numpy.typing import NDArray
 from features.contracts import Contract
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
+from pipelines.monitoring.watched import Watched
 from pipelines.settings import Settings
-from pipelines.usecases.repurchase.contracts import candidates_contract, customers_contract, training_contract
+from pipelines.usecases.repurchase.contracts import (
+    USECASE,
+    candidates_contract,
+    customers_contract,
+    training_contract,
+)
 
 CUSTOMERS = "features/repurchase_customers"
 CANDIDATES = "features/repurchase_candidates"
 TRAINING = "features/repurchase_training"
 LABELS = "features/repurchase_labels"
 KEY = ("as_of", "customer_key")
+
+#: What is watched for drift.
+WATCHED = Watched(USECASE, subject="customer_key", subjects="customers")
 
 #: Columns that the simpler rules and the records need beside the features.
 PLAIN = ("orders", "days_since_last", "tenure_days", "gap_median_days")
@@ -73,6 +82,11 @@ class Waits:
     def lasted(self) -> Floats:
         """Days to the next order, or observed without one, shape (n,)."""
         return np.where(self.censored, self.observed, self.days)
+
+    @property
+    def watched(self) -> pd.DataFrame:
+        """Features with the customer."""
+        return self.X.assign(customer_key=self.keys["customer_key"].to_numpy())
 
     def take(self, rows: NDArray[Any]) -> Waits:
         """Some rows."""

@@ -11,11 +11,13 @@ import pyarrow.dataset as pa_dataset
 
 from pipelines.io.lake import Lake
 from pipelines.monitoring.alarms import Alarm, Sentence, raise_alarms
+from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.monitoring.stored import read_findings, store_findings
 from pipelines.settings import Settings
 from pipelines.usecases.repurchase.contracts import USECASE
+from pipelines.usecases.repurchase.dataset import WATCHED, read_scope
 from pipelines.usecases.repurchase.params import MonitorParams, RepurchaseParams
 from pipelines.usecases.repurchase.realised import read_totals, realise
 from pipelines.usecases.repurchase.schemas import NEXT_ORDERS
@@ -49,6 +51,11 @@ _WORDS = {
         "Check whether product ids changed (freshness and quarantine of products and lines), then run "
         "repurchase_train.",
     ),
+    "feature_shift": (
+        "Customers are not like those the models learned from: dates and lists rest on habits of others.",
+        "Look for a lost or doubled delivery first (freshness and quarantine on the control room page); if customers "
+        "changed, run repurchase_train.",
+    ),
 }
 
 
@@ -75,6 +82,8 @@ def run(
         _volume(lake, as_of, rows.num_rows, limits),
         *check_realised(read_totals(lake, as_of), limits),
     ]
+    if version is not None:
+        findings += check_drift(lake, version, read_scope(lake, settings, as_of)[0], WATCHED, limits)
     alarms = _alarms(as_of, findings)
     store_findings(lake, USECASE, as_of, findings, model_version=version, alarms=alarms)
     for alarm in alarms:
@@ -231,6 +240,7 @@ def _finding(
 
 def _alarms(as_of: date, findings: Sequence[Finding]) -> list[Alarm]:
     def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
-        return Sentence(speaker.message, speaker.segment_name)
+        more = f"; and {len(raised) - 1} more features moved" if len(raised) > 1 else ""
+        return Sentence(speaker.message + more, speaker.segment_name)
 
     return raise_alarms(USECASE, as_of, findings, _WORDS, phrase)

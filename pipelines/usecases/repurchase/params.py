@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field
 
 from pipelines.errors import ConfigError
+from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
 
 PATH = Path(__file__).with_name("params.yaml")
@@ -83,7 +84,7 @@ class GateParams(Params):
     confidence: float = Field(gt=0.5, lt=1)
 
 
-class MonitorParams(Params):
+class MonitorParams(DriftParams):
     """When past predictions raise an alarm."""
 
     max_volume_change: float = Field(gt=0, description="Change in scored customers from the last scored day.")

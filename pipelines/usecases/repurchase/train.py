@@ -25,12 +25,14 @@ from pipelines.io.fingerprint import code_fingerprint
 from pipelines.io.lake import Lake
 from pipelines.io.registry import CHALLENGER, CHAMPION, Registry, code_version
 from pipelines.measure import Stopwatch
+from pipelines.monitoring.reference import store_reference
 from pipelines.settings import Settings
 from pipelines.usecases.repurchase.contracts import USECASE
 from pipelines.usecases.repurchase.dataset import (
     CUSTOMERS,
     LABELS,
     TRAINING,
+    WATCHED,
     Pairs,
     Waits,
     data_fingerprint,
@@ -124,6 +126,7 @@ def run(
         with watch.phase("register"):
             version = registry.log_model(model, learning.X.iloc[:5], tags=tags, predict="predict")
             publish_outcome(lake, as_of, outcome, version)
+            store_reference(lake, WATCHED, version.label, outcome.waits.watched, as_of=as_of)
         _log(
             registry,
             version.version,
