@@ -5,7 +5,7 @@ labels of past Mondays that are complete by now.
 
 - **Grain**: one row per account and `as_of`.
 - **Idempotent**: the partition of the day is replaced.
-- **When it fails**: scoring at 06:00 has no features; see `docs/churn.md`, runbook.
+- **When it fails**: scoring at 06:00 prepares them itself; see `docs/churn.md`, runbook.
 """
 
 from __future__ import annotations

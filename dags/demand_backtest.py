@@ -1,12 +1,12 @@
-"""Demand backtest: every Sunday at 02:00, which model serves which kind of series.
+"""Demand backtest: every Sunday at 02:00, decides which model serves which kind of series.
 
 Searches SARIMA orders per cluster of series, fits the global models on past origins, lets all models
 compete on later ones, calibrates the prediction intervals, and lets the gate judge the result on the
-newest origins, which nothing was chosen by.
+newest origins, on which nothing was chosen.
 
 - **Grain**: one registered version; one row per series in `predictions/demand_series`.
 - **Idempotent**: the same data, parameters and code reuse the version.
-- **When it fails**: the last champions go on serving; see `docs/demand.md`, runbook.
+- **When it fails**: the last champions keep serving; see `docs/demand.md`, runbook.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ of the last backtest, makes them coherent with store, region and national totals
 
 - **Grain**: one row per active product and store, and day ahead.
 - **Idempotent**: the day's partition is replaced; a version that is published already is not sent again.
-- **Deadline**: 06:00. Later, orders are made from yesterday's forecasts.
+- **Deadline**: 06:00. After that, orders are made from yesterday's forecasts.
 - **When it fails**: the order system keeps yesterday's version; see `docs/demand.md`, runbook.
 """
 

@@ -6,7 +6,7 @@ accounted for; the verdict, in words, is in the task's result, in MLflow and in 
 
 - **Grain**: one model version per `as_of` and content of data, parameters and code.
 - **Idempotent**: the same content reuses the registered version and its verdict.
-- **When it fails or refuses**: last week's champion goes on serving; see `docs/imputation.md`, runbook.
+- **When it fails or refuses**: last week's champion keeps serving; see `docs/imputation.md`, runbook.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ verdict, in words, is in the task's result, in MLflow and in `ops/promotions`.
 
 - **Grain**: one model version per `as_of` and content of data, parameters and code.
 - **Idempotent**: the same content reuses the registered version and its verdict.
-- **When it fails or refuses**: last month's champion goes on serving; see `docs/repurchase.md`, runbook.
+- **When it fails or refuses**: last month's champion keeps serving; see `docs/repurchase.md`, runbook.
 """
 
 from __future__ import annotations

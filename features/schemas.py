@@ -178,3 +178,10 @@ class Table:
             if column.name == name:
                 return column
         raise KeyError(f"{self.name} has no column {name!r}; it has {self.column_names}")
+
+
+#: Columns that many tables have.
+AS_OF = Column("as_of", DType.DATE, "Day of the decision; nothing known on or after it is used.")
+MODEL_VERSION = Column(
+    "model_version", DType.STRING, "Version in the MLflow registry, as `<use case>/<number>`."
+)

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import reduce
 from itertools import chain
 from operator import and_, or_
@@ -48,6 +48,21 @@ class Commit:
     table: str
     version: int
     rows: int
+
+
+def on_day(day: date) -> pa_dataset.Expression:
+    """Rows of a day, for ``where``."""
+    return pa_dataset.field("as_of") == day
+
+
+def before_day(day: date) -> pa_dataset.Expression:
+    """Rows of the days before, for ``where``."""
+    return pa_dataset.field("as_of") < day
+
+
+def until_day(day: date) -> pa_dataset.Expression:
+    """Rows of a day and of the days before, for ``where``."""
+    return pa_dataset.field("as_of") <= day
 
 
 class Lake:
@@ -159,6 +174,17 @@ class Lake:
         if columns is None and isinstance(table, Table):
             columns = table.column_names
         return self.dataset(name, version).to_table(columns=columns, filter=where)
+
+    def days(self, name: str, column: str = "as_of") -> list[date]:
+        """Days of a column of dates or times, without reading a row.
+
+        All of them if the table is partitioned by it, otherwise the last of every file.
+        """
+        # Arrow's C interface: deltalake returns its own Arrow types.
+        files = pa.table(self.open(name).get_add_actions(flatten=True))
+        known = [each for each in (f"partition.{column}", f"max.{column}") if each in files.column_names]
+        values = pc.unique(files[known[0]].drop_null()).to_pylist() if known else []
+        return [value.date() if isinstance(value, datetime) else value for value in values]
 
     def history(self, name: str) -> list[dict[str, Any]]:
         """List the commits, newest first, with their metadata."""

@@ -25,7 +25,7 @@ from pipelines.monitoring.reference import (
     segment_groups,
 )
 from pipelines.monitoring.schemas import ALL, SCORE, Severity, State
-from pipelines.monitoring.watched import Watched
+from pipelines.monitoring.subjects import Subjects
 
 #: Families of distribution checks in a run; the false-alarm rate is shared among all comparisons.
 _FAMILIES = 3
@@ -34,7 +34,7 @@ _FAMILIES = 3
 _REPLICATES = 200
 
 
-def check_volume(rows: int, watched: Watched, params: MonitoringParams) -> Finding:
+def check_volume(rows: int, subjects: Subjects, params: MonitoringParams) -> Finding:
     """Hold the number of predictions against its bounds."""
     low, high = params.min_predictions, params.max_predictions
     broken = rows < low or rows > high
@@ -46,20 +46,20 @@ def check_volume(rows: int, watched: Watched, params: MonitoringParams) -> Findi
         value=float(rows),
         threshold=float(high if rows > high else low),
         rows=rows,
-        message=f"{rows:,} {watched.subjects} scored, expected {low:,} to {high:,}",
+        message=f"{rows:,} {subjects.noun} scored, expected {low:,} to {high:,}",
     )
 
 
 def check_scores(
-    scores: pa.Table, reference: Reference, watched: Watched, params: MonitoringParams
+    scores: pa.Table, reference: Reference, subjects: Subjects, params: MonitoringParams
 ) -> list[Finding]:
     """Compare the day's scores with the reference of the version that made them, by segment.
 
     The message of each finding carries the metric loss to expect from the move alone.
     """
-    expected = expected_by_segment(scores, watched.segments)
+    expected = expected_by_segment(scores, subjects.segments)
     stored = reference.counts[SCORE]
-    found = _compare("score_shift", scores, reference.bins[SCORE], stored, watched, params)
+    found = _compare("score_shift", scores, reference.bins[SCORE], stored, subjects, params)
     return [
         _with_expected_loss(finding, expected[finding.segment], stored.get(finding.segment))
         for finding in found
@@ -70,7 +70,7 @@ def check_scores_against(
     scores: pa.Table,
     previous: Sequence[pa.Table],
     bins: Bins | None,
-    watched: Watched,
+    subjects: Subjects,
     params: MonitoringParams,
 ) -> list[Finding]:
     """Compare the day's scores with those of earlier score days of the same model version.
@@ -101,15 +101,15 @@ def check_scores_against(
     weeks = len(previous)
     stored = {
         segment: SegmentCounts(counts, max(1, int(counts.sum()) // weeks))
-        for segment, counts in segment_counts(pooled, bins, segment_groups(pooled, watched.segments)).items()
+        for segment, counts in segment_counts(pooled, bins, segment_groups(pooled, subjects.segments)).items()
     }
-    return _compare("score_shift_weekly", scores, bins, stored, watched, params)
+    return _compare("score_shift_weekly", scores, bins, stored, subjects, params)
 
 
 def check_features(
     features: pa.Table,
     reference: Reference,
-    watched: Watched,
+    subjects: Subjects,
     params: DriftParams,
     importance: Mapping[str, float],
 ) -> list[Finding]:
@@ -123,11 +123,11 @@ def check_features(
     names = [name for name in reference.features if name in features.column_names]
     rate = params.false_alarm_rate / _FAMILIES / max(1, len(names))
     total = sum(importance.values())
-    groups = segment_groups(features, watched.segments)
+    groups = segment_groups(features, subjects.segments)
     found = []
     for name in names:
         bins, stored = reference.bins[name], reference.counts[name]
-        counted = segment_counts(features, bins, groups, counts_missing=watched.counts_missing)
+        counted = segment_counts(features, bins, groups, counts_missing=subjects.counts_missing)
         shifts = {
             segment: measure_shift(
                 counts,
@@ -159,7 +159,7 @@ def check_features(
                 impact=None if share is None else overall.value * share,
                 rows=overall.rows,
                 excess=overall.excess,
-                message=f"{name}: {percent(overall.value)} of {watched.subjects} in another bin than in training"
+                message=f"{name}: {percent(overall.value)} of {subjects.noun} in another bin than in training"
                 f"{where}",
             )
         )
@@ -168,9 +168,10 @@ def check_features(
 
 def check_drift(
     lake: Lake,
+    usecase: str,
     version: str,
     features: Any,
-    watched: Watched,
+    subjects: Subjects,
     params: DriftParams,
     importance: Mapping[str, float] | None = None,
 ) -> list[Finding]:
@@ -183,23 +184,23 @@ def check_drift(
     importance
         See :func:`check_features`.
     """
-    features, reference = pa.table(features), load_reference(lake, watched.usecase, version)
+    features, reference = pa.table(features), load_reference(lake, usecase, version)
     if reference is None:
-        return [no_reference("feature_shift", "features", version, features.num_rows, watched)]
-    found = check_features(features, reference, watched, params, importance or {})
+        return [no_reference("feature_shift", "features", usecase, version, features.num_rows)]
+    found = check_features(features, reference, subjects, params, importance or {})
     if found:
         return found
-    words = f"features of {features.num_rows:,} {watched.subjects} are too few to judge, or none were kept"
+    words = f"features of {features.num_rows:,} {subjects.noun} are too few to judge, or none were kept"
     return [Finding("feature_shift", "features", State.NOT_ENOUGH_DATA, words, rows=features.num_rows)]
 
 
-def no_reference(metric: str, subject: str, version: str, rows: int, watched: Watched) -> Finding:
+def no_reference(metric: str, subject: str, usecase: str, version: str, rows: int) -> Finding:
     """Finding of a version whose training stored no reference."""
-    words = f"no reference bins of {version}: `millrace train {watched.usecase}` stores them"
+    words = f"no reference bins of {version}: `millrace train {usecase}` stores them"
     return Finding(metric, subject, State.NOT_ENOUGH_DATA, words, rows=rows)
 
 
-def check_performance(sample: LabelledSample | None, watched: Watched, params: MonitoringParams) -> Finding:
+def check_performance(sample: LabelledSample | None, subjects: Subjects, params: MonitoringParams) -> Finding:
     """Hold the measured AUC-PR of the newest matured score day against its limit.
 
     Too few labels are an honest state of their own: with 20 positives the AUC-PR is anything.
@@ -208,7 +209,7 @@ def check_performance(sample: LabelledSample | None, watched: Watched, params: M
         have = (
             "no score day has matured labels yet"
             if sample is None
-            else f"{len(sample.scores):,} labels with {sample.positives:,} {watched.outcome} on {sample.scored_on}"
+            else f"{len(sample.scores):,} labels with {sample.positives:,} {subjects.outcome} on {sample.scored_on}"
         )
         return Finding(
             metric="auc_pr",
@@ -216,7 +217,7 @@ def check_performance(sample: LabelledSample | None, watched: Watched, params: M
             state=State.NOT_ENOUGH_DATA,
             rows=0 if sample is None else len(sample.scores),
             message=f"not enough labels: {have}; {params.min_labels:,} with "
-            f"{params.min_positives:,} {watched.outcome} are needed",
+            f"{params.min_positives:,} {subjects.outcome} are needed",
         )
     measured = bootstrap_metrics(
         sample.outcomes, sample.scores, sample.subjects, n_replicates=_REPLICATES, probability=False
@@ -233,7 +234,7 @@ def check_performance(sample: LabelledSample | None, watched: Watched, params: M
         threshold=params.min_auc_pr,
         rows=len(sample.scores),
         message=f"AUC-PR {measured.value:.2f} (90 % interval {measured.low:.2f} to {measured.high:.2f}) on "
-        f"{len(sample.scores):,} {watched.subjects} scored {sample.scored_on} by {sample.model_version}, "
+        f"{len(sample.scores):,} {subjects.noun} scored {sample.scored_on} by {sample.model_version}, "
         f"limit {params.min_auc_pr:.2f}",
     )
 
@@ -243,10 +244,10 @@ def _compare(
     scores: pa.Table,
     bins: Bins,
     stored: Mapping[Segment, SegmentCounts],
-    watched: Watched,
+    subjects: Subjects,
     params: MonitoringParams,
 ) -> list[Finding]:
-    counted = segment_counts(scores, bins, segment_groups(scores, watched.segments))
+    counted = segment_counts(scores, bins, segment_groups(scores, subjects.segments))
     rate = params.false_alarm_rate / _FAMILIES / len(counted)
     found = []
     for segment, counts in counted.items():
@@ -255,7 +256,7 @@ def _compare(
             reason = (
                 "is new since training" if segment not in stored else f"has too few rows to judge ({rows:,})"
             )
-            name = watched.whole if segment == (ALL, ALL) else f"{segment[0]}={segment[1]}"
+            name = subjects.whole if segment == (ALL, ALL) else f"{segment[0]}={segment[1]}"
             found.append(
                 Finding(metric, SCORE, State.NOT_ENOUGH_DATA, f"{name} {reason}", segment=segment, rows=rows)
             )
@@ -267,7 +268,7 @@ def _compare(
             max_shift=params.max_score_shift,
             false_alarm_rate=rate,
         )
-        found.append(_score_finding(metric, segment, shift, counts, stored[segment], watched))
+        found.append(_score_finding(metric, segment, shift, counts, stored[segment], subjects))
     return found
 
 
@@ -277,7 +278,7 @@ def _score_finding(
     shift: Shift,
     counts: np.ndarray,
     reference: SegmentCounts,
-    watched: Watched,
+    subjects: Subjects,
 ) -> Finding:
     severity = None
     if shift.is_alarm:
@@ -296,7 +297,7 @@ def _score_finding(
         psi=shift.psi,
         rows=shift.rows,
         excess=shift.excess,
-        message=f"{percent(shift.value)} of {watched.subjects} in another score band than {against}, on balance "
+        message=f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on balance "
         f"{direction}",
     )
 

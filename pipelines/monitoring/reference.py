@@ -18,7 +18,7 @@ from pipelines.io.lake import Commit, Lake
 from pipelines.monitoring.bins import Bins, count, make_bins
 from pipelines.monitoring.performance import expected_auc_pr
 from pipelines.monitoring.schemas import ALL, REFERENCE, SCORE
-from pipelines.monitoring.watched import Watched
+from pipelines.monitoring.subjects import Subjects
 
 Counts = npt.NDArray[np.int64]
 Segment = tuple[str, str]
@@ -73,49 +73,56 @@ class Reference:
         return [name for name in self.bins if name != SCORE]
 
 
-def store_reference(
-    lake: Lake,
-    watched: Watched,
-    model_version: str,
-    features: Any,
-    *,
-    as_of: date,
-    scores: Any | None = None,
-) -> Commit:
-    """Keep the bin counts of a version's features and, if it has any, of its out-of-time scores.
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a training, against which later days are watched for drift.
+
+    Attributes
+    ----------
+    features
+        Features of rows that are like those that will be served, best of those that judged the version; dates
+        are left out. Anything Arrow can read (``pyarrow.Table``, pandas or Polars frame).
+    subjects
+        What the rows are about. Its columns are taken from ``scores`` where ``features`` lacks them.
+    scores
+        Predictions for the same rows in the same order, on data that the version was not fitted on: ``score``,
+        the subject and the segment columns, one row per subject and snapshot; None if it predicts no score.
+    """
+
+    features: Any
+    subjects: Subjects
+    scores: Any | None = None
+
+
+def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: str, as_of: date) -> Commit:
+    """Keep the bin counts of a version's features and, if it has any, of its scores.
 
     Storing the same version again replaces it.
 
     Parameters
     ----------
-    features
-        Features of data that is like what will be served, with the subject: best the rows that judged the
-        version. Dates are left out. Anything Arrow can read (``pyarrow.Table``, pandas or Polars frame).
     as_of
         Training day of the version.
-    scores
-        Predictions for the same rows in the same order, on data that the version was not fitted on: ``score``,
-        the subject and the segment columns, which need not be features then.
 
     Raises
     ------
     DataContractError
         A column is missing, there are no rows, or the two differ in length.
     """
-    needed = (watched.subject, *watched.segments)
-    described = _without_index(pa.table(features))
+    subjects = sample.subjects
+    needed = (subjects.column, *subjects.segments)
+    features = _without_index(pa.table(sample.features))
     rows: list[dict[str, Any]] = []
-    if scores is not None:
-        scored = _without_index(pa.table(scores))
-        described = _completed(described, scored, needed)
-        _require(scored, (*needed, SCORE), "scores", model_version)
-        expected = expected_by_segment(scored, watched.segments)
-        rows += _binned(scored, [SCORE], watched, expected)
-    _require(described, needed, "features", model_version)
-    rows += _binned(described, monitored_columns(described.schema, watched.subject), watched, {})
-    fixed = {"usecase": watched.usecase, "model_version": model_version, "as_of": as_of}
+    if sample.scores is not None:
+        scores = _without_index(pa.table(sample.scores))
+        features = _completed(features, scores, needed)
+        _require(scores, (*needed, SCORE), "scores", model_version)
+        rows += _binned(scores, [SCORE], subjects, expected_by_segment(scores, subjects.segments))
+    _require(features, needed, "features", model_version)
+    rows += _binned(features, monitored_columns(features.schema, subjects.column), subjects, {})
+    partition = {"usecase": usecase, "model_version": model_version}
+    fixed = {**partition, "as_of": as_of}
     data = pa.Table.from_pylist([fixed | row for row in rows], schema=REFERENCE.arrow_schema)
-    partition = {"usecase": watched.usecase, "model_version": model_version}
     return lake.replace_partition(REFERENCE, data, partition)
 
 
@@ -129,16 +136,16 @@ def _require(table: pa.Table, names: Sequence[str], what: str, model_version: st
 
 
 def _binned(
-    table: pa.Table, names: Sequence[str], watched: Watched, expected: Mapping[Segment, float]
+    table: pa.Table, names: Sequence[str], subjects: Subjects, expected: Mapping[Segment, float]
 ) -> Iterator[dict[str, Any]]:
     """Rows of the reference for some variables of a table."""
-    subjects = _distinct_subjects(table, watched.segments, watched.subject)
-    groups = segment_groups(table, watched.segments)
+    distinct = _distinct_subjects(table, subjects.segments, subjects.column)
+    groups = segment_groups(table, subjects.segments)
     for name in names:
         bins = make_bins(name, table[name])
-        counted = segment_counts(table, bins, groups, counts_missing=watched.counts_missing)
+        counted = segment_counts(table, bins, groups, counts_missing=subjects.counts_missing)
         for segment, counts in counted.items():
-            yield from _rows(bins, segment, SegmentCounts(counts, subjects[segment], expected.get(segment)))
+            yield from _rows(bins, segment, SegmentCounts(counts, distinct[segment], expected.get(segment)))
 
 
 def _without_index(table: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Assets that connect the DAGs. Declared once; DAG files import the constants."""
+"""The assets that connect the DAGs, partitioned by ``as_of``. DAG files import the constants."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEMAND_FORECASTS = Asset(name="demand_forecasts", uri="millrace://lake/predictio
 STORE_FEATURES = Asset(name="store_features", uri="millrace://lake/features/clustering")
 STORE_MODEL = Asset(name="store_model", uri="millrace://registry/clustering")
 STORE_CLUSTERS = Asset(name="store_clusters", uri="millrace://lake/predictions/store_clusters")
-#: Updated by whoever lands measurements: an event through Airflow's API, see docs/imputation.md.
+#: Announced by `imputation_daily`, and by whoever lands measurements later, through Airflow's API: docs/imputation.md.
 IMPUTATION_MEASUREMENTS = Asset(
     name="imputation_measurements", uri="millrace://lake/raw/imputation_measurements"
 )

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from features.sql import quoted
-from pipelines.privacy.tombstones import SUBJECT, Graveyard
+from pipelines.io.tombstones import SUBJECT, Graveyard
 from pipelines.sources.layout import RawLayout
 
 

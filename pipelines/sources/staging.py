@@ -22,7 +22,7 @@ from features.schemas import Table
 from features.sql import listed, literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
-from pipelines.privacy.tombstones import Graveyard
+from pipelines.io.tombstones import Graveyard
 from pipelines.sources import fates
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import QUARANTINE, SUBJECT_KEY, landed_table

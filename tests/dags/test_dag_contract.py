@@ -20,6 +20,7 @@ EXPECTED = {
     "store_features",
     "store_clustering",
     "imputation_train",
+    "imputation_daily",
     "imputation_complete",
     "repurchase_features",
     "repurchase_train",
@@ -35,6 +36,7 @@ SCHEDULES = {
     "demand_backtest": ("0 2 * * 0", "Europe/Paris"),
     "store_features": ("30 5 1 * *", "Europe/Paris"),
     "imputation_train": ("0 3 * * 1", "Europe/Paris"),
+    "imputation_daily": ("0 5 * * *", "Europe/Paris"),
     "repurchase_features": ("0 3 * * *", "Europe/Paris"),
     "repurchase_train": ("30 2 * * SUN#1", "Europe/Paris"),
     "repurchase_score": ("0 5 * * *", "Europe/Paris"),
@@ -111,15 +113,18 @@ def test_the_day_of_a_run_is_the_users_day(dag_id: str, month: int) -> None:
     assert info.run_after.in_timezone("UTC").date() == info.run_after.in_timezone(timezone).date()
 
 
-def test_imputation_runs_when_measurements_arrive_and_daily(bag) -> None:
-    from pipelines.orchestration.assets import IMPUTATION_MEASUREMENTS
+@pytest.mark.parametrize("dag_id", sorted(EXPECTED - set(SCHEDULES)))
+def test_a_dag_that_waits_for_an_asset_runs_once_per_day_of_it(bag, dag_id: str) -> None:
+    """Without partitions Airflow forgets days that wait together: see test_one_run_per_day.py."""
+    from airflow.sdk import Asset, PartitionedAssetTimetable
 
-    timetable = bag.dags["imputation_complete"].timetable
-    assert (timetable.timetable.expression, str(timetable.timetable.timezone)) == (
-        "0 5 * * *",
-        "Europe/Paris",
-    )
-    assert [asset.uri for asset in timetable.asset_condition.objects] == [IMPUTATION_MEASUREMENTS.uri]
+    timetable = bag.dags[dag_id].timetable
+    assert isinstance(timetable, PartitionedAssetTimetable)
+    assert isinstance(timetable.asset_condition, Asset), "of two assets, both days would have to match"
+    makers = [
+        task for dag in bag.dags.values() for task in dag.tasks if timetable.asset_condition in task.outlets
+    ]
+    assert makers, f"nothing updates {timetable.asset_condition.uri}"
 
 
 def test_late_forecasts_are_told_before_the_order_system_opens(bag) -> None:
@@ -177,16 +182,16 @@ def test_dag_parse_imports_nothing_heavy(path: Path, airflow_home: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("params", "extras", "logical_date", "expected"),
+    ("params", "partition", "logical_date", "expected"),
     [
-        ({"as_of": "2025-02-03"}, ["2025-03-03"], "2025-04-07", "2025-02-03"),
-        ({"as_of": None}, ["2025-03-03", "2025-03-10"], None, "2025-03-10"),
-        ({"as_of": None}, [], "2025-04-07", "2025-04-07"),
-        ({"as_of": None}, [], None, "2025-05-05"),
+        ({"as_of": "2025-02-03"}, "2025-03-03", "2025-04-07", "2025-02-03"),
+        ({"as_of": None}, "2025-03-10", None, "2025-03-10"),
+        ({"as_of": None}, None, "2025-04-07", "2025-04-07"),
+        ({"as_of": None}, None, None, "2025-05-05"),
     ],
-    ids=["parameter wins", "newest asset event", "schedule", "run_after"],
+    ids=["parameter wins", "partition of the asset", "schedule", "run_after"],
 )
-def test_as_of_of_a_run(params, extras, logical_date, expected: str, airflow_home: Path) -> None:
+def test_as_of_of_a_run(params, partition, logical_date, expected: str, airflow_home: Path) -> None:
     import pendulum
     from airflow.sdk.definitions._internal.templater import SandboxedEnvironment
 
@@ -195,10 +200,8 @@ def test_as_of_of_a_run(params, extras, logical_date, expected: str, airflow_hom
     class Run:
         pass
 
-    run, events = Run(), {}
+    run = Run()
+    run.partition_key = partition
     run.logical_date = pendulum.parse(logical_date) if logical_date else None
     run.run_after = pendulum.datetime(2025, 5, 5)
-    if extras:
-        events = {"asset": [type("Event", (), {"extra": {"as_of": extra}})() for extra in extras]}
-    template = SandboxedEnvironment().from_string(AS_OF)
-    assert template.render(params=params, triggering_asset_events=events, dag_run=run) == expected
+    assert SandboxedEnvironment().from_string(AS_OF).render(params=params, dag_run=run) == expected

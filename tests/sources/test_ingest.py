@@ -532,7 +532,7 @@ def test_a_lake_belongs_to_one_source(
     ):
         land(folder, source="ravenstack")
     assert versions(settings) == before
-    with pytest.raises(ConfigError, match=r"must be native or one of \['ravenstack'\], got 'salesforce'"):
+    with pytest.raises(ConfigError, match=r"churn must be one of native, ravenstack, got 'salesforce'"):
         land(folder, source="salesforce")
 
 

@@ -18,8 +18,9 @@ from pipelines.io.lake import Lake
 from pipelines.io.registry import CHALLENGER
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.local import LocalStack, Ports
+from pipelines.lab.memory import PeakMemory
 from pipelines.lab.simulation.demand import generate
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
 from pipelines.usecases.demand import gate, prepare, publish, score, train
@@ -92,6 +93,17 @@ def run(
     at full size is a weekly job and not timed here. ``mape_j7`` is of days with demand, seven days ahead,
     of the series that sell enough for a percentage to mean something (``monitoring.min_units``); its
     ``noise_floor_j7`` is the same error of the simulation's own mean.
+
+    Parameters
+    ----------
+    rows
+        Sales rows of the chain.
+    stores
+        Stores of the chain.
+    skus
+        Products of the chain.
+    seed
+        Seed of the simulation.
     """
     if rows < LEAST_ROWS:
         raise ConfigError(f"rows must be at least {LEAST_ROWS:,} for a chain to train on, got {rows:,}")
