@@ -225,7 +225,7 @@ def deployed(own_environment: Path, tmp_path_factory: pytest.TempPathFactory) ->
             "monitoring.min_predictions": 300,
             "monitoring.max_predictions": 900,
             "monitoring.min_labels": 100,
-            "monitoring.min_churners": 10,
+            "monitoring.min_positives": 10,
         },
         trained_on=date(2025, 6, 2),
         scored_on=date(2025, 7, 7),

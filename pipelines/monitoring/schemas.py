@@ -34,8 +34,8 @@ class Severity(StrEnum):
 REFERENCE = Table(
     name="ops/monitoring_reference",
     description=(
-        "What a model saw: bin counts of its scores and features on out-of-time data, which later weeks "
-        "are compared with. One row per model version, variable, segment and bin."
+        "What a model saw: bin counts of its features and scores, which later days are compared with. "
+        "One row per model version, variable, segment and bin."
     ),
     columns=(
         Column("usecase", DType.STRING, "Name of the use case."),
@@ -62,7 +62,7 @@ REFERENCE = Table(
         Column(
             "subjects",
             DType.INTEGER,
-            "Distinct accounts in the segment: rows of one account in several snapshots are not independent.",
+            "Distinct subjects in the segment: rows of one subject in several snapshots are not independent.",
             minimum=0,
         ),
         Column(

@@ -18,7 +18,7 @@ from pipelines.monitoring.stored import read_findings
 from pipelines.settings import Settings
 from pipelines.steps import monitor
 from pipelines.usecases.churn import USECASE
-from pipelines.usecases.churn.dataset import SEGMENTS
+from pipelines.usecases.churn.dataset import SUBJECTS
 from pipelines.usecases.churn.params import ChurnParams
 from pipelines.usecases.churn.schemas import SCORES
 
@@ -121,9 +121,7 @@ def lake(settings: Settings) -> Lake:
     snapshot = accounts(AS_OF - timedelta(60))
     scores = pa.table({n: v for n, v in snapshot.items() if n != "logins_28d"})
     features = pa.table({n: v for n, v in snapshot.items() if n != "score"})
-    store_reference(
-        lake, "churn/1", Sample(scores, features, SEGMENTS, "account_key"), usecase="churn", as_of=AS_OF
-    )
+    store_reference(lake, "churn/1", Sample(features, SUBJECTS, scores=scores), usecase="churn", as_of=AS_OF)
     for week in (1, 2, 3):
         score_day(lake, AS_OF - timedelta(7 * week))
     return lake

@@ -14,6 +14,7 @@ from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.reference import Sample, store_reference
+from pipelines.monitoring.subjects import Subjects
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS
 from pipelines.sources.landed import QUARANTINE, landed_table
@@ -157,10 +158,9 @@ def write_training(lake: Lake, company: Company) -> None:
         lake,
         "churn/3",
         Sample(
-            challenger.drop_columns(["as_of", "candidate"]),
             challenger.select(["account_key", *company.segments()]),
-            list(company.segments()),
-            "account_key",
+            Subjects("account_key", "accounts", tuple(company.segments())),
+            scores=challenger.drop_columns(["as_of", "candidate"]),
         ),
         usecase="churn",
         as_of=AS_OF,

@@ -16,14 +16,14 @@ from pipelines.monitoring.checks import (
     check_scores,
     check_scores_against,
     check_volume,
+    no_reference,
 )
 from pipelines.monitoring.findings import Finding
-from pipelines.monitoring.params import MonitoringParams
 from pipelines.monitoring.performance import matured_sample
 from pipelines.monitoring.reference import Reference, load_reference
-from pipelines.monitoring.schemas import SCORE, State
+from pipelines.monitoring.schemas import SCORE
 from pipelines.usecase import Checked, Run
-from pipelines.usecases.churn.dataset import FEATURES, LABELS, SEGMENTS
+from pipelines.usecases.churn.dataset import FEATURES, LABELS, SEGMENTS, SUBJECTS
 from pipelines.usecases.churn.params import ChurnParams
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS, SCORES
 
@@ -34,37 +34,26 @@ def check(run: Run[ChurnParams]) -> Checked:
     columns = ["account_key", "score", *SEGMENTS, "model_version"]
     scores = lake.read(SCORES, columns=columns, where=on_day(as_of), missing_ok=True)
     version = scores["model_version"][0].as_py() if scores.num_rows else None
-    findings = [check_volume(scores.num_rows, limits)]
+    findings = [check_volume(scores.num_rows, SUBJECTS, limits)]
     if version is not None:
         reference = load_reference(lake, run.usecase, version)
         previous = _previous_weeks(lake, as_of, version, limits.previous_weeks)
-        findings += _distribution(lake, as_of, scores, previous, reference, limits)
-    sample = matured_sample(lake, SCORES, LABELS, as_of, outcome="churned")
-    findings.append(check_performance(sample, limits))
+        findings += _distribution(run, scores, previous, reference)
+    sample = matured_sample(lake, SCORES, LABELS, as_of, outcome="churned", subject=SUBJECTS.column)
+    findings.append(check_performance(sample, SUBJECTS, limits))
     return Checked(findings, version)
 
 
 def _distribution(
-    lake: Lake,
-    as_of: date,
-    scores: pa.Table,
-    previous: Sequence[pa.Table],
-    reference: Reference | None,
-    params: MonitoringParams,
+    run: Run[ChurnParams], scores: pa.Table, previous: Sequence[pa.Table], reference: Reference | None
 ) -> list[Finding]:
+    lake, as_of, params = run.lake, run.as_of, run.params.monitoring
     bins = reference.bins[SCORE] if reference else None
-    weekly = check_scores_against(scores, previous, bins, SEGMENTS, params)
+    weekly = check_scores_against(scores, previous, bins, SUBJECTS, params)
     if reference is None:
         version = scores["model_version"][0].as_py()
-        missing = Finding(
-            metric="score_shift",
-            subject=SCORE,
-            state=State.NOT_ENOUGH_DATA,
-            rows=scores.num_rows,
-            message=f"no reference bins of {version}: `millrace train churn` stores them",
-        )
-        return [missing, *weekly]
-    found = [*check_scores(scores, reference, SEGMENTS, params), *weekly]
+        return [no_reference("score_shift", SCORE, run.usecase, version, scores.num_rows), *weekly]
+    found = [*check_scores(scores, reference, SUBJECTS, params), *weekly]
     if lake.exists(FEATURES):
         wanted = [*dict.fromkeys([*reference.features, *SEGMENTS])]
         available = lake.dataset(FEATURES).schema.names
@@ -74,7 +63,7 @@ def _distribution(
             where=on_day(as_of) & pa_dataset.field("in_scope"),
         )
         if features.num_rows:
-            found += check_features(features, reference, SEGMENTS, params, _importance(lake, as_of))
+            found += check_features(features, reference, SUBJECTS, params, _importance(lake, as_of))
     return found
 
 

@@ -17,6 +17,7 @@ from pipelines.errors import DataContractError
 from pipelines.io.frames import model_frame
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import on_day
+from pipelines.monitoring.subjects import Subjects
 from pipelines.usecase import Run
 from pipelines.usecases.churn.params import ChurnParams
 
@@ -25,6 +26,9 @@ FEATURES = "features/churn"
 LABELS = "features/churn_labels"
 SEGMENTS = ("plan_tier", "size_band", "sector")
 KEY = ("as_of", "account_key")
+
+#: What is watched for drift.
+SUBJECTS = Subjects("account_key", "accounts", SEGMENTS, whole="the portfolio", outcome="churned")
 
 #: Fewest monthly snapshots of which some can be held out and the rest cut into folds.
 MIN_SNAPSHOTS = 8

@@ -30,7 +30,7 @@ from pipelines.io.lake import on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.monitoring.reference import Sample
 from pipelines.usecase import Run, Trained
-from pipelines.usecases.churn.dataset import FEATURES_MART, SEGMENTS, Training
+from pipelines.usecases.churn.dataset import FEATURES_MART, SEGMENTS, SUBJECTS, Training
 from pipelines.usecases.churn.params import ChurnParams
 from pipelines.usecases.churn.schemas import VALIDATION
 
@@ -117,12 +117,7 @@ def fit(run: Run[ChurnParams], training: Training, champion: ChurnClassifier | N
         },
         chosen=chosen,
         tags={"seconds_per_15000": f"{seconds:.3f}"},
-        sample=Sample(
-            judged.keys.assign(score=judged.scores["challenger"]),
-            tested.assign(account_key=judged.keys["account_key"].to_numpy()),
-            SEGMENTS,
-            "account_key",
-        ),
+        sample=Sample(tested, SUBJECTS, scores=judged.keys.assign(score=judged.scores["challenger"])),
     )
 
 

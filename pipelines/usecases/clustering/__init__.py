@@ -132,6 +132,11 @@ _ALARMS = {
         "Policies rest on groups that were found long ago.",
         "Run `millrace train clustering`: groups that continue keep their names.",
     ),
+    "feature_shift": (
+        "Stores are not like those among which the groups were found: what sets groups apart may no longer do so.",
+        "Check whether a delivery changed the variable (a unit, a renamed category, missing rows); if stores changed, "
+        "run `millrace train clustering`.",
+    ),
 }
 
 _PAGE = PageSpec(
@@ -198,7 +203,8 @@ _PAGE = PageSpec(
     findings=FindingStyle(
         counts=frozenset({"stores", "age"}),
         shares=frozenset({"moved", "atypical", "size"}),
-        named=frozenset({"size"}),
+        named=frozenset({"size", "feature_shift"}),
+        quiet={"feature_shift": 5},
         what="The groups",
     ),
 )

@@ -20,8 +20,12 @@ from models.clustering.kinds import Kind
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import on_day
+from pipelines.monitoring.subjects import Subjects
 from pipelines.usecase import Run
 from pipelines.usecases.clustering.params import ClusteringParams
+
+#: What is watched for drift.
+SUBJECTS = Subjects("store_id", "stores")
 
 #: Stores among which the mean difference of a variable is taken.
 _COMPARED = 1000

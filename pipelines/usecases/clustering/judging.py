@@ -13,9 +13,11 @@ from models.clustering.stability import DOUBTFUL
 from models.evaluation.group_gate import GroupThresholds, judge_groups
 from models.evaluation.verdict import Verdict
 from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.usecase import Checked, Run
+from pipelines.usecases.clustering.dataset import SUBJECTS, read_stores
 from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import CLUSTERS, MIGRATIONS, STABILITY, VALIDATION
 
@@ -67,6 +69,7 @@ def check(run: Run[ClusteringParams]) -> Checked:
         _atypical(rows, params),
         *_sizes(rows, trained, params),
         _age(as_of, trained, params),
+        *check_drift(lake, run.usecase, version, read_stores(run).X, SUBJECTS, params.monitoring),
     ]
     return Checked(findings, version)
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
 
 
@@ -67,7 +68,7 @@ class ScoringParams(Params):
     reasons: int = Field(ge=1, le=10)
 
 
-class ClusteringMonitoringParams(Params):
+class ClusteringMonitoringParams(DriftParams):
     """Bounds beyond which an alarm is raised."""
 
     max_moved_share: float = Field(gt=0, le=1)

@@ -22,8 +22,9 @@ from models.clustering.kinds import SCALED, Kind
 from models.clustering.matching import match_labels
 from models.clustering.stability import bootstrap_jaccard, warning_of
 from pipelines.measure import Stopwatch
+from pipelines.monitoring.reference import Sample
 from pipelines.usecase import Run, Trained
-from pipelines.usecases.clustering.dataset import Stores, Variables, choose_variables, new_groups
+from pipelines.usecases.clustering.dataset import SUBJECTS, Stores, Variables, choose_variables, new_groups
 from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import AXES, CHOICES, STABILITY, TREES, VALIDATION
 from pipelines.usecases.clustering.wording import label
@@ -112,6 +113,7 @@ def fit(run: Run[ClusteringParams], stores: Stores, champion: NamedGroups | None
         },
         predict="predict",
         texts={"choice.csv": choice, "stability.csv": found.stability.to_csv(index=False)},
+        sample=Sample(stores.X.reset_index(), SUBJECTS),
     )
 
 

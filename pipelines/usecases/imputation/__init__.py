@@ -152,6 +152,11 @@ _ALARMS = {
         "Cells of a sensor stay missing: users of the wide table meet gaps.",
         "Read the sensor's words on the report page; a new sensor is learned by the next imputation_train.",
     ),
+    "feature_shift": (
+        "For process engineers: a sensor measures other values than when the model was judged; drawn cells rest on "
+        "what was usual then.",
+        "Check the sensor for a new calibration or unit; if the process changed, run imputation_train.",
+    ),
 }
 
 _PAGE = PageSpec(
@@ -214,8 +219,8 @@ _PAGE = PageSpec(
     findings=FindingStyle(
         counts=frozenset({"completed", "not_imputed"}),
         shares=frozenset({"coverage_90", "missing_shift", "parts"}),
-        named=frozenset({"missing_shift", "not_imputed"}),
-        quiet={"missing_shift": 5},
+        named=frozenset({"missing_shift", "feature_shift", "not_imputed"}),
+        quiet={"missing_shift": 5, "feature_shift": 5},
         what="The completed data sets",
     ),
 )

@@ -24,7 +24,11 @@ from models.imputation.transforms import NumericColumn, Transform
 from pipelines.errors import DataContractError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake, on_day
+from pipelines.monitoring.subjects import Subjects
 from pipelines.usecases.imputation.params import ImputationParams, ModelParams
+
+#: What is watched for drift. Whether a sensor is silent more often is a check of its own.
+SUBJECTS = Subjects("part_id", "parts", counts_missing=False)
 
 PARTS = "features/imputation_parts"
 SENSORS = "features/imputation_sensors"

@@ -24,10 +24,11 @@ from models.imputation.overimpute import overimpute
 from models.imputation.transforms import NumericColumn
 from pipelines.io.lake import Lake, before_day, on_day
 from pipelines.io.registry import ModelVersion, Registry
+from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.usecase import Checked, Run
-from pipelines.usecases.imputation.dataset import PARTS, Wide, day_seed, read_wide, usable_frame
+from pipelines.usecases.imputation.dataset import PARTS, SUBJECTS, Wide, day_seed, read_wide, usable_frame
 from pipelines.usecases.imputation.params import (
     ImputationMonitoringParams,
     ImputationParams,
@@ -186,6 +187,7 @@ def check(run: Run[ImputationParams]) -> Checked:
         _volume(lake, as_of, len(wide.parts), limits),
         *_missing(lake, version, wide, limits),
         *_not_imputed(lake.read(OUT_OF_SCOPE, where=on_day(as_of), missing_ok=True)),
+        *check_drift(lake, run.usecase, label, wide.values, SUBJECTS, limits),
         _coverage(model, wide, as_of, run.params),
     ]
     return Checked(findings, label)

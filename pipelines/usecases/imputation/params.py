@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
 
 
@@ -68,7 +69,7 @@ class SensitivityParams(Params):
     sensors: int = Field(ge=0)
 
 
-class ImputationMonitoringParams(Params):
+class ImputationMonitoringParams(DriftParams):
     """Limits of the daily checks."""
 
     max_missing_shift: float = Field(gt=0, lt=1, description="Rise of a sensor's share of missing cells.")

@@ -18,8 +18,10 @@ from models.imputation.imputer import BootstrapEMImputer
 from models.imputation.pooling import means, pool_over
 from models.imputation.sensitivity import Sensitivity, delta_sensitivity
 from pipelines.errors import DataContractError
+from pipelines.monitoring.reference import Sample
 from pipelines.usecase import Run, Trained
 from pipelines.usecases.imputation.dataset import (
+    SUBJECTS,
     TIME,
     UNIT,
     Wide,
@@ -106,6 +108,7 @@ def fit(run: Run[ImputationParams], wide: Wide, champion: BootstrapEMImputer | N
         metrics=facts,
         record={key: round(value, 4) if isinstance(value, float) else value for key, value in facts.items()},
         predict="predict",
+        sample=Sample(newer.values.assign(part_id=newer.parts["part_id"]), SUBJECTS),
     )
 
 

@@ -7,8 +7,6 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from features.spine import past_origins
-from pipelines.monitoring.alarms import Sentence
-from pipelines.monitoring.findings import Finding
 from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
 from pipelines.sinks.target import DynamoNamespace, SalesforceObject
 from pipelines.usecase import Checked, Explain, Mart, Output, Plan, Record, Run, Span, Trained, UseCase
@@ -60,6 +58,11 @@ _ALARMS = {
         "Lists hold fewer products that customers buy again than they promise: the shop shows worse suggestions.",
         "Check whether product ids changed (freshness and quarantine of products and lines), then run "
         "repurchase_train.",
+    ),
+    "feature_shift": (
+        "Customers are not like those the models learned from: dates and lists rest on the habits of others.",
+        "Look for a lost or doubled delivery first (freshness and quarantine on the control room page); if customers "
+        "changed, run repurchase_train.",
     ),
 }
 
@@ -215,11 +218,6 @@ def explanation(record: Record) -> str:
     return scoring.explanation(record)
 
 
-def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
-    """The finding as it stands: each metric has one."""
-    return Sentence(speaker.message, speaker.segment_name)
-
-
 USECASE = UseCase(
     name="repurchase",
     title="Repurchase",
@@ -246,7 +244,6 @@ USECASE = UseCase(
     results=NEXT_ORDERS,
     check=check,
     alarms=_ALARMS,
-    phrase=phrase,
     targets=(
         # First what customers see: all of it changes at once.
         DynamoNamespace(
@@ -270,7 +267,10 @@ USECASE = UseCase(
         train_days=35,
         score_days=1,
         findings=FindingStyle(
-            counts=frozenset({"predictions"}), named=frozenset({"feature_shift"}), what="The predictions"
+            counts=frozenset({"predictions"}),
+            named=frozenset({"feature_shift"}),
+            quiet={"feature_shift": 5},
+            what="The predictions",
         ),
     ),
     sections=sections,

@@ -14,10 +14,11 @@ import pyarrow.dataset as pa_dataset
 from models.repurchase import rules
 from models.repurchase.metrics import f1_of
 from pipelines.io.lake import Lake, before_day, on_day
+from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.usecase import Checked, Run
-from pipelines.usecases.repurchase.dataset import LABELS
+from pipelines.usecases.repurchase.dataset import LABELS, SUBJECTS, read_scope
 from pipelines.usecases.repurchase.params import MonitorParams, RepurchaseParams
 from pipelines.usecases.repurchase.schemas import BASKETS, NEXT_ORDERS, REALISED
 
@@ -61,6 +62,8 @@ def check(run: Run[RepurchaseParams], matured: Sequence[date]) -> Checked:
         _volume(lake, as_of, rows.num_rows, limits),
         *check_realised(read_totals(lake, as_of), limits),
     ]
+    if version is not None:
+        findings += check_drift(lake, run.usecase, version, read_scope(run)[0], SUBJECTS, limits)
     return Checked(findings, version, {"realised_days": [day.isoformat() for day in days]})
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from features.contracts import Contract
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, on_day
+from pipelines.monitoring.subjects import Subjects
 from pipelines.usecase import Run
 from pipelines.usecases.repurchase.params import RepurchaseParams
 
@@ -31,6 +32,9 @@ TRAINING = "features/repurchase_training"
 LABELS = "features/repurchase_labels"
 ORDERS, PRODUCTS = "raw/repurchase_orders", "raw/repurchase_products"
 KEY = ("as_of", "customer_key")
+
+#: What is watched for drift.
+SUBJECTS = Subjects("customer_key", "customers")
 
 #: Columns that the simpler rules and the records need beside the features.
 PLAIN = ("orders", "days_since_last", "tenure_days", "gap_median_days")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
 from pipelines.sinks.target import DynamoParams, SalesforceParams
 
@@ -73,7 +74,7 @@ class GateParams(Params):
     confidence: float = Field(gt=0.5, lt=1)
 
 
-class MonitorParams(Params):
+class MonitorParams(DriftParams):
     """When past predictions raise an alarm."""
 
     max_volume_change: float = Field(gt=0, description="Change in scored customers from the last scored day.")

@@ -28,8 +28,9 @@ from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.measure import Stopwatch
+from pipelines.monitoring.reference import Sample
 from pipelines.usecase import Run, Trained
-from pipelines.usecases.repurchase.dataset import Pairs, Past, Waits
+from pipelines.usecases.repurchase.dataset import SUBJECTS, Pairs, Past, Waits
 from pipelines.usecases.repurchase.judging import Outcome, expected_of
 from pipelines.usecases.repurchase.judging import judge as judge_models
 from pipelines.usecases.repurchase.params import RepurchaseParams
@@ -123,6 +124,9 @@ def fit(run: Run[RepurchaseParams], past: Past, champion: NextOrderModel | None)
             "seconds": {name: round(seconds, 1) for name, seconds in watch.seconds.items()},
         },
         predict="predict",
+        sample=Sample(
+            outcome.waits.X.assign(customer_key=outcome.waits.keys["customer_key"].to_numpy()), SUBJECTS
+        ),
     )
 
 
