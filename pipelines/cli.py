@@ -1,7 +1,7 @@
 """The ``millrace`` command: every step of every use case by hand, and the laptop deployment.
 
 Exit codes: 0 done; 1 unexpected failure; 2 configuration or arguments; 3 data broke its contract;
-4 no model may serve; 5 rows could not be delivered.
+4 no model may serve; 5 rows could not be delivered; 6 the model registry failed.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ app = typer.Typer(
     help="Batch MLOps pipelines: dbt features, MLflow training and gates, scoring, publishing.\n\n"
     "Each step takes [bold]--as-of[/bold], the only clock: it computes what was knowable at the start of "
     "that day. Running a step again for the same day changes nothing.",
-    epilog="Exit codes: 0 done, 1 unexpected, 2 configuration, 3 data contract, 4 no model may serve, 5 delivery. "
-    "Settings: environment variables MILLRACE_*; see docs/reference.md.",
+    epilog="Exit codes: 0 done, 1 unexpected, 2 configuration, 3 data contract, 4 no model may serve, 5 delivery, "
+    "6 registry. Settings: environment variables MILLRACE_*; see docs/reference.md.",
 )
 
 out = Console()
@@ -440,7 +440,7 @@ def forget(
         str, typer.Option(help="Id of the customer or account in the source systems.", metavar="ID")
     ],
     dry_run: Annotated[bool, typer.Option(help="Count what there is, change nothing.")] = False,
-    force: Annotated[bool, typer.Option(help="Refuse an id of which nothing is found.")] = False,
+    force: Annotated[bool, typer.Option(help="Let ingests refuse the id even if nothing is found.")] = False,
     as_json: Json = False,
 ) -> None:
     """Remove a person from every store of every use case, for good; old versions of the lake's tables go too.

@@ -34,3 +34,9 @@ class SinkError(MillraceError):
     """Rows could not be delivered; the ledger says which and why."""
 
     exit_code = 5
+
+
+class RegistryError(MillraceError):
+    """MLflow did not answer or refused; nothing was decided on models that it did not show."""
+
+    exit_code = 6
