@@ -1,4 +1,4 @@
-"""Imputation of the day: when measurements arrive, and every morning at 05:00.
+"""Imputation of a day: when its measurements arrive, and every morning (`imputation_daily`).
 
 Completes the parts of the day in several data sets by the champion and commits them to
 `predictions/imputation_completed`, with the seed and the model version; measured cells are audited to be
@@ -13,21 +13,25 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import IMPUTATION_COMPLETED, IMPUTATION_MEASUREMENTS, IMPUTATION_MODEL
-from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule_or_assets
+from pipelines.orchestration.assets import lake_asset, model_asset
+from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, each_day_of
 from pipelines.orchestration.steps import step_task
+
+COMPLETED = lake_asset("predictions/imputation_completed")
+MEASUREMENTS = lake_asset("raw/imputation_measurements")
+MODEL = model_asset("imputation")
 
 
 @dag(
     dag_id="imputation_complete",
-    schedule=schedule_or_assets("0 5 * * *", IMPUTATION_MEASUREMENTS),
-    tags=[Tag.IMPUTATION, Tag.SCORE, Tag.TIER_2],
+    schedule=each_day_of(MEASUREMENTS),
+    tags=["usecase:imputation", Tag.SCORE, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def imputation_complete() -> None:
-    prepare = step_task("imputation", "prepare", inlets=[IMPUTATION_MEASUREMENTS], pool=Pool.DBT)
-    score = step_task("imputation", "score", makes=IMPUTATION_COMPLETED, inlets=[IMPUTATION_MODEL])
+    prepare = step_task("imputation", "prepare", inlets=[MEASUREMENTS], pool=Pool.DBT)
+    score = step_task("imputation", "score", makes=COMPLETED, inlets=[MODEL])
     monitor = step_task("imputation", "monitor")
     prepare >> score >> monitor >> step_task("imputation", "report").as_teardown()
 

@@ -56,7 +56,7 @@ class ModelVersion:
     Attributes
     ----------
     name, version
-        Registered model and version number; ``label`` joins them as ``churn/3``.
+        Registered model and version number; ``label`` joins them as ``shop/3``.
     run_id
         MLflow run that trained it.
     tags

@@ -92,10 +92,10 @@ class AirflowApi:
         return str(self.call("POST", f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
     def asset_event(self, uri: str, as_of: str) -> None:
-        """Tell that an asset was updated with what is known on a day; DAGs that wait for it run."""
+        """Announce that an asset was updated for a day; DAGs that wait for it run for that day."""
         found = self.call("GET", f"/assets?{urlencode({'uri_pattern': uri, 'limit': 100})}")["assets"]
         (asset,) = [asset for asset in found if asset["uri"].rstrip("/") == uri.rstrip("/")]
-        self.call("POST", "/assets/events", {"asset_id": asset["id"], "extra": {"as_of": as_of}})
+        self.call("POST", "/assets/events", {"asset_id": asset["id"], "partition_key": as_of})
 
     def runs(self, dag_id: str) -> list[str]:
         """Ids of the runs of a DAG."""

@@ -94,6 +94,12 @@ class Sentence:
 Phrase = Callable[[Finding, Sequence[Finding], Sequence[Finding]], Sentence]
 
 
+def first_and_count(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
+    """The finding that stands out most, and how many more there are."""
+    more = f"; and {len(raised) - 1} more" if len(raised) > 1 else ""
+    return Sentence(speaker.message + more, speaker.segment_name)
+
+
 def raise_alarms(
     usecase: str,
     as_of: date,

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from airflow.sdk import (
     Asset,
-    AssetOrTimeSchedule,
     CronTriggerTimetable,
     ExceptionRetryPolicy,
     Param,
+    PartitionedAssetTimetable,
     RetryAction,
     RetryRule,
 )
@@ -22,16 +22,11 @@ from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
 from pipelines.orchestration.notifications import notify_deadline, notify_failure
 
-#: One date per run, whatever started it: the ``as_of`` parameter, the newest ``as_of`` among the
-#: asset events that triggered the run (such runs have no logical date), or the schedule's tick.
-AS_OF = (
-    "{% set events = triggering_asset_events.values() | sum(start=[]) %}"
-    "{{ params.as_of"
-    " or (events | map(attribute='extra.as_of') | max if events else none)"
-    " or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
-)
+#: The day of a run, whatever started it: the ``as_of`` parameter if somebody triggered it with one, the partition of
+#: the asset whose update started it (:func:`each_day_of`), or the day of its schedule.
+AS_OF = "{{ params.as_of or dag_run.partition_key or ((dag_run.logical_date or dag_run.run_after) | ds) }}"
 
-#: Errors that another try cannot mend fail at once; everything else is retried.
+#: Errors that another try cannot fix fail at once; all others are retried.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(
@@ -41,20 +36,15 @@ RETRY_POLICY = ExceptionRetryPolicy(
                 "pipelines.errors.ModelGateError",
             ],
             action=RetryAction.FAIL,
-            reason="the same input fails the same way: mend the data, parameter or model first",
+            reason="the same input fails the same way: fix the data, parameter or model first",
         )
     ]
 )
 
 
 class Tag(StrEnum):
-    """Vocabulary of the tags: use case, stage, impact."""
+    """Tags of the DAGs, beside ``usecase:<name>``: stage and impact."""
 
-    CHURN = "usecase:churn"
-    DEMAND = "usecase:demand"
-    CLUSTERING = "usecase:clustering"
-    IMPUTATION = "usecase:imputation"
-    REPURCHASE = "usecase:repurchase"
     FEATURES = "stage:features"
     TRAIN = "stage:train"
     SCORE = "stage:score"
@@ -64,45 +54,48 @@ class Tag(StrEnum):
 
 
 class Pool(StrEnum):
-    """Scarce things; ``millrace up`` and the deployment guide make them with these slots."""
+    """Pools of scarce resources; ``millrace up`` creates them, and the deployment guide says with how many slots."""
 
     DBT = "dbt"
     SALESFORCE = "salesforce"
     DYNAMODB = "dynamodb"
 
 
-#: Where the people are for whom the runs must be ready.
+#: Time zone of the people for whom the results must be ready.
 TIMEZONE = "Europe/Paris"
 
 
 def schedule(cron: str) -> CronTriggerTimetable | None:
-    """Schedule in the users' time zone.
+    """Return a schedule in the users' time zone.
 
-    ``MILLRACE_SCHEDULES=off`` leaves manual triggers only: simulated data end on a fixed day, and a
-    run for today's date would rightly refuse them as stale.
+    With ``MILLRACE_SCHEDULES=off`` it returns None, so that DAGs run only when triggered: simulated data end on a
+    fixed day, and a run for today would rightly refuse them as stale.
     """
     if os.environ.get("MILLRACE_SCHEDULES") == "off":
         return None
     return CronTriggerTimetable(cron, timezone=TIMEZONE)
 
 
-def schedule_or_assets(cron: str, *assets: Asset) -> AssetOrTimeSchedule | list[Asset]:
-    """Schedule in the users' time zone, and whenever all of the assets are updated before it."""
-    ticks = schedule(cron)
-    return AssetOrTimeSchedule(timetable=ticks, assets=list(assets)) if ticks else list(assets)
+def each_day_of(asset: Asset) -> PartitionedAssetTimetable:
+    """Return a schedule that runs once for each day for which an asset is updated.
+
+    The day is the partition of the asset's event. Without partitions Airflow starts one run for all waiting
+    events, and the run is not even told of all of them (``docs/decisions/0025-one-run-per-day.md``).
+    """
+    return PartitionedAssetTimetable(assets=asset)
 
 
 def deadline(within: timedelta, *, what: str, for_whom: str) -> DeadlineAlert:
-    """Alert when a run has not ended so long after it was queued, that is after its schedule's tick.
+    """Return an alert for a run that takes longer than ``within``, counted from the moment it was queued.
 
-    From the queue and not from the logical date: a run triggered by hand has none.
+    A run is queued at its schedule's tick. The logical date would not do: a run triggered by hand has none.
     """
     told = SyncCallback(notify_deadline, kwargs={"what": what, "for_whom": for_whom})
     return DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=within, callback=told)
 
 
 def dag_kwargs(**overrides: Any) -> dict[str, Any]:
-    """Arguments that every DAG passes to ``@dag``; keyword arguments replace some."""
+    """Return the arguments that every DAG passes to ``@dag``; ``overrides`` replace some."""
     return {
         "start_date": datetime(2025, 1, 1, tzinfo=ZoneInfo(TIMEZONE)),
         "catchup": False,

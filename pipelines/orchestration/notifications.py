@@ -1,4 +1,4 @@
-"""Messages about failed DAG runs and alarms: what failed, what it means for whom, what to do first.
+"""Messages about failed DAG runs and alarms: what failed, what it means, what to do first.
 
 A message always goes to the log; to e-mail if the Airflow connection ``millrace_smtp`` exists, and
 to a webhook if ``millrace_webhook`` does. The DAG's ``on_failure_callback`` sends one message per
@@ -22,11 +22,11 @@ SMTP_CONNECTION = "millrace_smtp"
 #: Type ``http``; host with path of the hook; the message is posted as JSON.
 WEBHOOK_CONNECTION = "millrace_webhook"
 
-#: What a failed step means for whom, and what to do first. The step is the last part of a task id.
+#: What a failed step means to its users, and what to do first. The step is the last part of a task id.
 _STEPS: Mapping[str, tuple[str, str]] = {
     "ingest": (
         "New source data did not land: everything computed from now on works with older data.",
-        "The error names the file, column or rule; mend the delivery and run `millrace ingest` again.",
+        "The error names the file, column or rule; fix the delivery and run `millrace ingest` again.",
     ),
     "prepare": (
         "There are no features for this day, so training or scoring of the day did not start. Users keep "
@@ -34,11 +34,11 @@ _STEPS: Mapping[str, tuple[str, str]] = {
         "Read which dbt model or test failed in the task log; `millrace doctor` checks the set-up.",
     ),
     "train": (
-        "There is no new challenger. Users are not affected: the champion goes on serving.",
+        "There is no new challenger. Users are not affected: the champion keeps serving.",
         "Read the error in the task log, then trigger the DAG again with the same as_of.",
     ),
     "gate": (
-        "The challenger was not judged, so the champion goes on serving.",
+        "The challenger was not judged, so the champion keeps serving.",
         "Read the verdict or error in the task log; the report page shows every check.",
     ),
     "score": (
@@ -47,12 +47,13 @@ _STEPS: Mapping[str, tuple[str, str]] = {
         "with the same as_of.",
     ),
     "publish": (
-        "Not every row reached the users' system. What it serves is right: a CRM in part, DynamoDB wholly of the last run.",
+        "Not every row reached the users' system. What did arrive is right: a CRM is updated in part, DynamoDB still serves "
+        "the last complete run.",
         "Trigger the DAG again with the same as_of: it resumes and sends only what is missing. The report "
         "page lists the rows that were refused, with the reason.",
     ),
     "monitor": (
-        "The results were written but not checked: nobody has looked whether they shifted.",
+        "The results were written but not checked for shifts.",
         "Trigger the DAG again with the same as_of before they are acted on.",
     ),
     "report": (
@@ -133,14 +134,14 @@ def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def notify_deadline(context: Mapping[str, Any], what: str, for_whom: str) -> None:
-    """Call back when a run has not ended by its deadline; the run itself goes on.
+    """Send a message about a run that has not ended by its deadline; the run itself continues.
 
     Parameters
     ----------
     context
         What Airflow hands over: the run and the deadline, as JSON.
     what, for_whom
-        What is late, and what that means for whom.
+        What is late, and what that means to those who wait for it.
     """
     send(deadline_message(context, what, for_whom))
 
@@ -149,7 +150,8 @@ def deadline_message(context: Mapping[str, Any], what: str, for_whom: str) -> Me
     """Word a missed deadline."""
     run = context.get("dag_run") or {}
     dag_id, run_id = str(run.get("dag_id", "")), str(run.get("dag_run_id", ""))
-    as_of = str((run.get("conf") or {}).get("as_of") or str(run.get("logical_date") or "unknown")[:10])
+    given = (run.get("conf") or {}).get("as_of") or run.get("partition_key")
+    as_of = str(given or str(run.get("logical_date") or "unknown")[:10])
     due = str((context.get("deadline") or {}).get("deadline_time", ""))
     return Message(
         subject=f"[millrace] {dag_id} is late, as_of {as_of}: {what}",
@@ -158,8 +160,8 @@ def deadline_message(context: Mapping[str, Any], what: str, for_whom: str) -> Me
             ("What it means", for_whom),
             (
                 "First step",
-                "Open the run in Airflow: a task that waits for a pool or a worker starts when one is free; "
-                "a task that runs far longer than usual shows in ops/step_runs which step grew.",
+                "Open the run in Airflow: a task that waits for a pool or a worker starts when one is free. "
+                "If a task runs far longer than usual, ops/step_runs shows which step became slower.",
             ),
             ("Run", f"DAG {dag_id}, run {run_id}, as_of {as_of}"),
         ),
@@ -213,10 +215,10 @@ def alarm_message(alarms: Sequence[Mapping[str, Any]]) -> Message:
 
 
 def send(message: Message) -> list[str]:
-    """Deliver to the log and to every channel that has a connection.
+    """Deliver a message to the log and to every channel that has a connection.
 
-    A channel that fails is logged and does not keep the others from being served: a message about
-    a failure must not fail because a mail server does.
+    A channel that fails is logged, and the others are still tried: a message about a failure must not
+    fail because a mail server does.
     """
     from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
@@ -271,8 +273,8 @@ def _post(message: Message, connection: Any) -> None:
 
 
 def _as_of(context: Mapping[str, Any]) -> str:
-    """Day of the run: its parameter, else the day of its schedule."""
-    given = (context.get("params") or {}).get("as_of")
+    """Day of the run, by the rule of :data:`pipelines.orchestration.defaults.AS_OF`."""
     run = context.get("dag_run")
+    given = (context.get("params") or {}).get("as_of") or getattr(run, "partition_key", None)
     scheduled = getattr(run, "logical_date", None) or getattr(run, "run_after", None)
     return str(given or (scheduled.date().isoformat() if scheduled else "unknown"))

@@ -1,4 +1,4 @@
-"""Steps of the use cases as Airflow tasks, all in one way."""
+"""The steps of the use cases as Airflow tasks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ def step_task(
     options: dict[str, Any] | None = None,
     **arguments: Any,
 ) -> Any:
-    """Task that runs one step of a use case for the run's ``as_of``; its id is the step's name.
+    """Return a task that runs one step of a use case for the run's ``as_of``; its id is the step's name.
 
     Parameters
     ----------
     makes
-        Asset that the step updates; its event carries ``as_of`` to the DAGs it triggers.
+        Asset that the step updates. Its event names the day as its partition, so the DAGs that wait for the asset run
+        for that day.
     options
         Passed to the step.
     arguments
@@ -32,13 +33,24 @@ def step_task(
 
     @task(task_id=step, outlets=[makes] if makes else None, **arguments)
     def run(as_of: str, *, outlet_events: Any = None) -> dict[str, Any]:
-        from pipelines.usecase import run_step
+        from pipelines.steps import Options, run_step
 
-        record = run_step(usecase, step, as_of, **(options or {}))
+        record = run_step(usecase, step, as_of, options=Options(**(options or {})))
         if makes:
-            outcome = {"outcome": record["outcome"]} if "outcome" in record else {}
-            outlet_events[makes].extra = {"as_of": as_of, **outcome}
+            outlet_events[makes].add_partitions(as_of)
+            if "outcome" in record:
+                outlet_events[makes].extra = {"outcome": record["outcome"]}
         notify_alarms(record.get("alarms", []))
         return record
+
+    return run(as_of=AS_OF)
+
+
+def announce_task(asset: Asset) -> Any:
+    """Return a task that announces that an asset was updated for the run's ``as_of``, and does nothing else."""
+
+    @task(task_id="announce", outlets=[asset])
+    def run(as_of: str, *, outlet_events: Any = None) -> None:
+        outlet_events[asset].add_partitions(as_of)
 
     return run(as_of=AS_OF)

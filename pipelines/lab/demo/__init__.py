@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pipelines.usecase import UseCase
+from pipelines.usecases import names
 
 if TYPE_CHECKING:
     from pipelines.lab.airflow_api import AirflowApi
@@ -50,12 +50,14 @@ class Demo:
     overrides
         Parameters, for what the small size asks for.
     prepare
-        Gives the stack what the DAGs need, after the data are landed and before Airflow starts.
+        Prepares the stack for what the DAGs need, after the data are landed and before Airflow starts.
     after
-        Use cases, earlier in the list, whose DAGs must have run before.
+        Use cases whose DAGs must have run before.
+    small_size, small_overrides
+        What else than ``size`` and ``overrides`` the tests take, which run the same DAGs on less data.
     """
 
-    usecase: UseCase
+    usecase: str
     dags: frozenset[str]
     what: str
     size: Mapping[str, int]
@@ -64,18 +66,50 @@ class Demo:
     check: Callable[[Settings, LocalStack], list[str]]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Settings, LocalStack], None] = _nothing_to_prepare
-    after: tuple[UseCase, ...] = ()
+    after: tuple[str, ...] = ()
+    small_size: Mapping[str, int] = field(default_factory=dict)
+    small_overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def small(self) -> Demo:
+        """The same on less data."""
+        size, overrides = {**self.size, **self.small_size}, {**self.overrides, **self.small_overrides}
+        return replace(self, size=size, overrides=overrides)
 
 
 def demos() -> list[Demo]:
-    """Load the demos of all use cases."""
-    return [import_module(f"pipelines.lab.demo.{usecase}").DEMO for usecase in UseCase]
+    """Load the demos of all use cases, each after those whose DAGs must have run before."""
+    found: dict[str, Demo] = {}
+
+    def add(usecase: str) -> None:
+        demo: Demo = import_module(f"{__name__}.{usecase}").DEMO
+        for earlier in demo.after:
+            add(earlier)
+        found.setdefault(usecase, demo)
+
+    for usecase in names():
+        add(usecase)
+    return list(found.values())
 
 
 def finish(api: AirflowApi, say: Say, dag_id: str, run_id: str, what: str) -> None:
     """Wait for a DAG run and say how it ended."""
     done = api.wait(dag_id, run_id, seconds=1200)
     say(f"  {dag_id:<16} {what}: {done.state} in {done.seconds:.0f} s")
+
+
+def await_triggered(
+    api: AirflowApi, say: Say, dag_id: str, before: Sequence[str], what: str, *, runs: int = 1
+) -> None:
+    """Wait for the runs of a DAG that something else triggered since ``before``, and for their ends."""
+    from pipelines.lab.local import wait_until
+
+    def new() -> list[str]:
+        return sorted(set(api.runs(dag_id)) - set(before))
+
+    wait_until(lambda: len(new()) >= runs, f"{runs} new runs of {dag_id}", 120)
+    for run_id in new():
+        finish(api, say, dag_id, run_id, what)
 
 
 def run_dag(api: AirflowApi, say: Say, dag_id: str, day: date) -> None:

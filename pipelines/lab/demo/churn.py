@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date
 
 from pipelines.errors import MillraceError
 from pipelines.lab.airflow_api import AirflowApi
-from pipelines.lab.demo import TODAY, Demo, Say, finish, run_dag
+from pipelines.lab.demo import TODAY, Demo, Say, await_triggered, run_dag
 from pipelines.lab.local import LocalStack
 from pipelines.settings import Settings
-from pipelines.usecase import UseCase
 
 TRAINED_ON = date(2025, 11, 3)  # first Monday of the month
 SCORED_ON = (date(2025, 11, 17), date(2025, 11, 24), TODAY)
@@ -28,15 +26,12 @@ def _seed_accounts(settings: Settings, stack: LocalStack) -> None:
 def _run_churn(api: AirflowApi, say: Say) -> None:
     """Train, then score and publish week by week; the scores asset triggers the publication."""
     run_dag(api, say, "churn_train", TRAINED_ON)
-    published: set[str] = set()
     for day in SCORED_ON:
         if day == SCORED_ON[-1]:
             run_dag(api, say, "churn_features", day)
+        published = api.runs("churn_publish")
         run_dag(api, say, "churn_score", day)
-        while not (new := set(api.runs("churn_publish")) - published):
-            time.sleep(0.5)
-        published |= new
-        finish(api, say, "churn_publish", new.pop(), f"as_of {day}, triggered by the scores")
+        await_triggered(api, say, "churn_publish", published, f"as_of {day}, triggered by the scores")
 
 
 def _check_churn(settings: Settings, stack: LocalStack) -> list[str]:
@@ -78,7 +73,7 @@ def _check_churn(settings: Settings, stack: LocalStack) -> list[str]:
 
 
 DEMO = Demo(
-    usecase=UseCase.CHURN,
+    usecase="churn",
     dags=frozenset({"churn_features", "churn_train", "churn_score", "churn_publish"}),
     what="a company of paying accounts",
     size={"accounts": 15_000},
@@ -86,4 +81,15 @@ DEMO = Demo(
     prepare=_seed_accounts,
     run=_run_churn,
     check=_check_churn,
+    small_size={"accounts": 500},
+    small_overrides={
+        "snapshots.months": 10,
+        "snapshots.holdout_months": 3,
+        "tuning.trials": 0,
+        "gate.bootstrap_replicates": 100,
+        "gate.min_positives": 5,
+        "gate.min_auc_pr": 0.0,
+        "gate.min_recall_at_top20": 0.0,
+        "gate.confidence": 0.51,
+    },
 )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import date
 
 from pipelines.errors import MillraceError
 from pipelines.lab.airflow_api import AirflowApi
-from pipelines.lab.demo import Demo, Say, finish, run_dag
+from pipelines.lab.demo import Demo, Say, await_triggered, run_dag
 from pipelines.lab.local import LocalStack
 from pipelines.settings import Settings
-from pipelines.usecase import UseCase
 
 #: A month apart: the second run finds what moved.
 FOUND_ON = date(2025, 5, 1)
@@ -19,13 +17,10 @@ GROUPED_ON = date(2025, 6, 1)
 
 def _run_clustering(api: AirflowApi, say: Say) -> None:
     """Group the stores of two months; each time the features trigger the clustering."""
-    grouped: set[str] = set()
     for day in (FOUND_ON, GROUPED_ON):
+        grouped = api.runs("store_clustering")
         run_dag(api, say, "store_features", day)
-        while not (new := set(api.runs("store_clustering")) - grouped):
-            time.sleep(0.5)
-        grouped |= new
-        finish(api, say, "store_clustering", new.pop(), f"as_of {day}, triggered by the features")
+        await_triggered(api, say, "store_clustering", grouped, f"as_of {day}, triggered by the features")
 
 
 def _check_clustering(settings: Settings, stack: LocalStack) -> list[str]:
@@ -61,7 +56,7 @@ def _check_clustering(settings: Settings, stack: LocalStack) -> list[str]:
 
 
 DEMO = Demo(
-    usecase=UseCase.CLUSTERING,
+    usecase="clustering",
     dags=frozenset({"store_features", "store_clustering"}),
     what="",  # the stores are those of demand
     size={},
@@ -78,5 +73,5 @@ DEMO = Demo(
     run=_run_clustering,
     check=_check_clustering,
     # Demand reads groups of stores where there are any: side by side, its forecasts would depend on who is first.
-    after=(UseCase.DEMAND,),
+    after=("demand",),
 )

@@ -1,0 +1,69 @@
+"""Run the demos on small data through Airflow in this process; the last line printed is JSON.
+
+Called by ``test_every_dag_runs.py`` in the environment of a local stack, with its ports as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from time import process_time
+
+from inline_airflow import InlineAirflow
+
+from pipelines.cli import app
+from pipelines.lab.demo import Demo, demos, run_dag
+from pipelines.lab.demo.demand import DEMO as DEMAND
+from pipelines.lab.demo.demand import FORECAST_ON
+from pipelines.lab.local import LocalStack, Ports
+from pipelines.settings import Settings
+from pipelines.sources.ingest import ingest
+
+
+def main(ports: Ports) -> None:
+    settings = Settings.load()
+    stack = LocalStack(settings, ports)
+    airflow = InlineAirflow(Path(settings.home) / "dags")
+    logging.disable(logging.CRITICAL)
+    wanted = [demo.small for demo in demos()]
+    for demo in wanted:
+        if demo.what:
+            land(demo, settings)
+        demo.prepare(settings, stack)
+    for demo in wanted:
+        demo.run(airflow, say)
+        if demo.usecase == DEMAND.usecase:
+            last_night_on_spark(airflow)
+    checks = {demo.usecase: demo.check(settings, stack) for demo in wanted}
+    sys.stdout.write("\n" + json.dumps({"runs": airflow.all_runs(), "checks": checks}) + "\n")
+
+
+def land(demo: Demo, settings: Settings) -> None:
+    """Simulate by the command that a person would use, and land; the tests of ingest check its reports."""
+    folder = settings.var / "data" / demo.usecase
+    size = [text for name, value in demo.size.items() for text in (f"--{name}", str(value))]
+    generate = ["generate", demo.usecase, *size, "--end", str(demo.until), "--to", str(folder)]
+    app(generate, standalone_mode=False)
+    ingest(demo.usecase, folder, settings=settings, quality_checks=False)
+    say(f"{demo.usecase}: landed")
+
+
+def last_night_on_spark(airflow: InlineAirflow) -> None:
+    """Run the last night of demand once more, its models of single series on Spark."""
+    variable = f"MILLRACE_{DEMAND.usecase.upper()}_PARAMS"
+    before = os.environ[variable]
+    os.environ[variable] = json.dumps({**json.loads(before), "engine": "spark"})
+    run_dag(airflow, say, "demand_forecast", FORECAST_ON[-1])
+    os.environ[variable] = before
+
+
+def say(words: str) -> None:
+    """Tell how far it is, after how many seconds of CPU time."""
+    sys.stderr.write(f"{process_time():7.1f} {words}\n")
+
+
+if __name__ == "__main__":
+    main(Ports(**json.loads(sys.argv[1])))
