@@ -66,6 +66,8 @@ CLUSTERS = Table(
     ),
     key=("as_of", "store_id"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "store_id"), "features/clustering", where="in_scope"),),
+    steady=("cluster",),
 )
 
 PROFILES = Table(
