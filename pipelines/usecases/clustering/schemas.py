@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
 
 TRAINED = Column("as_of", DType.DATE, "Day for which the groups were found.")
 STORE = Column("store_id", DType.STRING, "Store.")
