@@ -34,7 +34,7 @@ $(UV):
 	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/.locked: $(UV) pyproject.toml uv.lock
-	@$(UV) sync --quiet --locked --python $(PYTHON)
+	@$(UV) sync --quiet --locked --extra lab --python $(PYTHON)
 	@touch $@
 
 setup: .venv/.locked ## Build .venv with the millrace command in it

@@ -12,20 +12,22 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import CHURN_FEATURES
+from pipelines.orchestration.assets import lake_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import step_task
+
+FEATURES = lake_asset("features/churn")
 
 
 @dag(
     dag_id="churn_features",
     schedule=schedule("0 5 * * 1"),
-    tags=[Tag.CHURN, Tag.FEATURES, Tag.TIER_1],
+    tags=["usecase:churn", Tag.FEATURES, Tag.TIER_1],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def churn_features() -> None:
-    step_task("churn", "prepare", makes=CHURN_FEATURES, pool=Pool.DBT)
+    step_task("churn", "prepare", makes=FEATURES, pool=Pool.DBT)
 
 
 churn_features()

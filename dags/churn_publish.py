@@ -13,20 +13,22 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import CHURN_SCORES
+from pipelines.orchestration.assets import lake_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, each_day_of
 from pipelines.orchestration.steps import step_task
+
+SCORES = lake_asset("predictions/churn_scores")
 
 
 @dag(
     dag_id="churn_publish",
-    schedule=each_day_of(CHURN_SCORES),
-    tags=[Tag.CHURN, Tag.PUBLISH, Tag.TIER_1],
+    schedule=each_day_of(SCORES),
+    tags=["usecase:churn", Tag.PUBLISH, Tag.TIER_1],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def churn_publish() -> None:
-    publish = step_task("churn", "publish", inlets=[CHURN_SCORES], pool=Pool.SALESFORCE)
+    publish = step_task("churn", "publish", inlets=[SCORES], pool=Pool.SALESFORCE)
     # A teardown runs even when publishing failed, and does not hide that it did.
     publish >> step_task("churn", "report").as_teardown()
 

@@ -12,21 +12,25 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import CHURN_FEATURES, CHURN_MODEL, CHURN_SCORES
+from pipelines.orchestration.assets import lake_asset, model_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import step_task
+
+FEATURES = lake_asset("features/churn")
+MODEL = model_asset("churn")
+SCORES = lake_asset("predictions/churn_scores")
 
 
 @dag(
     dag_id="churn_score",
     schedule=schedule("0 6 * * 1"),
-    tags=[Tag.CHURN, Tag.SCORE, Tag.TIER_1],
+    tags=["usecase:churn", Tag.SCORE, Tag.TIER_1],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def churn_score() -> None:
     prepare = step_task("churn", "prepare", options={"only_if_missing": True}, pool=Pool.DBT)
-    score = step_task("churn", "score", makes=CHURN_SCORES, inlets=[CHURN_FEATURES, CHURN_MODEL])
+    score = step_task("churn", "score", makes=SCORES, inlets=[FEATURES, MODEL])
     prepare >> score >> step_task("churn", "monitor")
 
 

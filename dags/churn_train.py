@@ -13,21 +13,23 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import CHURN_MODEL
+from pipelines.orchestration.assets import model_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import step_task
+
+MODEL = model_asset("churn")
 
 
 @dag(
     dag_id="churn_train",
     schedule=schedule("0 2 * * MON#1"),
-    tags=[Tag.CHURN, Tag.TRAIN, Tag.TIER_2],
+    tags=["usecase:churn", Tag.TRAIN, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def churn_train() -> None:
     prepare = step_task("churn", "prepare", options={"training": True}, pool=Pool.DBT)
-    prepare >> step_task("churn", "train") >> step_task("churn", "gate", makes=CHURN_MODEL)
+    prepare >> step_task("churn", "train") >> step_task("churn", "gate", makes=MODEL)
 
 
 churn_train()

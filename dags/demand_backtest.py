@@ -13,21 +13,23 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import DEMAND_MODEL
+from pipelines.orchestration.assets import model_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import step_task
+
+MODEL = model_asset("demand")
 
 
 @dag(
     dag_id="demand_backtest",
     schedule=schedule("0 2 * * 0"),
-    tags=[Tag.DEMAND, Tag.TRAIN, Tag.TIER_2],
+    tags=["usecase:demand", Tag.TRAIN, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def demand_backtest() -> None:
     prepare = step_task("demand", "prepare", options={"training": True}, pool=Pool.DBT)
-    prepare >> step_task("demand", "train") >> step_task("demand", "gate", makes=DEMAND_MODEL)
+    prepare >> step_task("demand", "train") >> step_task("demand", "gate", makes=MODEL)
 
 
 demand_backtest()

@@ -16,9 +16,12 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import DEMAND_FORECASTS, DEMAND_MODEL
+from pipelines.orchestration.assets import lake_asset, model_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, deadline, schedule
 from pipelines.orchestration.steps import step_task
+
+FORECASTS = lake_asset("predictions/demand_forecasts")
+MODEL = model_asset("demand")
 
 LATE = deadline(
     timedelta(hours=2),
@@ -30,16 +33,16 @@ LATE = deadline(
 @dag(
     dag_id="demand_forecast",
     schedule=schedule("0 4 * * *"),
-    tags=[Tag.DEMAND, Tag.SCORE, Tag.PUBLISH, Tag.TIER_1],
+    tags=["usecase:demand", Tag.SCORE, Tag.PUBLISH, Tag.TIER_1],
     doc_md=__doc__,
     deadline=LATE,
     **dag_kwargs(),
 )
 def demand_forecast() -> None:
     prepare = step_task("demand", "prepare", pool=Pool.DBT)
-    score = step_task("demand", "score", makes=DEMAND_FORECASTS, inlets=[DEMAND_MODEL])
+    score = step_task("demand", "score", makes=FORECASTS, inlets=[MODEL])
     # Orders do not wait for the comparison with past days: publishing comes first.
-    publish = step_task("demand", "publish", inlets=[DEMAND_FORECASTS], pool=Pool.DYNAMODB)
+    publish = step_task("demand", "publish", inlets=[FORECASTS], pool=Pool.DYNAMODB)
     monitor = step_task("demand", "monitor")
     prepare >> score >> publish >> monitor >> step_task("demand", "report").as_teardown()
 

@@ -13,21 +13,25 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import IMPUTATION_COMPLETED, IMPUTATION_MEASUREMENTS, IMPUTATION_MODEL
+from pipelines.orchestration.assets import lake_asset, model_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, each_day_of
 from pipelines.orchestration.steps import step_task
+
+COMPLETED = lake_asset("predictions/imputation_completed")
+MEASUREMENTS = lake_asset("raw/imputation_measurements")
+MODEL = model_asset("imputation")
 
 
 @dag(
     dag_id="imputation_complete",
-    schedule=each_day_of(IMPUTATION_MEASUREMENTS),
-    tags=[Tag.IMPUTATION, Tag.SCORE, Tag.TIER_2],
+    schedule=each_day_of(MEASUREMENTS),
+    tags=["usecase:imputation", Tag.SCORE, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def imputation_complete() -> None:
-    prepare = step_task("imputation", "prepare", inlets=[IMPUTATION_MEASUREMENTS], pool=Pool.DBT)
-    score = step_task("imputation", "score", makes=IMPUTATION_COMPLETED, inlets=[IMPUTATION_MODEL])
+    prepare = step_task("imputation", "prepare", inlets=[MEASUREMENTS], pool=Pool.DBT)
+    score = step_task("imputation", "score", makes=COMPLETED, inlets=[MODEL])
     monitor = step_task("imputation", "monitor")
     prepare >> score >> monitor >> step_task("imputation", "report").as_teardown()
 

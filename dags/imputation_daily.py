@@ -13,20 +13,22 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import IMPUTATION_MEASUREMENTS
+from pipelines.orchestration.assets import lake_asset
 from pipelines.orchestration.defaults import Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import announce_task
+
+MEASUREMENTS = lake_asset("raw/imputation_measurements")
 
 
 @dag(
     dag_id="imputation_daily",
     schedule=schedule("0 5 * * *"),
-    tags=[Tag.IMPUTATION, Tag.SCORE, Tag.TIER_2],
+    tags=["usecase:imputation", Tag.SCORE, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def imputation_daily() -> None:
-    announce_task(IMPUTATION_MEASUREMENTS)
+    announce_task(MEASUREMENTS)
 
 
 imputation_daily()

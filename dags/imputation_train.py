@@ -13,21 +13,23 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import IMPUTATION_MODEL
+from pipelines.orchestration.assets import model_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import step_task
+
+MODEL = model_asset("imputation")
 
 
 @dag(
     dag_id="imputation_train",
     schedule=schedule("0 3 * * 1"),
-    tags=[Tag.IMPUTATION, Tag.TRAIN, Tag.TIER_2],
+    tags=["usecase:imputation", Tag.TRAIN, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def imputation_train() -> None:
     prepare = step_task("imputation", "prepare", options={"training": True}, pool=Pool.DBT)
-    prepare >> step_task("imputation", "train") >> step_task("imputation", "gate", makes=IMPUTATION_MODEL)
+    prepare >> step_task("imputation", "train") >> step_task("imputation", "gate", makes=MODEL)
 
 
 imputation_train()

@@ -12,20 +12,22 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import REPURCHASE_FEATURES
+from pipelines.orchestration.assets import lake_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import step_task
+
+FEATURES = lake_asset("features/repurchase_customers")
 
 
 @dag(
     dag_id="repurchase_features",
     schedule=schedule("0 3 * * *"),
-    tags=[Tag.REPURCHASE, Tag.FEATURES, Tag.TIER_2],
+    tags=["usecase:repurchase", Tag.FEATURES, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def repurchase_features() -> None:
-    step_task("repurchase", "prepare", makes=REPURCHASE_FEATURES, pool=Pool.DBT)
+    step_task("repurchase", "prepare", makes=FEATURES, pool=Pool.DBT)
 
 
 repurchase_features()

@@ -13,24 +13,28 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import REPURCHASE_FEATURES, REPURCHASE_MODEL, REPURCHASE_PREDICTIONS
+from pipelines.orchestration.assets import lake_asset, model_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import step_task
+
+FEATURES = lake_asset("features/repurchase_customers")
+MODEL = model_asset("repurchase")
+PREDICTIONS = lake_asset("predictions/repurchase_next_order")
 
 
 @dag(
     dag_id="repurchase_score",
     schedule=schedule("0 5 * * *"),
-    tags=[Tag.REPURCHASE, Tag.SCORE, Tag.PUBLISH, Tag.TIER_1],
+    tags=["usecase:repurchase", Tag.SCORE, Tag.PUBLISH, Tag.TIER_1],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def repurchase_score() -> None:
     prepare = step_task("repurchase", "prepare", options={"only_if_missing": True}, pool=Pool.DBT)
-    inlets = [REPURCHASE_FEATURES, REPURCHASE_MODEL]
-    score = step_task("repurchase", "score", makes=REPURCHASE_PREDICTIONS, inlets=inlets)
+    inlets = [FEATURES, MODEL]
+    score = step_task("repurchase", "score", makes=PREDICTIONS, inlets=inlets)
     # The shop does not wait for the comparison with past days. Salesforce has one slot; DynamoDB's keys are our own.
-    publish = step_task("repurchase", "publish", inlets=[REPURCHASE_PREDICTIONS], pool=Pool.SALESFORCE)
+    publish = step_task("repurchase", "publish", inlets=[PREDICTIONS], pool=Pool.SALESFORCE)
     monitor = step_task("repurchase", "monitor")
     prepare >> score >> publish >> monitor >> step_task("repurchase", "report").as_teardown()
 

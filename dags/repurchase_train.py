@@ -13,21 +13,23 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import REPURCHASE_MODEL
+from pipelines.orchestration.assets import model_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import step_task
+
+MODEL = model_asset("repurchase")
 
 
 @dag(
     dag_id="repurchase_train",
     schedule=schedule("30 2 * * SUN#1"),
-    tags=[Tag.REPURCHASE, Tag.TRAIN, Tag.TIER_2],
+    tags=["usecase:repurchase", Tag.TRAIN, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def repurchase_train() -> None:
     prepare = step_task("repurchase", "prepare", options={"training": True}, pool=Pool.DBT)
-    prepare >> step_task("repurchase", "train") >> step_task("repurchase", "gate", makes=REPURCHASE_MODEL)
+    prepare >> step_task("repurchase", "train") >> step_task("repurchase", "gate", makes=MODEL)
 
 
 repurchase_train()

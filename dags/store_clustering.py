@@ -13,23 +13,27 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import STORE_CLUSTERS, STORE_FEATURES, STORE_MODEL
+from pipelines.orchestration.assets import lake_asset, model_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, each_day_of
 from pipelines.orchestration.steps import step_task
+
+CLUSTERS = lake_asset("predictions/store_clusters")
+FEATURES = lake_asset("features/clustering")
+MODEL = model_asset("clustering")
 
 
 @dag(
     dag_id="store_clustering",
-    schedule=each_day_of(STORE_FEATURES),
-    tags=[Tag.CLUSTERING, Tag.TRAIN, Tag.SCORE, Tag.TIER_2],
+    schedule=each_day_of(FEATURES),
+    tags=["usecase:clustering", Tag.TRAIN, Tag.SCORE, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def store_clustering() -> None:
     prepare = step_task("clustering", "prepare", options={"only_if_missing": True}, pool=Pool.DBT)
-    train = step_task("clustering", "train", inlets=[STORE_FEATURES])
-    gate = step_task("clustering", "gate", makes=STORE_MODEL)
-    score = step_task("clustering", "score", makes=STORE_CLUSTERS, inlets=[STORE_MODEL])
+    train = step_task("clustering", "train", inlets=[FEATURES])
+    gate = step_task("clustering", "gate", makes=MODEL)
+    score = step_task("clustering", "score", makes=CLUSTERS, inlets=[MODEL])
     monitor = step_task("clustering", "monitor")
     prepare >> train >> gate >> score >> monitor >> step_task("clustering", "report").as_teardown()
 

@@ -12,20 +12,22 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from pipelines.orchestration.assets import STORE_FEATURES
+from pipelines.orchestration.assets import lake_asset
 from pipelines.orchestration.defaults import Pool, Tag, dag_kwargs, schedule
 from pipelines.orchestration.steps import step_task
+
+FEATURES = lake_asset("features/clustering")
 
 
 @dag(
     dag_id="store_features",
     schedule=schedule("30 5 1 * *"),
-    tags=[Tag.CLUSTERING, Tag.FEATURES, Tag.TIER_2],
+    tags=["usecase:clustering", Tag.FEATURES, Tag.TIER_2],
     doc_md=__doc__,
     **dag_kwargs(),
 )
 def store_features() -> None:
-    step_task("clustering", "prepare", makes=STORE_FEATURES, pool=Pool.DBT)
+    step_task("clustering", "prepare", makes=FEATURES, pool=Pool.DBT)
 
 
 store_features()

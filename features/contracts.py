@@ -17,15 +17,8 @@ import yaml
 
 from features.schemas import Column, DType, Table
 
-#: dbt contract types (DuckDB's names) and what they are stored as.
-DTYPES: Mapping[str, DType] = {
-    "varchar": DType.STRING,
-    "bigint": DType.INTEGER,
-    "double": DType.NUMBER,
-    "boolean": DType.BOOLEAN,
-    "date": DType.DATE,
-    "timestamp": DType.TIMESTAMP,
-}
+#: Types that a dbt contract may name, and what they are stored as.
+DTYPES: Mapping[str, DType] = {dtype.sql: dtype for dtype in DType}
 
 
 class Role(StrEnum):

@@ -1,7 +1,7 @@
 """Declarations of tables: one place where a column's type, unit, null rule and range are written.
 
-Everything that checks or documents a table (landing, frame checks, Great Expectations suites,
-Delta schemas, the reference pages) is derived from the same :class:`Table`.
+Everything that checks or documents a table (landing, audits, Great Expectations' pages, Delta
+schemas, the reference pages) is derived from the same :class:`Table`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 
 class DType(StrEnum):
-    """Logical types of a column, with one Arrow representation each."""
+    """Logical types of a column, with one representation in Arrow and one in SQL each."""
 
     STRING = "string"
     INTEGER = "integer"
@@ -25,16 +25,21 @@ class DType(StrEnum):
     @property
     def arrow(self) -> pa.DataType:
         """Arrow type that stores this logical type."""
-        return _ARROW[self]
+        return _TYPES[self][0]
+
+    @property
+    def sql(self) -> str:
+        """Name of the type in DuckDB and in dbt contracts."""
+        return _TYPES[self][1]
 
 
-_ARROW: dict[DType, pa.DataType] = {
-    DType.STRING: pa.string(),
-    DType.INTEGER: pa.int64(),
-    DType.NUMBER: pa.float64(),
-    DType.BOOLEAN: pa.bool_(),
-    DType.DATE: pa.date32(),
-    DType.TIMESTAMP: pa.timestamp("us"),
+_TYPES: dict[DType, tuple[pa.DataType, str]] = {
+    DType.STRING: (pa.string(), "varchar"),
+    DType.INTEGER: (pa.int64(), "bigint"),
+    DType.NUMBER: (pa.float64(), "double"),
+    DType.BOOLEAN: (pa.bool_(), "boolean"),
+    DType.DATE: (pa.date32(), "date"),
+    DType.TIMESTAMP: (pa.timestamp("us"), "timestamp"),
 }
 
 
@@ -70,6 +75,44 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Other table of the lake that the rows of a table refer to.
+
+    Attributes
+    ----------
+    columns
+        Columns of the same names in both tables; the values of every row must occur together in the other.
+    table
+        Name of the other table.
+    where
+        SQL condition on the other table's rows.
+    """
+
+    columns: tuple[str, ...]
+    table: str
+    where: str = "true"
+
+
+@dataclass(frozen=True)
+class Total:
+    """Other table of the lake that holds the sum of a column, day by day.
+
+    Attributes
+    ----------
+    column
+        Number of the same name in both tables.
+    table
+        Name of the other table.
+    where
+        SQL condition on the other table's rows.
+    """
+
+    column: str
+    table: str
+    where: str
+
+
+@dataclass(frozen=True)
 class Table:
     """One table: its grain, key and columns.
 
@@ -85,6 +128,10 @@ class Table:
         Names of the columns that identify a row.
     partition_by
         Partition columns of the Delta table; must be among ``columns``.
+    references, totals
+        What must agree with other tables of the same ``as_of``.
+    steady
+        Columns whose distribution is usually much the same from one ``as_of`` to the next.
     """
 
     name: str
@@ -92,14 +139,22 @@ class Table:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     partition_by: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    totals: tuple[Total, ...] = ()
+    steady: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: column names must be unique, got {names}")
-        missing = [name for name in (*self.key, *self.partition_by) if name not in names]
+        named = [*self.key, *self.partition_by, *self.steady, *(total.column for total in self.totals)]
+        named += [name for reference in self.references for name in reference.columns]
+        missing = [name for name in named if name not in names]
         if missing:
-            raise ValueError(f"{self.name}: key and partition columns must be columns, missing {missing}")
+            raise ValueError(
+                f"{self.name}: what key, partition, references, totals and steady name must be columns, "
+                f"missing {missing}"
+            )
 
     @property
     def column_names(self) -> list[str]:
@@ -123,3 +178,10 @@ class Table:
             if column.name == name:
                 return column
         raise KeyError(f"{self.name} has no column {name!r}; it has {self.column_names}")
+
+
+#: Columns that many tables have.
+AS_OF = Column("as_of", DType.DATE, "Day of the decision; nothing known on or after it is used.")
+MODEL_VERSION = Column(
+    "model_version", DType.STRING, "Version in the MLflow registry, as `<use case>/<number>`."
+)

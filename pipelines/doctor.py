@@ -9,19 +9,18 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import sysconfig
 import tomllib
 import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pipelines.discovery import every
 from pipelines.errors import MillraceError
-from pipelines.lab.local import Ports
-from pipelines.settings import Settings
+from pipelines.extension import Check, extensions
+from pipelines.settings import Settings, hide_credentials
 
 #: Room for 15,000 accounts over three years, and for the models.
 _DISK_GIB, _MEMORY_GIB = 5.0, 3.0
@@ -30,28 +29,6 @@ _DISK_GIB, _MEMORY_GIB = 5.0, 3.0
 _KEY_PACKAGES = (
     "apache-airflow", "dbt-core", "dbt-duckdb", "deltalake", "duckdb", "lightgbm", "mlflow", "pandas",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding.
-
-    Attributes
-    ----------
-    name
-        What was looked at.
-    ok
-        Whether it is as it must be.
-    detail
-        What was found.
-    mend
-        What to do if it is not.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    mend: str
 
 
 def checks(settings: Settings) -> list[Check]:
@@ -69,7 +46,7 @@ def checks(settings: Settings) -> list[Check]:
         _airflow(settings),
         _pseudonym_key(settings),
         _salesforce(settings),
-        *_ports(),
+        *(check for extension in extensions() for check in extension.checks(settings)),
     ]
 
 
@@ -78,7 +55,7 @@ def _attempt(name: str, mend: str, look: Callable[[], str], errors: tuple[type[E
     try:
         return Check(name, True, look(), mend)
     except errors as error:
-        text = str(error).strip()
+        text = hide_credentials(str(error)).strip()
         return Check(name, False, text.splitlines()[0][:300] if text else type(error).__name__, mend)
 
 
@@ -207,17 +184,17 @@ def _lake(settings: Settings) -> Check:
 
 def _mlflow(settings: Settings) -> Check:
     """The tracking back end answers; a SQLite file that is not there yet is made on first use."""
-    uri = settings.tracking_uri
+    uri, shown = settings.tracking_uri, settings.tracking_address
     mend = "check MILLRACE_MLFLOW_TRACKING_URI; for a database of another release: `mlflow db upgrade <uri>`"
 
     def look() -> str:
         if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-            return f"{uri} will be made on first use"
+            return f"{shown} will be made on first use"
         if uri.startswith("http"):
             import requests
 
             requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
-            return f"{uri} answers"
+            return f"{shown} answers"
         import sqlalchemy
 
         engine = sqlalchemy.create_engine(uri)
@@ -228,8 +205,8 @@ def _mlflow(settings: Settings) -> Check:
         finally:
             engine.dispose()
         if "experiments" not in tables:
-            raise LookupError(f"{uri} has no MLflow tables, found {tables[:5]}")
-        return f"{uri} holds {len(tables)} tables"
+            raise LookupError(f"{shown} has no MLflow tables, found {tables[:5]}")
+        return f"{shown} holds {len(tables)} tables"
 
     return _attempt("MLflow", mend, look, (OSError, LookupError, ValueError))
 
@@ -283,38 +260,30 @@ def _pseudonym_key(settings: Settings) -> Check:
     return Check("pseudonym key", not mode & 0o077, f"{path} has mode {mode:o}", mend)
 
 
-def _ports() -> list[Check]:
-    found = []
-    for user, port in asdict(Ports()).items():
-        mend = f"stop what listens on port {port}; needed by `make up` only, for {user}"
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            taken = probe.connect_ex(("127.0.0.1", port)) == 0
-        found.append(Check(f"port {port}", not taken, f"{'taken' if taken else 'free'}, for {user}", mend))
-    return found
-
-
 def _salesforce(settings: Settings) -> Check:
-    """The org answers the login, and the object of the scores takes every field that is sent."""
+    """The org answers the login, and every object that is published to takes every field that is sent."""
     mend = (
         "check MILLRACE_SALESFORCE__*; deploy the package under pipelines/sinks/salesforce/sfdx and assign"
         " its permission set to the integration user"
     )
 
     def look() -> str:
+        from pipelines.io.marts import mart_contract
         from pipelines.sinks.backoff import Backoff
         from pipelines.sinks.salesforce.connection import Connection
         from pipelines.sinks.salesforce.preflight import check_fields
-        from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTarget
-        from pipelines.usecases.churn.contracts import exports_contract
-        from pipelines.usecases.churn.publish import ACCOUNT, EXTERNAL_ID, OBJECT
+        from pipelines.sinks.salesforce.target import PublishOptions
+        from pipelines.sinks.target import SalesforceObject
 
         if settings.salesforce is None:
-            return "not configured: `make demo` and `make up` use the emulator"
-        names = [name for name in exports_contract(settings).table.column_names if name != EXTERNAL_ID]
-        target = SalesforceTarget(OBJECT, EXTERNAL_ID, dict.fromkeys(names, Null.CLEAR), sort_by=ACCOUNT)
+            return "not configured: nothing can be published to an org"
         options = PublishOptions(http=Backoff(attempts=2), connect_timeout_s=5, read_timeout_s=20)
-        fields = check_fields(Connection(settings.salesforce, options), target)
-        return f"{settings.salesforce.instance} has {OBJECT} with {len(fields)} fields"
+        connection, found = Connection(settings.salesforce, options), []
+        for target in (each for usecase in every() for each in usecase.targets):
+            if isinstance(target, SalesforceObject):
+                contract = mart_contract(settings.dbt_project, "exports", target.export)
+                fields = check_fields(connection, target.described(contract))
+                found.append(f"{target.object} with {len(fields)} fields")
+        return f"{settings.salesforce.instance} has {', '.join(found)}"
 
     return _attempt("Salesforce", mend, look, (OSError, LookupError, MillraceError))

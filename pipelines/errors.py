@@ -5,6 +5,9 @@ A message says what must hold, what was received, which rows or fields offend, a
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class MillraceError(Exception):
     """Base of every error that millrace raises on purpose."""
@@ -34,3 +37,17 @@ class SinkError(MillraceError):
     """Rows could not be delivered; the ledger says which and why."""
 
     exit_code = 5
+
+
+class RegistryError(MillraceError):
+    """MLflow did not answer or refused; nothing was decided on models that it did not show."""
+
+    exit_code = 6
+
+
+def unknown(what: str, got: str, known: Iterable[str]) -> ConfigError:
+    """Say that a name is none of those that there are, and which is the nearest."""
+    listed = sorted(known)
+    near = difflib.get_close_matches(got, listed, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return ConfigError(f"{what} must be one of {', '.join(listed)}, got {got!r}{hint}")

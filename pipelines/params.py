@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ class Params(BaseModel, frozen=True, extra="forbid"):
     """Base of the parameter models; nested models derive from it too."""
 
     @classmethod
-    def load(cls, path: Path, overrides: dict[str, Any] | None = None) -> Self:
+    def load(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> Self:
         """Read and validate a parameter file.
 
         Parameters
@@ -56,7 +57,7 @@ class Params(BaseModel, frozen=True, extra="forbid"):
             raise ConfigError(f"{path.name} is not valid: {problems}. Allowed keys: {_keys(cls)}") from None
 
     def flat(self) -> dict[str, Any]:
-        """Give dotted keys and values, as logged with a run."""
+        """Dotted keys and values, as logged with a run."""
         return dict(_flatten(self.model_dump(mode="json")))
 
     @property

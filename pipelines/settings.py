@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -24,8 +28,14 @@ from pydantic_settings import (
 )
 
 from pipelines.errors import ConfigError
+from pipelines.usecases import names
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+def hide_credentials(text: str) -> str:
+    """Leave user and password out of every address in a text."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 class SalesforceSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
@@ -71,6 +81,35 @@ class DynamoSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_error
     create_table: bool = False
 
 
+_PARAMS = re.compile(r"MILLRACE_([A-Z0-9_]+)_PARAMS")
+
+
+def _overrides() -> dict[str, Mapping[str, Any]]:
+    """Parameter overrides by use case, from ``MILLRACE_<USE CASE>_PARAMS``.
+
+    Raises
+    ------
+    ConfigError
+        A variable names no use case, or is not a mapping.
+    """
+    found: dict[str, Mapping[str, Any]] = {}
+    for variable, text in os.environ.items():
+        matched = _PARAMS.fullmatch(variable)
+        if matched is None or not text:
+            continue
+        usecase = matched[1].lower()
+        if usecase not in names():
+            raise ConfigError(f"{variable} names no use case; they are {', '.join(names())}")
+        try:
+            given = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{variable} is not valid YAML: {error}") from None
+        if not isinstance(given, dict):
+            raise ConfigError(f"{variable} must be a mapping of dotted keys, got {given!r}")
+        found[usecase] = given
+    return found
+
+
 class Settings(BaseSettings):
     """All deployment settings, frozen; an unknown ``MILLRACE_*`` nested key is refused."""
 
@@ -91,6 +130,11 @@ class Settings(BaseSettings):
     )
     salesforce: SalesforceSettings | None = None
     dynamodb: DynamoSettings | None = None
+    overrides: Mapping[str, Mapping[str, Any]] = Field(
+        default_factory=dict,
+        description="By use case: dotted keys that replace values of its params.yaml; set "
+        "MILLRACE_<USE CASE>_PARAMS to a JSON or YAML mapping.",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -120,7 +164,7 @@ class Settings(BaseSettings):
             A variable is unknown or malformed; the message names it, never its value.
         """
         try:
-            return cls()
+            return cls(overrides=_overrides())
         except ValidationError as error:
             problems = "; ".join(
                 f"MILLRACE_{'__'.join(str(part).upper() for part in e['loc'])}: {e['msg']}"
@@ -139,6 +183,11 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """MLflow tracking and registry back end."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.var / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def tracking_address(self) -> str:
+        """The tracking URI without user, password and parameters, for messages and pages."""
+        return hide_credentials(self.tracking_uri).partition("?")[0]
 
     @property
     def artifact_root(self) -> str:

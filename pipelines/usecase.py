@@ -1,125 +1,431 @@
-"""The use cases and their steps: the one list that commands, DAGs and records share."""
+"""What a use case is: one frozen, typed declaration, ``USECASE`` in ``pipelines/usecases/<name>/__init__.py``.
+
+The declaration states facts (tables, days, sinks, words) and holds a handful of hooks. The steps in
+:mod:`pipelines.steps` drive any declaration; commands, assets, pages, ingest and erasure iterate over the
+declarations, which :mod:`pipelines.discovery` finds. Importing a declaration is cheap: hooks import the
+libraries that they need when they are called.
+"""
 
 from __future__ import annotations
 
-import importlib
-import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
-from pipelines.errors import ConfigError
+from features.contracts import Contract
+from features.schemas import Table
+from pipelines.io.lake import Lake
+from pipelines.io.marts import mart_contract
+from pipelines.monitoring.alarms import Alarm, Phrase, first_and_count, raise_alarms
+from pipelines.monitoring.findings import Finding
+from pipelines.params import Params
+from pipelines.reporting.page import PageSpec, Watched
 from pipelines.settings import Settings
+from pipelines.sinks.target import Target
+from pipelines.sources.landed import landed_table
+from pipelines.sources.layout import RawLayout
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from models.evaluation.verdict import Verdict
+    from pipelines.io.audit import Audit
+    from pipelines.io.dbt import DbtRun
+    from pipelines.io.registry import ModelVersion
+    from pipelines.io.staged import Rows
+    from pipelines.monitoring.reference import Sample
+    from pipelines.sources.adapter import Adapter
 
 #: A step's record goes through XCom: ids, counts and short words only.
 Record = dict[str, Any]
 
 
-class Step(StrEnum):
-    """Steps that every use case has, in the order in which they run."""
+class TrainingData(Protocol):
+    """What a model is fitted on."""
 
-    PREPARE = "prepare"
-    TRAIN = "train"
-    GATE = "gate"
-    SCORE = "score"
-    MONITOR = "monitor"
-    PUBLISH = "publish"
-    REPORT = "report"
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the content; equal data have equal fingerprints."""
 
-
-class UseCase(StrEnum):
-    """Use cases; the module ``pipelines.<name>`` holds one module per step."""
-
-    CHURN = "churn"
-    DEMAND = "demand"
-    CLUSTERING = "clustering"
-    IMPUTATION = "imputation"
-    REPURCHASE = "repurchase"
+    @property
+    def versions(self) -> Mapping[str, int]:
+        """Version of every lake table that was read."""
 
 
-#: Use cases whose results leave the lake for a system of their users; the others' are read in the lake.
-PUBLISHING = frozenset({UseCase.CHURN, UseCase.DEMAND, UseCase.REPURCHASE})
-
-#: Use cases without raw tables of their own, and the one whose tables they read.
-READERS_OF = {UseCase.CLUSTERING: UseCase.DEMAND}
+P = TypeVar("P", bound=Params)
+D = TypeVar("D", bound=TrainingData)
+M = TypeVar("M")
 
 
-def steps_of(
-    usecase: UseCase, steps: Sequence[tuple[Step, Mapping[str, Any]]]
-) -> list[tuple[Step, Mapping[str, Any]]]:
-    """Those of the steps that a use case has."""
-    return [(step, options) for step, options in steps if step is not Step.PUBLISH or usecase in PUBLISHING]
+@dataclass(frozen=True)
+class Run(Generic[P]):
+    """The run that a hook belongs to.
 
-
-def run_step(
-    usecase: str, step: str, as_of: str | date, *, settings: Settings | None = None, **options: Any
-) -> Record:
-    """Run one step and record its duration and outcome in ``ops/step_runs``.
-
-    Parameters
+    Attributes
     ----------
-    usecase, step
-        Names from :class:`UseCase` and :class:`Step`.
+    usecase
+        Name of the use case.
     as_of
-        Day of the decision; text is read as ``YYYY-MM-DD``.
-    options
-        Passed on to the step.
-
-    Returns
-    -------
-    dict
-        The step's own record, small enough for XCom.
-
-    Raises
-    ------
-    ConfigError
-        The use case has no such step.
+        Day of the decision; nothing known on or after it is used.
+    params
+        Parameters of the use case, overrides applied.
     """
-    from pipelines.io.runs import StepRuns  # needs Arrow: too heavy for the command's start
 
-    settings = settings or Settings.load()
-    day = parse_as_of(as_of)
-    if not steps_of(UseCase(usecase), [(Step(step), {})]):
-        raise ConfigError(f"{usecase} has no step {step}: its results are read in the lake")
-    module = importlib.import_module(f"pipelines.usecases.{UseCase(usecase)}.{Step(step)}")
-    log.info("%s.%s for %s starts", usecase, step, day)
-    started = time.monotonic()
-    with StepRuns(settings).recording(usecase, step, day) as done:
-        record: Record = module.run(day, settings=settings, **options)
-        done(record)
-    log.info("%s.%s for %s took %.1f s: %s", usecase, step, day, time.monotonic() - started, record)
-    return record
+    usecase: str
+    as_of: date
+    settings: Settings
+    params: P
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake of the deployment."""
+        return Lake.of(self.settings)
+
+    def mart(self, model: str) -> Contract:
+        """Contract of a dbt model below ``marts/ml``."""
+        return mart_contract(self.settings.dbt_project, "ml", model)
+
+    def command(self, verb: str) -> str:
+        """Command that runs a step of this use case for the day, as errors and pages quote it."""
+        return f"millrace {verb} {self.usecase} --as-of {self.as_of}"
 
 
-def parse_as_of(value: str | date) -> date:
-    """Read a day.
+# ------------------------------------------------------------------------------------------ features
 
-    Raises
-    ------
-    ConfigError
-        The text is not ``YYYY-MM-DD``.
+
+class Span(StrEnum):
+    """Days for which a mart is built."""
+
+    #: The day of the decision.
+    TODAY = "today"
+    #: That day and, for training, the past days that models learn from.
+    FEATURES = "features"
+    #: Past days whose outcome is complete by now and, for training, the past days that models learn from.
+    LABELS = "labels"
+    #: For training only: the past days that models learn from. Those of an earlier training are removed.
+    SNAPSHOTS = "snapshots"
+
+
+@dataclass(frozen=True)
+class Mart(Generic[P]):
+    """A feature table, built by the dbt model of the same name below ``marts/ml``.
+
+    Attributes
+    ----------
+    kept
+        Number of newest days to keep, for a table that is large and can be rebuilt from the raw tables at
+        any time; all days by default.
+    sparse
+        Whether a day may have no row; such a table does not tell whether the day was built.
     """
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise ConfigError(f"as_of must be a day as YYYY-MM-DD, got {value!r}") from None
+
+    model: str
+    span: Span = Span.TODAY
+    kept: Callable[[P], int] | None = None
+    sparse: bool = False
 
 
-#: Steps of the commands and DAGs that run several, with their options.
-TRAINING: tuple[tuple[Step, Mapping[str, Any]], ...] = (
-    (Step.PREPARE, {"training": True}),
-    (Step.TRAIN, {}),
-    (Step.GATE, {}),
-)
-SCORING: tuple[tuple[Step, Mapping[str, Any]], ...] = (
-    (Step.PREPARE, {}),
-    (Step.SCORE, {}),
-    (Step.MONITOR, {}),
-)
-DELIVERY: tuple[tuple[Step, Mapping[str, Any]], ...] = ((Step.PUBLISH, {}), (Step.REPORT, {}))
+@dataclass(frozen=True)
+class Plan:
+    """What one run of dbt computes.
+
+    Attributes
+    ----------
+    snapshots
+        Past days that models learn from; empty unless training.
+    matured
+        Past days whose outcome is complete by now; several, so that a missed day heals.
+    parameters
+        Numbers that the SQL reads, by the names they have there.
+    """
+
+    snapshots: Sequence[date] = ()
+    matured: Sequence[date] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """A table of another use case that the SQL of this one reads.
+
+    Attributes
+    ----------
+    table
+        Name in the lake, for instance ``raw/shop_orders``.
+    optional
+        Whether it may be absent.
+    """
+
+    usecase: str
+    table: str
+    optional: bool = False
+
+
+# ---------------------------------------------------------------------------------- models and results
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted model and everything that is kept about it.
+
+    Attributes
+    ----------
+    model
+        Estimator, preprocessing included; stored without pickle.
+    example
+        A few rows of its input, for the signature.
+    card
+        Model card in Markdown.
+    tables
+        Rows of the training day in the order in which they are published; the gate goes by the last.
+        ``as_of`` and ``model_version`` are filled in where the table declares them.
+    metrics
+        Numbers for MLflow; those that are not finite are left out.
+    record
+        What the step reports.
+    predict
+        Method that serves.
+    chosen
+        Parameters that the training chose, logged beside the configured ones.
+    tags
+        Further tags of the model version.
+    texts
+        Further artefacts by file name.
+    sample
+        Scores and features of the judged rows, against which later days are watched for drift.
+    """
+
+    model: object
+    example: pd.DataFrame
+    card: str
+    tables: Mapping[Table, Rows | pd.DataFrame]
+    metrics: Mapping[str, float]
+    record: Record
+    predict: Literal["predict", "predict_proba"] = "predict_proba"
+    chosen: Mapping[str, object] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    sample: Sample | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Rows of the day for one table.
+
+    Attributes
+    ----------
+    rows
+        Complete rows; of a frame, ``as_of`` and ``model_version`` are filled in where the table declares them.
+    audits
+        What the rows must pass beyond the table's contract.
+    examined
+        Whether Great Expectations looks at them too; it always looks at the results.
+    metadata
+        Written to the commit, beside the model version.
+    record
+        What the step reports, taken once the rows are committed.
+    """
+
+    table: Table
+    rows: Rows | pd.DataFrame
+    audits: Sequence[Audit] = ()
+    examined: bool = False
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    record: Record = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Findings of a day's monitoring, and the model version whose results were checked."""
+
+    findings: Sequence[Finding]
+    model_version: str | None
+    record: Record = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Explain(Generic[P]):
+    """How one result is explained to people and machines.
+
+    Attributes
+    ----------
+    keys
+        What names a result, in the order of the command line, for instance ``("store", "sku")``.
+    run
+        Returns the facts as JSON-able values.
+    text
+        Words them for people.
+    """
+
+    keys: tuple[str, ...]
+    run: Callable[[Run[P], Sequence[str]], Record]
+    text: Callable[[Record], str]
+
+
+# ------------------------------------------------------------------------------------------ use case
+
+
+def _nothing(run: Run[Any]) -> None:
+    """Most use cases need no check of their own before they publish."""
+
+
+def _today(run: Run[Any], training: bool) -> Plan:
+    """The day itself, and no numbers."""
+    return Plan()
+
+
+def _no_counts(run: Run[Any], built: DbtRun) -> Record:
+    """The rows per table, which every record has, say enough."""
+    return {}
+
+
+def _no_sections(run: Run[Any]) -> Mapping[str, object]:
+    """What every page shows is enough."""
+    return {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UseCase(Generic[P, D, M]):
+    """One use case, whole.
+
+    Attributes
+    ----------
+    name
+        Name of its folder, experiment, registered model and DAG tag.
+    title, sentence
+        What people call it, and whom it serves with what.
+    params
+        Type of its parameters, read from ``params.yaml`` in its folder.
+    layouts
+        Raw tables that its deliveries land in, in landing order; empty if it lives on borrowed ones.
+    unread
+        Names of layouts that its SQL does not read.
+    optional
+        Names of layouts that a deployment may lack.
+    borrows
+        Tables of other use cases that its SQL reads.
+    adapters
+        By source: how files in a layout of their own become raw files.
+    marts
+        Feature tables in the order in which they are published: whoever finds the last finds them all.
+    grain
+        The mart whose rows are what is scored.
+    plan
+        Days and numbers of a run of dbt, for training or not.
+    summarise
+        Counts of a finished run of dbt for the record, before anything is published; may refuse the run.
+    code
+        Folders whose code decides what a model is, besides those every model depends on.
+    read
+        Reads the training data of a day.
+    fit
+        Fits and judges a challenger, beside the champion if there is one.
+    judge
+        The gate's verdict on the challenger of the day.
+    predict
+        Yields the tables of the day in the order in which they are committed; ``results`` comes last.
+    tables
+        Every table that it writes to the lake, features apart.
+    results
+        The table that readers and the publication go by.
+    check
+        Findings of the day's monitoring.
+    alarms
+        By metric: what an alarm means for whom, and the first thing to do.
+    phrase
+        Words an alarm from the findings behind it.
+    targets
+        Where results are published; empty if they are read in the lake.
+    publishable
+        Refuses results that must not leave the lake.
+    page
+        Frame of its report page.
+    sections
+        What its template ``page.html.j2`` shows beyond what every page does; parts that cannot be shown yet are
+        ``Missing``. Without a template of its own the page shows what every page does.
+    explain
+        How one result is explained; by default its row is shown.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    params: type[P]
+    layouts: tuple[RawLayout, ...] = ()
+    unread: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
+    borrows: tuple[Borrowed, ...] = ()
+    adapters: Mapping[str, Callable[[], Adapter]] = field(default_factory=dict)
+    marts: tuple[Mart[P], ...]
+    grain: str
+    plan: Callable[[Run[P], bool], Plan] = _today
+    summarise: Callable[[Run[P], DbtRun], Record] = _no_counts
+    code: tuple[str, ...] = ()
+    read: Callable[[Run[P]], D]
+    fit: Callable[[Run[P], D, M | None], Trained]
+    judge: Callable[[Run[P], ModelVersion], Verdict]
+    predict: Callable[[Run[P], M, ModelVersion], Iterator[Output]]
+    tables: tuple[Table, ...]
+    results: Table
+    check: Callable[[Run[P]], Checked]
+    alarms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    phrase: Phrase = first_and_count
+    targets: tuple[Target, ...] = ()
+    publishable: Callable[[Run[P]], None] = _nothing
+    page: PageSpec = field(default_factory=PageSpec)
+    sections: Callable[[Run[P]], Mapping[str, object]] = _no_sections
+    explain: Explain[P] | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the use case."""
+        return Path(__file__).parent / "usecases" / self.name
+
+    def run(self, as_of: date, settings: Settings | None = None, params: P | None = None) -> Run[P]:
+        """Context of a run for ``as_of``; parameters are read, overrides applied, unless given."""
+        settings = settings or Settings.load()
+        return Run(self.name, as_of, settings, params or self.load_params(settings))
+
+    def load_params(self, settings: Settings, overrides: Mapping[str, object] | None = None) -> P:
+        """Read ``params.yaml`` with the overrides of the deployment, then those given, by dotted key."""
+        given = {**settings.overrides.get(self.name, {}), **(overrides or {})}
+        return self.params.load(self.folder / "params.yaml", given)
+
+    def raw(self, name: str) -> Table:
+        """Raw table of a layout, by the layout's name."""
+        layout = next(each for each in self.layouts if each.table.name == name)
+        return landed_table(self.name, layout)
+
+    def word_alarms(self, as_of: date, findings: Sequence[Finding]) -> list[Alarm]:
+        """Alarms of a day's findings, in words."""
+        return raise_alarms(self.name, as_of, findings, self.alarms, self.phrase)
+
+    @property
+    def watched(self) -> tuple[Watched, ...]:
+        """Tables whose freshness counts: those of the page, and its rows of the tables that all share."""
+        ours, page = {"usecase": self.name}, self.page
+        return (
+            *page.watched,
+            Watched("ops/promotions", "Promotion log", "as_of", page.train_days, verb="train", where=ours),
+            Watched("ops/monitoring", "Monitoring", "as_of", page.score_days, verb="monitor", where=ours),
+            *(
+                Watched(
+                    "ops/publish_runs",
+                    f"Publish ledger, {target.sink}",
+                    "as_of",
+                    page.score_days,
+                    verb="publish",
+                    where={"sink": target.sink, "object": target.ledger_object},
+                )
+                for target in self.targets
+            ),
+        )
+
+    @property
+    def raw_tables(self) -> tuple[Table, ...]:
+        """Raw tables that its SQL reads."""
+        return tuple(self.raw(each.table.name) for each in self.layouts if each.table.name not in self.unread)

@@ -186,10 +186,10 @@ class Deployment:
 
     def params(self, **changed: Any) -> ChurnParams:
         """Parameters of the use case; ``gate__min_auc_pr=0.5`` changes one more of them."""
-        from pipelines.usecases.churn.params import ChurnParams
+        from pipelines.usecases.churn import USECASE
 
         more = {name.replace("__", "."): value for name, value in changed.items()}
-        return ChurnParams.load_default({**self.overrides, **more})
+        return USECASE.load_params(self.settings, {**self.overrides, **more})
 
     @property
     def environment(self) -> dict[str, str]:
@@ -206,7 +206,8 @@ def deployed(own_environment: Path, tmp_path_factory: pytest.TempPathFactory) ->
     from pipelines.lab.simulation.churn import generate
     from pipelines.settings import Settings
     from pipelines.sources.ingest import ingest
-    from pipelines.usecase import run_step
+    from pipelines.steps import gate, prepare, score, train
+    from pipelines.usecases.churn import USECASE
 
     var = tmp_path_factory.mktemp("deployed")
     made = Deployment(
@@ -224,7 +225,7 @@ def deployed(own_environment: Path, tmp_path_factory: pytest.TempPathFactory) ->
             "monitoring.min_predictions": 300,
             "monitoring.max_predictions": 900,
             "monitoring.min_labels": 100,
-            "monitoring.min_churners": 10,
+            "monitoring.min_positives": 10,
         },
         trained_on=date(2025, 6, 2),
         scored_on=date(2025, 7, 7),
@@ -233,20 +234,15 @@ def deployed(own_environment: Path, tmp_path_factory: pytest.TempPathFactory) ->
     generate(700, 1, made.files, start=date(2024, 5, 6), end=made.scored_on)
     arrived = datetime.combine(made.scored_on, time(3))
     ingest("churn", made.files, settings=made.settings, ingested_at=arrived, quality_checks=False)
-    for step, day, options in (
-        ("prepare", made.trained_on, {"training": True}),
-        ("train", made.trained_on, {}),
-        ("gate", made.trained_on, {}),
-        ("score", made.trained_on, {}),
-        ("prepare", made.scored_on, {}),
-        ("score", made.scored_on, {}),
-    ):
-        made.records[step, day] = run_step(
-            "churn", step, day, settings=made.settings, params=made.params(), **options
-        )
-        if step == "gate":
-            verdict = made.records[step, day]
+    own: dict[str, Any] = {"settings": made.settings, "params": made.params()}
+    for day in (made.trained_on, made.scored_on):
+        training = day == made.trained_on
+        made.records["prepare", day] = prepare.run(USECASE, day, training=training, **own)
+        if training:
+            made.records["train", day] = train.run(USECASE, day, **own)
+            verdict = made.records["gate", day] = gate.run(USECASE, day, **own)
             assert verdict["outcome"] == "promoted", f"the company needs a champion: {verdict['words']}"
+        made.records["score", day] = score.run(USECASE, day, **own)
     return made
 
 

@@ -1,13 +1,15 @@
-"""Audits of a staged table: the contract that its declaration implies, as SQL over the rows."""
+"""Audits of a staged table: the contract that its declaration implies, decided in SQL on every row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from features.schemas import Column, DType, Table
+from features.schemas import Table
+from features.sql import column_rules, listed
 
 if TYPE_CHECKING:
     import duckdb
@@ -16,26 +18,33 @@ if TYPE_CHECKING:
 Audit = Callable[["duckdb.DuckDBPyRelation"], Sequence[str]]
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+@dataclass(frozen=True)
+class Outcome:
+    """What all rows of a table together are like under one rule.
 
+    Attributes
+    ----------
+    words
+        The rule, without a value.
+    rows, offending
+        Rows looked at, and those that break the rule.
+    column
+        Column that the rule is about; None if it is about several.
+    got
+        Offending value, as text; None if there is none to show.
+    """
 
-def _rules(column: Column) -> list[tuple[str, str]]:
-    """Pairs of (what is broken, SQL condition that is true for an offending row)."""
-    name = _quoted(column.name)
-    rules = []
-    if not column.nullable:
-        rules.append(("must not be null", f"{name} is null"))
-    if column.dtype is DType.NUMBER:
-        rules.append(("must be finite", f"not isfinite({name})"))
-    if column.minimum is not None:
-        rules.append((f"must be >= {column.minimum:g}", f"{name} < {column.minimum!r}"))
-    if column.maximum is not None:
-        rules.append((f"must be <= {column.maximum:g}", f"{name} > {column.maximum!r}"))
-    if column.allowed is not None:
-        values = ", ".join("'" + value.replace("'", "''") + "'" for value in column.allowed)
-        rules.append((f"must be one of {list(column.allowed)}", f"{name} not in ({values})"))
-    return rules
+    words: str
+    rows: int
+    offending: int
+    column: str | None = None
+    got: str | None = None
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, with one offending value and the number of rows."""
+        got = "" if self.got is None else f", got {self.got}"
+        return f"{self.words}{got} (offending rows: {self.offending})"
 
 
 def schema_problems(table: Table, schema: pa.Schema) -> list[str]:
@@ -55,49 +64,59 @@ def schema_problems(table: Table, schema: pa.Schema) -> list[str]:
     return problems
 
 
+def judge_contract(table: Table, staged: duckdb.DuckDBPyRelation) -> list[Outcome]:
+    """Outcomes of the key and of every rule of every column, kept or broken."""
+    rules = [rule for column in table.columns for rule in column_rules(column)]
+    rows, *counts = _aggregated(
+        staged, ["count(*)", *(f"count(*) filter (where {rule.broken})" for rule in rules)]
+    )
+    # Examples of the broken rules only: to look for one per rule takes ten times as long as all counts.
+    telling = [rule for rule, count in zip(rules, counts, strict=True) if count and rule.value]
+    examples = _aggregated(staged, [f"any_value({r.value}) filter (where {r.broken})" for r in telling])
+    got = dict(zip(telling, examples, strict=True))
+    repeats = _repeats(staged, table.key)
+    example = _repeated_key(table, staged) if repeats else None
+    found = [Outcome(f"key {list(table.key)} must be unique", rows, repeats, got=example)]
+    for rule, count in zip(rules, counts, strict=True):
+        found.append(Outcome(rule.words, rows, count, rule.column, got.get(rule)))
+    return found
+
+
+def contract_audit(table: Table) -> Audit:
+    """Audit that checks nulls, finite numbers, ranges, allowed values and the uniqueness of the key.
+
+    Every problem names the column, the rule, the number of offending rows and, unless it is personal, one
+    offending value.
+    """
+
+    def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
+        return [outcome.problem for outcome in judge_contract(table, staged) if outcome.offending]
+
+    return audit
+
+
 def _repeats(staged: duckdb.DuckDBPyRelation, key: Sequence[str]) -> int:
     """Rows whose key occurred before.
 
     Marts arrive in the order of their key, where each key need only be compared with the one before: a pass
     without memory. Keys in any other order are counted, which holds all of them in memory.
     """
-    listed = ", ".join(_quoted(name) for name in key)
-    pairs = staged.project(f"row({listed}) as this, lag(row({listed})) over () as before")
+    names = listed(key)
+    pairs = staged.project(f"row({names}) as this, lag(row({names})) over () as before")
     in_order = pairs.aggregate("count(*) filter (where this <= before)").fetchall()[0][0] == 0
     if in_order:
         return 0
     # On its own: beside other aggregates the distinct count takes twice as long.
-    return int(staged.aggregate(f"count(*) - count(distinct ({listed}))").fetchall()[0][0])
+    return int(staged.aggregate(f"count(*) - count(distinct ({names}))").fetchall()[0][0])
 
 
-def contract_audit(table: Table) -> Audit:
-    """Audit that checks nulls, ranges, allowed values and the uniqueness of the key.
-
-    Every problem names the column, the rule, the number
-    of offending rows and one offending value.
-    """
-    rules = [(column, *rule) for column in table.columns for rule in _rules(column)]
-
-    def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
-        repeated = _repeats(staged, table.key)
-        counts = _aggregated(staged, [f"count(case when {condition} then 1 end)" for *_, condition in rules])
-        broken = [(rule, count) for rule, count in zip(rules, counts, strict=True) if count]
-        # Examples of the broken rules only: to look for one per rule takes ten times as long as all counts.
-        examples = _aggregated(
-            staged,
-            [
-                f"any_value({_quoted(column.name)}) filter (where {condition})"
-                for (column, _, condition), _ in broken
-            ],
-        )
-        problems = []
-        if repeated:
-            problems.append(f"key {list(table.key)} must be unique, got {repeated} repeated rows")
-        for ((column, words, _), count), example in zip(broken, examples, strict=True):
-            problems.append(f"{column.name} {words}, got {example!r} (offending rows: {count})")
-        return problems
-
-    return audit
+def _repeated_key(table: Table, staged: duckdb.DuckDBPyRelation) -> str | None:
+    """One key that several rows have, as text; None if it is personal."""
+    if any(table.column(name).personal for name in table.key):
+        return None
+    names = listed(table.key)
+    found = staged.aggregate(f"{names}, count(*) as rows_of_key", names).filter("rows_of_key > 1").limit(1)
+    return str(found.project(f"concat_ws(', ', {names})").fetchall()[0][0])
 
 
 def _aggregated(staged: duckdb.DuckDBPyRelation, selects: Sequence[str]) -> tuple[Any, ...]:

@@ -138,9 +138,9 @@ def run_dbt(
     run_id
         Name of the run's folder; must be new.
     select
-        dbt selectors, for instance ``["+ml_churn_features"]``. Only they are built.
+        dbt selectors, for instance ``["+ml_shop_features"]``. Only they are built.
     tables
-        Lake tables that the selection reads; ``raw/churn_accounts`` becomes ``raw.churn_accounts``.
+        Lake tables that the selection reads; ``raw/shop_orders`` becomes ``raw.shop_orders``.
     as_of_dates
         Days to compute, all in one pass.
     label_dates

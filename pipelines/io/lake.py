@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import reduce
 from itertools import chain
 from operator import and_, or_
@@ -29,6 +29,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from features.schemas import Table
+from features.sql import literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.io.audit import Audit, contract_audit, schema_problems
 from pipelines.io.staged import Rows, Staged, staged
@@ -47,6 +48,21 @@ class Commit:
     table: str
     version: int
     rows: int
+
+
+def on_day(day: date) -> pa_dataset.Expression:
+    """Rows of a day, for ``where``."""
+    return pa_dataset.field("as_of") == day
+
+
+def before_day(day: date) -> pa_dataset.Expression:
+    """Rows of the days before, for ``where``."""
+    return pa_dataset.field("as_of") < day
+
+
+def until_day(day: date) -> pa_dataset.Expression:
+    """Rows of a day and of the days before, for ``where``."""
+    return pa_dataset.field("as_of") <= day
 
 
 class Lake:
@@ -159,6 +175,17 @@ class Lake:
             columns = table.column_names
         return self.dataset(name, version).to_table(columns=columns, filter=where)
 
+    def days(self, name: str, column: str = "as_of") -> list[date]:
+        """Days of a column of dates or times, without reading a row.
+
+        All of them if the table is partitioned by it, otherwise the last of every file.
+        """
+        # Arrow's C interface: deltalake returns its own Arrow types.
+        files = pa.table(self.open(name).get_add_actions(flatten=True))
+        known = [each for each in (f"partition.{column}", f"max.{column}") if each in files.column_names]
+        values = pc.unique(files[known[0]].drop_null()).to_pylist() if known else []
+        return [value.date() if isinstance(value, datetime) else value for value in values]
+
     def history(self, name: str) -> list[dict[str, Any]]:
         """List the commits, newest first, with their metadata."""
         return list(self.open(name).history())
@@ -211,7 +238,7 @@ class Lake:
         """Replace several values of one partition column in one commit."""
         if column not in table.partition_by or not values:
             raise ValueError(f"{table.name} is partitioned by {table.partition_by}, got {column} in {values}")
-        listed = ", ".join(f"'{value}'" for value in values)
+        listed = ", ".join(literal(str(value)) for value in values)
         return self._publish(
             table, data, audits, metadata, overwrite=True, predicate=f"{column} IN ({listed})"
         )
@@ -399,7 +426,7 @@ def _refusal(table: Table, problems: Sequence[str]) -> DataContractError:
 
 
 def _predicate(partition: Mapping[str, PartitionValue]) -> str:
-    return " AND ".join(f"{name} = '{value}'" for name, value in partition.items())
+    return " AND ".join(f"{name} = {literal(str(value))}" for name, value in partition.items())
 
 
 def _all(partition: Mapping[str, PartitionValue]) -> pa_dataset.Expression:
@@ -412,7 +439,9 @@ def _either(conditions: Sequence[pa_dataset.Expression]) -> pa_dataset.Expressio
 
 def _inside(partition: Mapping[str, PartitionValue]) -> Audit:
     def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
-        outside = " or ".join(f"{name} is distinct from '{value}'" for name, value in partition.items())
+        outside = " or ".join(
+            f"{quoted(name)} is distinct from {literal(str(value))}" for name, value in partition.items()
+        )
         count = staged.filter(outside).aggregate("count(*)").fetchall()[0][0]
         return [f"{count} rows lie outside the partition {dict(partition)}"] if count else []
 

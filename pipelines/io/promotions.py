@@ -37,9 +37,9 @@ PROMOTIONS = Table(
     name="ops/promotions",
     description="Promotion log, append only. One row per decision about a model version.",
     columns=(
-        Column("usecase", DType.STRING, "Use case, for instance `churn`."),
+        Column("usecase", DType.STRING, "Name of the use case."),
         Column("as_of", DType.DATE, "Training day of the challenger; day of the decision for a rollback."),
-        Column("model_version", DType.STRING, "Version in the MLflow registry, as `churn/<n>`."),
+        Column("model_version", DType.STRING, "Version in the MLflow registry, as `<use case>/<number>`."),
         Column("outcome", DType.STRING, "What was decided.", allowed=tuple(Outcome)),
         Column(
             "previous_version",

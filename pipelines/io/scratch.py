@@ -9,17 +9,9 @@ from pathlib import Path
 import duckdb
 
 from features.schemas import Table
+from features.sql import listed, literal, quoted
 from pipelines.errors import ConfigError
 from pipelines.io.lake import Lake
-
-_SQL_TYPES = {
-    "string": "varchar",
-    "integer": "bigint",
-    "number": "double",
-    "boolean": "boolean",
-    "date": "date",
-    "timestamp": "timestamp",
-}
 
 
 def fill(
@@ -37,7 +29,7 @@ def fill(
     Parameters
     ----------
     tables
-        Lake tables; ``raw/churn_accounts`` becomes the view ``raw.churn_accounts``.
+        Lake tables; ``raw/shop_orders`` becomes the view ``raw.shop_orders``.
     spine
         Rows of ``run.as_of_dates``: day, last day of the knowledge of labels, whether features are wanted.
     parameters
@@ -69,8 +61,8 @@ def fill(
         for table in tables:
             schema, _, name = table.name.partition("/")
             files = lake.files(table.name, versions[table.name]) if table.name in versions else []
-            con.execute(f'create schema if not exists "{schema}"')
-            con.execute(f'create view "{schema}"."{name}" as {_scan(table, files)}')
+            con.execute(f"create schema if not exists {quoted(schema)}")
+            con.execute(f"create view {quoted(schema)}.{quoted(name)} as {_scan(table, files)}")
         con.execute("create schema run")
         con.execute("create table run.as_of_dates (as_of date, known_before date, wants_features boolean)")
         con.executemany("insert into run.as_of_dates values (?, ?, ?)", spine)
@@ -82,13 +74,12 @@ def fill(
 
 def _scan(table: Table, files: Sequence[str]) -> str:
     """Query over files; partition columns are read from the folder names."""
-    columns = ", ".join(f'"{column.name}"' for column in table.columns)
     if not files:
-        nothing = ", ".join(f'cast(null as {_SQL_TYPES[c.dtype]}) as "{c.name}"' for c in table.columns)
+        nothing = ", ".join(f"cast(null as {c.dtype.sql}) as {quoted(c.name)}" for c in table.columns)
         return f"select {nothing} where false"
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    paths = ", ".join(literal(file) for file in files)
     options = ""
     if table.partition_by:
-        types = ", ".join(f"'{name}': {_SQL_TYPES[table.column(name).dtype]}" for name in table.partition_by)
+        types = ", ".join(f"{literal(n)}: {table.column(n).dtype.sql}" for n in table.partition_by)
         options = f", hive_partitioning = true, hive_types = {{{types}}}"
-    return f"select {columns} from read_parquet([{listed}]{options})"
+    return f"select {listed(table.column_names)} from read_parquet([{paths}]{options})"

@@ -76,7 +76,7 @@ def from_dict(record: dict[str, Any]) -> Alarm:
 
 @dataclass(frozen=True)
 class Sentence:
-    """What an alarm says of the findings behind it.
+    """What an alarm says about the findings behind it.
 
     Attributes
     ----------
@@ -92,6 +92,12 @@ class Sentence:
 
 #: Given the finding that speaks for an alarm, all alarms of its metric and all its findings: the sentence.
 Phrase = Callable[[Finding, Sequence[Finding], Sequence[Finding]], Sentence]
+
+
+def first_and_count(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
+    """The finding that stands out most, and how many more there are."""
+    more = f"; and {len(raised) - 1} more" if len(raised) > 1 else ""
+    return Sentence(speaker.message + more, speaker.segment_name)
 
 
 def raise_alarms(

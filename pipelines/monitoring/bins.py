@@ -1,7 +1,7 @@
 """Bins of a variable: made once from reference data, then only counted into.
 
 Keeping bins instead of rows makes the comparison linear in this week's rows and independent of how
-long the reference is; nothing about single accounts is kept.
+long the reference is; nothing about single rows is kept.
 """
 
 from __future__ import annotations

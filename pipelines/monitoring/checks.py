@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from models.evaluation.bootstrap import bootstrap_metrics
+from pipelines.io.lake import Lake
 from pipelines.monitoring.bins import Bins, make_bins
 from pipelines.monitoring.drift import Shift, measure_shift
 from pipelines.monitoring.findings import Finding, percent
-from pipelines.monitoring.params import MonitoringParams
+from pipelines.monitoring.params import DriftParams, MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
 from pipelines.monitoring.reference import (
     Reference,
     Segment,
     SegmentCounts,
     expected_by_segment,
+    load_reference,
     segment_counts,
     segment_groups,
 )
 from pipelines.monitoring.schemas import ALL, SCORE, Severity, State
+from pipelines.monitoring.subjects import Subjects
 
 #: Families of distribution checks in a run; the false-alarm rate is shared among all comparisons.
 _FAMILIES = 3
@@ -30,8 +34,8 @@ _FAMILIES = 3
 _REPLICATES = 200
 
 
-def check_volume(rows: int, params: MonitoringParams) -> Finding:
-    """Hold the number of predictions against its bounds."""
+def check_volume(rows: int, subjects: Subjects, params: MonitoringParams) -> Finding:
+    """Compare the number of predictions with its bounds."""
     low, high = params.min_predictions, params.max_predictions
     broken = rows < low or rows > high
     return Finding(
@@ -42,20 +46,20 @@ def check_volume(rows: int, params: MonitoringParams) -> Finding:
         value=float(rows),
         threshold=float(high if rows > high else low),
         rows=rows,
-        message=f"{rows:,} accounts scored, expected {low:,} to {high:,}",
+        message=f"{rows:,} {subjects.noun} scored, expected {low:,} to {high:,}",
     )
 
 
 def check_scores(
-    scores: pa.Table, reference: Reference, segments: Sequence[str], params: MonitoringParams
+    scores: pa.Table, reference: Reference, subjects: Subjects, params: MonitoringParams
 ) -> list[Finding]:
     """Compare the day's scores with the reference of the version that made them, by segment.
 
     The message of each finding carries the metric loss to expect from the move alone.
     """
-    expected = expected_by_segment(scores, segments)
+    expected = expected_by_segment(scores, subjects.segments)
     stored = reference.counts[SCORE]
-    found = _compare("score_shift", scores, reference.bins[SCORE], stored, segments, params)
+    found = _compare("score_shift", scores, reference.bins[SCORE], stored, subjects, params)
     return [
         _with_expected_loss(finding, expected[finding.segment], stored.get(finding.segment))
         for finding in found
@@ -66,12 +70,12 @@ def check_scores_against(
     scores: pa.Table,
     previous: Sequence[pa.Table],
     bins: Bins | None,
-    segments: Sequence[str],
+    subjects: Subjects,
     params: MonitoringParams,
 ) -> list[Finding]:
     """Compare the day's scores with those of earlier score days of the same model version.
 
-    Against the reference a slow move adds up until it shows; against last weeks a sudden one shows
+    Against the reference a slow move adds up until it shows; against the last weeks a sudden one shows
     even if the reference itself is old.
 
     Parameters
@@ -93,20 +97,20 @@ def check_scores_against(
         ]
     pooled = pa.concat_tables(previous)
     bins = bins or make_bins(SCORE, pooled[SCORE])
-    # The weeks hold nearly the same accounts: their number is a week's, not the sum.
+    # The weeks hold nearly the same subjects: their number is a week's, not the sum.
     weeks = len(previous)
     stored = {
         segment: SegmentCounts(counts, max(1, int(counts.sum()) // weeks))
-        for segment, counts in segment_counts(pooled, bins, segment_groups(pooled, segments)).items()
+        for segment, counts in segment_counts(pooled, bins, segment_groups(pooled, subjects.segments)).items()
     }
-    return _compare("score_shift_weekly", scores, bins, stored, segments, params)
+    return _compare("score_shift_weekly", scores, bins, stored, subjects, params)
 
 
 def check_features(
     features: pa.Table,
     reference: Reference,
-    segments: Sequence[str],
-    params: MonitoringParams,
+    subjects: Subjects,
+    params: DriftParams,
     importance: Mapping[str, float],
 ) -> list[Finding]:
     """Compare every feature with the reference; most important moves first.
@@ -119,16 +123,16 @@ def check_features(
     names = [name for name in reference.features if name in features.column_names]
     rate = params.false_alarm_rate / _FAMILIES / max(1, len(names))
     total = sum(importance.values())
-    groups = segment_groups(features, segments)
+    groups = segment_groups(features, subjects.segments)
     found = []
     for name in names:
         bins, stored = reference.bins[name], reference.counts[name]
-        counted = segment_counts(features, bins, groups)
+        counted = segment_counts(features, bins, groups, counts_missing=subjects.counts_missing)
         shifts = {
             segment: measure_shift(
                 counts,
                 stored[segment].counts,
-                reference_subjects=stored[segment].subjects,
+                reference_subjects=stored[segment].independent,
                 max_shift=params.max_feature_shift,
                 false_alarm_rate=rate,
             )
@@ -155,22 +159,57 @@ def check_features(
                 impact=None if share is None else overall.value * share,
                 rows=overall.rows,
                 excess=overall.excess,
-                message=f"{name}: {percent(overall.value)} of accounts in another bin than in training{where}",
+                message=f"{name}: {percent(overall.value)} of {subjects.noun} in another bin than in training"
+                f"{where}",
             )
         )
     return sorted(found, key=lambda f: (-(f.impact or 0.0), -f.excess, f.subject))
 
 
-def check_performance(sample: LabelledSample | None, params: MonitoringParams) -> Finding:
-    """Hold the measured AUC-PR of the newest matured score day against its limit.
+def check_drift(
+    lake: Lake,
+    usecase: str,
+    version: str,
+    features: Any,
+    subjects: Subjects,
+    params: DriftParams,
+    importance: Mapping[str, float] | None = None,
+) -> list[Finding]:
+    """Compare a day's features with the reference of the version that served; what is missing is a finding.
 
-    Too few labels are an honest state of their own: with 20 churners the AUC-PR is anything.
+    Parameters
+    ----------
+    features
+        Rows of the day, with the segment columns; anything Arrow can read, made as at training.
+    importance
+        See :func:`check_features`.
     """
-    if sample is None or len(sample.scores) < params.min_labels or sample.positives < params.min_churners:
+    features, reference = pa.table(features), load_reference(lake, usecase, version)
+    if reference is None:
+        return [no_reference("feature_shift", "features", usecase, version, features.num_rows)]
+    found = check_features(features, reference, subjects, params, importance or {})
+    if found:
+        return found
+    words = f"features of {features.num_rows:,} {subjects.noun} are too few to judge, or none were kept"
+    return [Finding("feature_shift", "features", State.NOT_ENOUGH_DATA, words, rows=features.num_rows)]
+
+
+def no_reference(metric: str, subject: str, usecase: str, version: str, rows: int) -> Finding:
+    """Finding of a version whose training stored no reference."""
+    words = f"no reference bins of {version}: `millrace train {usecase}` stores them"
+    return Finding(metric, subject, State.NOT_ENOUGH_DATA, words, rows=rows)
+
+
+def check_performance(sample: LabelledSample | None, subjects: Subjects, params: MonitoringParams) -> Finding:
+    """Compare the measured AUC-PR of the newest matured score day with its limit.
+
+    Too few labels are a state of their own: with 20 positives the AUC-PR can be anything.
+    """
+    if sample is None or len(sample.scores) < params.min_labels or sample.positives < params.min_positives:
         have = (
             "no score day has matured labels yet"
             if sample is None
-            else f"{len(sample.scores):,} labels with {sample.positives:,} churned on {sample.scored_on}"
+            else f"{len(sample.scores):,} labels with {sample.positives:,} {subjects.outcome} on {sample.scored_on}"
         )
         return Finding(
             metric="auc_pr",
@@ -178,7 +217,7 @@ def check_performance(sample: LabelledSample | None, params: MonitoringParams) -
             state=State.NOT_ENOUGH_DATA,
             rows=0 if sample is None else len(sample.scores),
             message=f"not enough labels: {have}; {params.min_labels:,} with "
-            f"{params.min_churners:,} churned are needed",
+            f"{params.min_positives:,} {subjects.outcome} are needed",
         )
     measured = bootstrap_metrics(
         sample.outcomes, sample.scores, sample.subjects, n_replicates=_REPLICATES, probability=False
@@ -195,7 +234,7 @@ def check_performance(sample: LabelledSample | None, params: MonitoringParams) -
         threshold=params.min_auc_pr,
         rows=len(sample.scores),
         message=f"AUC-PR {measured.value:.2f} (90 % interval {measured.low:.2f} to {measured.high:.2f}) on "
-        f"{len(sample.scores):,} accounts scored {sample.scored_on} by {sample.model_version}, "
+        f"{len(sample.scores):,} {subjects.noun} scored {sample.scored_on} by {sample.model_version}, "
         f"limit {params.min_auc_pr:.2f}",
     )
 
@@ -205,10 +244,10 @@ def _compare(
     scores: pa.Table,
     bins: Bins,
     stored: Mapping[Segment, SegmentCounts],
-    segments: Sequence[str],
+    subjects: Subjects,
     params: MonitoringParams,
 ) -> list[Finding]:
-    counted = segment_counts(scores, bins, segment_groups(scores, segments))
+    counted = segment_counts(scores, bins, segment_groups(scores, subjects.segments))
     rate = params.false_alarm_rate / _FAMILIES / len(counted)
     found = []
     for segment, counts in counted.items():
@@ -217,7 +256,7 @@ def _compare(
             reason = (
                 "is new since training" if segment not in stored else f"has too few rows to judge ({rows:,})"
             )
-            name = "the portfolio" if segment == (ALL, ALL) else f"{segment[0]}={segment[1]}"
+            name = subjects.whole if segment == (ALL, ALL) else f"{segment[0]}={segment[1]}"
             found.append(
                 Finding(metric, SCORE, State.NOT_ENOUGH_DATA, f"{name} {reason}", segment=segment, rows=rows)
             )
@@ -225,16 +264,21 @@ def _compare(
         shift = measure_shift(
             counts,
             stored[segment].counts,
-            reference_subjects=stored[segment].subjects,
+            reference_subjects=stored[segment].independent,
             max_shift=params.max_score_shift,
             false_alarm_rate=rate,
         )
-        found.append(_score_finding(metric, segment, shift, counts, stored[segment]))
+        found.append(_score_finding(metric, segment, shift, counts, stored[segment], subjects))
     return found
 
 
 def _score_finding(
-    metric: str, segment: Segment, shift: Shift, counts: np.ndarray, reference: SegmentCounts
+    metric: str,
+    segment: Segment,
+    shift: Shift,
+    counts: np.ndarray,
+    reference: SegmentCounts,
+    subjects: Subjects,
 ) -> Finding:
     severity = None
     if shift.is_alarm:
@@ -253,7 +297,8 @@ def _score_finding(
         psi=shift.psi,
         rows=shift.rows,
         excess=shift.excess,
-        message=f"{percent(shift.value)} of accounts in another score band than {against}, on balance {direction}",
+        message=f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on balance "
+        f"{direction}",
     )
 
 
@@ -268,5 +313,5 @@ def _with_expected_loss(finding: Finding, now: float, stored: SegmentCounts | No
     return Finding(**{**finding.__dict__, "message": finding.message + words})
 
 
-def _is_large_enough(rows: int, stored: SegmentCounts, params: MonitoringParams) -> bool:
-    return min(rows, stored.subjects) >= params.min_segment_rows
+def _is_large_enough(rows: int, stored: SegmentCounts, params: DriftParams) -> bool:
+    return min(rows, stored.independent) >= params.min_segment_rows

@@ -1,18 +1,18 @@
 """How far a distribution has moved, and how far it moves by chance.
 
 **The shift** of a variable is the total variation distance between this week's bin shares *p* and
-the reference's *q*: ``sum(|p - q|) / 2``. It is the share of accounts that would have to change
-bin to give the reference back, so "the scores shifted by more than 15 %" reads as it is meant:
-more than 15 accounts in 100 sit in another tenth of the ranking than the model was validated on.
+the reference's *q*: ``sum(|p - q|) / 2``. It is the share of rows that would have to change bin
+to restore the reference, so "the scores shifted by more than 15 %" reads as it is meant: more than
+15 rows in 100 sit in another tenth of the ranking than the model was validated on.
 It lies in [0, 1], needs no smoothing of empty bins and, unlike a test's p-value, does not call a
-difference of no importance an alarm merely because there are many accounts.
+difference of no importance an alarm merely because there are many rows.
 
-**Chance** moves it too: with 10 bins, about 0.01 for 15,000 accounts but 0.05 for 500 and 0.12
+**Chance** moves it too: with 10 bins, about 0.01 for 15,000 rows but 0.05 for 500 and 0.12
 for a segment of 100. A shift is an alarm only if it exceeds the limit *and* the quantile that
 sampling alone reaches with the stated false-alarm rate.
 
 The population stability index is computed from the same bins for those who are used to it; it is
-shown and never judged, so two numbers can not disagree about whether there is an alarm.
+shown and never judged, so two numbers cannot disagree about whether there is an alarm.
 """
 
 from __future__ import annotations
@@ -98,15 +98,15 @@ def noise_quantile(shares: FloatArray, rows: int, reference_rows: int, false_ala
     shares
         Bin shares of the distribution, shape (k,).
     rows, reference_rows
-        *Independent* rows of the two samples: distinct accounts, not account-snapshots.
+        *Independent* rows of the two samples: distinct subjects, not their snapshots.
     false_alarm_rate
         In (0, 1); rates below 1e-4 are computed at 1e-4.
 
     Notes
     -----
     Parametric bootstrap from the normal limit of the multinomial: the differences are drawn with
-    covariance ``(diag(p) - p p') (1/n + 1/m)``. The draws have a fixed seed: the same data give the
-    same verdict.
+    covariance ``(diag(p) - p p') (1/n + 1/m)``. The draws have a fixed seed: the same data lead
+    to the same verdict.
     """
     root = np.sqrt(shares)
     normal = _normal_draws(shares.size)
@@ -130,7 +130,7 @@ def measure_shift(
     current, reference
         Rows per bin, each of shape (k,), neither empty.
     reference_subjects
-        Distinct accounts behind the reference's rows.
+        Distinct subjects behind the reference's rows.
     max_shift
         Distance that is important, in (0, 1).
     false_alarm_rate

@@ -25,7 +25,7 @@ class LabelledSample:
     scored_on
         Score day of the sample.
     subjects, scores, outcomes
-        Shape (n,): account, predicted probability, and whether it happened.
+        Shape (n,): subject, predicted probability, and whether it happened.
     model_version
         Version that made the predictions.
     """
@@ -49,7 +49,7 @@ def matured_sample(
     as_of: date,
     *,
     outcome: str,
-    subject: str = "account_key",
+    subject: str,
     known_on: str = "label_known_on",
 ) -> LabelledSample | None:
     """Join the latest score day whose outcomes could be known at the start of ``as_of`` with them.
@@ -115,7 +115,7 @@ def expected_auc_pr(scores: FloatArray) -> float:
     The expectation of each positive's precision, given that it is positive:
     ``sum_i p_i (1 + sum_{j ranked with or above i, j != i} p_j) / n_i / sum_i p_i`` with ``n_i``
     the rows ranked with or above *i*. The idea is NannyML's CBPE. It sees a change in *who* is
-    scored, not one in how customers behave: that shows only when labels mature.
+    scored, not one in how they behave: that shows only when labels mature.
     """
     ordered = np.sort(scores)[::-1]
     # Tied rows share one threshold, so each counts all of its ties.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -18,14 +18,12 @@ from pipelines.io.lake import Commit, Lake
 from pipelines.monitoring.bins import Bins, count, make_bins
 from pipelines.monitoring.performance import expected_auc_pr
 from pipelines.monitoring.schemas import ALL, REFERENCE, SCORE
+from pipelines.monitoring.subjects import Subjects
 
 Counts = npt.NDArray[np.int64]
 Segment = tuple[str, str]
 #: By segment column: names of the segments, and the position of each row's name, shape (n,).
 Groups = dict[str, tuple[list[str], npt.NDArray[np.int64]]]
-
-#: Columns of a feature table that identify a row or say whether it is in scope.
-NOT_MONITORED = ("as_of", "snapshot", "account_key", "in_scope", "scope_reason", "churned", "label_known_on")
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class SegmentCounts:
     counts
         Rows per bin, shape (bins.size,).
     subjects
-        Distinct accounts behind them.
+        Distinct subjects behind them.
     expected_auc_pr
         AUC-PR to expect of the segment's scores; None for features.
     """
@@ -45,6 +43,11 @@ class SegmentCounts:
     counts: Counts
     subjects: int
     expected_auc_pr: float | None = None
+
+    @property
+    def independent(self) -> int:
+        """Independent rows: one per subject, of those that have a value."""
+        return min(self.subjects, int(self.counts.sum()))
 
 
 @dataclass(frozen=True)
@@ -70,72 +73,83 @@ class Reference:
         return [name for name in self.bins if name != SCORE]
 
 
-def store_reference(
-    lake: Lake,
-    model_version: str,
-    scores: Any,
-    features: Any,
-    *,
-    usecase: str,
-    as_of: date,
-    segments: Sequence[str],
-    subject: str = "account_key",
-) -> Commit:
-    """Keep the bin counts of a version's out-of-time scores and features.
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a training, against which later days are watched for drift.
+
+    Attributes
+    ----------
+    features
+        Features of rows that are like those that will be served, best of those that judged the version; dates
+        are left out. Anything Arrow can read (``pyarrow.Table``, pandas or Polars frame).
+    subjects
+        What the rows are about. Its columns are taken from ``scores`` where ``features`` lacks them.
+    scores
+        Predictions for the same rows in the same order, on data that the version was not fitted on: ``score``,
+        the subject and the segment columns, one row per subject and snapshot; None if it predicts no score.
+    """
+
+    features: Any
+    subjects: Subjects
+    scores: Any | None = None
+
+
+def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: str, as_of: date) -> Commit:
+    """Keep the bin counts of a version's features and, if it has any, of its scores.
 
     Storing the same version again replaces it.
 
     Parameters
     ----------
-    scores
-        Out-of-time predictions of the version on data it was not fitted on: ``score``, the subject
-        and the segment columns, one row per account and snapshot. Anything Arrow can read
-        (``pyarrow.Table``, pandas or Polars frame).
-    features
-        Features of the same rows in the same order; subject and segments are taken from ``scores``
-        where it lacks them. Dates and the columns :data:`NOT_MONITORED` are left out.
-    usecase
-        For instance ``churn``.
     as_of
         Training day of the version.
-    segments
-        Columns whose values are compared separately.
-    subject
-        Column that identifies the account behind a row.
 
     Raises
     ------
     DataContractError
         A column is missing, there are no rows, or the two differ in length.
     """
+    subjects = sample.subjects
+    needed = (subjects.column, *subjects.segments)
+    features = _without_index(pa.table(sample.features))
     rows: list[dict[str, Any]] = []
-    scored = _without_index(pa.table(scores))
-    described = _completed(_without_index(pa.table(features)), scored, (subject, *segments))
-    for source, table in (("scores", scored), ("features", described)):
-        wanted = [subject, *segments, *([SCORE] if source == "scores" else [])]
-        missing = [name for name in wanted if name not in table.column_names]
-        if missing or not table.num_rows:
-            raise DataContractError(
-                f"the monitoring reference of {model_version} needs {source} with rows and the columns "
-                f"{wanted}, missing {missing}, rows {table.num_rows}"
-            )
-        names = [SCORE] if source == "scores" else monitored_columns(table.schema)
-        subjects = _distinct_subjects(table, segments, subject)
-        expected = expected_by_segment(table, segments) if source == "scores" else {}
-        groups = segment_groups(table, segments)
-        for name in names:
-            bins = make_bins(name, table[name])
-            for segment, counts in segment_counts(table, bins, groups).items():
-                found = SegmentCounts(counts, subjects[segment], expected.get(segment))
-                rows += _rows(bins, segment, found)
-    fixed = {"usecase": usecase, "model_version": model_version, "as_of": as_of}
-    data = pa.Table.from_pylist([fixed | row for row in rows], schema=REFERENCE.arrow_schema)
+    if sample.scores is not None:
+        scores = _without_index(pa.table(sample.scores))
+        features = _completed(features, scores, needed)
+        _require(scores, (*needed, SCORE), "scores", model_version)
+        rows += _binned(scores, [SCORE], subjects, expected_by_segment(scores, subjects.segments))
+    _require(features, needed, "features", model_version)
+    rows += _binned(features, monitored_columns(features.schema, subjects.column), subjects, {})
     partition = {"usecase": usecase, "model_version": model_version}
+    fixed = {**partition, "as_of": as_of}
+    data = pa.Table.from_pylist([fixed | row for row in rows], schema=REFERENCE.arrow_schema)
     return lake.replace_partition(REFERENCE, data, partition)
 
 
+def _require(table: pa.Table, names: Sequence[str], what: str, model_version: str) -> None:
+    missing = [name for name in names if name not in table.column_names]
+    if missing or not table.num_rows:
+        raise DataContractError(
+            f"the monitoring reference of {model_version} needs {what} with rows and the columns {list(names)}, "
+            f"missing {missing}, rows {table.num_rows}"
+        )
+
+
+def _binned(
+    table: pa.Table, names: Sequence[str], subjects: Subjects, expected: Mapping[Segment, float]
+) -> Iterator[dict[str, Any]]:
+    """Rows of the reference for some variables of a table."""
+    distinct = _distinct_subjects(table, subjects.segments, subjects.column)
+    groups = segment_groups(table, subjects.segments)
+    for name in names:
+        bins = make_bins(name, table[name])
+        counted = segment_counts(table, bins, groups, counts_missing=subjects.counts_missing)
+        for segment, counts in counted.items():
+            yield from _rows(bins, segment, SegmentCounts(counts, distinct[segment], expected.get(segment)))
+
+
 def _without_index(table: pa.Table) -> pa.Table:
-    """Drop what Arrow makes of the index of a pandas frame."""
+    """Drop the columns into which Arrow turns the index of a pandas frame."""
     return table.drop_columns([name for name in table.column_names if name.startswith("__index_level_")])
 
 
@@ -172,13 +186,9 @@ def load_reference(lake: Lake, usecase: str, model_version: str) -> Reference | 
     return Reference(model_version, table["as_of"][0].as_py(), bins, counts)
 
 
-def monitored_columns(schema: pa.Schema) -> list[str]:
-    """Feature columns of a schema that are worth watching: no keys, no dates."""
-    return [
-        field.name
-        for field in schema
-        if field.name not in NOT_MONITORED and not pa.types.is_temporal(field.type)
-    ]
+def monitored_columns(schema: pa.Schema, subject: str) -> list[str]:
+    """Columns of a schema that are worth watching: not the subject, no dates."""
+    return [field.name for field in schema if field.name != subject and not pa.types.is_temporal(field.type)]
 
 
 def segment_groups(table: pa.Table, segments: Sequence[str]) -> Groups:
@@ -186,13 +196,18 @@ def segment_groups(table: pa.Table, segments: Sequence[str]) -> Groups:
     return {column: _groups(table[column]) for column in segments}
 
 
-def segment_counts(table: pa.Table, bins: Bins, groups_by: Groups) -> dict[Segment, Counts]:
-    """Bin counts of one variable for all rows and for every segment."""
+def segment_counts(
+    table: pa.Table, bins: Bins, groups_by: Groups, *, counts_missing: bool = True
+) -> dict[Segment, Counts]:
+    """Bin counts of one variable for all rows and for every segment; without missing values if they do not count."""
     codes = bins.codes(table[bins.variable])
     found: dict[Segment, Counts] = {(ALL, ALL): count(codes, bins.size)[0]}
     for column, (names, groups) in groups_by.items():
         counted = count(codes, bins.size, groups, len(names))
         found |= {(column, name): counted[index] for index, name in enumerate(names)}
+    if not counts_missing:
+        for counts in found.values():
+            counts[-1] = 0
     return found
 
 

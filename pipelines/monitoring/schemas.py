@@ -34,12 +34,12 @@ class Severity(StrEnum):
 REFERENCE = Table(
     name="ops/monitoring_reference",
     description=(
-        "What a model saw: bin counts of its scores and features on out-of-time data, which later weeks "
-        "are compared with. One row per model version, variable, segment and bin."
+        "What a model saw: bin counts of its features and scores, which later days are compared with. "
+        "One row per model version, variable, segment and bin."
     ),
     columns=(
-        Column("usecase", DType.STRING, "Use case, for instance `churn`."),
-        Column("model_version", DType.STRING, "Version in the MLflow registry, as `churn/<n>`."),
+        Column("usecase", DType.STRING, "Name of the use case."),
+        Column("model_version", DType.STRING, "Version in the MLflow registry, as `<use case>/<number>`."),
         Column("as_of", DType.DATE, "Training day of the version."),
         Column("variable", DType.STRING, "`score` or a column of the feature table."),
         Column("kind", DType.STRING, "How values are binned.", allowed=("numeric", "categorical")),
@@ -62,7 +62,7 @@ REFERENCE = Table(
         Column(
             "subjects",
             DType.INTEGER,
-            "Distinct accounts in the segment: rows of one account in several snapshots are not independent.",
+            "Distinct subjects in the segment: rows of one subject in several snapshots are not independent.",
             minimum=0,
         ),
         Column(
@@ -82,7 +82,7 @@ MONITORING = Table(
     name="ops/monitoring",
     description="Results of the checks. One row per use case, `as_of`, metric, subject and segment.",
     columns=(
-        Column("usecase", DType.STRING, "Use case, for instance `churn`."),
+        Column("usecase", DType.STRING, "Name of the use case."),
         Column("as_of", DType.DATE, "Day whose predictions were checked."),
         Column("metric", DType.STRING, "What was measured, for instance `score_shift`."),
         Column("subject", DType.STRING, "What it was measured on: `score`, a feature, `predictions`."),

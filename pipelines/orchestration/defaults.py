@@ -43,13 +43,8 @@ RETRY_POLICY = ExceptionRetryPolicy(
 
 
 class Tag(StrEnum):
-    """Tags of the DAGs: use case, stage, impact."""
+    """Tags of the DAGs, beside ``usecase:<name>``: stage and impact."""
 
-    CHURN = "usecase:churn"
-    DEMAND = "usecase:demand"
-    CLUSTERING = "usecase:clustering"
-    IMPUTATION = "usecase:imputation"
-    REPURCHASE = "usecase:repurchase"
     FEATURES = "stage:features"
     TRAIN = "stage:train"
     SCORE = "stage:score"

@@ -33,9 +33,9 @@ def step_task(
 
     @task(task_id=step, outlets=[makes] if makes else None, **arguments)
     def run(as_of: str, *, outlet_events: Any = None) -> dict[str, Any]:
-        from pipelines.usecase import run_step
+        from pipelines.steps import Options, run_step
 
-        record = run_step(usecase, step, as_of, **(options or {}))
+        record = run_step(usecase, step, as_of, options=Options(**(options or {})))
         if makes:
             outlet_events[makes].add_partitions(as_of)
             if "outcome" in record:

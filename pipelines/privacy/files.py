@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
+from pipelines.discovery import every
 from pipelines.privacy.person import Person, natural_columns, references
 from pipelines.privacy.texts import redact
 from pipelines.settings import Settings
-from pipelines.sources.ingest import LAYOUTS
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +54,12 @@ class Deliveries:
                 _rewrite(path, which, keep=False)
 
     def _files(self, person: Person) -> Iterator[tuple[Path, Mapping[str, frozenset[str]]]]:
-        for usecase in LAYOUTS:
+        for usecase in every():
             which = {name: frozenset({person.natural_id}) for name in natural_columns(usecase)}
-            for reference in references():
-                if reference.usecase == usecase and person.referred.get(reference.kind):
+            for reference in references(usecase):
+                if person.referred.get(reference.kind):
                     which[reference.column] = person.referred[reference.kind]
-            for path in sorted((self._root / usecase).rglob("*")) if which else ():
+            for path in sorted((self._root / usecase.name).rglob("*")) if which else ():
                 if path.is_file() and path.name.endswith((".parquet", ".csv", ".csv.gz")):
                     yield path, which
 

@@ -18,11 +18,7 @@ from typing import Any, Protocol
 from pipelines.errors import ConfigError, DataContractError, MillraceError
 from pipelines.io.lake import Lake
 from pipelines.io.runs import STEP_RUNS
-from pipelines.privacy.files import Deliveries, ReportPages, Scratch
-from pipelines.privacy.person import Person
-from pipelines.privacy.rows import LakeRows
-from pipelines.privacy.sinks import DynamoItems, SalesforceRecords
-from pipelines.privacy.tombstones import (
+from pipelines.io.tombstones import (
     ERASURES,
     SUBJECT,
     TOMBSTONES,
@@ -34,8 +30,13 @@ from pipelines.privacy.tombstones import (
     tombstone,
     tombstones_of,
 )
+from pipelines.privacy.files import Deliveries, ReportPages, Scratch
+from pipelines.privacy.person import Person
+from pipelines.privacy.rows import LakeRows
+from pipelines.privacy.sinks import DynamoItems, SalesforceRecords
 from pipelines.settings import Settings
-from pipelines.usecase import Step, UseCase, run_step
+from pipelines.steps import Step, run_step
+from pipelines.usecases import names
 
 log = logging.getLogger(__name__)
 
@@ -212,7 +213,7 @@ def _joined(
 
 def _render(settings: Settings, lake: Lake, page: str) -> None:
     """Write the page of a use case anew, for the day of its newest report."""
-    if page not in list(UseCase):
+    if page not in names():
         return
     runs = lake.read(STEP_RUNS, columns=["usecase", "step", "as_of", "outcome"], missing_ok=True).to_pylist()
     days = [

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow.dataset as pa_dataset
 
 from features.pseudonyms import pseudonym
+from features.schemas import Table
+from pipelines.discovery import every
+from pipelines.extension import adapters
 from pipelines.io.lake import Lake
-from pipelines.sources.ingest import ADAPTERS, LAYOUTS
 from pipelines.sources.landed import SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
+from pipelines.usecase import UseCase
 
 #: What a text that named the person says afterwards.
 ERASED = "[erased]"
@@ -27,58 +31,56 @@ class Reference:
 
     Attributes
     ----------
-    usecase, layout
+    usecase
+        Use case whose rows they are.
+    layout
         The rows.
     column
         Their column that refers.
-    table, table_column
-        What it refers to: a table whose rows name the person.
+    to
+        What it refers to: rows that name the person.
+    to_column
+        The column there.
     """
 
     usecase: str
     layout: RawLayout
     column: str
-    table: str
-    table_column: str
+    to: RawLayout
+    to_column: str
 
     @property
     def kind(self) -> str:
-        """Name of the ids, as in the tombstones."""
-        return reference_kind(self.usecase, self.table, self.table_column)
+        """Name of the ids that lead to the person, as in the tombstones."""
+        return f"{self.usecase}_{self.to.table.name}.{self.to_column}"
+
+    @property
+    def table(self) -> Table:
+        """The rows in the lake."""
+        return landed_table(self.usecase, self.layout)
 
 
-def reference_kind(usecase: str, table: str, column: str) -> str:
-    """Name of the ids of a table that lead to a person, as in the tombstones."""
-    return f"{usecase}_{table}.{column}"
-
-
-def references() -> tuple[Reference, ...]:
-    """Every reference from rows without a subject to rows with one, of all use cases."""
-    found = []
-    for usecase, layouts in LAYOUTS.items():
-        with_subject = {layout.table.name for layout in layouts if layout.subject is not None}
-        for layout in layouts:
+def references(*usecases: UseCase[Any, Any, Any]) -> Iterator[Reference]:
+    """References from rows without a subject to rows with one; of all use cases unless some are given."""
+    for usecase in usecases or every():
+        with_subject = {each.table.name: each for each in usecase.layouts if each.subject is not None}
+        for layout in usecase.layouts:
             if layout.subject is None:
-                found += [
-                    Reference(usecase, layout, column, table, other)
-                    for column, table, other in layout.references
-                    if table in with_subject
-                ]
-    return tuple(found)
+                for column, table, other in layout.references:
+                    if table in with_subject:
+                        yield Reference(usecase.name, layout, column, with_subject[table], other)
 
 
 def pseudonym_columns() -> frozenset[str]:
     """Columns of the lake that hold pseudonyms."""
-    named = {each.subject_key for layouts in LAYOUTS.values() for each in layouts if each.subject is not None}
-    return frozenset({SUBJECT_KEY, *named})
+    layouts = (layout for usecase in every() for layout in usecase.layouts)
+    return frozenset({SUBJECT_KEY, *(each.subject_key for each in layouts if each.subject is not None)})
 
 
-def natural_columns(usecase: str) -> frozenset[str]:
+def natural_columns(usecase: UseCase[Any, Any, Any]) -> frozenset[str]:
     """Columns of a use case's delivered files that hold natural ids, those of adapted sources included."""
-    layouts = [*LAYOUTS.get(usecase, ())]
-    for (case, _), adapter in ADAPTERS.items():
-        layouts += adapter.layouts if case == usecase else ()
-    return frozenset(each.subject for each in layouts if each.subject is not None)
+    adapted = (layout for adapter in adapters(usecase).values() for layout in adapter().layouts)
+    return frozenset(each.subject for each in (*usecase.layouts, *adapted) if each.subject is not None)
 
 
 @dataclass(frozen=True)
@@ -105,13 +107,11 @@ class Person:
         person = cls(natural_id, pseudonym(natural_id, key=key))
         referred: dict[str, frozenset[str]] = {}
         for reference in references():
-            layouts = {each.table.name: each for each in LAYOUTS[reference.usecase]}
-            table = landed_table(reference.usecase, layouts[reference.table])
+            table = landed_table(reference.usecase, reference.to)
             if reference.kind in referred or not lake.exists(table.name):
                 continue
-            mine = pa_dataset.field(layouts[reference.table].subject_key) == person.pseudonym
-            column = reference.table_column
-            ids = lake.read(table, columns=[column], where=mine)[column]
+            mine = pa_dataset.field(reference.to.subject_key) == person.pseudonym
+            ids = lake.read(table, columns=[reference.to_column], where=mine)[reference.to_column]
             referred[reference.kind] = frozenset(ids.to_pylist())
         return cls(natural_id, person.pseudonym, referred)
 

@@ -26,7 +26,7 @@ from pipelines.monitoring.schemas import MONITORING
 from pipelines.privacy.person import Person, pseudonym_columns, references
 from pipelines.privacy.texts import names, redact
 from pipelines.sinks.ledger_tables import JOBS, ROWS
-from pipelines.sources.landed import QUARANTINE, landed_table
+from pipelines.sources.landed import QUARANTINE
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Rows:
 def rows_of(lake: Lake, person: Person) -> list[Rows]:
     """Where the person may be, in the order of deletion: what leads to other rows comes after them.
 
-    A crash in between is mended by doing it again, since the ids of what is left can still be found.
+    A crash in between is healed by doing it again, since the ids of what is left can still be found.
     """
     about: list[Rows] = []
     leading: list[Rows] = []
@@ -68,7 +68,7 @@ def rows_of(lake: Lake, person: Person) -> list[Rows]:
             entries.append(Rows(name, PUBLISHED_IDS[name], person.ids))
         (leading if name.startswith("raw/") else about).extend(entries)
     for reference in references():
-        table = landed_table(reference.usecase, reference.layout).name
+        table = reference.table.name
         ids = person.referred.get(reference.kind, frozenset())
         if lake.exists(table) and ids:
             about.append(Rows(table, reference.column, tuple(sorted(ids))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
+from pipelines.discovery import every
 from pipelines.errors import ConfigError, SinkError
 from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
@@ -26,23 +26,22 @@ from pipelines.sinks.salesforce import erasure as salesforce
 from pipelines.sinks.salesforce.connection import Connection as SalesforceConnection
 from pipelines.sinks.salesforce.outbound import SINK as SALESFORCE
 from pipelines.sinks.salesforce.target import PublishOptions
-from pipelines.usecase import PUBLISHING
+from pipelines.sinks.target import DynamoNamespace, SalesforceObject, Target
 
 
 def salesforce_objects() -> dict[str, str]:
     """Objects that use cases publish to Salesforce, each with its external id field."""
-    modules = [
-        importlib.import_module(f"pipelines.usecases.{usecase}.publish") for usecase in sorted(PUBLISHING)
-    ]
-    return {each.OBJECT: each.EXTERNAL_ID for each in modules if hasattr(each, "OBJECT")}
+    return {each.object: each.external_id for each in _targets() if isinstance(each, SalesforceObject)}
 
 
 def dynamodb_namespaces() -> list[str]:
     """Namespaces that use cases publish to DynamoDB."""
-    modules = [
-        importlib.import_module(f"pipelines.usecases.{usecase}.publish") for usecase in sorted(PUBLISHING)
-    ]
-    return [each.NAMESPACE for each in modules if hasattr(each, "NAMESPACE")]
+    return [each.namespace for each in _targets() if isinstance(each, DynamoNamespace)]
+
+
+def _targets() -> Iterator[Target]:
+    for usecase in every():
+        yield from usecase.targets
 
 
 class SalesforceRecords:

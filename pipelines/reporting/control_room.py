@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import reduce
 from operator import and_
@@ -20,42 +19,12 @@ from pipelines.io.lake import Lake
 from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.alarms import Alarm
-from pipelines.monitoring.completeness import HandOver, hand_overs
-from pipelines.monitoring.stored import newest_monitored_day
-from pipelines.reporting.site import PAGES, Missing, Page, Site
+from pipelines.monitoring.completeness import HandOver
+from pipelines.reporting.page import Missing, Watched
+from pipelines.reporting.site import INDEX, Page, Site
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import RUNS
-from pipelines.usecase import PUBLISHING, Step, UseCase, steps_of
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A lake table whose freshness is watched.
-
-    Attributes
-    ----------
-    table, title
-        Name in the lake, and what it holds.
-    column
-        Column that dates its rows: a partition of dates, or a timestamp.
-    every_days
-        Longest time between two dates; a table without a newer one is late.
-    command
-        What brings it up to date.
-    where
-        Values of other columns that tell the use case's rows from those of others in a shared table; ``*/demand`` is
-        every value that ends so.
-    each_day
-        Whether whatever arrives in the table is to be scored the morning after.
-    """
-
-    table: str
-    title: str
-    column: str
-    every_days: int
-    command: str
-    where: Mapping[str, str] = field(default_factory=dict)
-    each_day: bool = False
+from pipelines.sinks.target import Target
 
 
 @dataclass(frozen=True)
@@ -68,6 +37,8 @@ class Freshness:
         Newest date not after the day; None if the table is missing or has none.
     state
         ``fresh``, ``late`` or ``missing``.
+    command
+        What brings it up to date.
     version, rows, written_at
         Delta version, rows in it and time of its commit; None if the table is missing.
     """
@@ -75,6 +46,7 @@ class Freshness:
     watched: Watched
     newest: date | None
     state: str
+    command: str
     version: int | None = None
     rows: int | None = None
     written_at: datetime | None = None
@@ -90,17 +62,15 @@ class UseCaseState:
         Newest entry of the promotion log; None before the first.
     publish
         Newest run of the publish ledger, as a row of ``ops/publish_runs``; None before the first.
+    publishes
+        Whether its results leave the lake.
     """
 
     page: Page
     verdict: Promotion | None
     publish: dict[str, Any] | None
     alarms: Sequence[Alarm]
-
-    @property
-    def publishes(self) -> bool:
-        """Whether its results leave the lake."""
-        return self.page.usecase in PUBLISHING
+    publishes: bool
 
 
 @dataclass(frozen=True)
@@ -130,50 +100,53 @@ class Overview:
         return any(table.version is not None and not table.watched.where for table in self.tables)
 
 
-def freshness(lake: Lake, watched: Sequence[Watched], as_of: date) -> list[Freshness]:
+def freshness(lake: Lake, usecase: str, watched: Sequence[Watched], as_of: date) -> list[Freshness]:
     """Hold the newest date of every table against its rhythm.
 
     Only statistics of the Delta log are read, so the size of a table does not matter.
     """
-    return [_fresh(lake, one, as_of) for one in watched]
+    return [_fresh(lake, one, as_of, one.command(usecase)) for one in watched]
 
 
 def overview(
     lake: Lake,
     page: Page,
-    read_alarms: Callable[[Lake, date], Sequence[Alarm]],
-    watched: Sequence[Watched],
     as_of: date,
     *,
-    sink: str | None = None,
-    object_: str = "*",
+    alarms: Sequence[Alarm],
+    watched: Sequence[Watched],
+    targets: Sequence[Target],
+    handed_over: Sequence[HandOver],
 ) -> Overview:
-    """Gather the newest gate verdict, publish run, table states and the alarms of the newest monitored day.
+    """Gather the newest gate verdict, publish run and table states of a use case.
 
     Parameters
     ----------
-    read_alarms
-        Alarms of a monitored day, as the use case words them.
-    sink, object_
-        Where the use case publishes, as in ``ops/publish_runs``; see :class:`Watched` for ``*``. Without a
-        sink its results are read in the lake.
+    alarms
+        Those of its newest monitored day.
+    targets
+        Where it publishes; the newest run to any of them is shown.
+    handed_over
+        Landed against completed days.
     """
     log = read_promotions(lake, page.usecase, until=as_of)
-    checked = newest_monitored_day(lake, page.usecase, as_of)
-    alarms = read_alarms(lake, checked) if checked else []
-    runs = publish_runs(lake, as_of, sink=sink, object_=object_) if sink else []
+    runs = newest_runs(lake, targets, as_of)
     return Overview(
-        UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms),
-        freshness(lake, watched, as_of),
+        UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms, bool(targets)),
+        freshness(lake, page.usecase, watched, as_of),
         quarantine(lake, page.usecase),
-        hand_overs(
-            lake,
-            page.usecase,
-            [step for step, _ in steps_of(UseCase(page.usecase), [(step, {}) for step in Step])],
-            as_of,
-            arrivals=[(one.table, one.column) for one in watched if one.each_day],
-        ),
+        handed_over,
     )
+
+
+def newest_runs(lake: Lake, targets: Sequence[Target], as_of: date) -> list[dict[str, Any]]:
+    """Publish runs to all targets up to a day, newest first."""
+    runs = [
+        run
+        for target in targets
+        for run in publish_runs(lake, as_of, sink=target.sink, object_=target.ledger_object)
+    ]
+    return sorted(runs, key=lambda run: (run["as_of"], run["run_no"]), reverse=True)
 
 
 def publish_runs(lake: Lake, as_of: date, *, sink: str, object_: str = "*") -> list[dict[str, Any]]:
@@ -218,68 +191,51 @@ def quarantine(lake: Lake, usecase: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: (-row["rows"], row["table"], row["rules"]))
 
 
-def write_index(site: Site, settings: Settings, lake: Lake, as_of: date, *, shown: str) -> Path:
-    """Write ``index.html`` about every use case that has run, and ``shown`` in any case.
-
-    Each use case tells its own part: ``pipelines.<usecase>.report.overview``. The page is about the newest day that
-    any step ran for, so a backfill of an old day does not turn the control room back.
-    """
-    as_of = max([as_of, *lake.read(STEP_RUNS, columns=["as_of"], missing_ok=True)["as_of"].to_pylist()])
-    found = {
-        name: importlib.import_module(f"pipelines.usecases.{name}.report").overview(lake, as_of)
-        for name in dict.fromkeys([*UseCase, shown])
-    }
-    parts: list[Overview] = [part for name, part in found.items() if name == shown or part.exists]
-    return build(
-        site,
-        settings,
-        as_of,
-        tables=[table for part in parts for table in part.tables],
-        use_cases=[part.state for part in parts],
-        steps=step_runs(lake, as_of),
-        quarantined=[row for part in parts for row in part.quarantined],
-        handed_over=[one for part in parts for one in part.hand_overs],
-    )
-
-
 def build(
     site: Site,
     settings: Settings,
     as_of: date,
+    parts: Sequence[Overview],
     *,
-    tables: Sequence[Freshness],
-    use_cases: Sequence[UseCaseState],
     steps: Sequence[dict[str, Any]],
-    quarantined: Sequence[dict[str, Any]],
-    handed_over: Sequence[HandOver] = (),
+    broken: Sequence[tuple[str, str]] = (),
 ) -> Path:
-    """Write ``index.html``; returns its path."""
-    alarms = [alarm for state in use_cases for alarm in state.alarms]
-    late = [table for table in tables if table.state != "fresh"]
-    unbalanced = [s for s in use_cases if s.publish and not s.publish["balanced"]]
+    """Write ``index.html``; returns its path.
+
+    Parameters
+    ----------
+    steps
+        See :func:`step_runs`.
+    broken
+        Use cases that could not be read: title and error.
+    """
+    use_cases = [part.state for part in parts]
+    tables = [table for part in parts for table in part.tables]
+    hand_overs = [one for part in parts for one in part.hand_overs]
     return site.render(
-        PAGES[0].file,
+        INDEX.file,
         "index.html.j2",
         {
             "as_of": as_of,
-            "alarms": alarms,
+            "alarms": [alarm for state in use_cases for alarm in state.alarms],
             "tables": tables,
-            "late": late,
-            "unbalanced": unbalanced,
+            "late": [table for table in tables if table.state != "fresh"],
+            "unbalanced": [state for state in use_cases if state.publish and not state.publish["balanced"]],
             "failed": [step for step in steps if step["outcome"] != "ok"],
+            "broken": broken,
             "use_cases": use_cases,
             "steps": steps,
-            "quarantined": quarantined,
-            "hand_overs": handed_over,
-            "untried": [one for one in handed_over if one.untried],
+            "quarantined": [row for part in parts for row in part.quarantined],
+            "hand_overs": hand_overs,
+            "untried": [one for one in hand_overs if one.untried],
             "links": _links(site, settings),
         },
     )
 
 
-def _fresh(lake: Lake, watched: Watched, as_of: date) -> Freshness:
+def _fresh(lake: Lake, watched: Watched, as_of: date, command: str) -> Freshness:
     if not lake.exists(watched.table):
-        return Freshness(watched, None, "missing")
+        return Freshness(watched, None, "missing", command)
     delta = lake.open(watched.table)
     if watched.where:  # a table of operations: a few rows, and its statistics mix the use cases
         conditions = [_is(name, value) for name, value in watched.where.items()]
@@ -287,14 +243,15 @@ def _fresh(lake: Lake, watched: Watched, as_of: date) -> Freshness:
         dates, rows = _days(own[watched.column]), own.num_rows
     else:
         # Arrow's C interface: deltalake returns its own Arrow types.
-        actions = pa.table(delta.get_add_actions(flatten=True))
-        dates, rows = _dates(actions, watched.column), pc.sum(actions["num_records"]).as_py() or 0
+        files = pa.table(delta.get_add_actions(flatten=True))
+        dates, rows = lake.days(watched.table, watched.column), pc.sum(files["num_records"]).as_py() or 0
     newest = max((found for found in dates if found <= as_of), default=None)
     on_time = newest is not None and (as_of - newest).days <= watched.every_days
     return Freshness(
         watched,
         newest,
         "fresh" if on_time else "late",
+        command,
         version=int(delta.version()),
         rows=rows,
         written_at=_committed(lake, watched.table),
@@ -305,11 +262,6 @@ def _is(column: str, value: str) -> pa_dataset.Expression:
     """Find the rows with a value, or one that ends as it does after a ``*``."""
     field = pa_dataset.field(column)
     return pc.ends_with(field, value[1:]) if value.startswith("*") else field == value
-
-
-def _dates(actions: pa.Table, column: str) -> list[date]:
-    name = f"partition.{column}" if f"partition.{column}" in actions.column_names else f"max.{column}"
-    return _days(actions[name]) if name in actions.column_names else []
 
 
 def _days(column: pa.ChunkedArray) -> list[date]:
@@ -326,7 +278,12 @@ def _links(site: Site, settings: Settings) -> list[tuple[str, str, str | Missing
     """Title, description, and address relative to the site or what is missing."""
     found: list[tuple[str, str, str | Missing]] = []
     for title, words, file, command in (
-        ("dbt docs", "Every feature with its meaning, unit and lineage.", "dbt_docs/index.html", "make demo"),
+        (
+            "dbt docs",
+            "Every feature with its meaning, unit and lineage.",
+            "dbt_docs/index.html",
+            "millrace docs",
+        ),
         (
             "Data Docs",
             "Great Expectations: what was checked, on which rows.",
@@ -336,7 +293,7 @@ def _links(site: Site, settings: Settings) -> list[tuple[str, str, str | Missing
     ):
         exists = (site.root / file).exists()
         found.append((title, words, file if exists else Missing("not built yet", command)))
-    uri = settings.tracking_uri
+    uri = settings.tracking_address
     mlflow = uri if uri.startswith("http") else "http://127.0.0.1:5000"
     note = "" if uri.startswith("http") else " (after `make up`)"
     found.append(("MLflow", f"Runs, models and model cards{note}.", mlflow))

@@ -23,6 +23,8 @@ LIMIT_COLOUR = "#c8442f"
 QUIET_COLOUR = "#7a8794"
 #: Series that need no telling apart.
 MAIN_COLOUR = "#2f7ed8"
+#: Series that are told apart.
+PALETTE = ("#2f7ed8", "#e0832b", "#3a9d6e", "#8e5bb5", "#7a8794")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,32 +11,62 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day, until_day
 from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.monitoring.schemas import MONITORING
-from pipelines.reporting.site import Missing
+from pipelines.reporting.control_room import newest_runs
+from pipelines.reporting.page import CheckStyle, FindingStyle, Missing
 from pipelines.reporting.words import number, percent
+from pipelines.sinks.flips import read_flips
+from pipelines.sinks.ledger import dead_letters
+from pipelines.sinks.target import Target
+
+#: Publish runs and rows that failed for good shown.
+_RUNS_SHOWN, _DEAD_SHOWN = 10, 50
 
 _URGENCY = {"alarm": 0, "ok": 1, "not_enough_data": 2}
 
 
 @dataclass(frozen=True)
-class CheckStyle:
-    """How a check of the gate is shown.
+class Publication:
+    """What the systems of the users were sent.
 
     Attributes
     ----------
-    label
-        What people call it.
-    digits
-        Decimals of its value.
-    sense
-        Sign before the threshold.
+    runs
+        Publish runs to all targets, newest first.
+    dead
+        Rows of the newest runs that failed for good, at most 50.
+    dead_total
+        How many there are.
+    flips
+        Moves of the pointer to the version that serves, newest first; empty for records.
+    is_today
+        Whether the version that serves is the day's.
     """
 
-    label: str
-    digits: int = 3
-    sense: str = ">"
+    runs: list[dict[str, Any]]
+    dead: list[dict[str, Any]]
+    dead_total: int
+    flips: list[dict[str, Any]]
+    is_today: bool
+
+
+def publication(lake: Lake, usecase: str, targets: Sequence[Target], as_of: date) -> Publication | Missing:
+    """Publish runs, dead letters and the version that serves."""
+    runs = newest_runs(lake, targets, as_of)
+    if not runs:
+        return Missing("Nothing was published yet.", f"millrace publish {usecase} --as-of {as_of}")
+    newest = {run["sink"]: run["object"] for run in reversed(runs)}
+    dead = [row for sink, object_ in newest.items() for row in dead_letters(lake, sink, object_).to_dicts()]
+    flips = [
+        flip
+        for sink, object_ in newest.items()
+        for flip in read_flips(lake, sink, object_).to_dicts()[::-1]
+        if flip["as_of"] <= as_of
+    ]
+    is_today = bool(flips) and flips[0]["as_of"] == as_of
+    return Publication(runs[:_RUNS_SHOWN], dead[:_DEAD_SHOWN], len(dead), flips[:_RUNS_SHOWN], is_today)
 
 
 def gate_log(lake: Lake, usecase: str, as_of: date) -> list[Promotion] | Missing:
@@ -56,55 +86,59 @@ def gate_checks(verdict: Promotion, styles: Mapping[str, CheckStyle]) -> list[di
     return found
 
 
-def findings(
-    lake: Lake,
-    usecase: str,
-    as_of: date,
-    *,
-    counts: Collection[str] = (),
-    shares: Collection[str] = (),
-    named: Collection[str] = (),
-    what: str = "The results",
-) -> list[dict[str, Any]] | Missing:
+def findings(lake: Lake, usecase: str, as_of: date, style: FindingStyle) -> list[dict[str, Any]] | Missing:
     """Findings of a day's monitoring, most urgent first.
-
-    Parameters
-    ----------
-    counts, shares
-        Metrics shown as whole numbers, and as percentages; the others have two decimals.
-    named
-        Metrics of several subjects, which are shown beside them.
-    what
-        What was not checked, if nothing was.
 
     Returns
     -------
     Rows of ``ops/monitoring`` with ``where`` (the segment in words), ``shown_subject``, ``shown_value`` and
     ``shown_threshold``.
     """
-    field = pa_dataset.field
-    where = (field("usecase") == usecase) & (field("as_of") == as_of)
+    where = on_day(as_of) & (pa_dataset.field("usecase") == usecase)
     rows: list[dict[str, Any]] = lake.read(MONITORING, where=where, missing_ok=True).to_pylist()
     if not rows:
-        return Missing(f"{what} of {as_of} were not checked.", f"millrace monitor {usecase} --as-of {as_of}")
+        return Missing(
+            f"{style.what} of {as_of} were not checked.", f"millrace monitor {usecase} --as-of {as_of}"
+        )
     for row in rows:
         row["where"] = "all" if row["segment"] == "all" else f"{row['segment_column']} = {row['segment']}"
-        row["shown_subject"] = row["subject"] if row["metric"] in named else ""
+        row["shown_subject"] = row["subject"] if row["metric"] in style.named else ""
         for name in ("value", "threshold"):
             value = row[name]
-            shown = percent(value, 1) if row["metric"] in shares else number(value, 2)
-            row[f"shown_{name}"] = number(value) if row["metric"] in counts else shown
+            shown = percent(value, 1) if row["metric"] in style.shares else number(value, 2)
+            row[f"shown_{name}"] = number(value) if row["metric"] in style.counts else shown
     rows.sort(
         key=lambda r: (
             _URGENCY[r["state"]], r["metric"], r["segment"] != "all", -(r["impact"] or r["excess"])
         )
     )  # fmt: skip
-    return rows
+    left = dict(style.quiet)
+    shown_rows = []
+    for row in rows:
+        if row["state"] != "alarm" and row["metric"] in left:
+            left[row["metric"]] -= 1
+            if left[row["metric"]] < 0:
+                continue
+        shown_rows.append(row)
+    return shown_rows
 
 
 def newest_day(lake: Lake, table: Table, as_of: date) -> date | None:
     """Newest ``as_of`` of a table up to a day; None before the first."""
-    where = pa_dataset.field("as_of") <= as_of
+    where = until_day(as_of)
     days = lake.read(table, columns=["as_of"], where=where, missing_ok=True)["as_of"]
     newest: date | None = pc.max(days).as_py() if len(days) else None
     return newest
+
+
+def scope_reasons(
+    lake: Lake, table: Table | str, as_of: date, words: Mapping[str, str]
+) -> list[tuple[str, str, int]]:
+    """Reason, what it means and number of rows out of scope, most first."""
+    name = table if isinstance(table, str) else table.name
+    if not lake.exists(name):
+        return []
+    reasons = lake.read(name, columns=["scope_reason"], where=on_day(as_of))["scope_reason"].drop_null()
+    counted = pc.value_counts(reasons).to_pylist()
+    counted.sort(key=lambda row: -row["counts"])
+    return [(row["values"], words.get(row["values"], ""), row["counts"]) for row in counted]

@@ -15,7 +15,10 @@ import plotly
 import plotly.offline
 from markupsafe import Markup, escape
 
+from pipelines.discovery import every
 from pipelines.reporting import words
+from pipelines.reporting.page import Missing
+from pipelines.usecase import UseCase
 
 #: Files that every page links to, copied beside them.
 _STATIC = ("millrace.css", "figures.js", "grid.js")
@@ -40,57 +43,13 @@ class Page:
     description: str
     usecase: str = ""
 
-
-@dataclass(frozen=True)
-class Missing:
-    """A section that cannot be shown yet.
-
-    Attributes
-    ----------
-    words
-        What is missing.
-    command
-        The command that makes it; empty if none does.
-    """
-
-    words: str
-    command: str = ""
+    @classmethod
+    def of(cls, usecase: UseCase[Any, Any, Any]) -> Page:
+        """Page of a use case."""
+        return cls(f"{usecase.name}.html", usecase.title, usecase.sentence, usecase.name)
 
 
-#: Every page there may be, in the order of the navigation; a page that was not built is not linked.
-PAGES = (
-    Page("index.html", "Control room", "What ran, what is fresh, what needs somebody."),
-    Page("churn.html", "Churn", "Who is about to leave, why, and what to do about it.", "churn"),
-    Page(
-        "demand.html",
-        "Demand",
-        "How much of each product each store will sell in the next 14 days.",
-        "demand",
-    ),
-    Page(
-        "clustering.html",
-        "Store groups",
-        "Which stores are alike, what sets the groups apart, and what moved.",
-        "clustering",
-    ),
-    Page(
-        "imputation.html",
-        "Imputation",
-        "What a factory's missing measurements plausibly were, and how far to trust that.",
-        "imputation",
-    ),
-    Page(
-        "repurchase.html",
-        "Repurchase",
-        "When each customer orders again, and with which products.",
-        "repurchase",
-    ),
-)
-
-
-def page_of(usecase: str) -> Page:
-    """Page of a use case."""
-    return next(page for page in PAGES if page.usecase == usecase)
+INDEX = Page("index.html", "Control room", "What ran, what is fresh, what needs somebody.")
 
 
 class Site:
@@ -140,12 +99,13 @@ class Site:
         """
         self._install_assets()
         # The control room is built after the pages it links to, so it may not be there yet.
-        existing = {page.file for page in PAGES if (self.root / page.file).exists()} | {file, PAGES[0].file}
+        pages = (INDEX, *(Page.of(usecase) for usecase in every()))
+        existing = {page.file for page in pages if (self.root / page.file).exists()} | {file, INDEX.file}
         content = self._templates.get_template(template).render(
             **context,
             page_file=file,
             base="../" * file.count("/"),
-            pages=[page for page in PAGES if page.file in existing],
+            pages=[page for page in pages if page.file in existing],
             plotly_file=self._plotly,
         )
         path = self.root / file

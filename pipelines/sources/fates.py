@@ -14,9 +14,9 @@ import duckdb
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
+from features.sql import listed, literal, quoted
 from pipelines.sources.landed import INGESTED_AT
 from pipelines.sources.layout import RawLayout
-from pipelines.sources.validation import literal, quoted
 
 CONFLICT = "row must keep the content of its key"
 
@@ -52,7 +52,7 @@ def decide(
         Parquet files of earlier files of this delivery.
     """
     con.execute("create or replace temp table fates (row_number bigint, fate varchar, reason varchar)")
-    keys = ", ".join(quoted(name) for name in table.key)
+    keys = listed(table.key)
     _find_met(con, table, landed, staged)
     same_key = " and ".join(f"g.{quoted(name)} = o.{quoted(name)}" for name in table.key)
     differing = _differing(table)
@@ -93,8 +93,8 @@ def _find_met(
     staged: Sequence[str],
 ) -> None:
     """Make ``met``: rows landed or staged before whose key occurs among the good rows."""
-    content = ", ".join(quoted(name) for name in table.column_names if name != INGESTED_AT.name)
-    keys = ", ".join(quoted(name) for name in table.key)
+    content = listed(name for name in table.column_names if name != INGESTED_AT.name)
+    keys = listed(table.key)
     con.execute(f"create or replace temp table met as select {content}, '' as origin from good limit 0")
     origins = []
     if landed is not None:

@@ -19,23 +19,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipelines.errors import ConfigError, DataContractError
+from pipelines.discovery import find
+from pipelines.errors import ConfigError, DataContractError, unknown
+from pipelines.extension import adapters
 from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
-from pipelines.io.quality import quality_audit
-from pipelines.lab.adapters import (
-    bosch,
-    cdnow,
-    cylinder_bands,
-    instacart,
-    m5,
-    online_retail,
-    panels,
-    ravenstack,
-    rossmann,
-    secom,
-)
+from pipelines.io.quality import validate
 from pipelines.settings import Settings
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile, discover
@@ -53,46 +44,14 @@ from pipelines.sources.landing import (
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.reports import IngestReport, TableReport, by_table
 from pipelines.sources.staging import FileOutcome, Staging
-from pipelines.usecases.churn import layouts as churn
-from pipelines.usecases.demand import layouts as demand
-from pipelines.usecases.demand import long
-from pipelines.usecases.imputation import layouts as imputation
-from pipelines.usecases.imputation import long_parts, wide
-from pipelines.usecases.repurchase import layouts as repurchase
+
+if TYPE_CHECKING:
+    from pipelines.usecase import D, M, P, UseCase
 
 log = logging.getLogger(__name__)
 
-#: Raw tables of a use case, in landing order.
-LAYOUTS: dict[str, tuple[RawLayout, ...]] = {
-    "churn": churn.LAYOUTS,
-    "demand": demand.LAYOUTS,
-    "imputation": imputation.LAYOUTS,
-    "repurchase": repurchase.LAYOUTS,
-}
-
-#: Sources whose files are in layouts of their own.
-ADAPTERS: dict[tuple[str, str], Adapter] = {
-    ("churn", "ravenstack"): Adapter(ravenstack.LAYOUTS, ravenstack.adapt),
-    ("demand", "rossmann"): Adapter(rossmann.LAYOUTS, rossmann.adapt, ignored=rossmann.IGNORED),
-    ("demand", "m5"): Adapter(m5.LAYOUTS, m5.adapt, ignored=m5.IGNORED),
-    ("demand", "long"): Adapter(long.LAYOUTS, long.adapt),
-    ("imputation", "long"): Adapter(long_parts.LAYOUTS, long_parts.adapt),
-    ("imputation", "wide"): Adapter(wide.LAYOUTS, wide.adapt),
-    ("imputation", "cylinder_bands"): Adapter(
-        cylinder_bands.LAYOUTS, cylinder_bands.adapt, translate=cylinder_bands.translate
-    ),
-    ("imputation", "africa"): Adapter(
-        panels.AFRICA_LAYOUTS, panels.adapter_of(panels.AFRICA), ignored=("freetrade",)
-    ),
-    ("imputation", "freetrade"): Adapter(
-        panels.FREETRADE_LAYOUTS, panels.adapter_of(panels.FREETRADE), ignored=("africa",)
-    ),
-    ("imputation", "bosch"): Adapter(bosch.LAYOUTS, bosch.adapt, ignored=bosch.IGNORED),
-    ("imputation", "secom"): Adapter(secom.LAYOUTS, secom.adapt, translate=secom.translate),
-    ("repurchase", "online_retail"): Adapter(online_retail.LAYOUTS, online_retail.adapt),
-    ("repurchase", "cdnow"): Adapter(cdnow.LAYOUTS, cdnow.adapt),
-    ("repurchase", "instacart"): Adapter(instacart.LAYOUTS, instacart.adapt, ignored=instacart.IGNORED),
-}
+#: Source of files that are in the raw layouts already.
+NATIVE = "native"
 
 __all__ = ["IngestReport", "TableReport", "ingest"]
 
@@ -106,7 +65,7 @@ def ingest(
     *,
     settings: Settings,
     ingested_at: datetime,
-    source: str = "native",
+    source: str = NATIVE,
     lake: Lake | None = None,
     progress: Progress | None = None,
     quality_checks: bool = True,
@@ -116,20 +75,20 @@ def ingest(
     Parameters
     ----------
     usecase
-        A use case with raw tables of its own, for instance ``churn``.
+        Name of a use case with raw tables of its own.
     files
         Folder of the delivery, see :func:`pipelines.sources.delivery.discover`.
     ingested_at
         Stamp of the landed rows, UTC without a zone. An argument, so that a repeated run can be
         exactly the same.
     source
-        ``native`` for files in the raw layouts, or the name of an adapter (``ravenstack``). A lake
-        belongs to one source.
+        ``native`` for files in the raw layouts, or the name of an adapter; see
+        :func:`pipelines.extension.adapters`. A lake belongs to one source.
     progress
         Called after each file.
     quality_checks
-        Whether Great Expectations looks at the rows about to land (a sample of large tables) and
-        its Data Docs are built: 7 s on top, most of it its import.
+        Whether the rows about to land are audited as a whole before any does, with Great Expectations'
+        Data Docs of it: 7 s on top, most of it their import.
 
     Returns
     -------
@@ -141,13 +100,11 @@ def ingest(
     DataContractError
         A file is missing, unreadable or lacks a column, or an audit failed: nothing was landed.
     ConfigError
-        The lake holds another source or was landed with another pseudonym key, or another ingest
-        is running.
+        The use case has no raw tables or no such source, the lake holds another source or was landed with
+        another pseudonym key, or another ingest is running.
     """
-    # Members of an enumeration would be shown and stored as such.
-    usecase, source = str(usecase), str(source)
-    lake = lake or Lake.of(settings)
-    layouts, adapter = LAYOUTS[usecase], _adapter(usecase, source)
+    declared, lake = find(usecase), lake or Lake.of(settings)
+    layouts, adapter = _layouts(declared), _adapter(declared, source)
     # Two ingests at once could both find a row absent and land it twice.
     busy = ConfigError(f"another ingest of {usecase} is running on this machine; wait for it to end")
     with exclusive(settings, f"ingest-{usecase}", refusal=busy), _translated(files, adapter) as files:
@@ -168,7 +125,7 @@ def ingest(
                     adapted = adapter.adapt(staging, delivered, folder / "adapted")
                     delivered = discover(folder / "adapted", layouts)
                 check_references(lake, usecase, delivered)
-                outcomes = _stage(staging, delivered, lake, usecase, progress)
+                outcomes = _stage(staging, delivered, lake, usecase, layouts, progress)
                 if quality_checks:
                     _check_quality(staging, usecase, layouts, settings)
                 claim(lake, usecase, source, ingested_at)
@@ -195,13 +152,20 @@ def _identity(source: str, delivered: Sequence[DeliveredFile]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _adapter(usecase: str, source: str) -> Adapter | None:
-    if source == "native":
+def _layouts(usecase: UseCase[P, D, M]) -> Sequence[RawLayout]:
+    if not usecase.layouts:
+        lender = usecase.borrows[0].usecase
+        raise ConfigError(f"{usecase.name} reads the tables of {lender}: run `millrace ingest {lender}`")
+    return usecase.layouts
+
+
+def _adapter(usecase: UseCase[P, D, M], source: str) -> Adapter | None:
+    if source == NATIVE:
         return None
-    known = [name for case, name in ADAPTERS if case == usecase]
+    known = adapters(usecase)
     if source not in known:
-        raise ConfigError(f"source of {usecase} must be native or one of {known}, got {source!r}")
-    return ADAPTERS[usecase, source]
+        raise unknown(f"source of {usecase.name}", source, [NATIVE, *known])
+    return known[source]()
 
 
 @contextmanager
@@ -233,9 +197,10 @@ def _stage(
     delivered: Sequence[DeliveredFile],
     lake: Lake,
     usecase: str,
+    layouts: Sequence[RawLayout],
     progress: Progress | None,
 ) -> list[FileOutcome]:
-    staging.know({file.layout.table.name: file.layout for file in delivered}.values(), LAYOUTS[usecase])
+    staging.know({file.layout.table.name: file.layout for file in delivered}.values(), layouts)
     done = finished(lake, usecase)
     outcomes = []
     for number, file in enumerate(delivered, start=1):
@@ -248,13 +213,13 @@ def _stage(
 
 
 def _check_quality(staging: Staging, usecase: str, layouts: Sequence[RawLayout], settings: Settings) -> None:
-    """Have Great Expectations look at what is about to land, before anything has."""
+    """Audit what is about to land, table by table, and render it before anything has landed."""
     problems = []
     for layout in layouts:
         table = landed_table(usecase, layout)
         staged = staging.staged(table)
         if staged is not None:
-            audit = quality_audit(table, settings)
-            problems += [f"{table.name}: {problem}" for problem in audit(staged)]
+            found = validate(table, staged, settings=settings)
+            problems += [f"{table.name}: {problem}" for problem in found.contract]
     if problems:
         raise DataContractError("nothing was landed. " + "; ".join(problems))

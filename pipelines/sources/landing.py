@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
 from pipelines.io.lake import Lake
-from pipelines.privacy.tombstones import newest_erasure
+from pipelines.io.tombstones import newest_erasure
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import INGESTS, QUARANTINE, SOURCES, landed_table
 from pipelines.sources.staging import FileOutcome, Staging

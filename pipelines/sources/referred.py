@@ -8,8 +8,9 @@ from collections.abc import Iterable
 
 import duckdb
 
+from features.sql import listed, quoted
 from pipelines.sources.layout import Period, RawLayout
-from pipelines.sources.validation import known_periods, known_values, quoted
+from pipelines.sources.validation import known_periods, known_values
 
 
 class Referred:
@@ -49,9 +50,7 @@ class Referred:
             self.add_values(table, column, rows)
         for period, layout in self._periods.get(table, ()):
             columns = (layout.table.key[0], layout.known, period.first, period.last)
-            self._con.execute(
-                f"insert into {_versions(period)} select {', '.join(quoted(name) for name in columns)} from {rows}"
-            )
+            self._con.execute(f"insert into {_versions(period)} select {listed(columns)} from {rows}")
 
     def add_values(self, table: str, column: str, rows: str) -> None:
         """Let rows refer to the values of ``column`` in the relation ``rows``."""

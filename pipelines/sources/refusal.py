@@ -10,9 +10,9 @@ from __future__ import annotations
 import duckdb
 import pyarrow as pa
 
-from pipelines.privacy.tombstones import SUBJECT, Graveyard
+from features.sql import quoted
+from pipelines.io.tombstones import SUBJECT, Graveyard
 from pipelines.sources.layout import RawLayout
-from pipelines.sources.validation import quoted
 
 
 class Refusal:

@@ -19,16 +19,17 @@ import pyarrow as pa
 
 from features.pseudonyms import pseudonymise
 from features.schemas import Table
+from features.sql import listed, literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
-from pipelines.privacy.tombstones import Graveyard
+from pipelines.io.tombstones import Graveyard
 from pipelines.sources import fates
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import QUARANTINE, SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.referred import Referred
 from pipelines.sources.refusal import Refusal
-from pipelines.sources.validation import check, curable, explain, literal, load, quoted
+from pipelines.sources.validation import check, curable, explain, load
 
 #: Scratch memory; with Arrow copies and Python a process stays below 3 GB.
 _MEMORY = "1500MB"
@@ -100,8 +101,7 @@ class Staging:
         self.con = duckdb.connect(config={"memory_limit": _MEMORY, "temp_directory": str(folder / "spill")})
         self.con.execute("set TimeZone = 'UTC'")
         self.con.execute("create temp table pseudonyms (natural_id varchar, pseudonym varchar)")
-        columns = ", ".join(f"{quoted(c.name)} {c.dtype.value}" for c in QUARANTINE.columns)
-        columns = columns.replace(" string", " varchar").replace(" integer", " bigint")
+        columns = ", ".join(f"{quoted(c.name)} {c.dtype.sql}" for c in QUARANTINE.columns)
         self.con.execute(f"create temp table quarantine ({columns})")
         self._staged: dict[str, list[str]] = {}
         self._referred = Referred(self.con)
@@ -167,8 +167,7 @@ class Staging:
         paths = self._staged.get(table.name)
         if not paths:
             return None
-        names = ", ".join(quoted(name) for name in table.column_names)
-        return self.con.read_parquet(paths).project(names)
+        return self.con.read_parquet(paths).project(listed(table.column_names))
 
     # ---------------------------------------------------------------- inside
 

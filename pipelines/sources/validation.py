@@ -9,12 +9,12 @@ that cannot be cast costs its row, not the file) and marks the rows that break a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 import duckdb
 
 from features.schemas import Column, DType
+from features.sql import Rule, column_rules, listed, literal, quoted, shown
 from pipelines.errors import DataContractError
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import Period, RawLayout
@@ -22,14 +22,6 @@ from pipelines.sources.layout import Period, RawLayout
 #: Dates outside are typing errors (year 202, 20224), whatever the column.
 EARLIEST, LATEST = date(1800, 1, 1), date(2099, 12, 31)
 
-_DUCK_TYPE = {
-    DType.STRING: "varchar",
-    DType.INTEGER: "bigint",
-    DType.NUMBER: "double",
-    DType.BOOLEAN: "boolean",
-    DType.DATE: "date",
-    DType.TIMESTAMP: "timestamp",
-}
 _ARTICLE = {
     DType.STRING: "text",
     DType.INTEGER: "a whole number",
@@ -38,35 +30,6 @@ _ARTICLE = {
     DType.DATE: "a date (YYYY-MM-DD)",
     DType.TIMESTAMP: "a UTC time (YYYY-MM-DD HH:MM:SS)",
 }
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule as SQL over the view ``typed``.
-
-    Attributes
-    ----------
-    words
-        Column and rule, without a value: what quarantined rows are counted by.
-    broken
-        Condition that is true for an offending row.
-    value
-        SQL text of the offending value; None where it would repeat personal data or add nothing.
-    """
-
-    words: str
-    broken: str
-    value: str | None
-
-
-def quoted(name: str) -> str:
-    """Quote an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Quote an SQL string."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def load(con: duckdb.DuckDBPyConnection, file: DeliveredFile) -> None:
@@ -168,7 +131,8 @@ def check(con: duckdb.DuckDBPyConnection, layout: RawLayout) -> list[Rule]:
         Rule(
             f"{rule.column} must {rule.words}",
             f"not ({rule.holds})",
-            _shown(layout.table.column(rule.column)),
+            shown(layout.table.column(rule.column)),
+            rule.column,
         )
         for rule in layout.rules
     ]
@@ -189,7 +153,7 @@ def check(con: duckdb.DuckDBPyConnection, layout: RawLayout) -> list[Rule]:
     con.execute(
         f"create or replace temp view typed as select {', '.join(selects)} from delivered d {' '.join(joins)}"
     )
-    kept = ", ".join(quoted(name) for name in ("row_number", *subject_key, *layout.table.column_names))
+    kept = listed(("row_number", *subject_key, *layout.table.column_names))
     broken = " or ".join(f"coalesce({rule.broken}, false)" for rule in rules)
     con.execute(f"create or replace temp table checked as select {kept}, {broken} as is_bad from typed")
     return rules
@@ -221,19 +185,27 @@ def reference_rule(column: str, table: str, other: str) -> Rule:
     """Rule that a reference must lead to a row that is landed or arriving."""
     known = quoted("known " + column)
     return Rule(
-        f"{column} must exist in {table}.{other}", f"not {known} and {quoted(column)} is not null", None
+        f"{column} must exist in {table}.{other}",
+        f"not {known} and {quoted(column)} is not null",
+        None,
+        column,
     )
 
 
-def period_rules(period: Period) -> tuple[Rule, Rule]:
+def period_rules(period: Period) -> list[Rule]:
     """Rules that a row's day must lie in the period of what it refers to."""
     day = quoted(period.column)
     first, last = (quoted(f"{side} {period.column}") for side in ("first", "last"))
     told = f"{period.column} must not be {{}} {period.table}.{{}}"
-    return (
-        Rule(told.format("before", period.first), f"{day} < {first}", f"{day} || ' (' || {first} || ')'"),
-        Rule(told.format("after", period.last), f"{day} > {last}", f"{day} || ' (' || {last} || ')'"),
-    )
+    return [
+        Rule(
+            told.format(side, bound), f"{day} {beyond} {end}", f"{day} || ' (' || {end} || ')'", period.column
+        )
+        for side, bound, beyond, end in (
+            ("before", period.first, "<", first),
+            ("after", period.last, ">", last),
+        )
+    ]
 
 
 def curable(layout: RawLayout) -> list[str]:
@@ -266,7 +238,6 @@ def _normalise_list(con: duckdb.DuckDBPyConnection, column: Column) -> None:
 
 def _cast(raw: str, dtype: DType, found: str) -> str:
     """Cast a raw value in SQL, null where it cannot be."""
-    target = _DUCK_TYPE[dtype]
     if dtype is DType.STRING:
         return f"cast({raw} as varchar)"
     if dtype is DType.INTEGER and not found.endswith("INT") and found != "INTEGER":
@@ -280,44 +251,17 @@ def _cast(raw: str, dtype: DType, found: str) -> str:
     if dtype is DType.TIMESTAMP and found == "VARCHAR":
         # By way of a zoned time: a plain cast would ignore an offset such as +02:00.
         return f"try_cast(try_cast({raw} as timestamptz) as timestamp)"
-    return f"try_cast({raw} as {target})"
-
-
-def _shown(column: Column) -> str | None:
-    return None if column.personal else f"coalesce({quoted(column.name)}::varchar, 'null')"
+    return f"try_cast({raw} as {dtype.sql})"
 
 
 def _column_rules(column: Column) -> list[Rule]:
-    name, raw, shown = quoted(column.name), quoted("raw " + column.name), _shown(column)
-    rules = [
-        Rule(
-            f"{column.name} must be {_ARTICLE[column.dtype]}",
-            f"{raw} is not null and {name} is null",
-            None if column.personal else f"{literal(chr(39))} || {raw}::varchar || {literal(chr(39))}",
-        )
-    ]
-    if not column.nullable:
-        rules.append(Rule(f"{column.name} must not be null", f"{raw} is null", None))
-    if column.dtype is DType.NUMBER:
-        rules.append(Rule(f"{column.name} must be finite", f"not isfinite({name})", shown))
+    """Rules of the declaration, after those that only delivered values can break: type and sane dates."""
+    name, raw = quoted(column.name), quoted("raw " + column.name)
+    given = None if column.personal else f"{literal(chr(39))} || {raw}::varchar || {literal(chr(39))}"
+    uncast = f"{raw} is not null and {name} is null"
+    rules = [Rule(f"{column.name} must be {_ARTICLE[column.dtype]}", uncast, given, column.name)]
     if column.dtype in (DType.DATE, DType.TIMESTAMP):
         words = f"{column.name} must lie between {EARLIEST} and {LATEST}"
-        rules.append(Rule(words, f"{name}::date not between date '{EARLIEST}' and date '{LATEST}'", shown))
-    if column.minimum is not None:
-        rules.append(
-            Rule(f"{column.name} must be >= {column.minimum:g}", f"{name} < {column.minimum!r}", shown)
-        )
-    if column.maximum is not None:
-        rules.append(
-            Rule(f"{column.name} must be <= {column.maximum:g}", f"{name} > {column.maximum!r}", shown)
-        )
-    if column.allowed is not None:
-        values = ", ".join(literal(value) for value in column.allowed)
-        rules.append(
-            Rule(
-                f"{column.name} must be one of {', '.join(column.allowed)}",
-                f"{name} not in ({values})",
-                shown,
-            )
-        )
-    return rules
+        beyond = f"{name}::date not between date '{EARLIEST}' and date '{LATEST}'"
+        rules.append(Rule(words, beyond, shown(column), column.name))
+    return [*rules, *column_rules(column, delivered=raw)]

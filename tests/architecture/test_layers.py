@@ -36,24 +36,23 @@ def test_layer_imports(layer: str, path: Path) -> None:
     assert not (bad := imported_roots(path) & FORBIDDEN[layer]), f"{layer}/ must not import {sorted(bad)}"
 
 
-def test_use_cases_do_not_import_one_another() -> None:
-    from pipelines.usecase import UseCase
-
-    for usecase in UseCase:
-        for path in (ROOT / "pipelines" / "usecases" / usecase).rglob("*.py"):
-            text = path.read_text()
-            others = [
-                other for other in UseCase if other != usecase and f"pipelines.usecases.{other}" in text
-            ]
-            assert not others, f"{path.relative_to(ROOT)} imports the use cases {others}"
-
-
-def test_every_use_case_has_every_step() -> None:
-    from pipelines.usecase import Step, UseCase, steps_of
-
-    for usecase in UseCase:
-        for step, _ in steps_of(usecase, [(step, {}) for step in Step]):
-            assert (ROOT / "pipelines" / "usecases" / usecase / f"{step}.py").is_file(), f"{usecase} has no step {step}"
+def test_nothing_outside_the_laboratory_imports_it() -> None:
+    """It is found by its entry point where it is installed."""
+    for layer, path in FILES:
+        if "lab" not in path.relative_to(ROOT).parts:
+            names = {
+                name
+                for node in ast.walk(ast.parse(path.read_text()))
+                for name in (
+                    [alias.name for alias in node.names]
+                    if isinstance(node, ast.Import)
+                    else [f"{node.module}.{alias.name}" for alias in node.names]
+                    if isinstance(node, ast.ImportFrom)
+                    else []
+                )
+            }
+            bad = {name for name in names if f"{name}.".startswith("pipelines.lab.")}
+            assert not bad, f"{path.relative_to(ROOT)} ({layer}) imports {sorted(bad)}"
 
 
 def test_nothing_shadows_a_library() -> None:

@@ -6,25 +6,28 @@ import json
 import os
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import pyarrow.dataset as pa_dataset
 import pytest
 import typer.main
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.discovery import every
 from pipelines.errors import ConfigError, DataContractError, ModelGateError
+from pipelines.lab.simulation.churn import generate
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from tests.conftest import Deployment
 
 COMMANDS = {
-    "forget",
-    "doctor", "generate", "ingest", "train", "score", "publish", "run", "monitor", "report", "explain",
-    "promote", "rollback", "vacuum", "bench", "demo", "up", "dbt", "airflow",
+    "doctor", "ingest", "train", "score", "publish", "run", "monitor", "report", "docs", "explain",
+    "promote", "rollback", "vacuum", "forget", "dbt",
 }  # fmt: skip
 STEPS = ("train", "score", "publish", "run", "monitor", "report")
 
@@ -103,13 +106,81 @@ def test_wrong_arguments_end_with_2(arguments: tuple[str, ...]) -> None:
     assert call(*arguments).exit_code == 2
 
 
-def test_a_configuration_error_is_one_line_and_code_2() -> None:
-    done = millrace("bench", "nothing", "--json")
+def test_the_nearest_use_case_is_named() -> None:
+    shown = " ".join(call("score", "chrun", "--as-of", "2025-06-02").output.replace("│", " ").split())
+    assert "use case must be one of churn, clustering," in shown
+    assert "got 'chrun'; did you mean churn?" in shown
+
+
+def test_a_configuration_error_is_one_line_and_code_2(tmp_path: Path) -> None:
+    """What only systems with versions can do is refused before anything is read."""
+    done = millrace("rollback", "clustering", "--published", "--why", "x", MILLRACE_VAR=str(tmp_path))
     assert (done.returncode, done.stdout) == (ConfigError.exit_code, "")
     line = only_line(done.stderr)
-    assert line.startswith("ConfigError ")
-    assert "churn" in line
-    assert "telco" in line
+    assert line.startswith("ConfigError clustering publishes no versions that could be rolled back")
+
+
+@pytest.mark.parametrize("usecase", [each.name for each in every() if not each.targets])
+def test_what_is_not_published_is_neither_published_nor_rolled_back(usecase: str) -> None:
+    with pytest.raises(ConfigError, match=f"{usecase} publishes nothing: its results are read in the lake"):
+        call("publish", usecase, "--as-of", "2025-06-02")
+    with pytest.raises(ConfigError, match=f"{usecase} publishes no versions"):
+        call("rollback", usecase, "--published", "--why", "x")
+
+
+def test_a_source_that_there_is_not_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"source of demand must be one of .*long.*native.*, got 'lnog'"):
+        call("ingest", "demand", "--from", str(tmp_path), "--source", "lnog")
+
+
+def test_a_use_case_that_reads_anothers_tables_says_whose() -> None:
+    with pytest.raises(
+        ConfigError, match="clustering reads the tables of demand: run `millrace ingest demand`"
+    ):
+        call("ingest", "clustering")
+
+
+@pytest.mark.parametrize("keys", [(), ("S-1",), ("S-1", "P-1", "more")])
+def test_what_is_explained_is_named_by_as_many_keys_as_it_takes(keys: tuple[str, ...]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"named by STORE SKU, got .*: run `millrace explain demand STORE SKU`"
+    ):
+        call("explain", "demand", *keys)
+
+
+def test_nothing_is_explained_before_anything_was_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MILLRACE_VAR", str(tmp_path))
+    with pytest.raises(DataContractError, match="has no rows: run `millrace score churn --as-of DAY` first"):
+        call("explain", "churn", "somebody")
+
+
+def test_the_newest_result_is_explained_to_people_and_machines(
+    working_copy: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in working_copy.environment.items():
+        monkeypatch.setenv(name, value)
+    newest = pa_dataset.field("as_of") == working_copy.scored_on
+    scored = working_copy.lake.read("predictions/churn_scores", columns=["account_key"], where=newest)
+    key = scored["account_key"][0].as_py()
+    record = json.loads(call("explain", "churn", key, "--json").stdout)
+    assert (record["as_of"], record["account_key"]) == (str(working_copy.scored_on), key)
+    earlier = json.loads(
+        call("explain", "churn", key, "--as-of", str(working_copy.trained_on), "--json").stdout
+    )
+    assert earlier["as_of"] == str(working_copy.trained_on)
+    words = call("explain", "churn", key).stdout
+    assert key in words
+    assert not words.startswith("{")
+
+
+def test_dbt_s_documentation_goes_into_the_report_site(tmp_path: Path) -> None:
+    done = millrace("docs", "--json", MILLRACE_VAR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    page = tmp_path / "report" / "dbt_docs" / "index.html"
+    assert json.loads(done.stdout) == {"page": str(page)}
+    assert "ml_churn_features" in page.read_text(encoding="utf-8")
 
 
 def test_data_that_are_missing_are_one_line_and_code_3(tmp_path: Path) -> None:
@@ -134,17 +205,13 @@ def test_a_model_that_may_not_serve_is_one_line_and_code_4(working_copy: Deploym
     )
 
 
-def test_a_small_company_is_generated_and_landed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_company_is_landed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MILLRACE_VAR", str(tmp_path / "var"))
-    made = call("generate", "churn", "--accounts", "50", "--seed", "3", "--end", "2023-07-03", "--json")
-    assert made.exit_code == 0, made.output
-    generated = json.loads(made.stdout.strip().splitlines()[-1])
-    assert generated["folder"] == str(tmp_path / "var" / "data" / "churn")
-    assert (generated["accounts"], generated["seed"], generated["end"]) == (50, 3, "2023-07-03")
+    made = generate(50, 3, tmp_path / "var" / "data" / "churn", end=date(2023, 7, 3))
     first = call("ingest", "churn", "--json")
     landed = json.loads(first.stdout.strip().splitlines()[-1])
     tables = {table["table"]: table for table in landed["tables"]}
-    assert {name: table["read"] for name, table in tables.items()} == generated["rows"]
+    assert {name: table["read"] for name, table in tables.items()} == made.rows
     assert all(
         table["landed"] + table["quarantined"] + table["duplicates"] == table["read"]
         for table in tables.values()

@@ -11,65 +11,46 @@ from typing import Any
 
 import pytest
 
+from features.schemas import Table
+from pipelines.discovery import every
 from pipelines.errors import DataContractError
 from pipelines.io.dbt import DbtRun, call_dbt, run_dbt
 from pipelines.io.lake import Lake
 from pipelines.settings import PROJECT_ROOT, Settings
-from pipelines.usecases.churn.contracts import RAW_TABLES, features_contract, labels_contract
+from pipelines.steps.prepare import tables_read
 from pipelines.usecases.churn.layouts import LAYOUTS, PRODUCT_FEATURES
-from pipelines.usecases.churn.schemas import SCORES
-from pipelines.usecases.clustering.contracts import RAW_TABLES as CLUSTERING_TABLES
-from pipelines.usecases.clustering.params import ClusteringParams
-from pipelines.usecases.demand import contracts as demand
-from pipelines.usecases.demand import prepare as demand_prepare
-from pipelines.usecases.demand.params import DemandParams
-from pipelines.usecases.demand.schemas import AGGREGATES, FORECASTS
-from pipelines.usecases.imputation import contracts as imputation
-from pipelines.usecases.repurchase import contracts as repurchase
-from pipelines.usecases.repurchase import prepare as repurchase_prepare
-from pipelines.usecases.repurchase.params import RepurchaseParams
-from pipelines.usecases.repurchase.schemas import BASKETS, NEXT_ORDERS
 
-TABLES = (
-    *RAW_TABLES,
-    SCORES,
-    *demand.RAW_TABLES,
-    *demand.HANDED_OVER,
-    CLUSTERING_TABLES[-1],
-    FORECASTS,
-    AGGREGATES,
-    *imputation.RAW_TABLES,
-    *repurchase.RAW_TABLES,
-    NEXT_ORDERS,
-    BASKETS,
-)
-#: Parameters of all use cases; of one that two have, either will do over tables without rows.
-PARAMETERS = {
-    **ClusteringParams.load_default().features.model_dump(),
-    **demand_prepare.sql_parameters(DemandParams.load_default()),
-    **repurchase_prepare.sql_parameters(RepurchaseParams.load_default()),
-}
 PROJECT = PROJECT_ROOT / "dbt_project"
+DAY = date(2025, 3, 3)
 
 
 @pytest.fixture(scope="session")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def tables() -> list[Table]:
+    """What the SQL of all use cases may read."""
+    found = [table for usecase in every() for table in (*tables_read(usecase)[0], *usecase.tables)]
+    return list({table.name: table for table in found}.values())
+
+
+@pytest.fixture(scope="session")
+def settings(tables: list[Table], tmp_path_factory: pytest.TempPathFactory) -> Settings:
     made = Settings(var=tmp_path_factory.mktemp("dbt"))
-    for table in TABLES:
+    for table in tables:
         Lake.of(made).overwrite(table, table.arrow_schema.empty_table())
     return made
 
 
 @pytest.fixture(scope="session")
-def build(settings: Settings) -> DbtRun:
+def build(settings: Settings, tables: list[Table]) -> DbtRun:
     """The whole project, unit tests included, over tables without rows."""
+    # Of a parameter that two use cases have, either will do over tables without rows.
+    plans = [usecase.plan(usecase.run(DAY, settings), False) for usecase in every()]
     return run_dbt(
         settings,
         run_id="project",
         select=["fqn:*"],
-        tables=TABLES,
-        as_of_dates=[date(2025, 3, 3)],
-        parameters=PARAMETERS,
+        tables=tables,
+        as_of_dates=[DAY],
+        parameters={name: value for plan in plans for name, value in plan.parameters.items()},
         unit_tests=True,
     )
 
@@ -175,7 +156,9 @@ def test_every_unit_test_can_fail(settings: Settings, build: DbtRun, tmp_path: P
     assert noticed == set(LEAKS), noticed ^ set(LEAKS)
 
 
-def test_a_feature_of_another_type_breaks_the_contract(settings: Settings, tmp_path: Path) -> None:
+def test_a_feature_of_another_type_breaks_the_contract(
+    settings: Settings, tables: list[Table], tmp_path: Path
+) -> None:
     shutil.copytree(PROJECT, tmp_path / "dbt_project")
     (file,) = (tmp_path / "dbt_project").rglob("ml_churn_features.sql")
     sql = file.read_text()
@@ -188,8 +171,8 @@ def test_a_feature_of_another_type_breaks_the_contract(settings: Settings, tmp_p
             settings.model_copy(update={"home": tmp_path}),
             run_id="broken-contract",
             select=["+ml_churn_features"],
-            tables=RAW_TABLES,
-            as_of_dates=[date(2025, 3, 3)],
+            tables=tables,
+            as_of_dates=[DAY],
         )
 
 
@@ -274,14 +257,12 @@ def test_singular_tests_open_with_what_they_prevent() -> None:
 
 
 def test_the_built_marts_have_the_types_that_python_reads(settings: Settings, build: DbtRun) -> None:
-    for contract, relation in (
-        (features_contract(settings), "ml.ml_churn_features"),
-        (labels_contract(settings), "ml.ml_churn_labels"),
-    ):
-        built = build.read(f"select * from {relation}").schema
-        declared = contract.table.arrow_schema
-        assert built.names == declared.names
-        assert built.types == declared.types
+    for usecase in every():
+        for mart in usecase.marts:
+            built = build.read(f"select * from ml.{mart.model}").schema
+            declared = usecase.run(DAY, settings).mart(mart.model).table.arrow_schema
+            assert built.names == declared.names, mart.model
+            assert built.types == declared.types, mart.model
 
 
 def test_the_seed_knows_the_product_features() -> None:

@@ -57,7 +57,8 @@ def test_the_base_image_is_pinned_and_the_same_everywhere() -> None:
     base = re.search(r"^ARG PYTHON_IMAGE=(\S+)$", DOCKERFILE, re.M)
     assert base is not None
     assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", base[1])
-    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)) == {"${PYTHON_IMAGE}"}
+    stages = set(re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.M))
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.M)) - stages == {"${PYTHON_IMAGE}"}
     built = SERVICES["airflow-init"]["build"]["args"]["PYTHON_IMAGE"]
     assert rendered(built) == ENV_EXAMPLE["PYTHON_IMAGE"] == base[1]
 
@@ -89,15 +90,21 @@ def test_no_process_can_become_root_or_change_its_image(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
     assert "cap_add" not in service
-    ours = rendered(service["image"]).startswith("millrace:")
+    ours = rendered(service["image"]).startswith("millrace")
     user = service.get("user") or ("50000:50000" if ours else "0")
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user), f"{name} runs as {user}"
 
 
 def test_the_image_ends_as_the_fixed_user() -> None:
-    last_stage = DOCKERFILE.rsplit("\nFROM ", 1)[1]
-    assert re.findall(r"^USER (\S+)$", last_stage, re.M) == ["50000:50000"]
-    assert "useradd --uid 50000" in last_stage
+    stages = {
+        stage.partition("\n")[0].split()[-1]: stage
+        for stage in re.split(r"^FROM ", DOCKERFILE, flags=re.M)[1:]
+    }
+    assert re.findall(r"^USER (\S+)$", stages["runtime"], re.M) == ["50000:50000"]
+    assert "useradd --uid 50000" in stages["runtime"]
+    for image in ("product", "lab"):
+        assert stages[image].startswith(f"runtime AS {image}\n")
+        assert "USER" not in stages[image]
 
 
 @each_service
@@ -187,11 +194,33 @@ def test_uv_is_the_version_of_the_makefile() -> None:
 
 def test_the_image_installs_what_is_locked_without_development_tools() -> None:
     syncs = re.findall(r"uv sync ([^\\\n]*)", DOCKERFILE)
-    assert len(syncs) == 2
+    assert len(syncs) == 3
     for arguments in syncs:
         assert {"--locked", "--no-dev"} <= set(arguments.split())
-    (extra,) = {re.search(r"--extra (\S+)", arguments)[1] for arguments in syncs}  # type: ignore[index]
-    assert f"\n{extra} = [" in (ROOT / "pyproject.toml").read_text()
+    extras = [re.findall(r"--extra (\S+)", arguments) for arguments in syncs]
+    assert extras == [["postgres"], ["postgres"], ["postgres", "lab"]]
+    project = (ROOT / "pyproject.toml").read_text()
+    assert all(f"\n{extra} = [" in project for extra in extras[-1])
+
+
+def test_only_the_emulator_runs_an_image_with_the_laboratory_in_it() -> None:
+    assert re.search(r"^RUN rm -r pipelines/lab$", DOCKERFILE, re.M)
+    product = rendered(COMPOSE["x-millrace"]["image"])
+    lab = {
+        name
+        for name, service in SERVICES.items()
+        if rendered(service["image"]).startswith("millrace") and rendered(service["image"]) != product
+    }
+    assert lab == {"salesforce-emulator"}
+    assert SERVICES["salesforce-emulator"]["build"]["target"] == "lab"
+    assert SERVICES["airflow-init"]["build"]["target"] == "product"
+
+
+def test_tasks_get_the_parameters_of_every_use_case() -> None:
+    """Whatever use cases there are: nothing here lists them."""
+    assert SERVICES["airflow-scheduler"]["env_file"] == [{"path": "params.env", "required": False}]
+    assert "_PARAMS" not in str(SERVICES)
+    assert "params.env" in (DOCKER / ".gitignore").read_text().splitlines()
 
 
 def test_what_the_image_needs_is_in_the_build_context() -> None:

@@ -83,7 +83,7 @@ def test_repeated_keys_are_found_in_any_order(lake: Lake, order: str, repeats: i
     """Keys in order are compared with the one before, others are counted; both must see a repeat."""
     data = pa.concat_tables([rows(), rows().slice(0, repeats)]).sort_by([("name", order)])
     if repeats:
-        with pytest.raises(DataContractError, match="must be unique, got 1 repeated rows"):
+        with pytest.raises(DataContractError, match=r"must be unique, got .* \(offending rows: 1\)"):
             lake.append(TABLE, data)
     else:
         assert lake.append(TABLE, data).rows == 3
@@ -103,8 +103,8 @@ def test_merge_updates_and_inserts_by_key(lake: Lake) -> None:
         (rows(value=11.0), r"value must be <= 10, got 11.0 \(offending rows: 3\)"),
         (rows(value=-1.0), "value must be >= 0, got -1.0"),
         (rows(value=float("nan")), "value must be finite"),
-        (rows(kind="z"), r"kind must be one of \['a', 'b'\], got 'z'"),
-        (pa.concat_tables([rows(), rows()]), "must be unique, got 3 repeated rows"),
+        (rows(kind="z"), "kind must be one of a, b, got z"),
+        (pa.concat_tables([rows(), rows()]), r"must be unique, got 2025-01-06, n\d \(offending rows: 3\)"),
         (rows().drop_columns(["kind"]), r"columns are missing: \['kind'\]"),
         (rows().append_column("x", pa.array([1, 2, 3])), r"columns are not declared: \['x'\]"),
         (
@@ -113,7 +113,7 @@ def test_merge_updates_and_inserts_by_key(lake: Lake) -> None:
         ),
         (
             rows().set_column(3, "kind", pa.array(["a", None, "b"])),
-            r"kind must not be null, got None \(offending rows: 1\)",
+            r"kind must not be null \(offending rows: 1\)",
         ),
     ],
     ids=["max", "min", "nan", "allowed", "key", "missing", "extra", "type", "null"],

@@ -12,7 +12,7 @@ from pipelines.errors import ConfigError
 from pipelines.lab.demo import churn, demos
 from pipelines.lab.demo import run as demo
 from pipelines.settings import Settings
-from pipelines.usecase import UseCase
+from pipelines.usecases import names
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,10 +47,11 @@ def test_the_demo_runs_every_dag() -> None:
 
 
 def test_a_use_case_that_reads_anothers_results_waits_for_it() -> None:
-    known: set[UseCase] = set()
+    known: set[str] = set()
     for one in demos():
         assert set(one.after) <= known
         known.add(one.usecase)
+    assert known == set(names())
 
 
 def test_churn_is_scored_on_days_that_can_be_computed() -> None:

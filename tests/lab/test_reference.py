@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 from pipelines import errors
+from pipelines.discovery import every
 from pipelines.lab.reference.markdown import escape, grid
-from pipelines.lab.reference.page import OTHER_VARIABLES, SINKS, page
+from pipelines.lab.reference.page import OTHER_VARIABLES, SINKS, VARIABLES, page
 from pipelines.lab.reference.tables import delivered_layouts, lake_tables, truth_tables
 from pipelines.settings import Settings
-from pipelines.usecase import READERS_OF, UseCase
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [path for folder in ("pipelines", "dags") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -62,7 +62,7 @@ def test_layouts_of_every_use_case_are_on_the_page() -> None:
         for table in ts
         if "raw/" in table.name
     }
-    assert landed == set(UseCase) - set(READERS_OF)
+    assert landed == {usecase.name for usecase in every() if usecase.layouts}
 
 
 def test_every_variable_that_is_read_is_on_the_page() -> None:
@@ -74,7 +74,8 @@ def test_every_variable_that_is_read_is_on_the_page() -> None:
     }
     assert set(OTHER_VARIABLES) <= named
     assert named <= known, f"not documented: {sorted(named - known)}"
-    assert all(f"| `{name}` |" in page() for name in known - {f"MILLRACE_{sink.upper()}" for sink in SINKS})
+    text, own = page(), {f"MILLRACE_{name.upper()}" for name in (*SINKS, *VARIABLES)}
+    assert all(f"| `{name}` |" in text for name in (known - own) | set(VARIABLES.values()))
 
 
 def test_the_errors_that_are_not_retried_are_those_the_page_names() -> None:

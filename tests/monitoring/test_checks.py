@@ -15,12 +15,15 @@ from pipelines.io.lake import Lake
 from pipelines.monitoring import checks
 from pipelines.monitoring.alarms import Alarm, from_dict
 from pipelines.monitoring.findings import Finding
-from pipelines.monitoring.params import MonitoringParams
+from pipelines.monitoring.params import DriftParams, MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
-from pipelines.monitoring.reference import Reference, load_reference, store_reference
+from pipelines.monitoring.reference import Reference, Sample, load_reference, store_reference
 from pipelines.monitoring.schemas import Severity, State
+from pipelines.monitoring.subjects import Subjects
 
 SEGMENTS = ("plan_tier", "sector")
+SUBJECTS = Subjects("account_key", "accounts", SEGMENTS, whole="the portfolio", outcome="churned")
+LIMITS = MonitoringParams(min_predictions=13_000, max_predictions=16_000)
 AS_OF = date(2025, 6, 2)
 
 
@@ -53,7 +56,8 @@ def portfolio(n: int, seed: int, *, snapshots: int = 1, boost: float = 1.0, tier
 
 def reference_of(lake: Lake, table: pa.Table) -> Reference:
     features = table.drop_columns("score")
-    store_reference(lake, "churn/1", table, features, usecase="churn", as_of=AS_OF, segments=SEGMENTS)
+    sample = Sample(features, SUBJECTS, scores=table)
+    store_reference(lake, "churn/1", sample, usecase="churn", as_of=AS_OF)
     found = load_reference(lake, "churn", "churn/1")
     assert found is not None
     return found
@@ -66,8 +70,8 @@ def lake(tmp_path: Path) -> Lake:
 
 def judged(lake: Lake, week: pa.Table, reference: Reference, params: MonitoringParams) -> Sequence[Finding]:
     return [
-        *checks.check_scores(week, reference, SEGMENTS, params),
-        *checks.check_features(week, reference, SEGMENTS, params, {}),
+        *checks.check_scores(week, reference, SUBJECTS, params),
+        *checks.check_features(week, reference, SUBJECTS, params, {}),
     ]
 
 
@@ -77,7 +81,7 @@ def test_false_alarm_rate_without_drift(lake: Lake, accounts: int, runs: int) ->
 
     The smallest segments of 500 accounts hold about 60; they are judged here on purpose.
     """
-    params = MonitoringParams(min_segment_rows=20)
+    params = LIMITS.model_copy(update={"min_segment_rows": 20})
     reference = reference_of(lake, portfolio(accounts, 0, snapshots=4))
     raised, over_the_bare_limit = 0, 0
     for seed in range(1, runs + 1):
@@ -92,7 +96,7 @@ def test_false_alarm_rate_without_drift(lake: Lake, accounts: int, runs: int) ->
 def test_real_drift_is_found_and_the_segment_named(lake: Lake, accounts: int) -> None:
     reference = reference_of(lake, portfolio(accounts, 0, snapshots=4))
     week = portfolio(accounts, 9, boost=4, tier="growth")
-    found = checks.check_scores(week, reference, SEGMENTS, MonitoringParams(min_segment_rows=50))
+    found = checks.check_scores(week, reference, SUBJECTS, LIMITS.model_copy(update={"min_segment_rows": 50}))
     alarms = {f.segment_name for f in found if f.state is State.ALARM}
     assert "plan_tier=growth" in alarms
     assert max(found, key=lambda f: f.excess).segment_name == "plan_tier=growth"
@@ -105,7 +109,7 @@ def test_real_drift_is_found_and_the_segment_named(lake: Lake, accounts: int) ->
 
 def test_shift_of_everybody_is_critical(lake: Lake) -> None:
     reference = reference_of(lake, portfolio(2_000, 0))
-    overall = checks.check_scores(portfolio(2_000, 1, boost=3), reference, SEGMENTS, MonitoringParams())[0]
+    overall = checks.check_scores(portfolio(2_000, 1, boost=3), reference, SUBJECTS, LIMITS)[0]
     assert overall.segment_name == "all"
     assert overall.severity is Severity.CRITICAL
     assert overall.value is not None
@@ -117,7 +121,7 @@ def test_new_and_tiny_segments_are_not_judged(lake: Lake) -> None:
     week = portfolio(2_000, 1).to_pandas()
     week.loc[:299, "sector"] = "space"
     week.loc[300:310, "sector"] = "sea"
-    found = checks.check_scores(pa.Table.from_pandas(week), reference, SEGMENTS, MonitoringParams())
+    found = checks.check_scores(pa.Table.from_pandas(week), reference, SUBJECTS, LIMITS)
     by_name = {f.segment_name: f for f in found}
     assert by_name["sector=space"].state is State.NOT_ENOUGH_DATA
     assert "is new since training" in by_name["sector=space"].message
@@ -130,24 +134,24 @@ def test_features_rank_by_impact(lake: Lake) -> None:
     week["logins_28d"] = week["logins_28d"] // 3
     week["is_annual"] = True
     table = pa.Table.from_pandas(week)
-    params = MonitoringParams()
-    plain = checks.check_features(table, reference, SEGMENTS, params, {})
+    params = LIMITS
+    plain = checks.check_features(table, reference, SUBJECTS, params, {})
     assert plain[0].subject == "is_annual"
     assert plain[0].state is State.ALARM
-    weighed = checks.check_features(table, reference, SEGMENTS, params, {"logins_28d": 3, "is_annual": 0.1})
+    weighed = checks.check_features(table, reference, SUBJECTS, params, {"logins_28d": 3, "is_annual": 0.1})
     assert weighed[0].subject == "logins_28d"
     assert weighed[0].impact == pytest.approx(weighed[0].value * 3 / 3.1)
     assert {f.subject for f in weighed if f.state is State.OK} >= {"plan_tier", "sector"}
 
 
 def test_weeks_before_are_the_other_side(lake: Lake) -> None:
-    params = MonitoringParams()
+    params = LIMITS
     weeks = [portfolio(2_000, seed) for seed in (1, 2, 3)]
-    quiet = checks.check_scores_against(portfolio(2_000, 4), weeks, None, SEGMENTS, params)
+    quiet = checks.check_scores_against(portfolio(2_000, 4), weeks, None, SUBJECTS, params)
     assert {f.state for f in quiet} == {State.OK}
-    sudden = checks.check_scores_against(portfolio(2_000, 4, boost=3), weeks, None, SEGMENTS, params)
+    sudden = checks.check_scores_against(portfolio(2_000, 4, boost=3), weeks, None, SUBJECTS, params)
     assert sudden[0].state is State.ALARM
-    first = checks.check_scores_against(portfolio(2_000, 4), [], None, SEGMENTS, params)
+    first = checks.check_scores_against(portfolio(2_000, 4), [], None, SUBJECTS, params)
     assert [f.state for f in first] == [State.NOT_ENOUGH_DATA]
 
 
@@ -161,7 +165,7 @@ def test_weeks_before_are_the_other_side(lake: Lake) -> None:
     ],
 )
 def test_volume_bounds_are_inclusive(rows: int, state: State, threshold: int) -> None:
-    finding = checks.check_volume(rows, MonitoringParams())
+    finding = checks.check_volume(rows, SUBJECTS, LIMITS)
     assert (finding.state, finding.threshold) == (state, threshold)
     assert f"{rows:,} accounts scored" in finding.message
 
@@ -186,15 +190,19 @@ def sample(n: int, quality: float, rate: float = 0.05) -> LabelledSample:
 def test_performance(
     given: LabelledSample | None, state: State, severity: Severity | None, words: str
 ) -> None:
-    finding = checks.check_performance(given, MonitoringParams())
+    finding = checks.check_performance(given, SUBJECTS, LIMITS)
     assert (finding.state, finding.severity) == (state, severity)
     assert words in finding.message
 
 
 def test_performance_just_below_the_limit_is_a_warning() -> None:
-    value = checks.check_performance(sample(1_500, 0.25), MonitoringParams(min_auc_pr=0.01)).value
+    value = checks.check_performance(
+        sample(1_500, 0.25), SUBJECTS, LIMITS.model_copy(update={"min_auc_pr": 0.01})
+    ).value
     assert value is not None
-    finding = checks.check_performance(sample(1_500, 0.25), MonitoringParams(min_auc_pr=value + 0.001))
+    finding = checks.check_performance(
+        sample(1_500, 0.25), SUBJECTS, LIMITS.model_copy(update={"min_auc_pr": value + 0.001})
+    )
     assert finding.severity is Severity.WARNING
 
 
@@ -217,32 +225,69 @@ def test_reference_takes_pandas_frames_as_training_has_them(lake: Lake) -> None:
     store_reference(
         lake,
         "churn/1",
-        part[["account_key", "score", *SEGMENTS]],
-        part[["logins_28d", "plan_tier"]],
+        Sample(part[["logins_28d", "plan_tier"]], SUBJECTS, scores=part[["account_key", "score", *SEGMENTS]]),
         usecase="churn",
         as_of=AS_OF,
-        segments=SEGMENTS,
     )
     found = load_reference(lake, "churn", "churn/1")
     assert found is not None
     assert sorted(found.features) == ["logins_28d", "plan_tier", "sector"]
     assert found.counts["logins_28d"][("all", "all")].subjects == 300
     with pytest.raises(DataContractError, match="the same rows, got 300 and 400"):
-        store_reference(lake, "churn/1", part, whole, usecase="churn", as_of=AS_OF, segments=SEGMENTS)
+        store_reference(lake, "churn/1", Sample(whole, SUBJECTS, scores=part), usecase="churn", as_of=AS_OF)
 
 
 def test_reference_needs_its_columns(lake: Lake) -> None:
     scores = portfolio(50, 0)
+    sample = Sample(scores, SUBJECTS, scores=scores.drop_columns("sector"))
     with pytest.raises(DataContractError, match=r"missing \['sector'\]"):
-        store_reference(
-            lake,
-            "churn/1",
-            scores.drop_columns("sector"),
-            scores,
-            usecase="churn",
-            as_of=AS_OF,
-            segments=SEGMENTS,
-        )
+        store_reference(lake, "churn/1", sample, usecase="churn", as_of=AS_OF)
+
+
+def parts(n: int, seed: int, *, gain: float = 1.0, silent: float = 0.0) -> pa.Table:
+    """Measurements of parts, of which a share is silent in ``pressure``."""
+    rng = np.random.default_rng(seed)
+    pressure = gain * rng.normal(50, 5, n)
+    return pa.table(
+        {
+            "part": [f"{seed}-{i}" for i in range(n)],
+            "pressure": pa.array(pressure, mask=rng.random(n) < silent),
+            "tool": rng.choice(["a", "b"], n),
+        }
+    )
+
+
+@pytest.mark.parametrize("counts_missing", [True, False])
+def test_features_without_scores_are_watched(lake: Lake, counts_missing: bool) -> None:
+    subjects = Subjects("part", "parts", counts_missing=counts_missing)
+    limits = DriftParams()
+
+    def found(rows: pa.Table) -> dict[str, Finding]:
+        return {f.subject: f for f in checks.check_drift(lake, "line", "line/1", rows, subjects, limits)}
+
+    (missing,) = found(parts(500, 1)).values()
+    assert (missing.metric, missing.state) == ("feature_shift", State.NOT_ENOUGH_DATA)
+    assert missing.message == "no reference bins of line/1: `millrace train line` stores them"
+
+    store_reference(lake, "line/1", Sample(parts(600, 0), subjects), usecase="line", as_of=AS_OF)
+    quiet = found(parts(500, 1))
+    assert {name: f.state for name, f in quiet.items()} == {"pressure": State.OK, "tool": State.OK}
+    moved = found(parts(500, 1, gain=1.2))["pressure"]
+    assert (moved.state, moved.severity) == (State.ALARM, Severity.WARNING)
+    assert moved.message.endswith("% of parts in another bin than in training")
+    silent = found(parts(500, 1, silent=0.6))["pressure"]
+    assert silent.state is (State.ALARM if counts_missing else State.OK)
+    assert silent.rows == 500 if counts_missing else silent.rows < 300
+    (few,) = found(parts(20, 1)).values()
+    assert (few.state, few.rows) == (State.NOT_ENOUGH_DATA, 20)
+    assert "features of 20 parts are too few to judge" in few.message
+
+
+def test_a_feature_that_was_never_measured_is_not_judged(lake: Lake) -> None:
+    subjects = Subjects("part", "parts", counts_missing=False)
+    store_reference(lake, "line/1", Sample(parts(600, 0, silent=1.0), subjects), usecase="line", as_of=AS_OF)
+    found = checks.check_drift(lake, "line", "line/1", parts(500, 1), subjects, DriftParams())
+    assert [f.subject for f in found] == ["tool"]
 
 
 def test_an_alarm_survives_its_trip_through_json() -> None:

@@ -12,10 +12,13 @@ import pytest
 
 from features.schemas import Column, DType, Table
 from pipelines.io.lake import Lake
-from pipelines.monitoring.reference import store_reference
+from pipelines.monitoring.reference import Sample, store_reference
 from pipelines.monitoring.schemas import MONITORING
+from pipelines.monitoring.stored import read_findings
 from pipelines.settings import Settings
-from pipelines.usecases.churn import monitor
+from pipelines.steps import monitor
+from pipelines.usecases.churn import USECASE
+from pipelines.usecases.churn.dataset import SUBJECTS
 from pipelines.usecases.churn.params import ChurnParams
 from pipelines.usecases.churn.schemas import SCORES
 
@@ -118,9 +121,7 @@ def lake(settings: Settings) -> Lake:
     snapshot = accounts(AS_OF - timedelta(60))
     scores = pa.table({n: v for n, v in snapshot.items() if n != "logins_28d"})
     features = pa.table({n: v for n, v in snapshot.items() if n != "score"})
-    store_reference(
-        lake, "churn/1", scores, features, usecase="churn", as_of=AS_OF, segments=monitor.SEGMENTS
-    )
+    store_reference(lake, "churn/1", Sample(features, SUBJECTS, scores=scores), usecase="churn", as_of=AS_OF)
     for week in (1, 2, 3):
         score_day(lake, AS_OF - timedelta(7 * week))
     return lake
@@ -128,8 +129,8 @@ def lake(settings: Settings) -> Lake:
 
 @pytest.fixture
 def params() -> ChurnParams:
-    return ChurnParams.load_default(
-        {"monitoring.min_predictions": 1_000, "monitoring.max_predictions": 2_000}
+    return USECASE.load_params(
+        Settings.load(), {"monitoring.min_predictions": 1_000, "monitoring.max_predictions": 2_000}
     )
 
 
@@ -139,7 +140,7 @@ def rows(lake: Lake) -> list[dict[str, object]]:
 
 def test_quiet_week(lake: Lake, settings: Settings, params: ChurnParams) -> None:
     score_day(lake, AS_OF)
-    record = monitor.run(AS_OF, settings=settings, params=params)
+    record = monitor.run(USECASE, AS_OF, settings=settings, params=params)
     assert record["alarms"] == []
     assert record["model_version"] == "churn/1"
     found = {(r["metric"], r["subject"], r["segment"]): r["state"] for r in rows(lake)}
@@ -152,27 +153,27 @@ def test_quiet_week(lake: Lake, settings: Settings, params: ChurnParams) -> None
 
 def test_a_lost_source_in_one_tier_is_named(lake: Lake, settings: Settings, params: ChurnParams) -> None:
     score_day(lake, AS_OF, lost_logins="growth")
-    alarms = {a["name"]: a for a in monitor.run(AS_OF, settings=settings, params=params)["alarms"]}
+    alarms = {a["name"]: a for a in monitor.run(USECASE, AS_OF, settings=settings, params=params)["alarms"]}
     assert set(alarms) == {"score_shift", "score_shift_weekly", "feature_shift"}
     assert alarms["score_shift"]["severity"] == "critical"
     assert alarms["score_shift"]["segment"] == "plan_tier=growth"
     assert "plan_tier=growth moved most" in alarms["score_shift"]["finding"]
     assert "logins_28d" in alarms["feature_shift"]["finding"]
     assert all(a["meaning"] and a["first_step"] for a in alarms.values())
-    stored = monitor.read_alarms(lake, AS_OF)
+    stored = USECASE.word_alarms(AS_OF, read_findings(lake, "churn", AS_OF))
     assert {alarm.name: alarm.as_dict() for alarm in stored} == alarms
 
 
 def test_running_again_replaces_the_day(lake: Lake, settings: Settings, params: ChurnParams) -> None:
     score_day(lake, AS_OF)
-    first = monitor.run(AS_OF, settings=settings, params=params)
+    first = monitor.run(USECASE, AS_OF, settings=settings, params=params)
     before = rows(lake)
-    assert monitor.run(AS_OF, settings=settings, params=params) == first
+    assert monitor.run(USECASE, AS_OF, settings=settings, params=params) == first
     assert rows(lake) == before
 
 
 def test_no_predictions_is_a_critical_alarm(lake: Lake, settings: Settings, params: ChurnParams) -> None:
-    [alarm] = monitor.run(AS_OF, settings=settings, params=params)["alarms"]
+    [alarm] = monitor.run(USECASE, AS_OF, settings=settings, params=params)["alarms"]
     assert (alarm["name"], alarm["severity"], alarm["value"]) == ("predictions", "critical", 0)
 
 
@@ -180,7 +181,7 @@ def test_a_version_without_reference_says_which_command_makes_it(
     lake: Lake, settings: Settings, params: ChurnParams
 ) -> None:
     score_day(lake, AS_OF, version="churn/2")
-    record = monitor.run(AS_OF, settings=settings, params=params)
+    record = monitor.run(USECASE, AS_OF, settings=settings, params=params)
     assert record["alarms"] == []
     messages = {r["metric"]: r["message"] for r in rows(lake)}
     assert "millrace train churn" in str(messages["score_shift"])
@@ -199,7 +200,7 @@ def test_performance_on_the_newest_matured_day(
     label_day(lake, matured, honest=honest)
     label_day(lake, younger, honest=not honest)
     score_day(lake, AS_OF)
-    record = monitor.run(AS_OF, settings=settings, params=params)
+    record = monitor.run(USECASE, AS_OF, settings=settings, params=params)
     assert [alarm["name"] for alarm in record["alarms"]] == names
     [row] = [r for r in rows(lake) if r["metric"] == "auc_pr"]
     assert str(matured) in str(row["message"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from pipelines import doctor
-from pipelines.doctor import Check, checks
+from pipelines.extension import Check, Extension, checks
 from pipelines.lab.emulator import Emulator
-from pipelines.lab.local import Ports
 from pipelines.settings import SalesforceSettings, Settings
 
 
@@ -29,10 +27,18 @@ def failed(check: Check, words: str) -> None:
 
 
 def test_this_checkout_is_healthy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "Ports", Ports.free)
+    asked: list[Settings] = []
+
+    def more(asking: Settings) -> list[Check]:
+        asked.append(asking)
+        return [Check("extended", True, "found", "what to do if it is not so")]
+
+    extension = Extension(commands=lambda app: None, adapters=lambda usecase: {}, checks=more)
+    monkeypatch.setattr(doctor, "extensions", lambda: (extension,))
     found = checks(settings)
     assert [check for check in found if not check.ok] == []
-    assert len({check.name for check in found}) == len(found) == 16
+    assert len({check.name for check in found}) == len(found) == 13
+    assert (found[-1].name, asked) == ("extended", [settings])
     assert not any("java" in check.name.lower() for check in found)
 
 
@@ -104,13 +110,6 @@ def test_a_weak_or_public_key(settings: Settings, tmp_path: Path, monkeypatch: p
     assert doctor._pseudonym_key(own).ok
     (tmp_path / "own" / "secrets" / "pseudonym.key").chmod(0o644)
     failed(doctor._pseudonym_key(own), "has mode 644")
-
-
-def test_a_taken_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(doctor, "Ports", lambda: Ports(mlflow=server.getsockname()[1]))
-        (taken,) = [check for check in doctor._ports() if "mlflow" in check.detail]
-    failed(taken, "taken, for mlflow")
 
 
 def test_salesforce_is_asked_for_the_fields_that_are_sent(settings: Settings) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.lab.memory import PeakMemory
+from pipelines.measure import Stopwatch
 
 
 def test_a_phase_that_is_entered_again_adds_up_and_counts_failures() -> None:

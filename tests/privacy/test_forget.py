@@ -19,12 +19,12 @@ from features.pseudonyms import pseudonym
 from pipelines.errors import ConfigError, DataContractError, SinkError
 from pipelines.io.past import versions_kept
 from pipelines.io.runs import STEP_RUNS, StepRuns
+from pipelines.io.tombstones import ERASURES
 from pipelines.lab.emulator import Emulator
 from pipelines.privacy.files import Deliveries
 from pipelines.privacy.forget import forget
 from pipelines.privacy.person import ERASED
 from pipelines.privacy.rows import LakeRows
-from pipelines.privacy.tombstones import ERASURES
 from pipelines.settings import SalesforceSettings
 from pipelines.sinks.ledger import Ledger
 from pipelines.sinks.ledger_tables import RunState

@@ -16,7 +16,7 @@ from pipelines.sources.ingest import ingest
 from pipelines.usecase import run_step
 from pipelines.usecases.imputation.dataset import read_wide
 from pipelines.usecases.imputation.params import ImputationParams
-from pipelines.usecases.imputation.read import iter_completed
+from pipelines.usecases.imputation.scoring import iter_completed
 
 AS_OF = date(1994, 10, 11)
 #: A closed data set of few jobs for many sensors: all of it is completed, judged at random, with a ridge.

@@ -21,8 +21,8 @@ from pipelines.io.registry import CHAMPION, Registry
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
 from pipelines.sources.reports import IngestReport
-from pipelines.usecases.churn import gate, prepare, score, train
-from pipelines.usecases.churn.params import ChurnParams
+from pipelines.steps import gate, prepare, score, train
+from pipelines.usecases.churn import USECASE
 from pipelines.usecases.churn.schemas import OUT_OF_SCOPE, SCORES, VALIDATION
 
 pytestmark = pytest.mark.real_data
@@ -45,7 +45,7 @@ class Run:
 def ran(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The parameters of the project as they are, but for the search and the number of replicates."""
     settings = Settings(var=tmp_path_factory.mktemp("ravenstack"))
-    params = ChurnParams.load_default({"tuning.trials": 0, "gate.bootstrap_replicates": 100})
+    params = USECASE.load_params(Settings.load(), {"tuning.trials": 0, "gate.bootstrap_replicates": 100})
     landed = ingest(
         "churn",
         data_dir / "ravenstack",
@@ -55,10 +55,10 @@ def ran(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         quality_checks=False,
     )
     records = {
-        "prepare": prepare.run(AS_OF, settings=settings, params=params, training=True),
-        "train": train.run(AS_OF, settings=settings, params=params),
-        "gate": gate.run(AS_OF, settings=settings, params=params),
-        "score": score.run(AS_OF, settings=settings, params=params, alias="challenger"),
+        "prepare": prepare.run(USECASE, AS_OF, settings=settings, params=params, training=True),
+        "train": train.run(USECASE, AS_OF, settings=settings, params=params),
+        "gate": gate.run(USECASE, AS_OF, settings=settings, params=params),
+        "score": score.run(USECASE, AS_OF, settings=settings, params=params, alias="challenger"),
     }
     return Run(settings, landed, records)
 
@@ -93,7 +93,7 @@ def test_there_is_a_challenger_and_an_honest_verdict(ran: Run) -> None:
 def test_a_model_that_was_not_let_through_does_not_serve(ran: Run) -> None:
     assert Registry(ran.settings, "churn").aliased(CHAMPION) is None
     with pytest.raises(ModelGateError, match="carries the alias 'champion'"):
-        score.run(AS_OF, settings=ran.settings)
+        score.run(USECASE, AS_OF, settings=ran.settings)
 
 
 def test_its_accounts_can_be_looked_at_all_the_same(ran: Run) -> None:

@@ -13,13 +13,14 @@ import pytest
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
 from pipelines.io.runs import STEP_RUNS
-from pipelines.monitoring.reference import store_reference
+from pipelines.monitoring.reference import Sample, store_reference
+from pipelines.monitoring.subjects import Subjects
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS
 from pipelines.sources.landed import QUARANTINE, landed_table
-from pipelines.usecases.churn import monitor
+from pipelines.steps import monitor
+from pipelines.usecases.churn import USECASE
 from pipelines.usecases.churn.layouts import ACCOUNTS
-from pipelines.usecases.churn.params import ChurnParams
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, SCORES, VALIDATION
 
 AS_OF = date(2025, 6, 2)
@@ -156,11 +157,13 @@ def write_training(lake: Lake, company: Company) -> None:
     store_reference(
         lake,
         "churn/3",
-        challenger.drop_columns(["as_of", "candidate"]),
-        challenger.select(["account_key", *company.segments()]),
+        Sample(
+            challenger.select(["account_key", *company.segments()]),
+            Subjects("account_key", "accounts", tuple(company.segments())),
+            scores=challenger.drop_columns(["as_of", "candidate"]),
+        ),
         usecase="churn",
         as_of=AS_OF,
-        segments=list(company.segments()),
     )
 
 
@@ -283,8 +286,8 @@ def build_lake(settings: Settings, size: int, *, boost: float = 0.0) -> Lake:
     write_contributions(lake, company)
     write_operations(lake, company)
     write_ledger(lake)
-    params = ChurnParams.load_default({"monitoring.min_predictions": size - 10})
-    monitor.run(AS_OF, settings=settings, params=params)
+    params = USECASE.load_params(Settings.load(), {"monitoring.min_predictions": size - 10})
+    monitor.run(USECASE, AS_OF, settings=settings, params=params)
     return lake
 
 

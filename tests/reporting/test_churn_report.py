@@ -13,7 +13,9 @@ import pytest
 from pipelines.io.lake import Lake
 from pipelines.reporting.figure import Figure
 from pipelines.settings import Settings
-from pipelines.usecases.churn import report, report_model
+from pipelines.steps import report
+from pipelines.usecases.churn import USECASE
+from pipelines.usecases.churn import page as churn_page
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def values(grid: dict[str, Any], name: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def record(settings: Settings) -> dict[str, Any]:
-    return report.run(AS_OF, settings=settings)
+    return report.run(USECASE, AS_OF, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +133,14 @@ def test_a_day_without_scores_says_which_command_makes_them(
 ) -> None:
     # Into a site of its own: the page of the other tests is the one of AS_OF.
     elsewhere = settings.model_copy(update={"var": tmp_path, "lake": settings.lake_uri})
-    record = report.run(AS_OF + timedelta(1), settings=elsewhere)
+    record = report.run(USECASE, AS_OF + timedelta(1), settings=elsewhere)
     assert {"worklist", "beeswarm", "findings"} <= set(record["missing"])
     text = read_page(Path(record["page"])).text
     assert "millrace score churn --as-of 2025-06-03" in text
 
 
 def test_an_empty_lake_has_a_page_too(tmp_path: Path, read_page: Read) -> None:
-    record = report.run(AS_OF, settings=Settings(var=tmp_path))
+    record = report.run(USECASE, AS_OF, settings=Settings(var=tmp_path))
     assert len(record["missing"]) == 7
     page, index = read_page(Path(record["page"])), read_page(Path(record["index"]))
     for command in ("score", "train", "monitor", "publish"):
@@ -148,8 +150,8 @@ def test_an_empty_lake_has_a_page_too(tmp_path: Path, read_page: Read) -> None:
 
 
 def test_the_same_day_gives_the_same_page(settings: Settings) -> None:
-    first = Path(report.run(AS_OF, settings=settings)["page"]).read_bytes()
-    assert Path(report.run(AS_OF, settings=settings)["page"]).read_bytes() == first
+    first = Path(report.run(USECASE, AS_OF, settings=settings)["page"]).read_bytes()
+    assert Path(report.run(USECASE, AS_OF, settings=settings)["page"]).read_bytes() == first
 
 
 def test_beeswarm_colours_are_ranks_with_ties_in_the_middle(tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ def test_beeswarm_colours_are_ranks_with_ties_in_the_middle(tmp_path: Path) -> N
     ]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=CONTRIBUTIONS.arrow_schema)
     lake.replace_partition(CONTRIBUTIONS, table, {"as_of": AS_OF})
-    figure = report_model.beeswarm(lake, AS_OF)
+    figure = churn_page.beeswarm(lake, AS_OF)
     assert isinstance(figure, Figure)
     known, unknown = figure.payload["data"]
     assert known["marker"]["color"] == [0.33333, 0.33333, 0.33333, 1.0]

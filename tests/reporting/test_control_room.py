@@ -13,9 +13,11 @@ from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.completeness import HandOver, Lost
 from pipelines.monitoring.schemas import Severity
 from pipelines.reporting import control_room
-from pipelines.reporting.control_room import Freshness, UseCaseState, Watched
-from pipelines.reporting.site import PAGES, Site
+from pipelines.reporting.control_room import Freshness, Overview, UseCaseState
+from pipelines.reporting.page import Watched
+from pipelines.reporting.site import INDEX, Site
 from pipelines.settings import Settings
+from pipelines.steps import report
 
 AS_OF = date(2025, 6, 2)
 DAILY = Table(
@@ -43,7 +45,7 @@ def test_freshness_from_partitions(
     """Days after the day of the page do not count: a page of a past day looks as it did then."""
     lake = Lake(tmp_path)
     days(lake, *back)
-    [found] = control_room.freshness(lake, [Watched("raw/daily", "Daily", "as_of", 7, "x")], AS_OF)
+    [found] = control_room.freshness(lake, "x", [Watched("raw/daily", "Daily", "as_of", 7)], AS_OF)
     assert found.state == state
     assert found.newest == (None if newest is None else AS_OF - timedelta(newest))
     assert found.rows == len(back)
@@ -55,10 +57,10 @@ def test_freshness_from_timestamps_and_of_a_missing_table(tmp_path: Path) -> Non
     moment = pa.array([1_748_649_600_000_000], pa.timestamp("us"))  # 2025-05-31 00:00
     lake.append(STAMPED, pa.table({"known_at": moment}, schema=STAMPED.arrow_schema))
     watched = [
-        Watched("raw/stamped", "Stamped", "known_at", 2, "x"),
-        Watched("raw/none", "None", "as_of", 2, "x"),
+        Watched("raw/stamped", "Stamped", "known_at", 2),
+        Watched("raw/none", "None", "as_of", 2),
     ]
-    stamped, none = control_room.freshness(lake, watched, AS_OF)
+    stamped, none = control_room.freshness(lake, "x", watched, AS_OF)
     assert (stamped.state, stamped.newest) == ("fresh", date(2025, 5, 31))
     assert (none.state, none.newest, none.version) == ("missing", None, None)
 
@@ -74,10 +76,10 @@ def test_a_table_of_all_use_cases_is_as_fresh_as_the_rows_of_one(tmp_path: Path)
     ]
     lake.append(shared, pa.Table.from_pylist(rows, schema=shared.arrow_schema))
     watched = [
-        Watched("raw/shared", "Shared", "as_of", 7, "x", {"usecase": usecase})
+        Watched("raw/shared", "Shared", "as_of", 7, where={"usecase": usecase})
         for usecase in ("churn", "demand", "x")
     ]
-    churn, demand, other = control_room.freshness(lake, watched, AS_OF)
+    churn, demand, other = control_room.freshness(lake, "x", watched, AS_OF)
     assert (churn.state, churn.rows) == ("fresh", 1)
     assert (demand.state, demand.newest) == ("late", AS_OF - timedelta(9))
     assert (other.state, other.newest, other.rows) == ("late", None, 0)
@@ -87,10 +89,10 @@ def test_the_index_is_about_the_use_cases_that_run(settings: Settings, tmp_path:
     """The lake of the fixture has churn only: demand is shown when its own report asks for it."""
     lake = Lake.of(settings)
     site = Site(tmp_path)
-    index = control_room.write_index(site, settings, lake, AS_OF, shown="churn").read_text(encoding="utf-8")
+    index = report.write_index(site, settings, lake, AS_OF, shown="churn").read_text(encoding="utf-8")
     assert 'aria-label="Churn"' in index
     assert 'aria-label="Demand"' not in index
-    index = control_room.write_index(site, settings, lake, AS_OF, shown="demand").read_text(encoding="utf-8")
+    index = report.write_index(site, settings, lake, AS_OF, shown="demand").read_text(encoding="utf-8")
     assert 'aria-label="Churn"' in index
     assert 'aria-label="Demand"' in index
     assert "millrace train demand" in index
@@ -98,11 +100,9 @@ def test_the_index_is_about_the_use_cases_that_run(settings: Settings, tmp_path:
 
 def test_a_backfill_does_not_turn_the_index_back(settings: Settings, tmp_path: Path) -> None:
     lake, site = Lake.of(settings), Site(tmp_path)
-    today = control_room.write_index(site, settings, lake, AS_OF, shown="churn").read_text(encoding="utf-8")
+    today = report.write_index(site, settings, lake, AS_OF, shown="churn").read_text(encoding="utf-8")
     before = AS_OF - timedelta(30)
-    backfill = control_room.write_index(site, settings, lake, before, shown="churn").read_text(
-        encoding="utf-8"
-    )
+    backfill = report.write_index(site, settings, lake, before, shown="churn").read_text(encoding="utf-8")
     assert backfill == today
 
 
@@ -130,31 +130,35 @@ def test_steps_show_their_newest_run_and_why_it_failed(settings: Settings) -> No
 
 
 def build(settings: Settings, root: Path, **changes: Any) -> str:
-    given: dict[str, Any] = {"tables": [], "use_cases": [], "steps": [], "quarantined": []}
-    page = control_room.build(Site(root), settings, AS_OF, **(given | changes))
+    states, tables = changes.pop("use_cases", []), changes.pop("tables", [])
+    state = UseCaseState(INDEX, None, None, [], publishes=True)
+    handed_over = changes.pop("handed_over", [])
+    parts = [Overview(each, tables, [], handed_over) for each in states or [state]]
+    page = control_room.build(Site(root), settings, AS_OF, parts, **({"steps": []} | changes))
     return page.read_text(encoding="utf-8")
 
 
 def test_all_quiet_is_said_only_when_it_is(settings: Settings, tmp_path: Path) -> None:
     quiet = "All quiet"
-    page = PAGES[1]
+    page = INDEX
     unbalanced = {
         **control_room.publish_runs(Lake.of(settings), AS_OF, sink="salesforce")[0],
         "balanced": False,
     }
     alarm = Alarm("churn", AS_OF, "auc_pr", Severity.CRITICAL, 0.5, 0.6, "all", "AUC-PR 0.5", "m", "f")
     step = {**control_room.step_runs(Lake.of(settings), AS_OF)[0], "outcome": "failed"}
-    late = Freshness(Watched("raw/x", "X", "as_of", 7, "c"), None, "late")
+    late = Freshness(Watched("raw/x", "X", "as_of", 7), None, "late", "c")
     lost = HandOver("churn", "score", "publish", 2, (Lost(AS_OF, ""),))
     refused = HandOver("churn", "score", "publish", 2, (Lost(AS_OF, "SinkError: older"),))
     assert quiet in build(settings, tmp_path)
     assert quiet in build(settings, tmp_path, handed_over=[refused]), "the failed step tells of it"
     for changes in (
         {"handed_over": [lost]},
-        {"use_cases": [UseCaseState(page, None, unbalanced, [])]},
-        {"use_cases": [UseCaseState(page, None, None, [alarm])]},
+        {"use_cases": [UseCaseState(page, None, unbalanced, [], True)]},
+        {"use_cases": [UseCaseState(page, None, None, [alarm], True)]},
         {"steps": [step]},
         {"tables": [late]},
+        {"broken": [("Churn", "no such column")]},
     ):
         assert quiet not in build(settings, tmp_path, **changes), changes
 

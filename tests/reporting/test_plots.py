@@ -11,7 +11,7 @@ import pytest
 from models.evaluation.curves import calibration_curve, gain_curve, precision_recall_curve
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.site import script_json
-from pipelines.usecases.churn import plots, plots_weekly
+from pipelines.usecases.churn import plots
 
 RNG = np.random.default_rng(0)
 SCORE = RNG.beta(0.5, 5, 4_000)
@@ -41,10 +41,8 @@ FIGURES = {
         [RNG.normal(size=50), np.zeros(50)],
         accounts=50,
     ),
-    "scores_by_week": lambda: plots_weekly.scores_by_week(
-        WEEKS, [0, 0.5, 1], np.array([[0.7, 0.3], [0.6, 0.4]])
-    ),
-    "volume_by_week": lambda: plots_weekly.volume_by_week(WEEKS, [14_000, 12_000], low=13_000, high=16_000),
+    "scores_by_week": lambda: plots.scores_by_week(WEEKS, [0, 0.5, 1], np.array([[0.7, 0.3], [0.6, 0.4]])),
+    "volume_by_week": lambda: plots.volume_by_week(WEEKS, [14_000, 12_000], low=13_000, high=16_000),
 }
 
 

@@ -15,12 +15,11 @@ import pytest
 from features.schemas import Table
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
-from pipelines.reporting import day_page
 from pipelines.reporting.site import Missing
 from pipelines.settings import Settings
-from pipelines.usecases.repurchase import report, report_list, report_model, report_operations
-from pipelines.usecases.repurchase.contracts import RAW_TABLES
-from pipelines.usecases.repurchase.params import RepurchaseParams
+from pipelines.steps import report
+from pipelines.usecases.repurchase import USECASE
+from pipelines.usecases.repurchase import page as repurchase_page
 from pipelines.usecases.repurchase.plots import gain_curve
 from pipelines.usecases.repurchase.schemas import (
     BASKET_VALIDATION,
@@ -60,7 +59,7 @@ def predicted() -> list[dict[str, Any]]:
 
 
 def raw(lake: Lake) -> None:
-    products, orders, _ = RAW_TABLES
+    products, orders, _ = USECASE.raw_tables
     known = datetime.combine(date(2025, 1, 1), time())
     write(
         lake, products,
@@ -156,17 +155,13 @@ def lake(settings: Settings) -> Lake:
 
 @pytest.fixture(scope="module")
 def page(lake: Lake, settings: Settings, read_page: Callable[[Path], PageReader]) -> PageReader:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            day_page, "write_docs", lambda *_: None
-        )  # dbt's site takes seconds and has a test of its own
-        record = report.run(DAY, settings=settings, params=RepurchaseParams.load_default())
+    record = report.run(USECASE, DAY, settings=settings, params=USECASE.load_params(settings))
     assert record["missing"] == ["findings", "publication"]
     return read_page(Path(record["page"]))
 
 
 def test_the_headline_adds_up(lake: Lake) -> None:
-    found = report_list.headline(lake, DAY)
+    found = repurchase_page.headline(lake, DAY)
     assert not isinstance(found, Missing)
     chances = [1 - number / 60 for number in range(CUSTOMERS)]
     assert found.expected == pytest.approx(sum(chances))
@@ -201,7 +196,7 @@ def test_no_pseudonym_is_shown(page: PageReader) -> None:
 
 
 def test_timing_is_judged_on_those_who_came_back(lake: Lake) -> None:
-    found = report_model.validation(lake, DAY)
+    found = repurchase_page.validation(lake, DAY)
     assert not isinstance(found, Missing)
     assert (found.customers, found.returned, found.trained_for) == (50, 40, TRAINED)
     model, rule = found.timing
@@ -215,7 +210,7 @@ def test_timing_is_judged_on_those_who_came_back(lake: Lake) -> None:
 
 
 def test_lists_are_judged_per_order(lake: Lake) -> None:
-    found = report_model.validation(lake, DAY)
+    found = repurchase_page.validation(lake, DAY)
     assert not isinstance(found, Missing)
     model, rule = found.lists
     by_hand = (1.0 + 2 * 2 / 6 + 2 * 2 / 9) / 3
@@ -232,7 +227,7 @@ def test_the_curve_of_gains_by_hand() -> None:
 
 
 def test_what_became_of_predictions_counts_each_customer_once(lake: Lake) -> None:
-    returns, lists = report_operations.realised(lake, DAY)
+    returns, lists = repurchase_page.realised(lake, DAY)
     assert list(returns.plot.data[0].y) == [0.6, 0.61, 0.62, 0.63, 0.64], (
         "the group `all`, not the sum of groups"
     )
@@ -253,9 +248,7 @@ def test_without_tables_the_page_says_what_makes_them(
     tmp_path: Path, read_page: Callable[[Path], PageReader]
 ) -> None:
     settings = Settings(var=tmp_path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(day_page, "write_docs", lambda *_: None)
-        record = report.run(DAY, settings=settings, params=RepurchaseParams.load_default())
+    record = report.run(USECASE, DAY, settings=settings, params=USECASE.load_params(settings))
     assert set(record["missing"]) == {"headline", "realised", "gate", "validation", "findings", "publication"}
     text = read_page(Path(record["page"])).text
     for command in ("millrace score repurchase", "millrace train repurchase", "millrace publish repurchase"):

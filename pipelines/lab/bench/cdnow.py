@@ -25,13 +25,14 @@ from models.repurchase.timing import NextOrderTiming
 from pipelines.io.lake import Lake
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.bench.shop_truth import rounded
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.lab.memory import PeakMemory
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecases.repurchase import prepare
+from pipelines.steps import prepare
+from pipelines.usecases.repurchase import USECASE, snapshots_of
 from pipelines.usecases.repurchase.dataset import read_scope, read_waits
 from pipelines.usecases.repurchase.params import RepurchaseParams
-from pipelines.usecases.repurchase.prepare import snapshots_of
 
 Floats = NDArray[np.float64]
 
@@ -69,18 +70,19 @@ def run(*, data: Path, say: Callable[[str], None] = lambda line: None) -> BenchR
     data : Path
         The folder with ``cdnow.csv``.
     """
-    params, watch = RepurchaseParams.load_default(dict(OVERRIDES)), Stopwatch()
+    params, watch = USECASE.load_params(Settings.load(), OVERRIDES), Stopwatch()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name, PeakMemory() as memory:
         settings = Settings(var=Path(name) / "var", lake="", pseudonym_key=SecretStr(_KEY))
         lake = Lake.of(settings)
         with watch.phase("ingest"):
             ingest("repurchase", data, source="cdnow", settings=settings, ingested_at=_ARRIVED)
         with watch.phase("features"):
-            prepare.run(AS_OF, settings=settings, params=params, training=True)
+            prepare.run(USECASE, AS_OF, settings=settings, params=params, training=True)
         say(f"features in {watch.seconds['features']:.0f} s")
         orders = _days(lake)
-        X, keys = read_scope(lake, settings, AS_OF)
-        waits = read_waits(lake, settings, snapshots_of(AS_OF, params))
+        here = USECASE.run(AS_OF, settings, params)
+        X, keys = read_scope(here)
+        waits = read_waits(here, snapshots_of(AS_OF, params))
         with watch.phase("bgnbd"):
             history = history_at(orders, AS_OF, keys["customer_key"].tolist())
             bgnbd = BgNbd.fit(history)

@@ -19,11 +19,13 @@ from pipelines.io.lake import Lake
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.emulator.emulator import Emulator
 from pipelines.lab.emulator.sessions import Credentials
+from pipelines.lab.memory import PeakMemory
 from pipelines.lab.simulation.churn import generate
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.measure import Stopwatch
 from pipelines.settings import SalesforceSettings, Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecases.churn import gate, prepare, publish, score, train
+from pipelines.steps import gate, prepare, publish, score, train
+from pipelines.usecases.churn import USECASE
 from pipelines.usecases.churn.schemas import VALIDATION
 
 AS_OF = date(2026, 1, 5)
@@ -38,6 +40,13 @@ def run(
 
     Accuracy is out of time, over the months that the gate judges. ``peers`` are the baselines on the
     same rows and ``best_reachable``, the metrics of scoring by the simulation's true risk.
+
+    Parameters
+    ----------
+    accounts
+        Size of the simulated company.
+    seed
+        Seed of the simulation.
     """
     watch = Stopwatch()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name, PeakMemory() as memory:
@@ -51,14 +60,14 @@ def run(
             ingest("churn", folder / "data", source="native", settings=settings, ingested_at=arrived)
         say(f"ingested in {watch.seconds['ingest']:.1f} s")
         with watch.phase("train"):
-            prepare.run(AS_OF, settings=settings, training=True)
-            trained = train.run(AS_OF, settings=settings)
-            verdict = gate.run(AS_OF, settings=settings)
+            prepare.run(USECASE, AS_OF, settings=settings, training=True)
+            trained = train.run(USECASE, AS_OF, settings=settings)
+            verdict = gate.run(USECASE, AS_OF, settings=settings)
         say(f"trained in {watch.seconds['train']:.1f} s: {verdict['words']}")
         with watch.phase("features"):
-            prepared = prepare.run(AS_OF, settings=settings)
+            prepared = prepare.run(USECASE, AS_OF, settings=settings)
         with watch.phase("score"):
-            scored = score.run(AS_OF, settings=settings, alias="challenger")
+            scored = score.run(USECASE, AS_OF, settings=settings, alias="challenger")
         say(f"features in {watch.seconds['features']:.1f} s, scores in {watch.seconds['score']:.1f} s")
         published = _publish(settings, folder, watch)
         peers = _peers(settings, folder)
@@ -96,7 +105,7 @@ def _publish(settings: Settings, folder: Path, watch: Stopwatch) -> int:
         )
         with watch.phase("publish"):
             record = publish.run(
-                AS_OF, settings=settings.model_copy(update={"salesforce": reached}), force=True
+                USECASE, AS_OF, settings=settings.model_copy(update={"salesforce": reached}), force=True
             )
     return int(record["ok"])
 

@@ -32,6 +32,13 @@ def run(data: Path, *, say: Callable[[str], None] = lambda line: None, draws: in
     are told apart. The silhouette is the mean over stores, of Gower dissimilarities. ``peers`` is what a
     notebook would do: k-means on standardised numbers and indicators of the categories, gaps filled with
     means, as many groups; judged by the same dissimilarities and resampling.
+
+    Parameters
+    ----------
+    data
+        The folder with train.csv.gz and store.csv.
+    draws
+        Samples of the stores, for the stability of the groups.
     """
     clock = time.perf_counter()
     profiles = read_profiles(data)

@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow.dataset as pa_dataset
 
 from pipelines.errors import ConfigError
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 from pipelines.io.registry import CHALLENGER
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.local import LocalStack, Ports
+from pipelines.lab.memory import PeakMemory
 from pipelines.lab.simulation.demand import generate
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecases.demand import gate, prepare, publish, score, train
+from pipelines.steps import gate, prepare, publish, score, train
+from pipelines.usecases.demand import USECASE
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import FORECASTS, SEGMENTS
 
@@ -92,10 +93,21 @@ def run(
     at full size is a weekly job and not timed here. ``mape_j7`` is of days with demand, seven days ahead,
     of the series that sell enough for a percentage to mean something (``monitoring.min_units``); its
     ``noise_floor_j7`` is the same error of the simulation's own mean.
+
+    Parameters
+    ----------
+    rows
+        Sales rows of the chain.
+    stores
+        Stores of the chain.
+    skus
+        Products of the chain.
+    seed
+        Seed of the simulation.
     """
     if rows < LEAST_ROWS:
         raise ConfigError(f"rows must be at least {LEAST_ROWS:,} for a chain to train on, got {rows:,}")
-    watch, params = Stopwatch(), DemandParams.load_default()
+    watch = Stopwatch()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
         folder = Path(name)
         small = Settings(var=folder / "small", lake="")
@@ -103,15 +115,15 @@ def run(
         with PeakMemory() as memory:
             _land(small, size.tenth, Stopwatch(), say)
             with watch.phase("train"):
-                prepare.run(AS_OF, settings=small, training=True)
-                trained = train.run(AS_OF, settings=small)
-                verdict = gate.run(AS_OF, settings=small)
+                prepare.run(USECASE, AS_OF, settings=small, training=True)
+                trained = train.run(USECASE, AS_OF, settings=small)
+                verdict = gate.run(USECASE, AS_OF, settings=small)
             say(f"trained in {watch.seconds['train']:.0f} s: {verdict['words']}")
-            before = _night(small, params, say)
+            before = _night(small, say)
             large = Settings(var=folder / "large", lake="", mlflow_tracking_uri=small.tracking_uri)
             generated, landed = _land(large, size, watch, say)
-            night = _night(large, params, say)
-        accuracy = _accuracy(large, params)
+            night = _night(large, say)
+        accuracy = _accuracy(large, USECASE.load_params(large))
         return BenchResult(
             bench="demand",
             metrics={
@@ -140,7 +152,7 @@ def run(
 
 
 def _land(settings: Settings, chain: Chain, watch: Stopwatch, say: Callable[[str], None]) -> tuple[int, int]:
-    """Generate a chain and land its files; gives the sales rows generated and landed."""
+    """Generate a chain and land its files; returns the sales rows generated and landed."""
     files = settings.var / "data" / "demand"
     with watch.phase("generate"):
         made = generate(chain.stores, chain.skus, chain.rows, chain.seed, files, end=AS_OF)
@@ -155,19 +167,22 @@ def _land(settings: Settings, chain: Chain, watch: Stopwatch, say: Callable[[str
     return made.rows["sales"], landed
 
 
-def _night(settings: Settings, params: DemandParams, say: Callable[[str], None]) -> Night:
+def _night(settings: Settings, say: Callable[[str], None]) -> Night:
     """Features, forecasts, reconciliation both ways, commit and publication."""
     watch = Stopwatch()
     with PeakMemory() as memory, LocalStack(settings, Ports.free()) as stack:
         stack.start_dynamodb()
         with watch.phase("features"):
-            prepare.run(AS_OF, settings=settings)
-        scored = score.run(AS_OF, settings=settings, params=params, alias=CHALLENGER)
+            prepare.run(USECASE, AS_OF, settings=settings)
+        with watch.phase("score"):
+            scored = score.run(USECASE, AS_OF, settings=settings, alias=CHALLENGER)
         with stack.reaching_dynamodb() as reached, watch.phase("publish"):
-            published = publish.run(AS_OF, settings=reached, force=True)
+            published = publish.run(USECASE, AS_OF, settings=reached, force=True)
+    told: dict[str, float] = scored["seconds"]
     seconds = {
         "features": watch.seconds["features"],
-        **scored["seconds"],
+        **told,
+        "commit": max(watch.seconds["score"] - sum(told.values()), 0.0),
         "publish": watch.seconds["publish"],
     }
     night = Night(seconds, scored["series"], int(published["ok"]), memory.peak_mb)
@@ -179,7 +194,7 @@ def _night(settings: Settings, params: DemandParams, say: Callable[[str], None])
 def _accuracy(settings: Settings, params: DemandParams) -> dict[str, Any]:
     """MAPE seven days ahead by segment, beside the targets and the least error that is possible."""
     lake = Lake.of(settings)
-    day = pa_dataset.field("as_of") == AS_OF
+    day = on_day(AS_OF)
     columns = ["store_id", "sku_id", "ds", "horizon", "operational", "segment"]
     rows = pl.DataFrame(lake.read(FORECASTS, columns=columns, where=day))
     profile = pl.DataFrame(

@@ -46,6 +46,15 @@ def run(
     for all pairs of complete rows, a column-by-column reference for some rows against all with missing values,
     and a plain loop over pairs of some rows of all kinds.
     ``peak_rss_mb`` is taken before the peers run.
+
+    Parameters
+    ----------
+    rows
+        Rows of the table.
+    cols
+        Columns of the table.
+    seed
+        Seed of the simulation.
     """
     begun = time.perf_counter()
     small, kinds = table(20, cols, seed)

@@ -42,6 +42,17 @@ def run(
     (``transform``) with the true ones: nothing can be nearer to 1 from below. ``interval_coverage`` is that of the
     pooled 95 % intervals of the column means over the columns, whose errors are correlated; 500 repetitions are in
     the tests. ``peers`` are given the same table.
+
+    Parameters
+    ----------
+    rows
+        Rows of the table.
+    cols
+        Columns of the table.
+    m
+        Completed data sets.
+    seed
+        Seed of the simulation.
     """
     covariance = true_covariance(cols, seed)
     clock = time.perf_counter()

@@ -64,7 +64,7 @@ def run(data: Path, *, say: Callable[[str], None] = lambda line: None, window: i
     Parameters
     ----------
     data
-        Folder with the two files.
+        The folder with m5_store_dept_daily_1913.parquet and calendar_from_df_model.csv.
     window
         Windows of 28 days to go back from the last one, for choices that must not see it.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,11 @@ from sklearn.metrics import average_precision_score, log_loss
 from models.forecasting.matrix import FeatureMatrix
 from models.repurchase.next_order import make_lists
 from models.repurchase.order_size import OrderSize
-from pipelines.io.lake import Lake
 from pipelines.lab.bench.shop_truth import ShopTruth, rounded
-from pipelines.settings import Settings
+from pipelines.usecase import Run
+from pipelines.usecases.repurchase import snapshots_of
 from pipelines.usecases.repurchase.dataset import read_pairs, stream_candidates
 from pipelines.usecases.repurchase.params import RepurchaseParams
-from pipelines.usecases.repurchase.prepare import snapshots_of
 
 #: Repeats that a product needs for a model of its own; of others, the share bought again is all there is.
 ENOUGH = 50
@@ -33,9 +31,7 @@ _PARAMS = {
 _ROUNDS = 40
 
 
-def one_model_per_product(
-    lake: Lake, settings: Settings, truth: ShopTruth, as_of: date, params: RepurchaseParams
-) -> dict[str, Any]:
+def one_model_per_product(run: Run[RepurchaseParams], truth: ShopTruth) -> dict[str, Any]:
     """Fit a small XGBoost per product on the same rows, and judge its lists by the same choice.
 
     Returns
@@ -44,8 +40,9 @@ def one_model_per_product(
         Metrics of lists; average precision and log loss over candidates; how many products, and what share of the
         repeats, have enough repeats for a model of their own.
     """
-    snapshots = snapshots_of(as_of, params)
-    pairs = read_pairs(lake, settings, snapshots).seen_until(snapshots[-params.training.judged_snapshots])
+    snapshots = snapshots_of(run.as_of, run.params)
+    first = snapshots[-run.params.training.judged_snapshots]
+    pairs = read_pairs(run, snapshots).seen_until(first)
     encoder = FeatureMatrix().fit(pairs.X)
     matrix, bought = encoder.transform(pairs.X), pairs.bought
     own = pairs.keys["product_id"].astype(object).to_numpy()
@@ -60,7 +57,7 @@ def one_model_per_product(
         for product, rows in rows_of.items()
     }
     customers = truth.customers["customer_key"].to_list()
-    parts = list(stream_candidates(lake, settings, as_of, customers))
+    parts = list(stream_candidates(run, customers))
     listed, truths, guesses = [], [], []
     after = truth.next_lines().with_columns(hit=pl.lit(True))
     for X, keys in parts:

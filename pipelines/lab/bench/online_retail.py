@@ -23,10 +23,12 @@ from pipelines.io.lake import Lake
 from pipelines.lab.bench.one_per_product import one_model_per_product
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.bench.shop_truth import ShopTruth, read_truth, rounded
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.lab.memory import PeakMemory
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecases.repurchase import gate, prepare, score, train
+from pipelines.steps import gate, prepare, score, train
+from pipelines.usecases.repurchase import USECASE
 from pipelines.usecases.repurchase.params import RepurchaseParams
 from pipelines.usecases.repurchase.schemas import BASKETS, NEXT_ORDERS
 
@@ -64,7 +66,7 @@ def run(*, data: Path, say: Callable[[str], None] = lambda line: None) -> BenchR
     data : Path
         The folder with ``Online_Retail.parquet``.
     """
-    params, watch = RepurchaseParams.load_default(dict(OVERRIDES)), Stopwatch()
+    params, watch = USECASE.load_params(Settings.load(), OVERRIDES), Stopwatch()
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name, PeakMemory() as memory:
         settings = Settings(var=Path(name) / "var", lake="", pseudonym_key=SecretStr(_KEY))
         lake = Lake.of(settings)
@@ -72,19 +74,21 @@ def run(*, data: Path, say: Callable[[str], None] = lambda line: None) -> BenchR
             ingest("repurchase", data, source="online_retail", settings=settings, ingested_at=_ARRIVED)
         say(f"ingested in {watch.seconds['ingest']:.0f} s")
         with watch.phase("features"):
-            prepare.run(AS_OF, settings=settings, params=params, training=True)
+            prepare.run(USECASE, AS_OF, settings=settings, params=params, training=True)
         say(f"features in {watch.seconds['features']:.0f} s")
         with watch.phase("train"):
-            trained = train.run(AS_OF, settings=settings, params=params)
-            verdict = gate.run(AS_OF, settings=settings, params=params)
+            trained = train.run(USECASE, AS_OF, settings=settings, params=params)
+            verdict = gate.run(USECASE, AS_OF, settings=settings, params=params)
         say(f"trained in {watch.seconds['train']:.0f} s: {verdict['words']}")
         with watch.phase("score"):
-            scored = score.run(AS_OF, settings=settings, params=params, alias="challenger")
+            scored = score.run(USECASE, AS_OF, settings=settings, params=params, alias="challenger")
         truth = read_truth(lake, AS_OF)
         metrics, peers = compare(lake, truth, params)
         say(f"F1 {metrics['f1']}, {metrics['f1_ratio_to_best_baseline']} of the best rule's")
         with watch.phase("one_per_product"):
-            peers["one_model_per_product"] = one_model_per_product(lake, settings, truth, AS_OF, params)
+            peers["one_model_per_product"] = one_model_per_product(
+                USECASE.run(AS_OF, settings, params), truth
+            )
     return BenchResult(
         bench="online-retail",
         metrics={

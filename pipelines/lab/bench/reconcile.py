@@ -38,6 +38,15 @@ def run(
     the result. ``dense_max_difference`` is that from textbook solutions by explicit matrices, over small
     random trees. ``peers`` is ``hierarchicalforecast``: its methods on ready arrays, without the time for its
     data frames, each size in a process of its own whose memory is limited and not counted here.
+
+    Parameters
+    ----------
+    leaves
+        Bottom series.
+    horizon
+        Days ahead.
+    seed
+        Seed of the simulation.
     """
     started = clock = time.perf_counter()
     tree = Tree.from_frame(retailer(leaves))

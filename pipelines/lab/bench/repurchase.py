@@ -25,11 +25,13 @@ from models.repurchase.metrics import timing_metrics
 from pipelines.io.lake import Lake
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.bench.shop_truth import ShopTruth, read_truth, rounded, with_next
+from pipelines.lab.memory import PeakMemory
 from pipelines.lab.simulation.repurchase import DEFAULT_END, generate
-from pipelines.measure import PeakMemory, Stopwatch
+from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecases.repurchase import gate, prepare, score, train
+from pipelines.steps import gate, prepare, score, train
+from pipelines.usecases.repurchase import USECASE
 from pipelines.usecases.repurchase.params import RepurchaseParams
 from pipelines.usecases.repurchase.schemas import BASKETS, NEXT_ORDERS
 
@@ -73,6 +75,13 @@ def run(
 
     ``seconds_pipeline`` are those of features, training and scoring: what the budget of 30 minutes is for. Accuracy is
     against the simulation's truth, on a sample of the customers.
+
+    Parameters
+    ----------
+    customers
+        Customers of the simulated shop, at least 500.
+    seed
+        Seed of the simulation.
     """
     # A third of the budget: with dbt's usual 2 GB the pairs of all customers would go to disk again and again.
     os.environ.setdefault("MILLRACE_DBT_MEMORY_LIMIT", _DBT_MEMORY)
@@ -95,7 +104,7 @@ def run(
 def _shop(customers: int, seed: int, say: Callable[[str], None]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Take one shop through every step."""
     stages, as_of = Stages(), DEFAULT_END
-    params = RepurchaseParams.load_default()
+    params = USECASE.load_params(Settings.load())
     with tempfile.TemporaryDirectory(prefix="millrace-bench-") as name:
         folder = Path(name)
         settings = Settings(var=folder / "var", lake="", pseudonym_key=SecretStr(_KEY))
@@ -107,14 +116,14 @@ def _shop(customers: int, seed: int, say: Callable[[str], None]) -> tuple[dict[s
             ingest("repurchase", folder / "data", source="native", settings=settings, ingested_at=arrived)
         say(f"ingested in {stages.watch.seconds['ingest']:.0f} s")
         with stages.stage("features"):
-            prepared = prepare.run(as_of, settings=settings, params=params, training=True)
+            prepared = prepare.run(USECASE, as_of, settings=settings, params=params, training=True)
         say(f"features in {stages.watch.seconds['features']:.0f} s: {prepared['candidates']:,} candidates")
         with stages.stage("train"):
-            trained = train.run(as_of, settings=settings, params=params)
-            verdict = gate.run(as_of, settings=settings, params=params)
+            trained = train.run(USECASE, as_of, settings=settings, params=params)
+            verdict = gate.run(USECASE, as_of, settings=settings, params=params)
         say(f"trained in {stages.watch.seconds['train']:.0f} s: {verdict['words']}")
         with stages.stage("score"):
-            scored = score.run(as_of, settings=settings, params=params, alias="challenger")
+            scored = score.run(USECASE, as_of, settings=settings, params=params, alias="challenger")
         say(f"scored in {stages.watch.seconds['score']:.0f} s")
         found, peers = _against_truth(Lake.of(settings), folder / "data", as_of, params)
     seconds = {name: round(value, 1) for name, value in stages.watch.seconds.items()}

@@ -72,7 +72,7 @@ def run(
     Parameters
     ----------
     data
-        Folder with train.csv(.gz) and store.csv.
+        The folder with train.csv.gz and store.csv.
     stores
         Only the first so many stores; all if not given.
     """

@@ -16,8 +16,8 @@ from models.classification.baselines import logistic_baseline
 from models.classification.boosted import ChurnClassifier
 from models.classification.frames import FrameEncoder
 from models.evaluation.metrics import all_metrics
-from pipelines.lab.adapters.telco import Telco, read_telco
 from pipelines.lab.bench.result import BenchResult, peak_rss_mb
+from pipelines.lab.bench.telco_table import Telco, read_telco
 
 #: Seeds of the shuffles. The classifier's defaults were chosen on others (101 to 103).
 SEEDS = (0, 1, 2)
@@ -33,7 +33,7 @@ def run(*, data: Path, say: Callable[[str], None] = lambda line: None) -> BenchR
     Parameters
     ----------
     data : Path
-        The CSV file, or the folder it is in.
+        The folder with Telco-Customer-Churn.csv, or the file.
     """
     say(f"{FOLDS} folds x {len(SEEDS)} shuffles, three models")
     started = time.perf_counter()

@@ -8,7 +8,7 @@ from datetime import date
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pipelines.usecase import UseCase
+from pipelines.usecases import names
 
 if TYPE_CHECKING:
     from pipelines.lab.airflow_api import AirflowApi
@@ -50,14 +50,14 @@ class Demo:
     overrides
         Parameters, for what the small size asks for.
     prepare
-        Gives the stack what the DAGs need, after the data are landed and before Airflow starts.
+        Prepares the stack for what the DAGs need, after the data are landed and before Airflow starts.
     after
-        Use cases, earlier in the list, whose DAGs must have run before.
+        Use cases whose DAGs must have run before.
     small_size, small_overrides
         What else than ``size`` and ``overrides`` the tests take, which run the same DAGs on less data.
     """
 
-    usecase: UseCase
+    usecase: str
     dags: frozenset[str]
     what: str
     size: Mapping[str, int]
@@ -66,7 +66,7 @@ class Demo:
     check: Callable[[Settings, LocalStack], list[str]]
     overrides: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Settings, LocalStack], None] = _nothing_to_prepare
-    after: tuple[UseCase, ...] = ()
+    after: tuple[str, ...] = ()
     small_size: Mapping[str, int] = field(default_factory=dict)
     small_overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -78,8 +78,18 @@ class Demo:
 
 
 def demos() -> list[Demo]:
-    """Load the demos of all use cases."""
-    return [import_module(f"pipelines.lab.demo.{usecase}").DEMO for usecase in UseCase]
+    """Load the demos of all use cases, each after those whose DAGs must have run before."""
+    found: dict[str, Demo] = {}
+
+    def add(usecase: str) -> None:
+        demo: Demo = import_module(f"{__name__}.{usecase}").DEMO
+        for earlier in demo.after:
+            add(earlier)
+        found.setdefault(usecase, demo)
+
+    for usecase in names():
+        add(usecase)
+    return list(found.values())
 
 
 def finish(api: AirflowApi, say: Say, dag_id: str, run_id: str, what: str) -> None:

@@ -9,7 +9,6 @@ from pipelines.lab.airflow_api import AirflowApi
 from pipelines.lab.demo import TODAY, Demo, Say, await_triggered, run_dag
 from pipelines.lab.local import LocalStack
 from pipelines.settings import Settings
-from pipelines.usecase import UseCase
 
 TRAINED_ON = date(2025, 11, 3)  # first Monday of the month
 SCORED_ON = (date(2025, 11, 17), date(2025, 11, 24), TODAY)
@@ -74,7 +73,7 @@ def _check_churn(settings: Settings, stack: LocalStack) -> list[str]:
 
 
 DEMO = Demo(
-    usecase=UseCase.CHURN,
+    usecase="churn",
     dags=frozenset({"churn_features", "churn_train", "churn_score", "churn_publish"}),
     what="a company of paying accounts",
     size={"accounts": 15_000},

@@ -9,7 +9,6 @@ from pipelines.lab.airflow_api import AirflowApi
 from pipelines.lab.demo import Demo, Say, await_triggered, run_dag
 from pipelines.lab.local import LocalStack
 from pipelines.settings import Settings
-from pipelines.usecase import UseCase
 
 #: A month apart: the second run finds what moved.
 FOUND_ON = date(2025, 5, 1)
@@ -57,7 +56,7 @@ def _check_clustering(settings: Settings, stack: LocalStack) -> list[str]:
 
 
 DEMO = Demo(
-    usecase=UseCase.CLUSTERING,
+    usecase="clustering",
     dags=frozenset({"store_features", "store_clustering"}),
     what="",  # the stores are those of demand
     size={},
@@ -74,5 +73,5 @@ DEMO = Demo(
     run=_run_clustering,
     check=_check_clustering,
     # Demand reads groups of stores where there are any: side by side, its forecasts would depend on who is first.
-    after=(UseCase.DEMAND,),
+    after=("demand",),
 )

@@ -9,7 +9,6 @@ from pipelines.lab.airflow_api import AirflowApi
 from pipelines.lab.demo import Demo, Say, run_dag
 from pipelines.lab.local import LocalStack
 from pipelines.settings import Settings
-from pipelines.usecase import UseCase
 
 #: The chain's data end in June, half a year before the other companies': in November a chain this small gives its
 #: models no lead over seasonal naive that the gate would call more than luck. The backtest and the first
@@ -66,7 +65,7 @@ def _check_demand(settings: Settings, stack: LocalStack) -> list[str]:
 
 
 DEMO = Demo(
-    usecase=UseCase.DEMAND,
+    usecase="demand",
     dags=frozenset({"demand_backtest", "demand_forecast"}),
     what="a retail chain",
     size={"stores": 8, "skus": 150, "rows": 300_000},

@@ -9,7 +9,6 @@ from pipelines.lab.airflow_api import AirflowApi
 from pipelines.lab.demo import TODAY, Demo, Say, await_triggered, run_dag
 from pipelines.lab.local import LocalStack
 from pipelines.settings import Settings
-from pipelines.usecase import UseCase
 
 TRAINED_ON = TODAY  # a Monday
 #: Completed because its measurements arrived late, and because its morning came.
@@ -36,7 +35,7 @@ def _check_imputation(settings: Settings, stack: LocalStack) -> list[str]:
     """
     from pipelines.io.lake import Lake
     from pipelines.usecases.imputation.dataset import read_wide
-    from pipelines.usecases.imputation.read import read_completed
+    from pipelines.usecases.imputation.scoring import read_completed
 
     lake = Lake.of(settings)
     wide = read_wide(lake, COMPLETED_ON, batch=True)
@@ -59,7 +58,7 @@ def _check_imputation(settings: Settings, stack: LocalStack) -> list[str]:
 
 
 DEMO = Demo(
-    usecase=UseCase.IMPUTATION,
+    usecase="imputation",
     dags=frozenset({"imputation_train", "imputation_daily", "imputation_complete"}),
     what="a factory",
     size={"parts": 6_000, "lines": 3, "stations": 5},

@@ -10,13 +10,16 @@ from pipelines.lab.airflow_api import AirflowApi
 from pipelines.lab.demo import TODAY, Demo, Say, run_dag
 from pipelines.lab.local import LocalStack
 from pipelines.settings import Settings
-from pipelines.usecase import UseCase
 
 if TYPE_CHECKING:
     from pipelines.io.lake import Lake
 
 TRAINED_ON = date(2025, 11, 30)
 SCORED_ON = (date(2025, 11, 30), TODAY)
+
+
+#: Where the predictions go.
+OBJECT, NAMESPACE = "Next_Order__c", "repurchase"
 
 
 def _seed_customers(settings: Settings, stack: LocalStack) -> None:
@@ -45,7 +48,6 @@ def _check_repurchase(settings: Settings, stack: LocalStack) -> list[str]:
         They differ, or the customer is still there.
     """
     from pipelines.io.lake import Lake
-    from pipelines.usecases.repurchase.publish import OBJECT
 
     wanted = _predicted(Lake.of(settings))
     gone = min(wanted)
@@ -65,7 +67,7 @@ def _predicted(lake: Lake) -> set[str]:
     """Natural ids of the customers predicted on the last day."""
     import pyarrow.dataset as pa_dataset
 
-    from pipelines.usecases.repurchase.report_list import customer_ids
+    from pipelines.usecases.repurchase.page import customer_ids
     from pipelines.usecases.repurchase.schemas import NEXT_ORDERS
 
     today = pa_dataset.field("as_of") == SCORED_ON[-1]
@@ -75,7 +77,6 @@ def _predicted(lake: Lake) -> set[str]:
 
 def _compare(settings: Settings, stack: LocalStack, asked: set[str], wanted: set[str], when: str) -> None:
     from pipelines.sinks.dynamodb.reader import Reader
-    from pipelines.usecases.repurchase.publish import NAMESPACE, OBJECT
 
     with Reader.open(settings, NAMESPACE) as reader:
         served = set(reader.get_many(sorted(asked)).found)
@@ -89,7 +90,7 @@ def _compare(settings: Settings, stack: LocalStack, asked: set[str], wanted: set
 
 
 DEMO = Demo(
-    usecase=UseCase.REPURCHASE,
+    usecase="repurchase",
     dags=frozenset({"repurchase_features", "repurchase_train", "repurchase_score"}),
     what="an online grocer",
     size={"customers": 1_200},

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pipelines.errors import ConfigError
 from pipelines.lab.emulator.emulator import LOOPBACK, Emulator
-from pipelines.lab.emulator.faults import Faults
 from pipelines.lab.emulator.sessions import Credentials
+from pipelines.lab.faults import schedule
 from pipelines.settings import Settings
 
 
@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--hostname", action="append", default=[], help="further name for the certificate (repeatable)"
     )
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before a job is processed")
-    parser.add_argument("--faults", type=Faults.parse, default=Faults(), help="faults as a JSON object")
+    parser.add_argument("--faults", type=schedule, default=(), help="schedule of faults, as a JSON list")
     options = parser.parse_args(arguments)
     try:
         settings = Settings.load().salesforce

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pipelines.lab.emulator.bulk import BulkService
 from pipelines.lab.emulator.control import ControlService
 from pipelines.lab.emulator.errors import ApiError
-from pipelines.lab.emulator.faults import Injector
 from pipelines.lab.emulator.http import Request, Response
 from pipelines.lab.emulator.rest import VERSIONS, RestService
-from pipelines.lab.emulator.sessions import Sessions
+from pipelines.lab.emulator.sessions import Sessions, soap_fault
+from pipelines.lab.faults import Injector
 
 _DATA = r"/services/data/v(?P<version>\d+\.\d)"
 _JOBS = rf"{_DATA}/jobs/ingest"
@@ -31,6 +31,11 @@ _REFUSALS = {
     "expire_session": ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid"),
 }
 
+#: What can go wrong with a request. Refusals and ``drop_before`` process nothing. The others process the request,
+#: then drop the connection before a byte of the answer (``drop_after``) or in the middle of it (``truncate``), or
+#: say nothing until the client hangs up (``silence``).
+REQUEST_FAULTS = (*_REFUSALS, "drop_before", "drop_after", "truncate", "silence")
+
 
 @dataclass(frozen=True)
 class Route:
@@ -39,7 +44,7 @@ class Route:
     Attributes
     ----------
     kind
-        Name in the counts and in ``Faults.kinds``.
+        Name in the counts, and the kind of call of a :class:`~pipelines.lab.faults.Fault`.
     method, pattern
         What it matches.
     handle
@@ -91,33 +96,33 @@ class App:
         with self._lock:
             self._counts.clear()
 
-    def answer(self, request: Request) -> tuple[Response, str | None, float]:
+    def answer(self, request: Request) -> tuple[Response, str | None]:
         """Answer a request.
 
         Returns
         -------
         tuple
-            The response, the transport fault to commit (``drop_before``, ``drop_after``, ``truncate``
-            or None), and seconds that the answer was asked to take. With ``drop_before`` nothing was
-            processed.
+            The response, and what the transport is to do wrong (``drop_before``, ``drop_after``,
+            ``truncate``, ``silence``), or None. With ``drop_before`` nothing was processed.
         """
         if request.path.startswith("/_emulator/"):
-            return self._guard(lambda: self._control.answer(request)), None, 0.0
+            return self._guard(lambda: self._control.answer(request)), None
         route, groups = self._find(request)
         kind = route.kind if route else "unknown"
         with self._lock:
             self._counts[kind] += 1
-        fault, delay = self._injector.request(kind)
-        if delay:
-            self._control.sleep(delay)
+        met = self._injector.next("request", kind)
+        fault = met.name if met else None
         if fault == "drop_before":
-            return Response(), fault, delay
+            return Response(), fault
         if fault in _REFUSALS:
             if fault == "expire_session":
                 self._sessions.expire(request)
             refusal = _REFUSALS[fault]
-            return Response.of(refusal.body(), refusal.status), None, delay
-        return self._guard(lambda: self._dispatch(route, groups, request)), fault, delay
+            if kind == "login":
+                return soap_fault(refusal), None
+            return Response.of(refusal.body(), refusal.status), None
+        return self._guard(lambda: self._dispatch(route, groups, request)), fault
 
     def _find(self, request: Request) -> tuple[Route | None, dict[str, str]]:
         for route in self._routes:
@@ -134,7 +139,7 @@ class App:
         if "version" in groups and route.session and groups["version"] not in VERSIONS:
             raise ApiError(404, "NOT_FOUND", "The requested resource does not exist")
         if route.session:
-            self._sessions.check(request, self._injector.faults.session_requests)
+            self._sessions.check(request)
             self._rest.api_requests += 1
         return route.handle(request, groups)
 

@@ -5,7 +5,7 @@ unless the emulator was told otherwise.
 
 ======================================  ==========================================================
 ``GET /_emulator/health``               ``{"status": "ok"}``
-``GET, PUT /_emulator/faults``          the :class:`~pipelines.lab.emulator.faults.Faults`, as JSON
+``GET, PUT /_emulator/faults``          the schedule of :class:`~pipelines.lab.faults.Fault`, as JSON
 ``GET /_emulator/audit``                counts of requests, injected faults and processed payloads
 ``GET /_emulator/records/OBJECT``       all records (``?limit=``), as JSON
 ``POST /_emulator/records/OBJECT?key=`` upsert records as an administrator (seeding): a JSON list
@@ -17,7 +17,6 @@ unless the emulator was told otherwise.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -25,13 +24,13 @@ from typing import Any
 
 from pipelines.lab.emulator.dml import apply
 from pipelines.lab.emulator.errors import ApiError
-from pipelines.lab.emulator.faults import Faults, Injector
 from pipelines.lab.emulator.http import Request, Response
 from pipelines.lab.emulator.objects import SObject
 from pipelines.lab.emulator.plan import plan
 from pipelines.lab.emulator.sessions import Sessions
 from pipelines.lab.emulator.store import Store
 from pipelines.lab.emulator.values import KEEP, from_json
+from pipelines.lab.faults import Injector, schedule
 
 _SEED_BATCH = 10_000
 
@@ -84,11 +83,6 @@ class ControlService:
         """Where the counts of requests come from."""
         self._counts, self._reset_counts = counts, reset
 
-    @staticmethod
-    def sleep(seconds: float) -> None:
-        """Wait, for a slow answer."""
-        time.sleep(seconds)
-
     def seed(self, object_name: str, records: Iterable[Mapping[str, Any]], key: str) -> int:
         """Upsert records as an administrator, 10,000 a transaction; returns their number.
 
@@ -136,7 +130,7 @@ class ControlService:
         """Forget records, jobs, audit, counts and faults; end the sessions."""
         self._store.reset()
         self._sessions.expire_all()
-        self._injector.replace(Faults())
+        self._injector.replace(())
         self._reset_counts()
 
     def summary(self) -> dict[str, Any]:
@@ -161,13 +155,13 @@ class ControlService:
             case ["GET", "health"]:
                 return Response.of({"status": "ok"})
             case ["GET", "faults"]:
-                return Response.of(self._injector.faults.to_json())
+                return Response.of(self._injector.to_json())
             case ["PUT", "faults"]:
                 try:
-                    self._injector.replace(Faults.from_json(request.json()))
+                    self._injector.replace(schedule(request.body))
                 except ValueError as error:
                     raise ApiError(400, "INVALID_FAULTS", str(error)) from None
-                return Response.of(self._injector.faults.to_json())
+                return Response.of(self._injector.to_json())
             case ["GET", "audit"]:
                 return Response.of(self.summary())
             case ["GET", "audit", name]:

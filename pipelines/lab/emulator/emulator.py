@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pipelines.lab.emulator.app import App
+from pipelines.lab.emulator.app import REQUEST_FAULTS, App
 from pipelines.lab.emulator.bulk import MAX_UPLOAD_BYTES, BulkService
 from pipelines.lab.emulator.control import AuditRow, ControlService
-from pipelines.lab.emulator.faults import Faults, Injector
-from pipelines.lab.emulator.jobs import BATCH_ROWS, JobWorker
+from pipelines.lab.emulator.jobs import BATCH_ROWS, JOB_FAULTS, JobWorker
 from pipelines.lab.emulator.objects import load_schema
 from pipelines.lab.emulator.rest import RestService
 from pipelines.lab.emulator.server import HttpsServer
 from pipelines.lab.emulator.sessions import Credentials, Sessions
 from pipelines.lab.emulator.store import Store
 from pipelines.lab.emulator.tls import CA_FILE, server_context
+from pipelines.lab.faults import Fault, Injector
 
 LOOPBACK = "127.0.0.1"
 
@@ -40,7 +40,8 @@ class Emulator:
     credentials
         Who may log in.
     faults
-        What goes wrong from the start.
+        What goes wrong, :data:`~pipelines.lab.emulator.app.REQUEST_FAULTS` and
+        :data:`~pipelines.lab.emulator.jobs.JOB_FAULTS`.
     job_latency_seconds, batch_rows
         Wait before a job (and each of its internal batches) is processed; rows per internal batch.
     max_upload_bytes
@@ -62,7 +63,7 @@ class Emulator:
         port: int = 0,
         hosts: Iterable[str] = (),
         credentials: Credentials | None = None,
-        faults: Faults | None = None,
+        faults: Sequence[Fault] = (),
         job_latency_seconds: float = 0.0,
         batch_rows: int = BATCH_ROWS,
         max_upload_bytes: int = MAX_UPLOAD_BYTES,
@@ -74,7 +75,7 @@ class Emulator:
         context = server_context(self._folder, ("localhost", LOOPBACK, *hosts))
         schema = load_schema()
         self._store = Store(":memory:" if state is None else self._folder / "org.sqlite", schema)
-        self._injector = Injector(faults or Faults())
+        self._injector = Injector((*REQUEST_FAULTS, *JOB_FAULTS), faults)
         self._sessions = Sessions(self.credentials)
         self._worker = JobWorker(
             self._store, schema, self._injector, latency_seconds=job_latency_seconds, batch_rows=batch_rows
@@ -147,18 +148,23 @@ class Emulator:
         return self._folder / CA_FILE
 
     @property
-    def faults(self) -> Faults:
-        """What goes wrong; assign to change it, which starts the draws anew."""
+    def faults(self) -> Sequence[Fault]:
+        """What goes wrong; assign to change it, which counts calls from 1 again."""
         return self._injector.faults
 
     @faults.setter
-    def faults(self, faults: Faults) -> None:
+    def faults(self, faults: Sequence[Fault]) -> None:
         self._injector.replace(faults)
 
     @property
     def injected(self) -> dict[str, int]:
         """Faults injected so far, by name."""
         return dict(self._injector.injected)
+
+    @property
+    def outstanding(self) -> list[str]:
+        """Faults of the schedule that have not happened."""
+        return self._injector.outstanding
 
     def seed_accounts(self, accounts: Iterable[Mapping[str, Any]]) -> int:
         """Upsert Accounts by ``Millrace_Account_Id__c``; each needs that and ``Name``."""

@@ -8,13 +8,17 @@ from collections.abc import Sequence
 
 from pipelines.lab.emulator.csvio import CsvError, parse
 from pipelines.lab.emulator.dml import Outcome, apply
-from pipelines.lab.emulator.faults import Injector
 from pipelines.lab.emulator.objects import SObject
 from pipelines.lab.emulator.plan import HeaderError, Write, plan
 from pipelines.lab.emulator.store import Store
 from pipelines.lab.emulator.values import from_csv
+from pipelines.lab.faults import Injector
 
 BATCH_ROWS = 10_000
+
+#: What can go wrong with a job, a call of kind ``job``: its ``rows`` (all if none is named) fail with
+#: ``UNABLE_TO_LOCK_ROW``, or it ends as ``Failed`` at the first of them; the rows before are committed.
+JOB_FAULTS = ("lock_row", "fail_job")
 
 
 class JobWorker:
@@ -103,8 +107,11 @@ class JobWorker:
         except HeaderError as error:
             self._set_state(number, "Failed", f"InvalidBatch : {error}")
             return
-        locked, stop = self._injector.job(number, len(rows))
-        last = len(rows) if stop is None else stop
+        fault = self._injector.next("job")
+        named = set(fault.rows or range(len(rows))) if fault else set()
+        failing = fault is not None and fault.name == "fail_job"
+        locked = set() if failing else named
+        last = min(named | {len(rows)}) if failing else len(rows)
         while done < last:
             if done:
                 self._stop.wait(self._latency)
@@ -114,11 +121,10 @@ class JobWorker:
             if not self._batch(number, write, rows[done:end], done, locked):
                 return
             done = end
-        if stop is None:
-            self._set_state(number, "JobComplete")
-        else:
-            self._injector.count("fail_job")
+        if failing:
             self._set_state(number, "Failed", "InternalServerError : Unable to process the job. Try again.")
+        else:
+            self._set_state(number, "JobComplete")
 
     def _batch(
         self, number: int, write: Write, rows: Sequence[Sequence[str]], start: int, locked: set[int]
@@ -150,8 +156,6 @@ class JobWorker:
                     number,
                 ),
             )
-        if here:
-            self._injector.count("lock_row", len(here))
         return True
 
     def _set_state(self, number: int, state: str, error: str | None = None) -> None:

@@ -31,8 +31,8 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no patience: close s
 class Application(Protocol):
     """What answers requests."""
 
-    def answer(self, request: Request) -> tuple[Response, str | None, float]:
-        """Response, transport fault, and delay; see :meth:`pipelines.lab.emulator.app.App.answer`."""
+    def answer(self, request: Request) -> tuple[Response, str | None]:
+        """Response and transport fault; see :meth:`pipelines.lab.emulator.app.App.answer`."""
 
 
 class HttpsServer(ThreadingHTTPServer):
@@ -130,8 +130,12 @@ class _Handler(BaseHTTPRequestHandler):
             body,
             ipaddress.ip_address(self.client_address[0]).is_loopback,
         )
-        response, fault, _ = self.server.application.answer(request)
-        if fault in ("drop_before", "drop_after"):
+        response, fault = self.server.application.answer(request)
+        if fault == "silence":
+            self.connection.recv(
+                1
+            )  # a client with manners says nothing before it is answered: this is its end
+        if fault in ("drop_before", "drop_after", "silence"):
             self._drop()
         else:
             self._send(response, fault)

@@ -31,7 +31,7 @@ class Sessions:
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
-        self._used: dict[str, int] = {}
+        self._open: set[str] = set()
         self._lock = threading.Lock()
 
     def login(self, request: Request, version: str) -> Response:
@@ -40,10 +40,10 @@ class Sessions:
         expected = self._credentials.password + self._credentials.security_token
         known = hmac.compare_digest(username.encode(), self._credentials.username.encode())
         if not (known & hmac.compare_digest(password.encode(), expected.encode())):
-            return _xml(500, _FAULT)
+            return soap_fault(_WRONG_LOGIN)
         session = f"{ORGANIZATION_ID[:15]}!{secrets.token_urlsafe(60)}"
         with self._lock:
-            self._used[session] = 0
+            self._open.add(session)
         host = escape(request.headers.get("host", "localhost"))
         return _xml(
             200,
@@ -63,9 +63,9 @@ class Sessions:
         if b"emptyRecycleBin" not in request.body:
             return self.login(request, version)
         with self._lock:
-            known = _element(request.body, "sessionId") in self._used
+            known = _element(request.body, "sessionId") in self._open
         if not known:
-            return _xml(500, _FAULT.replace("INVALID_LOGIN", "INVALID_SESSION_ID"))
+            return soap_fault(ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid"))
         ids = re.findall(r"<ids>(\w+)</ids>", request.body.decode(errors="replace"))
         gone = set(purge(ids))
         results = "".join(
@@ -73,31 +73,29 @@ class Sessions:
         )
         return _xml(200, _EMPTY_RESULT.format(results=results))
 
-    def check(self, request: Request, lifetime: int | None) -> None:
-        """Count a request against its session.
+    def check(self, request: Request) -> None:
+        """Check that a request has a session.
 
         Raises
         ------
         ApiError
-            401 ``INVALID_SESSION_ID``: unknown, ended, or used for `lifetime` requests.
+            401 ``INVALID_SESSION_ID``: it is unknown or has ended.
         """
         scheme, _, session = request.headers.get("authorization", "").partition(" ")
         with self._lock:
-            used = self._used.get(session) if scheme in ("Bearer", "OAuth") else None
-            if used is None or (lifetime is not None and used >= lifetime):
-                self._used.pop(session, None)
-                raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
-            self._used[session] = used + 1
+            known = scheme in ("Bearer", "OAuth") and session in self._open
+        if not known:
+            raise ApiError(401, "INVALID_SESSION_ID", "Session expired or invalid")
 
     def expire(self, request: Request) -> None:
         """End the session of a request."""
         with self._lock:
-            self._used.pop(request.headers.get("authorization", "").partition(" ")[2], None)
+            self._open.discard(request.headers.get("authorization", "").partition(" ")[2])
 
     def expire_all(self) -> None:
         """End every session."""
         with self._lock:
-            self._used.clear()
+            self._open.clear()
 
 
 def _element(body: bytes, name: str) -> str:
@@ -106,20 +104,28 @@ def _element(body: bytes, name: str) -> str:
     return unescape(match[1]) if match else ""
 
 
+def soap_fault(error: ApiError) -> Response:
+    """Refusal as the SOAP interface words it: always HTTP 500, the code in the body."""
+    kind = "LoginFault" if error.code == "INVALID_LOGIN" else "UnexpectedErrorFault"
+    return _xml(500, _FAULT.format(code=error.code, message=escape(error.message), kind=kind))
+
+
 def _xml(status: int, body: str) -> Response:
     return Response(
         status, ('<?xml version="1.0" encoding="UTF-8"?>' + body).encode(), "text/xml;charset=UTF-8"
     )
 
 
+_WRONG_LOGIN = ApiError(
+    500, "INVALID_LOGIN", "Invalid username, password, security token; or user locked out."
+)
 _FAULT = (
     '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"'
     ' xmlns:sf="urn:fault.partner.soap.sforce.com" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
-    "<soapenv:Body><soapenv:Fault><faultcode>sf:INVALID_LOGIN</faultcode><faultstring>INVALID_LOGIN: Invalid"
-    " username, password, security token; or user locked out.</faultstring><detail>"
-    '<sf:LoginFault xsi:type="sf:LoginFault"><sf:exceptionCode>INVALID_LOGIN</sf:exceptionCode>'
-    "<sf:exceptionMessage>Invalid username, password, security token; or user locked out."
-    "</sf:exceptionMessage></sf:LoginFault></detail></soapenv:Fault></soapenv:Body></soapenv:Envelope>"
+    "<soapenv:Body><soapenv:Fault><faultcode>sf:{code}</faultcode><faultstring>{code}: {message}</faultstring>"
+    '<detail><sf:{kind} xsi:type="sf:{kind}"><sf:exceptionCode>{code}</sf:exceptionCode>'
+    "<sf:exceptionMessage>{message}</sf:exceptionMessage></sf:{kind}></detail>"
+    "</soapenv:Fault></soapenv:Body></soapenv:Envelope>"
 )
 _RESULT = (
     '<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"'

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from typer.core import TyperGroup
 
+from pipelines.lab.numpydoc import described
 from pipelines.lab.reference.markdown import escape, grid
 from pipelines.lab.reference.tables import layouts_section, tables_section, truth_section
 from pipelines.settings import PROJECT_ROOT, DynamoSettings, SalesforceSettings, Settings
@@ -20,19 +22,15 @@ OTHER_VARIABLES: Mapping[str, str] = {
     "MILLRACE_SECRETS_DIR": (
         "Folder with one file per setting, named like its variable in lower case; the environment wins."
     ),
-    "MILLRACE_CHURN_PARAMS": (
-        'JSON object of values that replace some of `params.yaml`: `{"gate.min_auc_pr": 0.6}`.'
-    ),
-    "MILLRACE_DEMAND_PARAMS": 'The same for demand: `{"backtest.training_weeks": 12}`.',
-    "MILLRACE_CLUSTERING_PARAMS": 'The same for clustering: `{"clusters.count": 5}`.',
-    "MILLRACE_IMPUTATION_PARAMS": 'The same for imputation: `{"window.batch_days": 7}`.',
-    "MILLRACE_REPURCHASE_PARAMS": 'The same for repurchase: `{"horizon_days": 14}`.',
     "MILLRACE_DBT_MEMORY_LIMIT": "Memory that DuckDB may use in a dbt run before it spills to disk; `2GB` if unset.",
     "MILLRACE_DBT_DUCKDB_THREADS": "Threads of DuckDB in a dbt run; 2 if unset.",
     "MILLRACE_SCHEDULES": "`off`: DAGs run when they are triggered only. Read when DAG files are parsed.",
     "MILLRACE_CODE_VERSION": "Commit that the code was taken from, where there is no git (images).",
     "MILLRACE_DEMO_INSTALL_SECONDS": "What `make demo` needed for the installation, for its summary.",
 }
+
+#: Variables of settings that are not called like them.
+VARIABLES: Mapping[str, str] = {"overrides": "MILLRACE_<USE CASE>_PARAMS"}
 
 #: Settings of the systems that rows are published to.
 SINKS: Mapping[str, type[BaseModel]] = {"salesforce": SalesforceSettings, "dynamodb": DynamoSettings}
@@ -72,9 +70,10 @@ def _settings() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         if name not in SINKS:
-            rows.append((f"`MILLRACE_{name.upper()}`", _default(field), field.description or ""))
+            variable = VARIABLES.get(name, f"MILLRACE_{name.upper()}")
+            rows.append((f"`{variable}`", _default(field), field.description or ""))
     for sink, kind in SINKS.items():
-        words = _attributes(kind)
+        words = described(kind, "Attributes")
         for name, field in kind.model_fields.items():
             rows.append((f"`MILLRACE_{sink.upper()}__{name.upper()}`", _default(field), words[name]))
     rows += [(f"`{name}`", "not set", meaning) for name, meaning in OTHER_VARIABLES.items()]
@@ -85,8 +84,9 @@ def _settings() -> str:
         "to publish to, without any `MILLRACE_DYNAMODB__...` no DynamoDB; with one of them those without a\n"
         "default are needed.\n\n"
         + grid(("Variable", "Default", "Meaning"), rows)
-        + "\nThresholds, windows and model parameters are not settings: they are in `pipelines/<usecase>/params.yaml`,\n"
-        "with a comment each, and are logged with every model. Schedules are in the DAG files.\n"
+        + "\nThresholds, windows and model parameters are not settings: they are in\n"
+        "`pipelines/usecases/<usecase>/params.yaml`, with a comment each, and are logged with every model. Schedules\n"
+        "are in the DAG files.\n"
     )
 
 
@@ -101,48 +101,45 @@ def _default(field: FieldInfo) -> str:
     return f"`{str(value).replace(str(PROJECT_ROOT), '<home>')}`"
 
 
-def _attributes(model: type[BaseModel]) -> dict[str, str]:
-    """Meaning per attribute, from the numpydoc section of a class's docstring."""
-    section = inspect.getdoc(model) or ""
-    section = section.partition("Attributes\n----------\n")[2]
-    meanings: dict[str, str] = {}
-    for block in re.split(r"\n(?=\S)", section):
-        names, _, text = block.partition("\n")
-        for name in names.split(", "):
-            meanings[name] = " ".join(text.replace("``", "`").split())
-    return meanings
-
-
 # ------------------------------------------------------------------------------------------ commands
 
 
 def _commands() -> str:
     import typer
 
-    from pipelines.cli import app
+    from pipelines.cli import command_line
 
-    group: Any = typer.main.get_command(app)
     parts = [
         "## Commands\n",
         "`millrace COMMAND --help` says the same. `AS_OF`, the day that `--as-of` gives, is the only clock of a "
         "step.\n",
     ]
+    group: Any = typer.main.get_command(command_line())
     for name, command in group.commands.items():
-        arguments = " ".join(_shown(p) for p in command.params if not p.opts[0].startswith("-"))
-        parts.append(f"### millrace {name}{f' {arguments}' if arguments else ''}\n")
-        parts.append(escape(_plain(command.help or "")) + "\n")
-        options = [
-            (_option(p), _option_default(p), _plain(p.help or ""))
-            for p in command.params
-            if p.opts[0].startswith("-")
-        ]
-        if options:
-            parts.append(grid(("Option", "Default", "Meaning"), options))
+        parts += _command(f"### millrace {name}", command)
+        if isinstance(command, TyperGroup):
+            context = typer.Context(command)
+            for each in command.list_commands(context):
+                _, made, _ = command.resolve_command(context, [each])
+                parts += _command(f"#### millrace {name} {each}", made)
     return "\n".join(parts)
 
 
+def _command(heading: str, command: Any) -> Iterator[str]:
+    arguments = "".join(f" {_shown(p)}" for p in command.params if not p.opts[0].startswith("-"))
+    yield f"{heading}{arguments}\n"
+    yield escape(_plain(command.help or "")) + "\n"
+    options = [
+        (_option(p), _option_default(p), _plain(p.help or ""))
+        for p in command.params
+        if p.opts[0].startswith("-")
+    ]
+    if options:
+        yield grid(("Option", "Default", "Meaning"), options)
+
+
 def _shown(parameter: Any) -> str:
-    name = str(parameter.name).upper()
+    name = parameter.metavar or str(parameter.name).upper()
     return name if parameter.required else f"[{name}]"
 
 

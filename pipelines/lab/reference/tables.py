@@ -3,81 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
 
 from features.schemas import Column, Table
+from pipelines.discovery import every
+from pipelines.io.marts import mart_contract
 from pipelines.lab.reference.markdown import grid, names
+from pipelines.lab.simulation import simulations
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.sources.layout import RawLayout
 
 
 def delivered_layouts() -> tuple[RawLayout, ...]:
     """Raw layouts of all use cases."""
-    from pipelines.usecases.churn import layouts as churn
-    from pipelines.usecases.demand import layouts as demand
-    from pipelines.usecases.imputation import layouts as imputation
-    from pipelines.usecases.repurchase import layouts as repurchase
-
-    return (*churn.LAYOUTS, *demand.LAYOUTS, *imputation.LAYOUTS, *repurchase.LAYOUTS)
+    return tuple(layout for usecase in every() for layout in usecase.layouts)
 
 
 def lake_tables() -> Iterator[tuple[str, Sequence[Table]]]:
     """Tables of the lake in groups with a heading, in reading order."""
-    from pipelines.io import promotions, runs
+    from pipelines.io import promotions, runs, tombstones
     from pipelines.monitoring import schemas as monitoring
-    from pipelines.privacy import tombstones
     from pipelines.sinks import ledger_tables
     from pipelines.sources import landed
-    from pipelines.usecases.churn import contracts as churn
-    from pipelines.usecases.churn import schemas as churn_tables
-    from pipelines.usecases.clustering import contracts as clustering
-    from pipelines.usecases.clustering import schemas as clustering_tables
-    from pipelines.usecases.demand import contracts as demand
-    from pipelines.usecases.demand import schemas as demand_tables
-    from pipelines.usecases.imputation import contracts as imputation
-    from pipelines.usecases.imputation import schemas as imputation_tables
-    from pipelines.usecases.repurchase import contracts as repurchase
-    from pipelines.usecases.repurchase import schemas as repurchase_tables
 
-    settings = Settings.model_construct(home=PROJECT_ROOT)  # without the environment
-    made = (churn.features_contract(settings), churn.labels_contract(settings))
-    yield "Churn, raw: what was landed", churn.RAW_TABLES
-    yield "Churn: features and labels, computed by dbt", [contract.table for contract in made]
-    scored = (churn_tables.SCORES, churn_tables.OUT_OF_SCOPE, churn_tables.VALIDATION)
-    yield "Churn: predictions", (*scored, churn_tables.CONTRIBUTIONS)
-    marts = (
-        demand.panel_contract(settings),
-        demand.calendar_contract(settings),
-        demand.ahead_contract(settings),
-        demand.profile_contract(settings),
-        demand.out_of_scope_contract(settings),
-    )
-    yield "Demand, raw: what was landed", demand.RAW_TABLES
-    yield "Demand: features, computed by dbt", [contract.table for contract in marts]
-    yield "Demand: forecasts and the backtest", demand_tables.TABLES
-    counts = [table for table in clustering.RAW_TABLES if table not in demand.RAW_TABLES]
-    yield "Clustering, raw: beside the tables of demand", counts
-    yield "Clustering: features, computed by dbt", [clustering.features_contract(settings).table]
-    yield "Clustering: groups of stores", clustering_tables.TABLES
-    yield "Imputation, raw: what was landed", imputation.RAW_TABLES
-    completed = imputation.mart_contracts(settings).values()
-    yield "Imputation: features, computed by dbt", [contract.table for contract in completed]
-    yield "Imputation: completed data sets and the training", imputation_tables.TABLES
-    shop = (
-        repurchase.customers_contract(settings),
-        repurchase.candidates_contract(settings),
-        repurchase.training_contract(settings),
-        repurchase.labels_contract(settings),
-    )
-    yield "Repurchase, raw: what was landed", repurchase.RAW_TABLES
-    yield "Repurchase: features and labels, computed by dbt", [contract.table for contract in shop]
-    predicted = (repurchase_tables.NEXT_ORDERS, repurchase_tables.BASKETS)
-    judged = (
-        repurchase_tables.TIMING_VALIDATION,
-        repurchase_tables.BASKET_VALIDATION,
-        repurchase_tables.CURVES,
-        repurchase_tables.REALISED,
-    )
-    yield "Repurchase: predictions, and what became of them", (*predicted, *judged)
+    project = Settings.model_construct(home=PROJECT_ROOT).dbt_project  # without the environment
+    for usecase in every():
+        if usecase.layouts:
+            raw = [usecase.raw(layout.table.name) for layout in usecase.layouts]
+            yield f"{usecase.title}, raw: what was landed", raw
+        marts = [mart_contract(project, "ml", mart.model).table for mart in usecase.marts]
+        yield f"{usecase.title}: features, computed by dbt", marts
+        yield f"{usecase.title}: results, and what they were judged by", usecase.tables
     yield "Operations: ingestion", (landed.INGESTS, landed.QUARANTINE, landed.SOURCES)
     yield "Operations: erasures", (tombstones.ERASURES, tombstones.TOMBSTONES)
     yield "Operations: runs and promotions", (runs.STEP_RUNS, promotions.PROMOTIONS)
@@ -135,15 +91,11 @@ def tables_section() -> str:
     return "\n".join(parts)
 
 
-def truth_tables() -> tuple[Table, ...]:
-    """What simulators know and no model sees."""
-    from pipelines.lab.simulation.churn.truth import CHURN_RISK
-    from pipelines.lab.simulation.demand.truth import LATENT_DEMAND, SERIES
-    from pipelines.lab.simulation.imputation.truth import VALUES
-    from pipelines.lab.simulation.repurchase import truth as shop
-
-    next_orders = (shop.NEXT_ORDERS, shop.NEXT_LINES)
-    return (CHURN_RISK, LATENT_DEMAND, SERIES, VALUES, shop.HOUSEHOLDS, shop.REPERTOIRE, *next_orders)
+def truth_tables() -> Iterator[Table]:
+    """What simulators know and no model sees: the tables that their module ``truth`` declares."""
+    for simulation in simulations():
+        module = import_module(f"pipelines.lab.simulation.{simulation}.truth")
+        yield from (each for each in vars(module).values() if isinstance(each, Table))
 
 
 def truth_section() -> str:

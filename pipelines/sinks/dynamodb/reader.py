@@ -60,7 +60,7 @@ class Reader:
     @classmethod
     @contextmanager
     def open(cls, settings: Settings, namespace: str) -> Iterator[Self]:
-        """Open a reader of this deployment's table, for instance ``Reader.open(settings, "demand")``."""
+        """Open a reader of this deployment's table, for instance ``Reader.open(settings, "shop")``."""
         where = configured(settings)
         with Connection(where, LoadOptions()) as connection:
             yield cls(connection, where.table, namespace)

@@ -39,7 +39,7 @@ class DynamoTarget:
     table
         Name of the table; use cases may share one.
     namespace
-        Prefix of all keys, for instance ``demand``.
+        Prefix of all keys, for instance ``shop``.
     key
         Outbound column that holds an item's key.
     retention_days

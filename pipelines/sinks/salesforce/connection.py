@@ -34,6 +34,9 @@ _LOG = logging.getLogger(__name__)
 #: Refusals before anything was done: repeating the request is safe whatever it was.
 _OVERLOAD_CODES = frozenset({"REQUEST_LIMIT_EXCEEDED", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG"})
 
+#: Refusals of a login that say nothing about the credentials.
+_PASSING_LOGIN_CODES = _OVERLOAD_CODES | {"UNKNOWN_EXCEPTION"}
+
 #: Answers of emptyRecycleBin about records that are gone already.
 _NOT_IN_BIN = frozenset({"UNDELETE_FAILED", "INVALID_CROSS_REFERENCE_KEY", "ENTITY_IS_DELETED"})
 _IDS_PER_CALL = 200
@@ -258,7 +261,7 @@ class Connection:
             except (JSONDecodeError, SalesforceAuthenticationFailed) as error:
                 code = str(getattr(error, "code", "") or "").removeprefix("sf:")
                 last = f"{code} {getattr(error, 'auth_message', error)}".strip()
-                passing = not code or code.startswith("5") or code == "429" or code in _OVERLOAD_CODES
+                passing = not code or code.startswith("5") or code == "429" or code in _PASSING_LOGIN_CODES
                 if not passing:
                     raise SinkAuthenticationError(
                         f"Salesforce at {self._settings.instance} refused the login of "

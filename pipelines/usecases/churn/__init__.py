@@ -1,1 +1,259 @@
 """Churn of a B2B SaaS: who is about to leave, why, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from features.spine import matured_mondays, monthly_snapshots
+from pipelines.monitoring.alarms import Sentence
+from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.schemas import ALL
+from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
+from pipelines.sinks.target import SalesforceObject
+from pipelines.usecase import Checked, Explain, Mart, Output, Plan, Record, Run, Span, Trained, UseCase
+from pipelines.usecases.churn.layouts import LAYOUTS
+from pipelines.usecases.churn.params import ChurnParams
+from pipelines.usecases.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, SCORES, VALIDATION
+
+if TYPE_CHECKING:
+    from models.classification.boosted import ChurnClassifier
+    from models.evaluation.verdict import Verdict
+    from pipelines.io.dbt import DbtRun
+    from pipelines.io.registry import ModelVersion
+    from pipelines.usecases.churn.dataset import Training
+
+#: Past score days whose labels are built again with every run; several, so that a missed week heals.
+_MATURED_WEEKS = 2
+
+#: What an alarm means for whom, and the first thing to do, by metric.
+_ALARMS = {
+    "predictions": (
+        "Customer success may miss accounts, or see accounts that are not customers any more.",
+        "Compare accounts in and out of scope with last week on the report page, then the row and "
+        "quarantine counts of the last ingest.",
+    ),
+    "score_shift": (
+        "Customer success would work a list that the model was not validated for: the bounds of the risk "
+        "levels may no longer separate the accounts they used to.",
+        "Open the feature shifts on the report page: if the one that moved most is a data fault, mend it, "
+        "ingest and score again; if customers changed, run churn_train and let the gate decide.",
+    ),
+    "score_shift_weekly": (
+        "This week's list differs more from the last weeks' than customers usually change in a week.",
+        "Look for a late or partial delivery first: freshness on the control room page, then `millrace "
+        "ingest churn` and score again.",
+    ),
+    "feature_shift": (
+        "For data scientists: an input moved away from what the model was fitted on; scores rest on it in "
+        "proportion to its impact.",
+        "Check the feature's source for a changed unit, a renamed category or missing rows before "
+        "retraining.",
+    ),
+    "auc_pr": (
+        "Customer success contacts more accounts that would have stayed and misses more that leave than "
+        "the gate promised.",
+        "Run churn_train for the current month; if its challenger passes no gate, roll back to the last "
+        "version that held (`millrace rollback churn --why ...`).",
+    ),
+}
+
+_GLOSSARY = (
+    (
+        "Score",
+        "Probability that the account does not renew a term that ends within the 30 days from the score "
+        "day, from what was known before that day.",
+    ),
+    ("Risk level", "Band of the score; the bounds are in params.yaml and are the same every week."),
+    ("As of", "The day of the decision. Nothing that became known on or after it is used."),
+    ("Out of time", "Judged on months that lie after everything the model was fitted on."),
+    (
+        "AUC-PR",
+        "Mean precision over all recalls, between 0 and 1; guessing gives the share of churners. It says "
+        "more than AUC-ROC when few accounts leave.",
+    ),
+    ("AUC-ROC", "Chance that an account that leaves has a higher score than one that stays."),
+    ("Recall@top 20 %", "Share of all churners among the fifth of the accounts with the highest scores."),
+    ("Lift", "How many times more churners a group holds than a random group of its size."),
+    ("Calibration error", "Mean gap between predicted and observed churn over tenths of the scores."),
+    ("Brier score", "Mean squared difference between probability and outcome; lower is better."),
+    (
+        "Interval",
+        "90 % bootstrap interval: accounts are drawn with replacement and the figure is computed again.",
+    ),
+    ("Challenger, champion", "The newest trained model; the one that serves."),
+    (
+        "Shift",
+        "Share of accounts that sit in another bin than in the reference (total variation distance).",
+    ),
+    ("SHAP contribution", "What a feature added to the log-odds of churn of one account."),
+    ("Dead letter", "A row that the CRM refused for good, or too often; it needs a person."),
+    ("Pseudonym", "Keyed hash that stands for an account everywhere but in the list above."),
+)
+
+#: Checks of the gate as people call them.
+_CHECKS = {
+    "positives": CheckStyle("Accounts that churned", 0, "\u2265"),
+    "auc_pr": CheckStyle("AUC-PR"),
+    "recall_at_top20": CheckStyle("Recall@top 20 %"),
+    "scoring_seconds": CheckStyle("Seconds to score 15,000 accounts", 1, "<"),
+    "auc_pr_against_logistic": CheckStyle("AUC-PR gain over logistic regression"),
+    "auc_pr_against_usage_trend": CheckStyle("AUC-PR gain over usage trend alone"),
+    "auc_pr_against_champion": CheckStyle("AUC-PR gain over the champion"),
+    "recall_at_top20_against_champion": CheckStyle("Recall gain over the champion"),
+}
+
+_WATCHED = (
+    Watched("raw/churn_accounts", "Accounts", "known_at", 31),
+    Watched("raw/churn_subscriptions", "Subscriptions", "known_at", 7),
+    Watched("raw/churn_usage_events", "Usage events", "known_at", 2),
+    Watched("raw/churn_invoices", "Invoices", "known_at", 7),
+    Watched("raw/churn_support_tickets", "Support tickets", "known_at", 7),
+    Watched("features/churn", "Features", "as_of", 7),
+    Watched(VALIDATION.name, "Out-of-time predictions", "as_of", 35, verb="train"),
+    Watched(SCORES.name, "Scores", "as_of", 7),
+)
+
+
+def _snapshots(run: Run[ChurnParams]) -> list[date]:
+    """Past days on which the model learns and is judged, oldest first."""
+    wanted = run.params.snapshots
+    return monthly_snapshots(run.as_of, months=wanted.months, horizon_days=wanted.horizon_days)
+
+
+def plan(run: Run[ChurnParams], training: bool) -> Plan:
+    """Build monthly snapshots for training, and labels of the newest complete Mondays in any case."""
+    horizon = run.params.snapshots.horizon_days
+    return Plan(
+        snapshots=_snapshots(run) if training else (),
+        matured=matured_mondays(run.as_of, weeks=_MATURED_WEEKS, horizon_days=horizon),
+    )
+
+
+def summarise(run: Run[ChurnParams], built: DbtRun) -> Record:
+    """Accounts of the day, and labels built."""
+    query = f"""
+        select count(*) as accounts, cast(coalesce(sum(cast(in_scope as integer)), 0) as bigint) as in_scope,
+            (select count(*) from ml.ml_churn_labels) as labels
+        from ml.ml_churn_features where as_of = date '{run.as_of}'
+    """
+    [counts] = built.read(query).to_pylist()
+    return dict(counts)
+
+
+def read(run: Run[ChurnParams]) -> Training:
+    """Read the stack of snapshots."""
+    from pipelines.usecases.churn.dataset import read_training
+
+    return read_training(run, _snapshots(run))
+
+
+def fit(run: Run[ChurnParams], data: Training, champion: ChurnClassifier | None) -> Trained:
+    """Fit and judge the challenger."""
+    from pipelines.usecases.churn import training
+
+    return training.fit(run, data, champion)
+
+
+def judge(run: Run[ChurnParams], version: ModelVersion) -> Verdict:
+    """Verdict on the challenger."""
+    from pipelines.usecases.churn import training
+
+    return training.judge(run, version)
+
+
+def predict(run: Run[ChurnParams], model: ChurnClassifier, version: ModelVersion) -> Iterator[Output]:
+    """Scores with reasons."""
+    from pipelines.usecases.churn import scoring
+
+    return scoring.predict(run, model, version)
+
+
+def check(run: Run[ChurnParams]) -> Checked:
+    """Findings of the day."""
+    from pipelines.usecases.churn import checks
+
+    return checks.check(run)
+
+
+def sections(run: Run[ChurnParams]) -> Mapping[str, object]:
+    """Sections of the page."""
+    from pipelines.usecases.churn import page
+
+    return page.sections(run)
+
+
+def explain(run: Run[ChurnParams], keys: Sequence[str]) -> Record:
+    """Facts behind one score."""
+    from pipelines.usecases.churn import scoring
+
+    return scoring.explain(run, keys)
+
+
+def explanation(record: Record) -> str:
+    """The facts in words."""
+    from pipelines.usecases.churn import scoring
+
+    return scoring.explanation(record)
+
+
+def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
+    """The finding on all accounts, with the segment that moved most beside it."""
+    if speaker.segment_name != ALL:
+        return Sentence(f"{speaker.segment_name}: {speaker.message}", speaker.segment_name)
+    if speaker.metric == "feature_shift" and len(raised) > 1:
+        return Sentence(f"{speaker.message}; and {len(raised) - 1} more features moved", ALL)
+    segments = [f for f in of_metric if f.segment_name != ALL and f.value is not None]
+    if not segments:
+        return Sentence(speaker.message, ALL)
+    worst = max(segments, key=lambda f: f.excess)
+    moved = f"{worst.segment_name} moved most ({percent(worst.value or 0.0)})"
+    return Sentence(f"{speaker.message}; {moved}", worst.segment_name)
+
+
+USECASE = UseCase(
+    name="churn",
+    title="Churn",
+    sentence="Who is about to leave, why, and what to do about it.",
+    params=ChurnParams,
+    layouts=LAYOUTS,
+    marts=(Mart("ml_churn_features", Span.FEATURES), Mart("ml_churn_labels", Span.LABELS)),
+    grain="ml_churn_features",
+    plan=plan,
+    summarise=summarise,
+    code=("features", "models", "dbt_project/models"),
+    read=read,
+    fit=fit,
+    judge=judge,
+    predict=predict,
+    tables=(SCORES, OUT_OF_SCOPE, CONTRIBUTIONS, VALIDATION),
+    results=SCORES,
+    check=check,
+    alarms=_ALARMS,
+    phrase=phrase,
+    targets=(
+        SalesforceObject(
+            object="Churn_Score__c",
+            external_id="External_Id__c",
+            parent="Account__r.Millrace_Account_Id__c",
+            export="exp_salesforce__churn_scores",
+            params=lambda params: params.publish,
+        ),
+    ),
+    page=PageSpec(
+        glossary=_GLOSSARY,
+        checks=_CHECKS,
+        watched=_WATCHED,
+        train_days=35,
+        score_days=7,
+        findings=FindingStyle(
+            counts=frozenset({"predictions"}),
+            named=frozenset({"feature_shift"}),
+            quiet={"feature_shift": 10},
+            what="The scores",
+        ),
+    ),
+    sections=sections,
+    explain=Explain(("account",), explain, explanation),
+)

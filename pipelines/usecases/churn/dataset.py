@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,17 +13,22 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
-from features.contracts import Contract
-from pipelines.errors import DataContractError, ModelGateError
+from pipelines.errors import DataContractError
+from pipelines.io.frames import model_frame
 from pipelines.io.hashing import content_hash
-from pipelines.io.lake import Lake
-from pipelines.settings import Settings
-from pipelines.usecases.churn.contracts import features_contract
+from pipelines.io.lake import on_day
+from pipelines.monitoring.subjects import Subjects
+from pipelines.usecase import Run
+from pipelines.usecases.churn.params import ChurnParams
 
+FEATURES_MART, LABELS_MART = "ml_churn_features", "ml_churn_labels"
 FEATURES = "features/churn"
 LABELS = "features/churn_labels"
 SEGMENTS = ("plan_tier", "size_band", "sector")
 KEY = ("as_of", "account_key")
+
+#: What is watched for drift.
+SUBJECTS = Subjects("account_key", "accounts", SEGMENTS, whole="the portfolio", outcome="churned")
 
 #: Fewest monthly snapshots of which some can be held out and the rest cut into folds.
 MIN_SNAPSHOTS = 8
@@ -58,40 +62,7 @@ class Training:
     fingerprint: str
 
 
-def model_features(model: Any, rows: pa.Table, contract: Contract) -> dict[str, str]:
-    """Columns that a fitted model takes, with their themes.
-
-    They may differ from today's contract: a champion goes on serving after a deployment that added
-    features or demoted some. A column without a theme any more is told under ``other``.
-
-    Raises
-    ------
-    ModelGateError
-        The table no longer has a column that the model needs.
-    """
-    names = [str(name) for name in model.feature_names_in_]
-    gone = [name for name in names if name not in rows.column_names]
-    if gone:
-        raise ModelGateError(
-            f"the model needs columns that the feature table no longer has: {gone}; train a new one, or "
-            "bring the columns back"
-        )
-    return {name: contract.themes.get(name, "other") for name in names}
-
-
-def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
-    """Feature frame as the estimators take it: numbers as floats, words as strings, null as NaN."""
-    columns = {}
-    for name in features:
-        column = rows.column(name)
-        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-            columns[name] = column.to_pandas().astype(object)
-        else:
-            columns[name] = column.cast(pa.float64()).to_pandas()
-    return pd.DataFrame(columns)
-
-
-def read_training(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Training:
+def read_training(run: Run[ChurnParams], snapshots: Sequence[date]) -> Training:
     """Join features and labels of the snapshots; those before the history begins are left out.
 
     Raises
@@ -99,6 +70,7 @@ def read_training(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> 
     DataContractError
         A snapshot within the history lacks features or labels, or the history is too short.
     """
+    lake = run.lake
     versions = {name: lake.version(name) for name in (FEATURES, LABELS)}
     wanted = pa_dataset.field("as_of").isin(list(snapshots))
     rows = lake.read(FEATURES, where=wanted & pa_dataset.field("in_scope"), version=versions[FEATURES])
@@ -113,7 +85,7 @@ def read_training(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> 
         )
     return Training(
         rows=joined,
-        X=model_frame(joined, list(features_contract(settings).themes)),
+        X=model_frame(joined, list(run.mart(FEATURES_MART).themes)),
         churned=joined["churned"].to_numpy().astype(np.bool_),
         keys=joined.select([*KEY, *SEGMENTS]).to_pandas(),
         versions=versions,
@@ -135,7 +107,7 @@ def _check_snapshots(name: str, rows: pa.Table, snapshots: Sequence[date]) -> No
         )
 
 
-def read_scope(lake: Lake, as_of: date) -> tuple[pa.Table, pa.Table]:
+def read_scope(run: Run[ChurnParams]) -> tuple[pa.Table, pa.Table]:
     """Feature rows of a day in scope, and the keys and reasons of those out of scope; both sorted.
 
     Raises
@@ -143,7 +115,8 @@ def read_scope(lake: Lake, as_of: date) -> tuple[pa.Table, pa.Table]:
     DataContractError
         The day was not prepared.
     """
-    rows = lake.read(FEATURES, where=pa_dataset.field("as_of") == as_of)
+    as_of = run.as_of
+    rows = run.lake.read(FEATURES, where=on_day(as_of))
     if rows.num_rows == 0:
         raise DataContractError(
             f"{FEATURES} has no rows for {as_of}: trigger churn_features with as_of={as_of} or run "

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-import yaml
 from pydantic import Field, model_validator
 
-from pipelines.errors import ConfigError
 from pipelines.monitoring.params import MonitoringParams
 from pipelines.params import Params
-
-PATH = Path(__file__).with_name("params.yaml")
-
-#: JSON or YAML mapping of dotted keys that replaces values of the file for one deployment.
-OVERRIDES_VARIABLE = "MILLRACE_CHURN_PARAMS"
+from pipelines.sinks.target import SalesforceParams
 
 
 class SnapshotParams(Params):
@@ -68,14 +60,6 @@ class RiskLevelParams(Params):
         return self
 
 
-class PublishParams(Params):
-    """How scores reach Salesforce."""
-
-    on_leave: str = Field(pattern="^(delete|clear|keep)$")
-    max_leavers_share: float = Field(ge=0, le=1)
-    max_dead_share: float = Field(ge=0, le=1, description="Dead letters above this share fail the step.")
-
-
 class ChurnParams(Params):
     """All parameters of the churn use case."""
 
@@ -83,17 +67,9 @@ class ChurnParams(Params):
     tuning: TuningParams
     gate: GateParams
     risk_levels: RiskLevelParams
-    publish: PublishParams
+    publish: SalesforceParams
     monitoring: MonitoringParams
     max_volume_change: float = Field(
         gt=0, description="Share by which the number of scored accounts may differ from the last day's."
     )
     seed: int = 0
-
-    @classmethod
-    def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:
-        """Read ``params.yaml`` with the deployment's overrides from ``MILLRACE_CHURN_PARAMS``."""
-        given = yaml.safe_load(os.environ.get(OVERRIDES_VARIABLE, "") or "{}")
-        if not isinstance(given, dict):
-            raise ConfigError(f"{OVERRIDES_VARIABLE} must be a mapping of dotted keys, got {given!r}")
-        return cls.load(PATH, {**given, **(overrides or {})})

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
 
 RISK_LEVELS = ("low", "medium", "high", "critical")
 
-AS_OF = Column("as_of", DType.DATE, "Day of the decision; nothing known on or after it is used.")
 ACCOUNT_KEY = Column("account_key", DType.STRING, "Pseudonym of the account.")
-MODEL_VERSION = Column("model_version", DType.STRING, "Version in the MLflow registry, as `churn/<n>`.")
 
 _SEGMENTS = (
     Column("plan_tier", DType.STRING, "Plan on `as_of`."),
@@ -45,6 +43,8 @@ SCORES = Table(
     ),
     key=("as_of", "account_key"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "account_key"), "features/churn", where="in_scope"),),
+    steady=("score", "risk_level"),
 )
 
 OUT_OF_SCOPE = Table(

@@ -1,1 +1,243 @@
-"""Store clustering: groups of stores with similar profiles, to set one commercial policy per group."""
+"""Clustering: which stores are alike, what sets the groups apart, and what moved."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipelines.monitoring.alarms import Sentence
+from pipelines.monitoring.schemas import ALL
+from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
+from pipelines.usecase import Borrowed, Checked, Explain, Mart, Output, Plan, Record, Run, Trained, UseCase
+from pipelines.usecases.clustering.params import ClusteringParams
+from pipelines.usecases.clustering.schemas import CLUSTERS, TABLES
+
+if TYPE_CHECKING:
+    from models.clustering.groups import NamedGroups
+    from models.evaluation.verdict import Verdict
+    from pipelines.io.dbt import DbtRun
+    from pipelines.io.registry import ModelVersion
+    from pipelines.monitoring.findings import Finding
+    from pipelines.usecases.clustering.dataset import Stores
+
+_FEATURES = "ml_clustering_features"
+
+
+def plan(run: Run[ClusteringParams], training: bool) -> Plan:
+    """Groups are found among the stores of the day itself, so training asks for nothing more."""
+    return Plan(parameters=run.params.features.model_dump())
+
+
+def summarise(run: Run[ClusteringParams], built: DbtRun) -> Record:
+    """Count stores, those out of scope by reason, and the shares for which variables are unknown."""
+    rows = built.read(f"select * from ml.{_FEATURES} where as_of = date '{run.as_of}'")
+    inside = rows.filter(rows["in_scope"])
+    unknown = {
+        feature.name: inside[feature.name].null_count / max(inside.num_rows, 1)
+        for feature in run.mart(_FEATURES).features
+    }
+    return {
+        "stores": rows.num_rows,
+        "in_scope": inside.num_rows,
+        "out_of_scope": dict(sorted(Counter(rows["scope_reason"].drop_null().to_pylist()).items())),
+        "missing": {name: round(share, 3) for name, share in unknown.items() if share},
+    }
+
+
+def read(run: Run[ClusteringParams]) -> Stores:
+    """Read the stores of the day."""
+    from pipelines.usecases.clustering import dataset
+
+    return dataset.read_stores(run)
+
+
+def fit(run: Run[ClusteringParams], data: Stores, champion: NamedGroups | None) -> Trained:
+    """Find and judge groups."""
+    from pipelines.usecases.clustering import training
+
+    return training.fit(run, data, champion)
+
+
+def judge(run: Run[ClusteringParams], version: ModelVersion) -> Verdict:
+    """Verdict on the challenger."""
+    from pipelines.usecases.clustering import judging
+
+    return judging.judge(run)
+
+
+def predict(run: Run[ClusteringParams], model: NamedGroups, version: ModelVersion) -> Iterator[Output]:
+    """Groups of the day, their profiles and what moved."""
+    from pipelines.usecases.clustering import scoring
+
+    return scoring.predict(run, model)
+
+
+def check(run: Run[ClusteringParams]) -> Checked:
+    """Findings of the day."""
+    from pipelines.usecases.clustering import judging
+
+    return judging.check(run)
+
+
+def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
+    """All findings, as there are few groups."""
+    others = [finding.message for finding in raised if finding is not speaker]
+    worst = max(raised, key=lambda finding: (finding.segment_name != ALL, finding.excess))
+    return Sentence("; ".join([speaker.message, *others]), worst.segment_name)
+
+
+def sections(run: Run[ClusteringParams]) -> Mapping[str, object]:
+    """Sections of the page."""
+    from pipelines.usecases.clustering import page
+
+    return page.sections(run)
+
+
+def explain(run: Run[ClusteringParams], keys: Sequence[str]) -> Record:
+    """Facts behind the group of one store."""
+    from pipelines.usecases.clustering import describe
+
+    return describe.explain(run, keys)
+
+
+def explanation(record: Record) -> str:
+    """The facts in words."""
+    from pipelines.usecases.clustering import describe
+
+    return describe.explanation(record)
+
+
+#: What an alarm means for whom, and the first thing to do, by metric.
+_ALARMS = {
+    "stores": (
+        "Stores have no group: no policy is set for them, and demand forecasts treat them as unknown.",
+        "Look at the stores out of scope on the clustering page: a lost delivery of sales makes stores look closed.",
+    ),
+    "moved": (
+        "Many stores changed their group at once: policies would change for stores that did not, and forecasts "
+        "with them.",
+        "Read the moves on the clustering page. One cause for all of them (a variable that a delivery changed) is "
+        "to be fixed first; many causes call for `millrace train clustering`.",
+    ),
+    "atypical": (
+        "The groups no longer describe the stores: policies are made for stores that are not there any more.",
+        "Look at what makes stores atypical on the clustering page, then run `millrace train clustering`.",
+    ),
+    "size": (
+        "A group has hardly any stores: a policy of its own is not worth its cost.",
+        "Run `millrace train clustering`; if the group stays, treat its stores one by one.",
+    ),
+    "age": (
+        "Policies rest on groups that were found long ago.",
+        "Run `millrace train clustering`: groups that continue keep their names.",
+    ),
+    "feature_shift": (
+        "Stores are not like those among which the groups were found: what sets groups apart may no longer do so.",
+        "Check whether a delivery changed the variable (a unit, a renamed category, missing rows); if stores changed, "
+        "run `millrace train clustering`.",
+    ),
+}
+
+_PAGE = PageSpec(
+    glossary=(
+        (
+            "Group",
+            "Stores that resemble one another more than the others; its letter stays with it from run to run.",
+        ),
+        (
+            "Typical store",
+            "Nearest to the middle of its group: the one to visit in order to understand the group.",
+        ),
+        (
+            "Store that does not fit",
+            "Much more different from the stores of its group than those are from each other: a policy for the group may "
+            "be wrong for it.",
+        ),
+        (
+            "Fit",
+            "Share of the stores of the group that are as different from it or more; near 0 the store is unlike all.",
+        ),
+        (
+            "Distance",
+            "Gower's: the mean over the variables known of both stores of their difference, as a share of the largest.",
+        ),
+        ("Theme", "Variables that tell of the same thing; a theme weighs the same however many there are."),
+        (
+            "Test value",
+            "How far a group's mean is from that of a random draw of as many stores; beyond 2 it is not chance.",
+        ),
+        (
+            "Silhouette",
+            "How much nearer a store is to its own group than to the next: 1 is far from all others, 0 between.",
+        ),
+        (
+            "Stability",
+            "Mean overlap (Jaccard) of a group with its likeness among stores drawn anew; from 75 % on it is stable, below "
+            "60 % not to be trusted.",
+        ),
+        (
+            "Explained by a split",
+            "Share of all differences that one more group takes out of the groups (inertia).",
+        ),
+    ),
+    checks={
+        "stores": CheckStyle("Stores judged", 0, "at least"),
+        "silhouette": CheckStyle("Silhouette", 3, "at least"),
+        "stability": CheckStyle("Stability", 2, "at least"),
+        "unstable_share": CheckStyle("Stores in unstable groups", 2, "at most"),
+        "silhouette_against_champion": CheckStyle("Silhouette gained on the champion", 3, ">"),
+        **{
+            f"silhouette_against_{name}": CheckStyle(
+                f"Silhouette gained on grouping by {name.replace('_', ' ')}", 3, ">"
+            )
+            for name in ("store_type", "assortment", "clientele", "region")
+        },
+    },
+    watched=(
+        Watched("features/clustering", "Features of the stores", "as_of", 31),
+        Watched("predictions/store_clusters", "Groups of the stores", "as_of", 31),
+    ),
+    train_days=186,
+    score_days=31,
+    findings=FindingStyle(
+        counts=frozenset({"stores", "age"}),
+        shares=frozenset({"moved", "atypical", "size"}),
+        named=frozenset({"size", "feature_shift"}),
+        quiet={"feature_shift": 5},
+        what="The groups",
+    ),
+)
+
+USECASE: UseCase[ClusteringParams, Stores, NamedGroups] = UseCase(
+    name="clustering",
+    title="Store groups",
+    sentence="Which stores are alike, what sets the groups apart, and what moved.",
+    params=ClusteringParams,
+    borrows=(
+        Borrowed("demand", "raw/demand_stores"),
+        Borrowed("demand", "raw/demand_products"),
+        Borrowed("demand", "raw/demand_sales"),
+        # What a chain may lack: what they tell is then missing, or not special.
+        Borrowed("demand", "raw/demand_promotions", optional=True),
+        Borrowed("demand", "raw/demand_calendar_events", optional=True),
+        Borrowed("demand", "raw/demand_customers", optional=True),
+    ),
+    marts=(Mart(_FEATURES),),
+    grain=_FEATURES,
+    plan=plan,
+    summarise=summarise,
+    code=("features", "models/clustering", "dbt_project/models"),
+    read=read,
+    fit=fit,
+    judge=judge,
+    predict=predict,
+    tables=TABLES,
+    results=CLUSTERS,
+    check=check,
+    alarms=_ALARMS,
+    phrase=phrase,
+    page=_PAGE,
+    sections=sections,
+    explain=Explain(keys=("store",), run=explain, text=explanation),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as pa_dataset
 
 from features.contracts import Contract, Role
 from features.schemas import DType
@@ -21,10 +19,13 @@ from models.clustering.groups import NamedGroups
 from models.clustering.kinds import Kind
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.hashing import content_hash
-from pipelines.io.lake import Lake
-from pipelines.settings import Settings
-from pipelines.usecases.clustering.contracts import features_contract
+from pipelines.io.lake import on_day
+from pipelines.monitoring.subjects import Subjects
+from pipelines.usecase import Run
 from pipelines.usecases.clustering.params import ClusteringParams
+
+#: What is watched for drift.
+SUBJECTS = Subjects("store_id", "stores")
 
 #: Stores among which the mean difference of a variable is taken.
 _COMPARED = 1000
@@ -42,16 +43,18 @@ class Stores:
         Rows of the others.
     contract
         Declaration of the features.
-    version
-        Version of ``features/clustering``.
+    versions
+        Lake version of ``features/clustering``.
+    fingerprint
+        Hash of all rows.
     """
 
     as_of: date
     inside: pd.DataFrame
     outside: pd.DataFrame
     contract: Contract
-    version: int
-    content: str
+    versions: dict[str, int]
+    fingerprint: str
 
     @property
     def X(self) -> pd.DataFrame:
@@ -87,20 +90,18 @@ class Variables:
     left_out: dict[str, str]
 
 
-def read_stores(lake: Lake, settings: Settings, as_of: date) -> Stores:
-    """Read ``features/clustering`` of a day.
+def read_stores(run: Run[ClusteringParams], day: date | None = None) -> Stores:
+    """Read ``features/clustering`` of a day, by default that of the run.
 
     Raises
     ------
     DataContractError
         The day was not prepared, or no store is in scope.
     """
-    contract = features_contract(settings)
+    contract, lake, as_of = run.mart("ml_clustering_features"), run.lake, day or run.as_of
     name = contract.table.name
-    version = lake.version(name) if lake.exists(name) else 0
-    rows: pa.Table = lake.read(
-        contract.table, where=pa_dataset.field("as_of") == as_of, version=version or None, missing_ok=True
-    )
+    version = lake.version(name) if lake.exists(name) else None
+    rows: pa.Table = lake.read(contract.table, where=on_day(as_of), version=version, missing_ok=True)
     if not rows.num_rows:
         raise DataContractError(
             f"{name} has no rows for {as_of}: run `millrace train clustering --as-of {as_of}`, which prepares them"
@@ -112,7 +113,7 @@ def read_stores(lake: Lake, settings: Settings, as_of: date) -> Stores:
             f"{name} of {as_of} must have stores in scope, all {len(frame)} are out of it"
         )
     content = content_hash(rows, sort_by=contract.table.key)
-    return Stores(as_of, inside, frame[~frame["in_scope"]], contract, version, content)
+    return Stores(as_of, inside, frame[~frame["in_scope"]], contract, {name: version or 0}, content)
 
 
 def choose_variables(stores: Stores, params: ClusteringParams) -> Variables:
@@ -187,11 +188,6 @@ def new_groups(
         random_state=params.seed,
     )
     return NamedGroups(clustering, variables.log_scaled, variables.levels)
-
-
-def fingerprint_of(stores: Stores) -> str:
-    """Hash of what groups are made from."""
-    return hashlib.sha256(stores.content.encode()).hexdigest()[:16]
 
 
 def _weights(

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
-import yaml
 from pydantic import Field
 
-from pipelines.errors import ConfigError
+from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
-
-PATH = Path(__file__).with_name("params.yaml")
-
-#: JSON or YAML mapping of dotted keys that replaces values of the file for one deployment.
-OVERRIDES_VARIABLE = "MILLRACE_CLUSTERING_PARAMS"
 
 
 class FeatureParams(Params):
@@ -76,7 +68,7 @@ class ScoringParams(Params):
     reasons: int = Field(ge=1, le=10)
 
 
-class ClusteringMonitoringParams(Params):
+class ClusteringMonitoringParams(DriftParams):
     """Bounds beyond which an alarm is raised."""
 
     max_moved_share: float = Field(gt=0, le=1)
@@ -96,11 +88,3 @@ class ClusteringParams(Params):
     gate: GateParams
     scoring: ScoringParams
     monitoring: ClusteringMonitoringParams
-
-    @classmethod
-    def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:
-        """Read ``params.yaml`` with the deployment's overrides from ``MILLRACE_CLUSTERING_PARAMS``."""
-        given = yaml.safe_load(os.environ.get(OVERRIDES_VARIABLE, "") or "{}")
-        if not isinstance(given, dict):
-            raise ConfigError(f"{OVERRIDES_VARIABLE} must be a mapping of dotted keys, got {given!r}")
-        return cls.load(PATH, {**given, **(overrides or {})})

@@ -33,10 +33,6 @@ class Label:
     least: float | None = 0.03
 
 
-def _times(value: float | None) -> str:
-    return NONE if value is None or not math.isfinite(value) else f"x {number(value, 2)}"
-
-
 def _unit(unit: str, digits: int = 0) -> Callable[[float | None], str]:
     def shown(value: float | None) -> str:
         return NONE if value is None or not math.isfinite(value) else f"{number(value, digits)} {unit}"
@@ -136,10 +132,10 @@ def shown(variable: str, value: Any) -> str:
     return str(value)
 
 
-def profile_words(variable: str, category: str, inside: float | None, overall: float | None) -> str:
+def profile_words(variable: str, category: str, inside: float, overall: float) -> str:
     """What a group has more or less of than all stores, with both figures."""
     words = label(variable)
-    if inside is None or overall is None:
+    if math.isnan(inside) or math.isnan(overall):
         return f"{words.name}: not known"
     more = inside >= overall
     what = words.more if more else words.less

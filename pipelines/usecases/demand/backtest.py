@@ -17,14 +17,11 @@ from models.forecasting.competition import Backtest, Champion, compete
 from models.forecasting.forecaster import DemandForecaster, cells_of
 from models.forecasting.panel import Mask, Matrix
 from pipelines.engines import Engine
-from pipelines.io.lake import Lake
-from pipelines.usecases.demand.dataset import Dataset, Origin, open_origin
-from pipelines.usecases.demand.forecasting import fallbacks_at, run_local, run_models, serve
-from pipelines.usecases.demand.hierarchy import SUMMED, UPPER_LEVELS
-from pipelines.usecases.demand.nodes import level_sums, nodes_of
-from pipelines.usecases.demand.orders import orders_of_series
+from pipelines.usecases.demand.coherence import SUMMED, UPPER_LEVELS, Past
+from pipelines.usecases.demand.dataset import Dataset, Origin, level_sums, nodes_of
+from pipelines.usecases.demand.forecasting import fallbacks_at, orders_of_series, run_local, run_models, serve
 from pipelines.usecases.demand.params import DemandParams
-from pipelines.usecases.demand.past import HORIZONS, Past
+from pipelines.usecases.demand.schemas import HORIZONS
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +33,8 @@ LOCAL_CANDIDATES = {"regular": ("seasonal_naive", "ets"), "sparse": ("seasonal_n
 
 #: Models that compete for the nodes above the series, beside their sums.
 LEVEL_CANDIDATES = ("ets", "prophet")
+
+_LOCAL = {name for names in LOCAL_CANDIDATES.values() for name in names} | {"sarima", "prophet"}
 
 
 def candidates_of(cell: str, boosters: Sequence[str]) -> list[str]:
@@ -59,7 +58,6 @@ def sample_of(profile: pd.DataFrame, size: int, seed: int) -> NDArray[np.intp]:
 
 
 def hold_competition(
-    lake: Lake,
     data: Dataset,
     origins: Sequence[date],
     *,
@@ -81,11 +79,11 @@ def hold_competition(
     parts: list[tuple[NDArray[Any], NDArray[Any], dict[str, NDArray[Any]]]] = []
     seconds: dict[str, list[float]] = {}
     for day in origins:
-        origin = open_origin(lake, data, day, horizon_days=params.horizon_days)
+        origin = data.open(day)
         answers = run_models(
             origin, asked, boosters=boosters, orders=orders_of_series(profile, orders), engine=engine
         )
-        actual, censored = _came(data, origin, params)
+        actual, censored = _came(data, origin)
         parts.append((actual[rows], censored[rows], {m: a.units[rows, 1:] for m, a in answers.items()}))
         for model, answer in answers.items():
             seconds.setdefault(model, []).append(answer.seconds)
@@ -102,12 +100,11 @@ def hold_competition(
         ),
         tolerance=params.backtest.tolerance,
         max_seconds=params.backtest.max_seconds_per_series,
-        horizons=[h for h in HORIZONS if h <= params.horizon_days],
+        horizons=[h for h in HORIZONS if h <= data.horizon_days],
     )
 
 
 def replay(
-    lake: Lake,
     data: Dataset,
     origins: Sequence[date],
     forecaster: DemandForecaster,
@@ -118,21 +115,21 @@ def replay(
     """Forecast all series from past origins as the night would have done."""
     orders = orders_of_series(data.profile, forecaster.orders or {})
     for day in origins:
-        origin = open_origin(lake, data, day, horizon_days=params.horizon_days)
+        origin = data.open(day)
         fallbacks = fallbacks_at(origin, params.features.short_days)
         found = serve(origin, data.profile, forecaster, fallbacks=fallbacks, orders=orders, engine=engine)
         begun = _begun(origin)
-        actual, censored = _came(data, origin, params)
+        actual, censored = _came(data, origin)
         units = np.where(begun[:, None], found.units, np.float32(0))
         yield Past(day, begun, actual, censored, units[:, 1:])
 
 
-def _came(data: Dataset, origin: Origin, params: DemandParams) -> tuple[Matrix, Mask]:
+def _came(data: Dataset, origin: Origin) -> tuple[Matrix, Mask]:
     """What was sold on the published days; unknown for products that were not on sale at the origin.
 
     The night would not have forecast these.
     """
-    actual, censored = data.panel.actuals(origin.day, params.horizon_days + 1)
+    actual, censored = data.panel.actuals(origin.day, data.horizon_days + 1)
     return np.where(_begun(origin)[:, None], actual, np.float32("nan"))[:, 1:], censored[:, 1:]
 
 
@@ -142,7 +139,7 @@ def _begun(origin: Origin) -> NDArray[np.bool_]:
 
 
 def compete_for_levels(
-    lake: Lake, data: Dataset, past: Sequence[Past], *, params: DemandParams, engine: Engine
+    data: Dataset, past: Sequence[Past], engine: Engine
 ) -> tuple[dict[str, Champion], pd.DataFrame]:
     """Choose what forecasts the nodes of each level above the series: their sum, or a model of their own."""
     champions: dict[str, Champion] = {}
@@ -155,14 +152,13 @@ def compete_for_levels(
         actuals: list[NDArray[Any]] = []
         seconds = {SUMMED: 0.0}
         for one in past:
-            origin = open_origin(lake, data, one.origin, horizon_days=params.horizon_days)
-            seen = aggregate(origin.panel, nodes)
+            seen = aggregate(data.open(one.origin).panel, nodes)
             asked = {model: np.arange(count) for model in LEVEL_CANDIDATES}
             for model, answer in run_local(seen, asked, orders=None, engine=engine).items():
                 forecasts.setdefault(model, []).append(answer.units[:, 1:])
                 seconds[model] = answer.seconds
             forecasts[SUMMED].append(level_sums(data.profile, one.units, level))
-            actuals.append(whole.actuals(np.datetime64(one.origin, "D"), params.horizon_days + 1)[0][:, 1:])
+            actuals.append(whole.actuals(np.datetime64(one.origin, "D"), data.horizon_days + 1)[0][:, 1:])
         actual = np.concatenate(actuals)
         found, table = compete(
             Backtest(
@@ -176,12 +172,9 @@ def compete_for_levels(
             ),
             tolerance=0.0,
             max_seconds=np.inf,
-            horizons=[h for h in HORIZONS if h <= params.horizon_days],
+            horizons=[h for h in HORIZONS if h <= data.horizon_days],
             averages=False,
         )
         champions[level] = found[f"level:{level}"]
         tables.append(table)
     return champions, pd.concat(tables, ignore_index=True)
-
-
-_LOCAL = {name for names in LOCAL_CANDIDATES.values() for name in names} | {"sarima", "prophet"}

@@ -1,4 +1,8 @@
-"""The checks of past forecasts: each holds one figure against its limit and says what it found."""
+"""Monitoring: past forecasts against what was sold since, and today's against yesterday's.
+
+Each check holds one figure against its limit and says what it found; what cannot be judged yet is a finding of
+its own.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,24 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from models.evaluation.bootstrap import Interval
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.reference import Segment
 from pipelines.monitoring.schemas import ALL, Severity, State
+from pipelines.reporting.words import join
+from pipelines.usecase import Checked, Run
+from pipelines.usecases.demand.dataset import PROFILE
+from pipelines.usecases.demand.day import USUAL_DAYS, DayData, fallback_share
 from pipelines.usecases.demand.params import DemandParams
-from pipelines.usecases.demand.realised import Realised
-from pipelines.usecases.demand.realised_levels import LevelErrors
-from pipelines.usecases.demand.schemas import INTERVALS, SEGMENTS
+from pipelines.usecases.demand.realised import WINDOW_DAYS, LevelErrors, Realised
+from pipelines.usecases.demand.schemas import HORIZONS, INTERVALS, LEVELS, SEGMENTS
 
 #: Horizon at which users were promised an error.
 TARGET_HORIZON = 7
-
-#: Horizons whose errors are kept day by day.
-HORIZONS = (1, 7, 14)
 
 #: Days with sales below which nothing is judged: a single odd day would decide.
 MIN_DAYS = 3
@@ -29,10 +36,51 @@ MIN_DAYS = 3
 #: Node-days below which the coverage of a level is shown but not judged.
 MIN_POINTS = 200
 
-_LEVELS = ("national", "region", "store", "sku_store")
+#: Share of the series that may be gone from one day to the next: assortments change slowly.
+_MAX_LOSS = 0.1
+
+#: A share of fallbacks is an alarm if it grew to more than twice the day before, by at least this much.
+_FALLBACK_GROWTH = 0.05
 
 
-def check_targets(realised: Realised, params: DemandParams) -> list[Finding]:
+def check(run: Run[DemandParams]) -> Checked:
+    """Findings about the day's forecasts and about those before it."""
+    data = DayData(run, history_days=USUAL_DAYS)
+    rows, active = data.served, None if data.recent is None else len(data.recent)
+    previous = data.served_on(data.previous) if data.previous else None
+    findings = [
+        _check_series(rows, active, previous),
+        _check_fallbacks(rows, previous),
+        _check_volume(data),
+        _check_volume_against_sales(data),
+        *_check_past(data),
+    ]
+    version = pc.max(rows["model_version"]).as_py() if rows.num_rows else None
+    days = data.realised.days_judged(1) if data.realised is not None else 0
+    return Checked(findings, version, {"realised_days": days})
+
+
+def _check_past(data: DayData) -> list[Finding]:
+    """Findings about past forecasts, or why there are none."""
+    words = ""
+    if data.recent is None or not data.recent.has_sales:
+        words = f"{PROFILE} and its panel are not built, or no longer kept, for this day"
+    elif data.realised is None:
+        words = f"no forecast was made of the {WINDOW_DAYS} days before"
+    if words or data.realised is None:
+        return [Finding("mape", "J+7", State.NOT_ENOUGH_DATA, f"not enough days yet: {words}")]
+    return [
+        *_check_targets(data.realised, data.params),
+        *_check_bias(data.realised, data.params),
+        *_check_coverage(data.realised, data.levels, data.params),
+        *_check_errors(data.realised, data.levels),
+    ]
+
+
+# -------------------------------------------------------------------------------------- past forecasts
+
+
+def _check_targets(realised: Realised, params: DemandParams) -> list[Finding]:
     """MAPE at J+7 of the series that sell enough, by segment, against what users were promised.
 
     An error above its target that the interval over products does not put beyond doubt is no alarm.
@@ -55,7 +103,7 @@ def check_targets(realised: Realised, params: DemandParams) -> list[Finding]:
     return found
 
 
-def check_errors(realised: Realised, levels: Mapping[str, LevelErrors]) -> list[Finding]:
+def _check_errors(realised: Realised, levels: Mapping[str, LevelErrors]) -> list[Finding]:
     """WAPE by segment, level and horizon: shown and compared from day to day, not judged."""
     segments = realised.recent.profile["segment"].to_numpy()
     tables = {
@@ -75,7 +123,7 @@ def check_errors(realised: Realised, levels: Mapping[str, LevelErrors]) -> list[
     return found
 
 
-def check_bias(realised: Realised, params: DemandParams) -> list[Finding]:
+def _check_bias(realised: Realised, params: DemandParams) -> list[Finding]:
     """Sum of errors over sum of sales, of all series and by segment."""
     segments = realised.recent.profile["segment"].to_numpy()
     limit = params.monitoring.max_bias
@@ -93,7 +141,7 @@ def check_bias(realised: Realised, params: DemandParams) -> list[Finding]:
     return found
 
 
-def check_coverage(
+def _check_coverage(
     realised: Realised, levels: Mapping[str, LevelErrors], params: DemandParams
 ) -> list[Finding]:
     """Share of days inside the intervals, by level; the 80 % ones are judged where there are enough days.
@@ -104,7 +152,7 @@ def check_coverage(
     days = max(realised.days_judged(horizon) for horizon in range(1, realised.horizon_days + 1))
     found = []
     for nominal in INTERVALS:
-        for level in _LEVELS:
+        for level in LEVELS:
             if level != "sku_store" and level not in levels:
                 continue
             source = realised if level == "sku_store" else levels[level]
@@ -158,7 +206,7 @@ def _against_target(measured: Interval, target: float, where: Segment, points: i
 
 
 def _biased(
-    measured: Interval, limit: float, where: Segment, realised: Realised, rows: np.ndarray, whom: str
+    measured: Interval, limit: float, where: Segment, realised: Realised, rows: NDArray[np.bool_], whom: str
 ) -> Finding:
     low, high = (
         (measured.value, measured.value) if math.isnan(measured.low) else (measured.low, measured.high)
@@ -227,3 +275,117 @@ def _percents(low: float, high: float) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+# ------------------------------------------------------------------------------------ today's forecasts
+
+
+def _check_volume(data: DayData) -> Finding:
+    """Hold the total against what the newest earlier forecasts said of the same days."""
+    if data.against_previous is None:
+        words = (
+            "no forecasts of this day"
+            if not data.national
+            else "no forecasts of the week before for the same days"
+        )
+        return Finding("volume", "total", State.NOT_ENOUGH_DATA, f"not enough days yet: {words}")
+    change, days = data.against_previous
+    words = f"the total of {days} days is {_moved(change)} the forecasts of {data.previous} for the same days"
+    return _volume("volume", change, data.params, days, words)
+
+
+def _check_volume_against_sales(data: DayData) -> Finding:
+    """Hold the total against the sales of the same weekdays in the weeks before."""
+    if data.against_usual is None:
+        words = "no forecasts of this day" if not data.national else "no weekday with reported sales"
+        return Finding("volume_sales", "total", State.NOT_ENOUGH_DATA, f"not enough days yet: {words}")
+    change, days = data.against_usual
+    usual = {day: data.usual.get(day.weekday()) for day in data.national}
+    ratios = {day: data.national[day] / units - 1 for day, units in usual.items() if units}
+    odd = sorted(ratios, key=lambda day: -abs(ratios[day]))[:2]
+    listed = join([f"{day} {ratios[day]:+.0%}" for day in odd]).replace("%", " %")
+    words = (
+        f"the total of {days} days is {_moved(change)} the sales of the same weekdays in the weeks before "
+        f"(most apart: {listed})"
+    )
+    return _volume("volume_sales", change, data.params, days, words)
+
+
+def _check_series(rows: pa.Table, active: int | None, previous: pa.Table | None) -> Finding:
+    """Whether every active series has its forecast, and whether many are gone since the last time.
+
+    Parameters
+    ----------
+    rows
+        One row per series that was forecast.
+    active
+        Series in the profile of the day; None if it is not known.
+    previous
+        The same of the newest earlier day; None if there is none.
+    """
+    count = rows.num_rows
+    missing = 0 if active is None else active - count
+    before = 0 if previous is None else previous.num_rows
+    incomplete, shrunk = count == 0 or missing > 0, count < (1 - _MAX_LOSS) * before
+    words = f"{count:,} series forecast"
+    if active is not None:
+        words += f" of {active:,} active ones"
+    if previous is not None:
+        words += f", {before:,} the last time"
+    severity = Severity.CRITICAL if incomplete else Severity.WARNING if shrunk else None
+    return Finding(
+        metric="series",
+        subject="forecasts",
+        state=State.ALARM if severity else State.OK,
+        severity=severity,
+        value=float(count),
+        threshold=float(active or 1) if incomplete or not shrunk else (1 - _MAX_LOSS) * before,
+        excess=float(max(missing, 0)),
+        rows=count,
+        message=words,
+    )
+
+
+def _check_fallbacks(rows: pa.Table, previous: pa.Table | None) -> Finding:
+    """Share of series that no model could forecast, against the last time."""
+    share, before = fallback_share(rows), None if previous is None else fallback_share(previous)
+    if share is None:
+        return Finding(
+            "fallbacks", "forecasts", State.NOT_ENOUGH_DATA, "not enough days yet: no forecasts of this day"
+        )
+    limit = None if before is None else max(2 * before, before + _FALLBACK_GROWTH)
+    broken = limit is not None and share > limit
+    words = f"{100 * share:.1f} % of the series have a fallback instead of a model"
+    if before is not None:
+        words += f", {100 * before:.1f} % the last time"
+    return Finding(
+        metric="fallbacks",
+        subject="forecasts",
+        state=State.ALARM if broken else State.OK,
+        severity=Severity.WARNING if broken else None,
+        value=share,
+        threshold=limit,
+        excess=max(share - limit, 0.0) if limit is not None else 0.0,
+        rows=rows.num_rows,
+        message=words,
+    )
+
+
+def _volume(metric: str, change: float, params: DemandParams, days: int, words: str) -> Finding:
+    limit = params.monitoring.max_volume_change
+    broken = abs(change) > limit
+    return Finding(
+        metric=metric,
+        subject="total",
+        state=State.ALARM if broken else State.OK,
+        severity=(Severity.CRITICAL if metric == "volume" else Severity.WARNING) if broken else None,
+        value=change,
+        threshold=limit if change >= 0 else -limit,
+        excess=max(abs(change) - limit, 0.0),
+        rows=days,
+        message=f"{words}, limit {percent(limit)}",
+    )
+
+
+def _moved(change: float) -> str:
+    return f"{100 * abs(change):.1f} % {'above' if change >= 0 else 'below'}"

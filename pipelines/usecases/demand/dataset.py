@@ -1,10 +1,12 @@
-"""Panels that training and scoring read: the same tables, placed into the same matrices."""
+"""What training and scoring read: the same tables, placed into the same matrices, and the nodes of the hierarchy."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,14 +15,18 @@ import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
+from models.forecasting.accuracy import sum_rows
 from models.forecasting.panel import Panel
 from pipelines.errors import DataContractError
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
+from pipelines.usecase import Run
+from pipelines.usecases.demand.params import DemandParams
 
 PANEL = "features/demand_panel"
 CALENDAR = "features/demand_calendar"
 AHEAD = "features/demand_ahead"
 PROFILE = "features/demand_profile"
+OUT_OF_SCOPE = "features/demand_out_of_scope"
 
 #: Facts of a store's day that models may use, as columns of the calendar table.
 CALENDAR_FACTS = (
@@ -49,16 +55,48 @@ class Dataset:
     ----------
     panel
         History up to yesterday, one row per series of ``profile``; of the days ahead only the dates, see
-        :func:`open_origin`.
+        :meth:`open`.
     profile
         ``features/demand_profile`` of the day, ordered by store and product.
     versions
         Lake version read of each table.
+    horizon_days
+        Days to forecast after the day itself.
     """
 
+    lake: Lake
     panel: Panel
     profile: pd.DataFrame
     versions: dict[str, int]
+    horizon_days: int
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what was sold and promoted."""
+        return hashlib.sha256(self.panel.y.tobytes() + self.panel.promo.tobytes()).hexdigest()[:16]
+
+    def open(self, origin: date) -> Origin:
+        """Stand at the start of a day: what was reported by then, and what was known of the days ahead.
+
+        Raises
+        ------
+        DataContractError
+            The origin was not prepared.
+        """
+        past = self.panel.at(np.datetime64(origin, "D"), self.horizon_days + 1)
+        past = replace(
+            past,
+            promo=past.promo.copy(),
+            price=past.price.copy(),
+            calendar={name: values.copy() for name, values in past.calendar.items()},
+        )
+        # What is known today of those days was not known then.
+        past.promo[:, past.n_history :] = 0
+        past.price[:, past.n_history :] = np.nan
+        places = Places(self.profile, past.days[0], len(past.days))
+        _fill_calendar(self.lake, past, places, origin, self.versions[CALENDAR])
+        ahead = _fill_ahead(self.lake, past, places, origin, self.versions[AHEAD])
+        return Origin(past.as_of, past, ahead)
 
 
 @dataclass(frozen=True)
@@ -113,7 +151,7 @@ class Places:
         return np.asarray((values - self.first) // _DAY, dtype=np.intp)
 
 
-def read_dataset(lake: Lake, as_of: date, *, horizon_days: int, history_days: int) -> Dataset:
+def read_dataset(run: Run[DemandParams]) -> Dataset:
     """Read the panel, calendar and profile of a day.
 
     Raises
@@ -121,9 +159,11 @@ def read_dataset(lake: Lake, as_of: date, *, horizon_days: int, history_days: in
     DataContractError
         The day was not prepared.
     """
+    lake, as_of, horizon_days = run.lake, run.as_of, run.params.horizon_days
+    history_days = run.params.features.history_days
     versions = {name: lake.version(name) for name in (PANEL, CALENDAR, AHEAD, PROFILE)}
     profile = (
-        lake.read(PROFILE, where=pa_dataset.field("as_of") == as_of, version=versions[PROFILE])
+        lake.read(PROFILE, where=on_day(as_of), version=versions[PROFILE])
         .to_pandas()
         .sort_values(["store_id", "sku_id"], ignore_index=True)
     )
@@ -153,30 +193,7 @@ def read_dataset(lake: Lake, as_of: date, *, horizon_days: int, history_days: in
     )
     _fill_history(lake, panel, places, as_of, versions[PANEL])
     _fill_calendar(lake, panel, places, as_of, versions[CALENDAR])
-    return Dataset(panel, profile, versions)
-
-
-def open_origin(lake: Lake, data: Dataset, origin: date, *, horizon_days: int) -> Origin:
-    """Stand at the start of a day: what was reported by then, and what was known of the days ahead.
-
-    Raises
-    ------
-    DataContractError
-        The origin was not prepared.
-    """
-    past = data.panel.at(np.datetime64(origin, "D"), horizon_days + 1)
-    past = replace(
-        past,
-        promo=past.promo.copy(),
-        price=past.price.copy(),
-        calendar={name: values.copy() for name, values in past.calendar.items()},
-    )
-    # What is known today of those days was not known then.
-    past.promo[:, past.n_history :] = 0
-    past.price[:, past.n_history :] = np.nan
-    places = Places(data.profile, past.days[0], len(past.days))
-    _fill_calendar(lake, past, places, origin, data.versions[CALENDAR])
-    return Origin(past.as_of, past, _fill_ahead(lake, past, places, origin, data.versions[AHEAD]))
+    return Dataset(lake, panel, profile, versions, horizon_days)
 
 
 def _fill_history(lake: Lake, panel: Panel, places: Places, as_of: date, version: int) -> None:
@@ -191,45 +208,45 @@ def _fill_history(lake: Lake, panel: Panel, places: Places, as_of: date, version
         "price",
         "reported_on",
     ]
-    for batch in _batches(lake, PANEL, as_of, columns, version):
+    for batch in batches(lake, PANEL, on_day(as_of), columns, version):
         row, day = places.series(batch["store_id"], batch["sku_id"]), places.day(batch["ds"])
         keep = (row >= 0) & (day >= 0) & (day < panel.n_history)
         row, day = row[keep], day[keep]
-        panel.y[row, day] = _floats(batch["quantity"])[keep]
+        panel.y[row, day] = floats(batch["quantity"])[keep]
         panel.censored[row, day] = batch["is_stockout"].to_numpy(zero_copy_only=False)[keep]
-        panel.promo[row, day] = _floats(batch["promo_discount"])[keep]
-        panel.price[row, day] = _floats(batch["price"])[keep]
+        panel.promo[row, day] = floats(batch["promo_discount"])[keep]
+        panel.price[row, day] = floats(batch["price"])[keep]
         reported = batch["reported_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
         panel.reported_on[panel.store[row], day] = reported[keep]
 
 
 def _fill_calendar(lake: Lake, panel: Panel, places: Places, as_of: date, version: int) -> None:
-    for batch in _batches(lake, CALENDAR, as_of, ["store_id", "ds", *CALENDAR_FACTS], version):
+    for batch in batches(lake, CALENDAR, on_day(as_of), ["store_id", "ds", *CALENDAR_FACTS], version):
         row, day = places.store(batch["store_id"]), places.day(batch["ds"])
         keep = (row >= 0) & (day >= 0) & (day < len(panel.days))
         for name in CALENDAR_FACTS:
-            panel.calendar[name][row[keep], day[keep]] = _floats(batch[name])[keep]
+            panel.calendar[name][row[keep], day[keep]] = floats(batch[name])[keep]
 
 
 def _fill_ahead(
     lake: Lake, panel: Panel, places: Places, as_of: date, version: int
 ) -> dict[str, NDArray[Any]]:
-    """Fill discounts and prices of the days ahead; gives the other facts."""
+    """Fill discounts and prices of the days ahead; returns the other facts."""
     shape = (len(panel), panel.horizon)
     facts: dict[str, NDArray[Any]] = {name: np.zeros(shape, dtype=np.float32) for name in AHEAD_FACTS}
     mechanic = np.full(shape, "none", dtype=object)
     columns = ["store_id", "sku_id", "ds", "promo_discount", "price", "promo_mechanic", *AHEAD_FACTS]
     found = False
-    for batch in _batches(lake, AHEAD, as_of, columns, version):
+    for batch in batches(lake, AHEAD, on_day(as_of), columns, version):
         found = True
         row, day = places.series(batch["store_id"], batch["sku_id"]), places.day(batch["ds"])
         keep = (row >= 0) & (day >= panel.n_history) & (day < len(panel.days))
         row, day = row[keep], day[keep]
-        panel.promo[row, day] = _floats(batch["promo_discount"])[keep]
-        panel.price[row, day] = _floats(batch["price"])[keep]
+        panel.promo[row, day] = floats(batch["promo_discount"])[keep]
+        panel.price[row, day] = floats(batch["price"])[keep]
         step = day - panel.n_history
         for name in AHEAD_FACTS:
-            facts[name][row, step] = _floats(batch[name])[keep]
+            facts[name][row, step] = floats(batch[name])[keep]
         mechanic[row, step] = batch["promo_mechanic"].to_numpy(zero_copy_only=False)[keep]
     if not found:
         raise DataContractError(
@@ -238,21 +255,52 @@ def _fill_ahead(
     return {**facts, "promo_mechanic": mechanic}
 
 
-def _batches(
-    lake: Lake, name: str, as_of: date, columns: Sequence[str], version: int
-) -> Iterator[pa.RecordBatch]:
-    """Batches of one day's partition; memory holds a few of them at a time."""
-    where = pa_dataset.field("as_of") == as_of
-    for batch in lake.dataset(name, version).to_batches(columns=list(columns), filter=where):
-        if batch.num_rows:
-            yield batch
-
-
 def _lookup(values: pa.Array, codes: dict[str, int]) -> NDArray[np.intp]:
     encoded = values.dictionary_encode()
     known = np.array([codes.get(name, -1) for name in encoded.dictionary.to_pylist()], dtype=np.intp)
     return np.asarray(known[encoded.indices.to_numpy(zero_copy_only=False)])
 
 
-def _floats(values: pa.Array) -> NDArray[np.float32]:
+# ----------------------------------------------------------------------------- rows, numbers and nodes
+
+
+def batches(
+    lake: Lake, name: str, where: pa_dataset.Expression, columns: Sequence[str], version: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Batches of a table's rows; memory holds a few of them at a time."""
+    for batch in lake.dataset(name, version).to_batches(columns=list(columns), filter=where):
+        if batch.num_rows:
+            yield batch
+
+
+def floats(values: pa.Array) -> NDArray[np.float32]:
+    """Column of numbers, null as NaN."""
     return np.asarray(values.cast(pa.float32()).to_numpy(zero_copy_only=False), dtype=np.float32)
+
+
+#: Column of the profile that names the node of a series, by level above it; none for the whole nation.
+_NODE_COLUMNS = {"national": None, "region": "region", "store": "store_id", "sku": "sku_id"}
+
+
+def node_codes(profile: pd.DataFrame, level: str) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
+    """Nodes of a level, sorted by name, and the position of each series' node among them."""
+    nodes, codes = np.unique(nodes_of(profile, level), return_inverse=True)
+    return nodes, codes
+
+
+def nodes_of(profile: pd.DataFrame, level: str) -> NDArray[np.object_]:
+    """Node of each series at a level; series themselves are ``<store>/<product>``."""
+    if level == "sku_store":
+        return np.asarray(profile["store_id"] + "/" + profile["sku_id"], dtype=object)
+    column = _NODE_COLUMNS[level]
+    return np.full(len(profile), "all", dtype=object) if column is None else profile[column].to_numpy(object)
+
+
+def level_sums(profile: pd.DataFrame, values: NDArray[Any], level: str) -> NDArray[np.float64]:
+    """Sums of the series by node, shape (nodes, columns); NaN where one of them is NaN.
+
+    Nodes are sorted by name; the level of the series themselves keeps their order.
+    """
+    if level == "sku_store":
+        return np.asarray(values, dtype=np.float64)
+    return sum_rows(values, node_codes(profile, level)[1])

@@ -1,34 +1,34 @@
-"""Demand, explanation of one series: what is forecast of a product in a store, by which model, and why."""
+"""Explanation of one series: what is forecast of a product in a store, by which model, and why."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
+from numpy.typing import NDArray
 
 from pipelines.errors import DataContractError
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 from pipelines.reporting.site import Site
 from pipelines.reporting.words import change as change_words
 from pipelines.settings import Settings
-from pipelines.usecases.demand.checks import HORIZONS
-from pipelines.usecases.demand.dataset import AHEAD, CALENDAR, PROFILE
-from pipelines.usecases.demand.explain_text import as_text, sparkline
+from pipelines.usecase import Record, Run
+from pipelines.usecases.demand.dataset import AHEAD, CALENDAR, OUT_OF_SCOPE, PROFILE
+from pipelines.usecases.demand.day import DayData
+from pipelines.usecases.demand.fan import Outlook, fan
+from pipelines.usecases.demand.outlook import holidays, series_outlook
 from pipelines.usecases.demand.params import DemandParams
-from pipelines.usecases.demand.plots_forecast import Outlook, fan
 from pipelines.usecases.demand.recent import Recent, dates, narrowed
-from pipelines.usecases.demand.report_data import DayData
-from pipelines.usecases.demand.report_operations import OUT_OF_SCOPE, SCOPE_WORDS
-from pipelines.usecases.demand.report_outlook import holidays, series_outlook
-from pipelines.usecases.demand.schemas import CERTIFICATES
-
-__all__ = ["as_text", "newest_day", "run"]
+from pipelines.usecases.demand.schemas import HORIZONS
+from pipelines.usecases.demand.wording import SCOPE
 
 #: Days of sales shown: two months more than on the page of all.
 _HISTORY_DAYS = 112
@@ -36,32 +36,12 @@ _HISTORY_DAYS = 112
 #: Facts of the series that are told, as columns of its profile.
 _FACTS = ("adi", "zero_share", "weekly_strength", "yearly_strength", "promo_day_share", "promo_uplift")
 
-
-def newest_day(settings: Settings) -> date:
-    """Day of the newest forecasts: what someone who gives no day asks about.
-
-    Raises
-    ------
-    DataContractError
-        There are none yet.
-    """
-    lake = Lake.of(settings)
-    days = lake.read(CERTIFICATES, columns=["as_of"], missing_ok=True)["as_of"].unique().to_pylist()
-    if not days:
-        raise DataContractError(f"{CERTIFICATES.name} has no rows: run `millrace score demand` first")
-    newest: date = max(days)
-    return newest
+_BARS = "▁▂▃▄▅▆▇█"
+_UNKNOWN = "·"
 
 
-def run(
-    as_of: date,
-    store_id: str,
-    sku_id: str,
-    *,
-    settings: Settings | None = None,
-    params: DemandParams | None = None,
-) -> dict[str, Any]:
-    """Tell the story of a series and draw it.
+def explain(run: Run[DemandParams], keys: Sequence[str]) -> Record:
+    """Tell the story of a series, named by store and product, and draw it.
 
     Returns
     -------
@@ -69,42 +49,39 @@ def run(
         Segment, model and order with the reasons; errors of the backtest and of the last days by horizon;
         the forecasts with their intervals and what is known of their days; stock-outs; how the forecast for
         plans differs; ``sparkline`` for a terminal and ``picture``, the path of a page with the chart. See
-        :func:`pipelines.usecases.demand.explain_text.as_text`.
+        :func:`as_text`.
 
     Raises
     ------
     DataContractError
         The series is not forecast on that day; the message says why, or names what comes near.
     """
-    settings, params = settings or Settings.load(), params or DemandParams.load_default()
-    lake = Lake.of(settings)
-    data = DayData(lake, as_of, params, only=(store_id, sku_id), history_days=_HISTORY_DAYS)
+    store_id, sku_id = keys
+    data = DayData(run, only=(store_id, sku_id), history_days=_HISTORY_DAYS)
     if data.recent is None or not data.served.num_rows:
-        raise DataContractError(_why_not(lake, as_of, store_id, sku_id))
+        raise DataContractError(_why_not(run.lake, run.as_of, store_id, sku_id))
     [outlook] = series_outlook(data, data.recent, np.array([0]), [""])
-    days = _days(data, outlook)
     record = {
-        "as_of": as_of,
+        "as_of": run.as_of,
         "store_id": store_id,
         "sku_id": sku_id,
         "store": data.names.store(store_id),
         "product": data.names.product(sku_id),
-        **_profile(lake, as_of, store_id, sku_id),
+        **_profile(data),
         **_model(data),
         "backtest": _backtest(data),
         "last_days": _last_days(data),
         "out_of_stock": [str(day) for day in _stockouts(data.recent)],
-        "forecast": days,
+        "forecast": _days(data, outlook),
         "units": round(float(outlook.forecast.sum()), 1),
         "plans": _plans(outlook),
         "sparkline": sparkline(outlook.sold[-28:], outlook.forecast),
     }
-    return {**record, "picture": str(_draw(settings, data, outlook, record))}
+    return {**record, "picture": str(_draw(run.settings, data, outlook, record))}
 
 
-def _profile(lake: Lake, as_of: date, store_id: str, sku_id: str) -> dict[str, Any]:
-    where = narrowed(pa_dataset.field("as_of") == as_of, (store_id, sku_id))
-    [row] = lake.read(PROFILE, where=where).to_pylist()
+def _profile(data: DayData) -> dict[str, Any]:
+    [row] = data.lake.read(PROFILE, where=narrowed(on_day(data.as_of), data.only)).to_pylist()
     return {
         "region": row["region"],
         "category": row["category"],
@@ -195,7 +172,7 @@ def _known_ahead(data: DayData) -> dict[date, list[str]]:
     """Promotions, holidays and events of the days ahead, in words."""
     assert data.only is not None  # noqa: S101 - for the type checker: one series is read here
     field = pa_dataset.field
-    ahead = (field("as_of") == data.as_of) & (field("ds") > data.as_of)
+    ahead = on_day(data.as_of) & (field("ds") > data.as_of)
     known: dict[date, list[str]] = {}
     for table, where in (
         (AHEAD, narrowed(ahead, data.only)),
@@ -233,7 +210,7 @@ def _plans(outlook: Outlook) -> str:
     return f"forecast for plans {change_words(theirs / ours - 1)}: {theirs:.0f} instead of {ours:.0f} units"
 
 
-def _draw(settings: Settings, data: DayData, outlook: Outlook, record: dict[str, Any]) -> Any:
+def _draw(settings: Settings, data: DayData, outlook: Outlook, record: Record) -> Path:
     """Write the page of the series; returns its path."""
     store, sku = record["store_id"], record["sku_id"]
     figure = fan(
@@ -251,7 +228,7 @@ def _draw(settings: Settings, data: DayData, outlook: Outlook, record: dict[str,
 
 def _why_not(lake: Lake, as_of: date, store_id: str, sku_id: str) -> str:
     """Why a series has no forecast, in words."""
-    name, day = f"{store_id}/{sku_id}", pa_dataset.field("as_of") == as_of
+    name, day = f"{store_id}/{sku_id}", on_day(as_of)
     if not lake.exists(PROFILE):
         return f"no series is known yet: run `millrace score demand --as-of {as_of}`"
     pairs = lake.read(PROFILE, columns=["store_id", "sku_id"], where=day)
@@ -260,7 +237,7 @@ def _why_not(lake: Lake, as_of: date, store_id: str, sku_id: str) -> str:
     if lake.exists(OUT_OF_SCOPE):
         gone = lake.read(OUT_OF_SCOPE, where=narrowed(day, (store_id, sku_id))).to_pylist()
         if gone:
-            words = SCOPE_WORDS.get(gone[0]["scope_reason"], gone[0]["scope_reason"])
+            words = SCOPE.get(gone[0]["scope_reason"], gone[0]["scope_reason"])
             return f"{name} is out of scope on {as_of}: {words} Last sold on {gone[0]['last_sold_on']}."
     stores = pc.unique(pairs["store_id"]).to_pylist()
     if store_id not in stores:
@@ -285,3 +262,79 @@ def _near(wanted: str, known: list[str]) -> str:
 
 def _number(value: Any) -> float | None:
     return None if value is None or pd.isna(value) else round(float(value), 4)
+
+
+# ------------------------------------------------------------------------------------------------ text
+
+
+def sparkline(sold: NDArray[Any], forecast: NDArray[Any]) -> str:
+    """Bars of sales and, after a vertical line, of forecasts, on one scale from zero; a dot is unknown."""
+    top = float(np.nanmax(np.concatenate([sold, forecast, [1e-9]])))
+    return f"{_bars(sold, top)}|{_bars(forecast, top)}"
+
+
+def as_text(record: Mapping[str, Any]) -> str:
+    """Record of :func:`explain` as lines of text: a few words, and sales and forecasts as one line of bars."""
+    units = sum(day["units"] for day in record["forecast"])
+    title = f"{record['product']} ({record['sku_id']}) in {record['store']} ({record['store_id']})"
+    lines = [
+        f"{title}, as of {record['as_of']}",
+        "",
+        f"  {record['sparkline']}",
+        f"  28 days sold | {len(record['forecast'])} days forecast: {units:.0f} units",
+        "",
+        f"Segment   {record['segment']} ({record['pattern']}): {record['segment_reason']}",
+        f"Model     {record['model']}{_order(record)} of {record['model_version']}: {record['model_reason']}",
+        f"Backtest  {_errors(record['backtest'])}",
+        f"Lately    {_errors(record['last_days'])}",
+        f"Plans     {record['plans']}",
+        f"Stock     {_stock(record['out_of_stock'])}",
+        "",
+        "day             units   usual              80 %     plans  known",
+    ]
+    for day in record["forecast"]:
+        when = date.fromisoformat(day["ds"])
+        ends = f"{day['lower_80']:.1f} to {day['upper_80']:.1f}"
+        usual = "-" if day["usual"] is None else f"{day['usual']:.1f}"
+        known = ", ".join(day["known"])
+        lines.append(
+            f"{when:%a %d %b}  {day['units']:>9.1f}{usual:>8}  {ends:>16}  {day['plans']:>8.1f}  {known}".rstrip()
+        )
+    return "\n".join([*lines, "", f"Chart: {record['picture']}"])
+
+
+def _bars(values: NDArray[Any], top: float) -> str:
+    return "".join(
+        _UNKNOWN if np.isnan(value) else _BARS[min(int(value / top * len(_BARS)), len(_BARS) - 1)]
+        for value in np.asarray(values, dtype=np.float64).tolist()
+    )
+
+
+def _order(record: Mapping[str, Any]) -> str:
+    return f" {record['sarima_order']}" if record["sarima_order"] else ""
+
+
+def _errors(errors: Mapping[str, Any]) -> str:
+    if not errors:
+        return "nothing to judge yet"
+    parts = []
+    for name, values in errors.items():
+        if name.startswith("J+"):
+            told = [
+                f"{metric.upper()} {value:.2f}"
+                if metric == "rmsse"
+                else f"{metric.upper()} {100 * value:.0f} %"
+                for metric, value in values.items()
+                if value is not None
+            ]
+            parts.append(f"{name} {', '.join(told) or 'nothing yet'}")
+    bias = "" if errors["bias"] is None else f"; bias {100 * errors['bias']:+.0f} %"
+    return f"{'; '.join(parts)}{bias} ({errors['days']} days)"
+
+
+def _stock(days: list[str]) -> str:
+    if not days:
+        return "never out of stock in the days shown"
+    return f"out of stock on {', '.join(days[-5:])}" + (
+        f" and {len(days) - 5} days before" if len(days) > 5 else ""
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,17 @@ from pipelines.usecases.demand.dataset import Origin
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[int, int], None]
+
+def clusters_of(profile: pd.DataFrame) -> list[str]:
+    """Cluster of each series, for which a SARIMA order is cached: products of a category that sell alike."""
+    return [
+        f"{category}/{cell}" for category, cell in zip(profile["category"], cells_of(profile), strict=True)
+    ]
+
+
+def orders_of_series(profile: pd.DataFrame, orders: Mapping[str, str]) -> list[str]:
+    """Order of each series by its cluster; ``""``, the models' default, for a cluster not searched."""
+    return [orders.get(cluster, "") for cluster in clusters_of(profile)]
 
 
 @dataclass(frozen=True)
@@ -34,8 +44,8 @@ class Answer:
     ----------
     units : ndarray of float32, shape (n, H)
         NaN in rows that were not asked for.
-    used, reason, order : ndarray of str, shape (n,)
-        Model that made each forecast (a fallback where the one asked for could not), why, SARIMA order.
+    used, reason : ndarray of str, shape (n,)
+        Model that made each forecast (a fallback where the one asked for could not), and why.
     seconds : float
         Cost of a series.
     """
@@ -43,7 +53,6 @@ class Answer:
     units: Matrix
     used: NDArray[np.object_]
     reason: NDArray[np.object_]
-    order: NDArray[np.object_]
     seconds: float
 
 
@@ -54,16 +63,12 @@ class Forecasts:
     Attributes
     ----------
     units : ndarray of float32, shape (n, H)
-    model, reason, order : ndarray of str, shape (n,)
-    seconds : dict of str to float
-        Cost of a series, by model.
+    model, reason : ndarray of str, shape (n,)
     """
 
     units: Matrix
     model: NDArray[np.object_]
     reason: NDArray[np.object_]
-    order: NDArray[np.object_]
-    seconds: dict[str, float] = field(default_factory=dict)
 
 
 def run_models(
@@ -73,7 +78,6 @@ def run_models(
     boosters: Mapping[str, Any],
     orders: Sequence[str],
     engine: Engine,
-    progress: Progress | None = None,
 ) -> dict[str, Answer]:
     """Run models on chosen series.
 
@@ -87,7 +91,7 @@ def run_models(
     """
     answers = _run_boosters(origin, {m: r for m, r in wanted.items() if m in boosters}, boosters)
     local = {model: rows for model, rows in wanted.items() if model not in boosters and len(rows)}
-    answers |= run_local(origin.panel, local, orders=orders, engine=engine, progress=progress)
+    answers |= run_local(origin.panel, local, orders=orders, engine=engine)
     return answers
 
 
@@ -97,7 +101,6 @@ def run_local(
     *,
     orders: Sequence[str] | None,
     engine: Engine,
-    progress: Progress | None = None,
 ) -> dict[str, Answer]:
     """Run models that are fitted one series at a time, in the engine."""
     if not wanted:
@@ -109,7 +112,7 @@ def run_local(
         parts.append(packed.assign(row=rows[packed["row"].to_numpy()]))
     packed = pd.concat(parts, ignore_index=True)
     try:
-        result = engine.map_groups(forecast_group, packed, key="group", progress=progress)
+        result = engine.map_groups(forecast_group, packed, key="group")
     except GroupsLost as error:
         result = _instead(packed, error)
     answers = {}
@@ -119,7 +122,7 @@ def run_local(
         answer = _empty(panel, float(first["seconds"].mean()))
         at = first["row"].to_numpy()
         answer.units[at] = unpack(own)
-        for name in ("used", "reason", "order"):
+        for name in ("used", "reason"):
             getattr(answer, name)[at] = first[name].to_numpy(object)
         answers[model] = answer
         log.info("%s forecast %d series, %.1f ms each", model, len(rows), answer.seconds * 1000)
@@ -146,7 +149,6 @@ def serve(
     fallbacks: NDArray[np.object_],
     orders: Sequence[str],
     engine: Engine,
-    progress: Progress | None = None,
 ) -> Forecasts:
     """Forecast every series by the champion of its cell, or by its fallback.
 
@@ -171,7 +173,6 @@ def serve(
         boosters=forecaster.boosters or {},
         orders=orders,
         engine=engine,
-        progress=progress,
     )
     total = np.zeros((len(profile), origin.panel.horizon), dtype=np.float32)
     for name, rows in rows_of.items():
@@ -190,8 +191,6 @@ def serve(
         units=total / share,
         model=np.array(used, dtype=object),
         reason=np.array(reason, dtype=object),
-        order=np.array([answers[names[0]].order[i] for i, names in enumerate(models)], dtype=object),
-        seconds={name: answer.seconds for name, answer in answers.items()},
     )
 
 
@@ -242,6 +241,5 @@ def _empty(panel: Panel, seconds: float) -> Answer:
         units=np.full((n, panel.horizon), np.nan, dtype=np.float32),
         used=np.full(n, "", dtype=object),
         reason=np.full(n, "", dtype=object),
-        order=np.full(n, "", dtype=object),
         seconds=seconds,
     )

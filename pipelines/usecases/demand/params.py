@@ -1,21 +1,17 @@
-"""Parameters of the demand use case, read from ``params.yaml`` beside this file."""
+"""Parameters of the demand use case, read from ``params.yaml`` beside this file, and the days that follow from them."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal, Self
 
-import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from features.spine import past_origins
 from pipelines.errors import ConfigError
 from pipelines.params import Params
-
-PATH = Path(__file__).with_name("params.yaml")
-
-#: JSON or YAML mapping of dotted keys that replaces values of the file for one deployment.
-OVERRIDES_VARIABLE = "MILLRACE_DEMAND_PARAMS"
+from pipelines.sinks.target import DynamoParams
 
 
 class FeatureParams(Params):
@@ -77,13 +73,6 @@ class GateParams(Params):
     confidence: float = Field(gt=0.5, lt=1)
 
 
-class PublishParams(Params):
-    """How forecasts reach DynamoDB."""
-
-    retention_days: int = Field(ge=1, description="Versions older than this expire.")
-    max_write_units: int = Field(ge=1, description="Write capacity used per second.")
-
-
 class TargetParams(Params):
     """MAPE at J+7 by segment that users were promised."""
 
@@ -114,7 +103,7 @@ class DemandParams(Params):
     engine: Literal["local", "spark"]
     workers: int = Field(ge=1, description="Processes of the local engine.")
     spark_master: str = Field(description="Spark's master: `local[*]`, `spark://host:port`, `yarn`.")
-    publish: PublishParams
+    publish: DynamoParams
     targets: TargetParams
     monitoring: DemandMonitoringParams
     max_total_change: float = Field(
@@ -123,15 +112,64 @@ class DemandParams(Params):
     panel_versions: int = Field(ge=1, description="Days of `features/demand_panel` kept.")
     seed: int = 0
 
+    @model_validator(mode="after")
+    def _outlives_its_forecasts(self) -> Self:
+        days, horizon = self.publish.retention_days, self.horizon_days
+        if days < horizon:
+            raise ValueError(
+                f"publish.retention_days must be at least horizon_days ({horizon}), got {days}: a version would "
+                "expire before its last day, also while no newer one has come"
+            )
+        return self
+
     @property
     def engine_options(self) -> dict[str, Any]:
         """Options of the engine that the models fitted one series at a time run in."""
         return {"workers": self.workers} if self.engine == "local" else {"master": self.spark_master}
 
+    @property
+    def sql(self) -> dict[str, float]:
+        """Numbers that the feature models read, by the names they have there."""
+        return {**self.features.model_dump(), "horizon_days": self.horizon_days}
+
+    def origins(self, as_of: date) -> list[date]:
+        """Past days from which a training run forecasts, oldest first."""
+        backtest = self.backtest
+        return past_origins(
+            as_of,
+            origins=backtest.training_weeks + backtest.selection_origins + backtest.judging_origins,
+            spacing_days=backtest.spacing_days,
+            horizon_days=self.horizon_days,
+        )
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Past days to forecast from, each list oldest first."""
+
+    training: list[date]
+    selection: list[date]
+    judging: list[date]
+
     @classmethod
-    def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:
-        """Read ``params.yaml`` with the deployment's overrides from ``MILLRACE_DEMAND_PARAMS``."""
-        given = yaml.safe_load(os.environ.get(OVERRIDES_VARIABLE, "") or "{}")
-        if not isinstance(given, dict):
-            raise ConfigError(f"{OVERRIDES_VARIABLE} must be a mapping of dotted keys, got {given!r}")
-        return cls.load(PATH, {**given, **(overrides or {})})
+    def of(cls, as_of: date, params: DemandParams) -> Origins:
+        """Divide the past days that the parameters ask for.
+
+        No target day belongs to two parts: what the models learned from is over before they compete, and
+        that before they are judged.
+        """
+        days, backtest = params.origins(as_of), params.backtest
+
+        def before(limit: date) -> list[date]:
+            """Origins whose targets are all over when the forecast of ``limit`` begins."""
+            return [day for day in days if (limit - day).days > params.horizon_days]
+
+        judging = days[len(days) - backtest.judging_origins :]
+        selection = before(judging[0])[-backtest.selection_origins :]
+        learning = before(selection[0]) if selection else []
+        if not learning:
+            raise ConfigError(
+                f"{len(days)} origins leave none to learn from: targets must not overlap between learning, "
+                "competition and judgement; raise backtest.training_weeks"
+            )
+        return cls(learning, selection, judging)

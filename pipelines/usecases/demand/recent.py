@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,9 @@ import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
-from pipelines.io.lake import Lake
-from pipelines.usecases.demand.dataset import CALENDAR, PANEL, PROFILE, Places
-
-Matrix: TypeAlias = NDArray[np.float32]
-Mask: TypeAlias = NDArray[np.bool_]
+from models.forecasting.panel import Mask, Matrix
+from pipelines.io.lake import Lake, on_day
+from pipelines.usecases.demand.dataset import CALENDAR, PANEL, PROFILE, Places, batches, floats
 
 #: Store and product.
 Series: TypeAlias = tuple[str, str]
@@ -117,17 +115,17 @@ def read_recent(lake: Lake, as_of: date, days: int, *, only: Series | None = Non
     field = pa_dataset.field
     if not all(lake.exists(name) for name in (PROFILE, PANEL, CALENDAR)):
         return None
-    profile = read_profile(lake, as_of, only=only)
-    since = (field("as_of") == as_of) & (field("ds") >= as_of - timedelta(days=days)) & (field("ds") < as_of)
+    profile = _read_profile(lake, as_of, only=only)
+    since = on_day(as_of) & (field("ds") >= as_of - timedelta(days=days)) & (field("ds") < as_of)
     columns = ["store_id", "sku_id", "ds", "quantity", "is_stockout", "promo_discount"]
-    panel = lake.dataset(PANEL).to_batches(columns=columns, filter=narrowed(since, only))
+    panel = batches(lake, PANEL, narrowed(since, only), columns)
     calendar = lake.read(CALENDAR, columns=["store_id", "ds", "is_open"], where=since)
-    return None if profile.empty else place(as_of, profile, panel, calendar, days)
+    return None if profile.empty else _place(as_of, profile, panel, calendar, days)
 
 
-def read_profile(lake: Lake, as_of: date, *, only: Series | None = None) -> pd.DataFrame:
+def _read_profile(lake: Lake, as_of: date, *, only: Series | None = None) -> pd.DataFrame:
     """Profiles of the series that are forecast on a day, ordered by store and product."""
-    where = narrowed(pa_dataset.field("as_of") == as_of, only)
+    where = narrowed(on_day(as_of), only)
     rows: pd.DataFrame = lake.read(PROFILE, columns=list(PROFILE_COLUMNS), where=where).to_pandas()
     return rows.sort_values(["store_id", "sku_id"], ignore_index=True)
 
@@ -140,7 +138,7 @@ def narrowed(where: pa_dataset.Expression, only: Series | None) -> pa_dataset.Ex
     return where & (field("store_id") == only[0]) & (field("sku_id") == only[1])
 
 
-def place(
+def _place(
     as_of: date,
     profile: pd.DataFrame,
     panel: Iterable[pa.RecordBatch],
@@ -169,12 +167,7 @@ def place(
     return Recent(as_of, profile, first + np.arange(days) * _DAY, sold, stockout, promo, is_open[store])
 
 
-def floats(values: pa.Array) -> NDArray[np.float32]:
-    """Column of numbers, null as NaN."""
-    return np.asarray(values.cast(pa.float32()).to_numpy(zero_copy_only=False), dtype=np.float32)
-
-
-def dates(days: NDArray[Any]) -> list[date]:
+def dates(days: NDArray[np.datetime64]) -> list[date]:
     """Days as Python's."""
     found: list[date] = days.astype("datetime64[D]").tolist()
     return found

@@ -1,4 +1,4 @@
-"""What a training run leaves in the lake: one table that tracks all series, the competition, the judgement."""
+"""What a training run leaves behind: one table that tracks all series, the competition, the judgement, the card."""
 
 from __future__ import annotations
 
@@ -10,20 +10,34 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from features.schemas import Table
+from models.evaluation.forecast_gate import Errors, ForecastThresholds, judge_forecasts
+from models.evaluation.verdict import Verdict
 from models.forecasting.accuracy import error_table, judged_days, naive_scale
 from models.forecasting.competition import Champion
 from models.forecasting.forecaster import DemandForecaster, cells_of
-from pipelines.io.lake import Lake
-from pipelines.io.registry import ModelVersion
+from pipelines.io.lake import on_day
+from pipelines.usecase import Run
 from pipelines.usecases.demand.backtest import MISSION_MODELS
-from pipelines.usecases.demand.dataset import Dataset
-from pipelines.usecases.demand.intervals import coverage_by_level
-from pipelines.usecases.demand.nodes import level_sums
-from pipelines.usecases.demand.orders import orders_of_series
-from pipelines.usecases.demand.past import HORIZONS, Past, stacked
-from pipelines.usecases.demand.schemas import BACKTEST, COVERAGE, ORDERS, SERIES, VALIDATION
+from pipelines.usecases.demand.coherence import Past, coverage_by_level, stacked
+from pipelines.usecases.demand.dataset import Dataset, level_sums
+from pipelines.usecases.demand.forecasting import orders_of_series
+from pipelines.usecases.demand.params import DemandParams, Origins
+from pipelines.usecases.demand.schemas import (
+    BACKTEST,
+    COVERAGE,
+    HORIZONS,
+    LEVELS,
+    ORDERS,
+    SEGMENTS,
+    SERIES,
+    VALIDATION,
+)
+
+BASELINES = ("seasonal_naive",)
 
 
 @dataclass(frozen=True)
@@ -55,29 +69,18 @@ class Results:
     judging: Mapping[str, Sequence[Past]]
 
 
-def publish_results(
-    lake: Lake, as_of: date, data: Dataset, results: Results, version: ModelVersion
-) -> dict[str, float]:
-    """Commit the tables of a training run; gives the errors that go to MLflow."""
-    day, metadata = {"as_of": as_of}, {"model_version": version.label}
+def tables_of(data: Dataset, results: Results) -> tuple[dict[Table, pd.DataFrame], dict[str, float]]:
+    """Tables of a training run, and the errors that go to MLflow."""
     challenger = results.judging["challenger"]
     coverage = coverage_by_level(results.forecaster.intervals, challenger, data.profile)
-    frames = {
+    tables = {
         BACKTEST: _competition(results.table),
-        SERIES: _series(data, results, version.label),
+        SERIES: _series(data, results),
         VALIDATION: _validation(data.profile, results.judging),
         COVERAGE: coverage,
         ORDERS: results.searched.rename(columns={"order": "sarima_order"}),
     }
-    for table, frame in frames.items():
-        rows = frame.assign(as_of=as_of)[table.column_names]
-        lake.replace_partition(
-            table,
-            pa.Table.from_pandas(rows, schema=table.arrow_schema, preserve_index=False),
-            day,
-            metadata=metadata,
-        )
-    return _summary(data.profile, challenger, coverage)
+    return tables, _summary(data.profile, challenger, coverage)
 
 
 def _competition(table: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +88,7 @@ def _competition(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(is_mission_model=table["model"] == segment.map(MISSION_MODELS))
 
 
-def _series(data: Dataset, results: Results, version: str) -> pd.DataFrame:
+def _series(data: Dataset, results: Results) -> pd.DataFrame:
     """Model and errors of every series, over the origins of both the selection and the judgement."""
     profile, panel = data.profile, data.panel
     past = [*results.selection, *results.judging["challenger"]]
@@ -106,7 +109,6 @@ def _series(data: Dataset, results: Results, version: str) -> pd.DataFrame:
             for i in range(n)
         ],
         sarima_order=pd.Series(orders_of_series(profile, forecaster.orders or {})).replace("", None),
-        model_version=version,
     )
     errors = error_table(
         stacked(past, "actual"),
@@ -164,3 +166,128 @@ def _summary(profile: pd.DataFrame, past: Sequence[Past], coverage: pd.DataFrame
     for row in coverage[coverage["horizon"] == 0].to_dict("records"):
         found[f"{row['level']}.coverage_{row['nominal']}"] = float(row["coverage"])
     return found
+
+
+# ------------------------------------------------------------------------------------------ judgement
+
+
+def judge(run: Run[DemandParams]) -> Verdict:
+    """Hold the errors of the judged origins against the thresholds, the baseline and the champion."""
+    where, params = on_day(run.as_of), run.params
+    errors, coverage = run.lake.read(VALIDATION, where=where), run.lake.read(COVERAGE, where=where)
+    of_series = pc.and_(pc.equal(coverage["level"], "sku_store"), pc.equal(coverage["nominal"], 80))
+    overall = coverage.filter(pc.and_(of_series, pc.equal(coverage["horizon"], 0)))
+    gate = params.gate
+    candidates = set(errors["candidate"].to_pylist())
+    return judge_forecasts(
+        _errors(errors, "challenger"),
+        coverage_80=overall["coverage"][0].as_py() if overall.num_rows else float("nan"),
+        baselines={name: _errors(errors, name) for name in BASELINES},
+        champion=_errors(errors, "champion") if "champion" in candidates else None,
+        thresholds=ForecastThresholds(
+            max_bias=gate.max_bias,
+            coverage=(gate.min_coverage_80, gate.max_coverage_80),
+            min_products=gate.min_products,
+            level=gate.confidence,
+        ),
+        n_replicates=gate.bootstrap_replicates,
+        seed=params.seed,
+    )
+
+
+def _errors(rows: pa.Table, candidate: str) -> Errors:
+    own = rows.filter(pc.equal(rows["candidate"], candidate)).sort_by(
+        [("segment", "ascending"), ("sku_id", "ascending")]
+    )
+    sums = {name: own[name].to_numpy().astype(np.float64) for name in ("absolute_error", "error", "quantity")}
+    return Errors(
+        np.array(own["sku_id"].to_pylist()), sums["absolute_error"], sums["error"], sums["quantity"]
+    )
+
+
+# ----------------------------------------------------------------------------------------- model card
+
+
+def model_card(
+    *,
+    as_of: date,
+    params: DemandParams,
+    origins: Origins,
+    data: Dataset,
+    results: Results,
+    summary: Mapping[str, float],
+) -> str:
+    """Write the card as Markdown."""
+    segments = data.profile["segment"].value_counts()
+    fallbacks = data.profile["fallback"].value_counts()
+    lines = [
+        f"# Demand, J+1..J+{params.horizon_days}, backtest of {as_of}",
+        "",
+        "**Use**: daily forecasts by product and store for orders (operational) and by level for plans "
+        "(strategic). **Not for**: prices, or the effect of a promotion that was never run.",
+        "",
+        "## Data",
+        f"- {len(data.profile):,} active series; by segment: "
+        + ", ".join(f"{name} {segments.get(name, 0):,}" for name in SEGMENTS)
+        + f". Without a model: {', '.join(f'{n} {c:,}' for n, c in fallbacks.items()) or 'none'}.",
+        f"- Global models learned from {len(origins.training)} past days, {_span(origins.training)}; models "
+        f"competed and intervals were calibrated on {_span(origins.selection)}; judged on "
+        f"{_span(origins.judging)}, by which nothing was chosen.",
+        f"- What is known ahead (promotions, weather, events) is as it was known on each past day. Days of "
+        f"stock-out count as lower bounds. Lake versions: {data.versions}.",
+        "",
+        "## Champions",
+        "",
+        "| cell | serves | why |",
+        "|---|---|---|",
+        *(
+            f"| {cell} | {' + '.join(c.models)} | {c.words} |"
+            for cell, c in sorted(results.champions.items())
+        ),
+        *(f"| level {level} | {c.name} | {c.words} |" for level, c in results.level_champions.items()),
+        "",
+        "## Competition, all horizons",
+        "",
+        *_ranked(results.table),
+        "",
+        "## Judged",
+        "",
+        "| segment | MAPE J+1 | MAPE J+7 | MAPE J+14 | WAPE | bias |",
+        "|---|---|---|---|---|---|",
+        *(_judged(name, summary) for name in (*SEGMENTS, "all") if f"{name}.wape" in summary),
+        "",
+        "| level | coverage of 80 % | coverage of 95 % |",
+        "|---|---|---|",
+        *(
+            f"| {level} | {summary[f'{level}.coverage_80']:.1%} | {summary[f'{level}.coverage_95']:.1%} |"
+            for level in (*LEVELS, "sku")
+            if f"{level}.coverage_80" in summary
+        ),
+        "",
+        "## Limits",
+        "- The percentage error of a product that sells one or two a day is mostly chance; look at WAPE and "
+        "at sums over a week.",
+        "- Few origins calibrate the intervals of the nation and the regions: their coverage is known roughly.",
+        "- A promotion announced after the forecast is not in it.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _span(days: list[date]) -> str:
+    return f"{days[0]} to {days[-1]}" if days else "none"
+
+
+def _ranked(table: pd.DataFrame) -> list[str]:
+    rows = ["| cell | model | MAPE | WAPE | RMSSE | bias | ms a series |", "|---|---|---|---|---|---|---|"]
+    overall = table[table["horizon"] == 0].sort_values(["cell", "wape", "model"])
+    for row in overall.to_dict("records"):
+        name = f"**{row['model']}**" if row["is_champion"] else row["model"]
+        figures = " | ".join(f"{row[metric]:.3f}" for metric in ("mape", "wape", "rmsse", "bias"))
+        rows.append(f"| {row['cell']} | {name} | {figures} | {row['seconds_per_series'] * 1000:.1f} |")
+    return rows
+
+
+def _judged(name: str, summary: Mapping[str, float]) -> str:
+    metrics = ("mape_j1", "mape_j7", "mape_j14", "wape", "bias")
+    cells = [f"{summary[f'{name}.{m}']:.1%}" if f"{name}.{m}" in summary else "" for m in metrics]
+    return f"| {name} | " + " | ".join(cells) + " |"

@@ -1,8 +1,8 @@
-"""Tables that the demand steps produce in Python (features are declared in dbt)."""
+"""Tables that Python writes (features are declared in dbt)."""
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table, Total
 
 SEGMENTS = ("stable", "seasonal", "new", "promo")
 LEVELS = ("national", "region", "store", "sku_store")
@@ -14,13 +14,14 @@ AGGREGATE_LEVELS = ("national", "region", "store", "sku")
 #: Nominal coverage of the published intervals, in percent.
 INTERVALS = (80, 95)
 
-AS_OF = Column("as_of", DType.DATE, "Day of the forecast, J; nothing known on or after it is used.")
+#: Days ahead at which errors are kept.
+HORIZONS = (1, 7, 14)
+
 STORE = Column("store_id", DType.STRING, "Store.")
 SKU = Column("sku_id", DType.STRING, "Product.")
 DS = Column("ds", DType.DATE, "Day that is forecast.")
 HORIZON = Column("horizon", DType.INTEGER, "Days after `as_of`: J+1 is 1.", unit="days", minimum=1)
 SEGMENT = Column("segment", DType.STRING, "Kind of series, from `features/demand_profile`.", allowed=SEGMENTS)
-MODEL_VERSION = Column("model_version", DType.STRING, "Version in the MLflow registry, as `demand/<n>`.")
 
 _LEVEL = Column("level", DType.STRING, "Level of the hierarchy.", allowed=(*LEVELS, "sku"))
 _NODE = Column("node", DType.STRING, "Node of the level: `all`, a region, a store, a product.")
@@ -73,6 +74,12 @@ FORECASTS = Table(
     ),
     key=("as_of", "store_id", "sku_id", "ds"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "store_id", "sku_id"), "features/demand_profile"),),
+    totals=tuple(
+        Total(name, "predictions/demand_aggregates", "level = 'national'")
+        for name in ("operational", "strategic")
+    ),
+    steady=("operational", "segment"),
 )
 
 AGGREGATES = Table(
@@ -140,7 +147,7 @@ CERTIFICATES = Table(
 _ERRORS = tuple(
     Column(f"{metric}_j{horizon}", DType.NUMBER, f"{words} at J+{horizon}; null if undefined.", nullable=True)
     for metric, words in (("mape", "MAPE"), ("wape", "WAPE"), ("rmsse", "RMSSE"))
-    for horizon in (1, 7, 14)
+    for horizon in HORIZONS
 )
 
 SERIES = Table(

@@ -1,1 +1,257 @@
-"""Multiple imputation of a factory's measurements: prepare, train, gate, score, monitor, report."""
+"""Imputation: what a factory's missing measurements plausibly were, and how far to trust that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pipelines.errors import DataContractError
+from pipelines.monitoring.alarms import Sentence
+from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
+from pipelines.usecase import Checked, Explain, Mart, Output, Plan, Record, Run, Trained, UseCase
+from pipelines.usecases.imputation.layouts import LAYOUTS
+from pipelines.usecases.imputation.params import ImputationParams
+from pipelines.usecases.imputation.schemas import COMPLETED, TABLES
+
+if TYPE_CHECKING:
+    from models.evaluation.verdict import Verdict
+    from models.imputation.imputer import BootstrapEMImputer
+    from pipelines.io.dbt import DbtRun
+    from pipelines.io.registry import ModelVersion
+    from pipelines.monitoring.findings import Finding
+    from pipelines.sources.adapter import Adapter
+    from pipelines.usecases.imputation.dataset import Wide
+
+
+def _wide() -> Adapter:
+    from pipelines.usecases.imputation.measured import WIDE
+
+    return WIDE
+
+
+def _long() -> Adapter:
+    from pipelines.usecases.imputation.measured import LONG
+
+    return LONG
+
+
+def plan(run: Run[ImputationParams], training: bool) -> Plan:
+    """Training takes the whole window that a model is fitted on, scoring the parts that are completed."""
+    window = run.params.window
+    days = max(window.train_days, window.batch_days) if training else window.batch_days
+    return Plan(parameters={"window_days": float(days), "batch_days": float(window.batch_days)})
+
+
+def summarise(run: Run[ImputationParams], built: DbtRun) -> Record:
+    """Count what was built; refuses a day without any part."""
+    (counts,) = built.read(
+        f"""
+        select
+            count(*) as parts,
+            count(*) filter (where in_batch) as in_batch,
+            (select count(*) from ml.ml_imputation_sensors where as_of = date '{run.as_of}') as sensors,
+            (select count(*) from ml.ml_imputation_cells where as_of = date '{run.as_of}') as cells,
+            (select value::int from run.parameters where name = 'window_days') as days
+        from ml.ml_imputation_parts
+        where as_of = date '{run.as_of}'
+        """
+    ).to_pylist()
+    days = counts.pop("days")
+    if not counts["parts"]:
+        raise DataContractError(
+            f"no part was made in the {days} days before {run.as_of} (window in params.yaml): nothing was published. "
+            "Look at the newest produced_at of raw/imputation_parts"
+        )
+    return dict(counts)
+
+
+def read(run: Run[ImputationParams]) -> Wide:
+    """Read the wide table of the window."""
+    from pipelines.usecases.imputation import dataset
+
+    return dataset.read_wide(run.lake, run.as_of)
+
+
+def fit(run: Run[ImputationParams], data: Wide, champion: BootstrapEMImputer | None) -> Trained:
+    """Fit and judge the challenger."""
+    from pipelines.usecases.imputation import training
+
+    return training.fit(run, data, champion)
+
+
+def judge(run: Run[ImputationParams], version: ModelVersion) -> Verdict:
+    """Verdict on the challenger."""
+    from pipelines.usecases.imputation import judging
+
+    return judging.judge(run)
+
+
+def predict(run: Run[ImputationParams], model: BootstrapEMImputer, version: ModelVersion) -> Iterator[Output]:
+    """Completed data sets of the day."""
+    from pipelines.usecases.imputation import scoring
+
+    return scoring.predict(run, model, version)
+
+
+def check(run: Run[ImputationParams]) -> Checked:
+    """Findings of the day."""
+    from pipelines.usecases.imputation import judging
+
+    return judging.check(run)
+
+
+def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
+    """The finding that stands out most, and how many more sensors there are."""
+    more = f"; and {len(raised) - 1} more sensors" if len(raised) > 1 else ""
+    return Sentence(speaker.message + more, speaker.segment_name)
+
+
+def sections(run: Run[ImputationParams]) -> Mapping[str, object]:
+    """Sections of the page."""
+    from pipelines.usecases.imputation import page
+
+    return page.sections(run)
+
+
+def explain(run: Run[ImputationParams], keys: Sequence[str]) -> Record:
+    """Facts about what was drawn for one part."""
+    from pipelines.usecases.imputation import scoring
+
+    return scoring.explain(run, keys)
+
+
+def explanation(record: Record) -> str:
+    """The facts in words."""
+    from pipelines.usecases.imputation import scoring
+
+    return scoring.explanation(record)
+
+
+#: What an alarm means for whom, and the first thing to do, by metric.
+_ALARMS = {
+    "completed": (
+        "Whoever reads the completed data sets has none of this day.",
+        "Run `millrace score imputation` for the day and read its error.",
+    ),
+    "coverage_90": (
+        "For everybody who uses the completed data sets: the spread between them no longer tells how uncertain a "
+        "drawn cell is.",
+        "Look at the overimputation by station on the report page; if a sensor was exchanged or recalibrated, run "
+        "imputation_train on parts made since.",
+    ),
+    "parts": (
+        "The completed data sets hold far fewer or more parts than usual; comparisons with other days mislead.",
+        "Compare the row counts of the last ingest with the line's own count, then ingest and score again.",
+    ),
+    "missing_shift": (
+        "For process engineers: a sensor is silent more often than when the model was trained. Its cells are drawn, "
+        "and say less about the part the more of them there are.",
+        "Open the missingness map: a whole station at once is a stop, a single sensor is a fault or a full disk.",
+    ),
+    "not_imputed": (
+        "Cells of a sensor stay missing: users of the wide table meet gaps.",
+        "Read the sensor's words on the report page; a new sensor is learned by the next imputation_train.",
+    ),
+    "feature_shift": (
+        "For process engineers: a sensor measures other values than when the model was judged; drawn cells rest on "
+        "what was usual then.",
+        "Check the sensor for a new calibration or unit; if the process changed, run imputation_train.",
+    ),
+}
+
+_PAGE = PageSpec(
+    glossary=(
+        ("Cell", "What one sensor says of one part; measured, beyond a limit, or missing."),
+        (
+            "Completed data set",
+            "The day's table with every missing cell drawn once. Several differ in the drawn cells only; how far they "
+            "differ is what is not known.",
+        ),
+        (
+            "Pooled",
+            "An analysis run on each completed data set, its answers put together by Rubin's rules: the interval holds "
+            "what the missing cells make uncertain.",
+        ),
+        (
+            "Overimputation",
+            "Cells that were measured are taken out and imputed; the share that lies within the 90\u202f% intervals tells "
+            "whether the intervals are right.",
+        ),
+        ("Missing completely at random", "Whether a cell is missing has nothing to do with any value."),
+        (
+            "Missing at random",
+            "Whether a cell is missing depends on what was measured elsewhere, and on the line. Imputation is right then.",
+        ),
+        (
+            "Missing not at random",
+            "It depends on the missing value itself. Nothing in the data can show that; the sensitivity section tells how "
+            "large the dependence must be to change a conclusion.",
+        ),
+        (
+            "Fraction of missing information",
+            "Share of what complete data would tell of a sensor's mean that is lost; less than the share of missing cells "
+            "where other sensors tell much of them.",
+        ),
+        ("Ridge", "Rows without any correlation, added where the parts are too few for the sensors."),
+        (
+            "Condition number",
+            "How nearly some sensors follow from others; beyond a million, look at the sensors named.",
+        ),
+        ("As of", "The day of the decision. Nothing that became known on or after it is used."),
+    ),
+    checks={
+        "cells": CheckStyle("Hidden cells", 0, "\u2265"),
+        "converged": CheckStyle("Chains that converged", 0, "="),
+        "left_out": CheckStyle("Share of sensors not modelled", 2, "\u2264"),
+        "coverage_90": CheckStyle("Coverage of 90 % intervals", 3, "\u2265"),
+        "error_against_mean": CheckStyle("Squared error saved against means"),
+        "error_against_champion": CheckStyle("Squared error saved against the champion"),
+    },
+    watched=(
+        Watched("raw/imputation_parts", "Parts", "known_at", 7),
+        Watched("raw/imputation_measurements", "Measurements", "known_at", 2, each_day=True),
+        Watched("features/imputation_cells", "Cells", "as_of", 1),
+        Watched("predictions/imputation_validation", "Overimputation", "as_of", 8, verb="train"),
+        Watched("predictions/imputation_completed", "Completed data sets", "as_of", 1),
+    ),
+    train_days=8,
+    score_days=1,
+    findings=FindingStyle(
+        counts=frozenset({"completed", "not_imputed"}),
+        shares=frozenset({"coverage_90", "missing_shift", "parts"}),
+        named=frozenset({"missing_shift", "feature_shift", "not_imputed"}),
+        quiet={"missing_shift": 5, "feature_shift": 5},
+        what="The completed data sets",
+    ),
+)
+
+USECASE: UseCase[ImputationParams, Wide, BootstrapEMImputer] = UseCase(
+    name="imputation",
+    title="Imputation",
+    sentence="What a factory's missing measurements plausibly were, and how far to trust that.",
+    params=ImputationParams,
+    layouts=LAYOUTS,
+    adapters={"long": _long, "wide": _wide},
+    # Cells last: whoever finds them finds the parts and sensors that they are of.
+    marts=(Mart("ml_imputation_parts"), Mart("ml_imputation_sensors"), Mart("ml_imputation_cells")),
+    grain="ml_imputation_cells",
+    plan=plan,
+    summarise=summarise,
+    code=(
+        "models/imputation",
+        "dbt_project/models/staging/imputation",
+        "dbt_project/models/intermediate/imputation",
+    ),
+    read=read,
+    fit=fit,
+    judge=judge,
+    predict=predict,
+    tables=TABLES,
+    results=COMPLETED,
+    check=check,
+    alarms=_ALARMS,
+    phrase=phrase,
+    page=_PAGE,
+    sections=sections,
+    explain=Explain(keys=("part",), run=explain, text=explanation),
+)

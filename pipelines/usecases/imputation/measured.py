@@ -1,7 +1,16 @@
-"""From wide tables of measurements to the raw layouts of imputation: what all their adapters share.
+"""From tables of measurements, wide or long, to the raw layouts of imputation.
 
 A cell is a number, a word, or ``<0.5`` and ``>80``: beyond the range of the instrument. An empty cell is
-a measurement that was not taken and becomes no row.
+a measurement that was not taken and becomes no row. A part's measurements are known when they are taken.
+
+``wide`` (CSV or Parquet) has ``part_id``, ``produced_at``, ``line`` and, if it likes, ``unit_id``; every other
+column is a sensor, called ``station.quantity`` or just ``quantity``, measured when its part was made. A column
+whose cells are all numbers or limits is numeric, any other one nominal, unless ``sensors`` says otherwise, which
+may lie beside it with what is known of them (``sensor_id, station, quantity, unit, kind, scale, low, high``).
+
+``measurements``, the long table, has a row per part and sensor: ``part_id, time, line, station, sensor, value``
+and, if it likes, ``unit`` (of the values) and ``unit_id`` (of a panel). A sensor is a station and a name, and
+numeric if all its values are numbers or limits. A part is made at the earliest time of its rows.
 """
 
 # SQL is put together from quoted names and constants.
@@ -9,15 +18,19 @@ a measurement that was not taken and becomes no row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
+from features.schemas import Column, DType, Table
+from features.sql import literal, quoted
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import write_raw
-from pipelines.sources.validation import literal, quoted
-from pipelines.usecases.imputation.layouts import MEASUREMENTS, PARTS, SENSORS
+from pipelines.sources.adapter import Adapted, Adapter, write_raw
+from pipelines.sources.delivery import DeliveredFile
+from pipelines.sources.layout import History, RawLayout
+from pipelines.sources.staging import Staging
+from pipelines.usecases.imputation.layouts import MEASUREMENTS, PART_ID, PARTS, SENSORS
 
 #: A number, or a limit that it lies beyond.
 NUMBER = "try_cast(ltrim(cell, '<> ') as double)"
@@ -129,7 +142,7 @@ def _refuse_words(con: duckdb.DuckDBPyConnection) -> None:
             f"{name}: {count} cells, such as {cell!r} of part {part}" for name, count, cell, part in wrong[:5]
         )
         raise DataContractError(
-            f"cells of a numeric sensor must be numbers, empty, or a limit such as <0.5; offending: {listed}. Mend "
+            f"cells of a numeric sensor must be numbers, empty, or a limit such as <0.5; offending: {listed}. Fix "
             "the cells, or describe the sensor as nominal"
         )
 
@@ -138,3 +151,207 @@ def _sql(value: str | float | None) -> str:
     if value is None:
         return "null"
     return literal(value) if isinstance(value, str) else repr(value)
+
+
+# -------------------------------------------------------------------------------------- wide
+
+_KNOWN = ("part_id", "produced_at", "line", "unit_id")
+
+WIDE_TABLE = RawLayout(
+    Table(
+        "wide",
+        "Wide table of measurements: the columns that every one has. One row per part.",
+        (
+            PART_ID,
+            Column("produced_at", DType.TIMESTAMP, "When the part was made (UTC).", unit="UTC"),
+            Column("line", DType.STRING, "Line."),
+            Column("unit_id", DType.STRING, "Unit of a panel; null if none.", nullable=True),
+        ),
+        key=("part_id",),
+    ),
+    history=History.IMMUTABLE,
+    optional=("unit_id",),
+)
+DESCRIPTIONS = RawLayout(
+    Table(
+        "sensors",
+        "What is known of the sensors. One row per sensor.",
+        # A description may leave the scale to the values themselves.
+        tuple(
+            replace(column, nullable=column.nullable or column.name == "scale")
+            for column in SENSORS.table.columns
+            if column.name != "known_at"
+        ),
+        key=("sensor_id",),
+    ),
+    history=History.IMMUTABLE,
+    rules=SENSORS.rules,
+    optional=("unit", "scale", "low", "high"),
+)
+
+
+def _adapt_wide(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
+    """Write a wide table as files in the raw layouts of imputation.
+
+    Parameters
+    ----------
+    staging
+        Scratch space of the ingest; rows that break a rule go to its quarantine.
+    files
+        The one or two files, checked.
+    into
+        Folder for the adapted Parquet files. The same input gives the same bytes.
+
+    Raises
+    ------
+    DataContractError
+        The table is absent, has no sensor, or a cell is not what its sensor measures.
+    """
+    by_name = {file.layout.table.name: file for file in files}
+    if "wide" not in by_name:
+        raise DataContractError(
+            "the wide layout is a table `wide`, and `sensors` if there is one; missing wide"
+        )
+    con, outcomes, described = staging.con, [], {}
+    for file in files:
+        staging.examine(file)
+        outcomes.append(staging.settle(file))
+        good = "select * exclude (is_bad, row_number) from checked where not is_bad"
+        if file.layout is DESCRIPTIONS:
+            described = {row[0]: _described(row) for row in con.execute(good).fetchall()}
+        else:
+            con.execute(f"create temp table wide as {good}")
+    file = by_name["wide"]
+    columns = [name for name in file.header if name not in _KNOWN]
+    if not columns:
+        raise DataContractError(f"{file.name}: must have a column per sensor beside {list(_KNOWN)}, got none")
+    con.execute(f"create temp view all_columns as select * from {_reader(file)}")
+    sensors = _sensors(con, columns, described)
+    con.execute(
+        "create temp table parts as select part_id, line, unit_id, produced_at, produced_at as known_at from wide"
+    )
+    # Rows that were quarantined are not unpivoted.
+    kept = "(select * from all_columns where part_id in (select part_id from wide))"
+    write_measured(con, into, parts="parts", cells=cells_query(kept, sensors), sensors=list(sensors.values()))
+    numeric = sum(sensor.kind != "nominal" for sensor in sensors.values())
+    return Adapted(
+        tuple(outcomes), (f"{len(sensors)} sensors: {numeric} of numbers, {len(sensors) - numeric} of words",)
+    )
+
+
+def _reader(file: DeliveredFile) -> str:
+    path = literal(str(file.path))
+    return f"read_csv({path}, header = true, all_varchar = true)" if file.is_csv else f"read_parquet({path})"
+
+
+def _described(row: tuple[object, ...]) -> Sensor:
+    values = dict(zip((column.name for column in DESCRIPTIONS.table.columns), row, strict=True))
+    return Sensor(**{**values, "scale": values["scale"] or "identity"})  # type: ignore[arg-type]
+
+
+def _sensors(
+    con: duckdb.DuckDBPyConnection, columns: Sequence[str], described: dict[str, Sensor]
+) -> dict[str, Sensor]:
+    unused = sorted(set(described) - set(columns))
+    if unused:
+        raise DataContractError(f"sensors must describe columns of wide, got {unused[:5]} that it lacks")
+    numeric = numeric_columns(con, "all_columns", columns)
+    sensors = {}
+    for name in columns:
+        station, _, quantity = name.rpartition(".")
+        found = Sensor(name, station or "all", quantity, kind="numeric" if name in numeric else "nominal")
+        sensors[name] = described.get(name, found)
+    return sensors
+
+
+WIDE = Adapter((DESCRIPTIONS, WIDE_TABLE), _adapt_wide)
+
+
+# -------------------------------------------------------------------------------------- long
+
+LONG_TABLE = RawLayout(
+    Table(
+        "measurements",
+        "Measurements in the long layout. One row per part, station and sensor.",
+        (
+            PART_ID,
+            Column("time", DType.TIMESTAMP, "When it was measured (UTC).", unit="UTC"),
+            Column("line", DType.STRING, "Line."),
+            Column("station", DType.STRING, "Station."),
+            Column("sensor", DType.STRING, "What the station measures."),
+            Column("value", DType.STRING, "Number, word or limit; null if not taken.", nullable=True),
+            Column("unit", DType.STRING, "Unit of the values; null if none.", nullable=True),
+            Column("unit_id", DType.STRING, "Unit of a panel; null if none.", nullable=True),
+        ),
+        key=("part_id", "station", "sensor"),
+    ),
+    history=History.IMMUTABLE,
+    optional=("unit", "unit_id"),
+)
+
+_SENSOR_ID = "station || '.' || sensor"
+
+
+def _adapt_long(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
+    """Write long measurements as files in the raw layouts of imputation.
+
+    Parameters
+    ----------
+    staging
+        Scratch space of the ingest; rows that break a rule go to its quarantine.
+    files
+        Files of the one table, checked.
+    into
+        Folder for the adapted Parquet files. The same input gives the same bytes.
+
+    Raises
+    ------
+    DataContractError
+        A part is on two lines, a sensor has two units, or a row repeats.
+    """
+    con, outcomes = staging.con, []
+    for number, file in enumerate(files):
+        staging.examine(file)
+        outcomes.append(staging.settle(file))
+        rows = "select * exclude (is_bad, row_number) from checked where not is_bad"
+        con.execute(f"insert into long {rows}" if number else f"create temp table long as {rows}")
+    _check_long(con)
+    con.execute(
+        "create temp table parts as select part_id, any_value(line) as line, any_value(unit_id) as unit_id,"
+        " min(time) as produced_at, max(time) as known_at from long group by part_id"
+    )
+    cells = (
+        f"select part_id, {_SENSOR_ID} as sensor_id, trim(value) as cell from long where trim(value) <> ''"
+    )
+    con.execute(f"create temp view long_cells as {cells}")
+    sensors = [
+        Sensor(name, station, quantity, unit, "numeric" if numeric else "nominal")
+        for name, station, quantity, unit, numeric in con.execute(
+            f"select {_SENSOR_ID}, station, sensor, any_value(unit), count(nullif(trim(value), '')) ="
+            f" count({NUMBER.replace('cell', 'trim(value)')}) from long group by all order by 1"
+        ).fetchall()
+    ]
+    write_measured(con, into, parts="parts", cells=cells, sensors=sensors)
+    return Adapted(tuple(outcomes), ())
+
+
+def _check_long(con: duckdb.DuckDBPyConnection) -> None:
+    """Refuse rows that contradict each other."""
+    for thing, what, words in (
+        ("part_id", "line", "a part must be on one line"),
+        ("part_id", "coalesce(unit_id, '')", "a part must belong to one unit"),
+        (_SENSOR_ID, "coalesce(unit, '')", "a sensor must have one unit"),
+        (f"part_id || ' ' || {_SENSOR_ID}", "rowid", "a sensor must measure a part once"),
+    ):
+        found = con.execute(
+            f"select {thing}, list(distinct ({what})::varchar order by ({what})::varchar), count(*) over () from long"
+            f" group by {thing} having count(distinct {what}) > 1 order by 1 limit 1"
+        ).fetchall()
+        if found:
+            offending, several, count = found[0]
+            raise DataContractError(
+                f"measurements: {words}, got {offending} with {several[:3]} (offending: {count})"
+            )
+
+
+LONG = Adapter((LONG_TABLE,), _adapt_long)

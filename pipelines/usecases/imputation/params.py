@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-import yaml
 from pydantic import Field, model_validator
 
-from pipelines.errors import ConfigError
+from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
-
-PATH = Path(__file__).with_name("params.yaml")
-
-#: JSON or YAML mapping of dotted keys that replaces values of the file for one deployment.
-OVERRIDES_VARIABLE = "MILLRACE_IMPUTATION_PARAMS"
 
 
 class WindowParams(Params):
@@ -77,7 +69,7 @@ class SensitivityParams(Params):
     sensors: int = Field(ge=0)
 
 
-class ImputationMonitoringParams(Params):
+class ImputationMonitoringParams(DriftParams):
     """Limits of the daily checks."""
 
     max_missing_shift: float = Field(gt=0, lt=1, description="Rise of a sensor's share of missing cells.")
@@ -100,11 +92,3 @@ class ImputationParams(Params):
     sensitivity: SensitivityParams
     monitoring: ImputationMonitoringParams
     seed: int = 0
-
-    @classmethod
-    def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:
-        """Read ``params.yaml`` with the deployment's overrides from ``MILLRACE_IMPUTATION_PARAMS``."""
-        given = yaml.safe_load(os.environ.get(OVERRIDES_VARIABLE, "") or "{}")
-        if not isinstance(given, dict):
-            raise ConfigError(f"{OVERRIDES_VARIABLE} must be a mapping of dotted keys, got {given!r}")
-        return cls.load(PATH, {**given, **(overrides or {})})

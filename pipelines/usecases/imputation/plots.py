@@ -8,17 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.reporting.figure import LIMIT_COLOUR, MAIN_COLOUR, QUIET_COLOUR, Array, Figure, new_plot, plain
+from pipelines.reporting.figure import (
+    LIMIT_COLOUR,
+    MAIN_COLOUR,
+    PALETTE,
+    QUIET_COLOUR,
+    Array,
+    Figure,
+    new_plot,
+    plain,
+)
 from pipelines.reporting.words import percent
 
 _MISSING_SCALE = [[0, "rgba(47,126,216,0.06)"], [0.15, "#9fc3ec"], [0.5, "#2f7ed8"], [1, "#16375f"]]
-_DRAWN_COLOUR = "#e0832b"
-_PATH_COLOURS = ("#2f7ed8", "#e0832b", "#3a9d6e", "#8a63d2", "#d64550")
+_DRAWN_COLOUR = PALETTE[1]
 
 
 @dataclass(frozen=True)
 class Choices:
-    """Sensors of which a figure shows one; see the ``chooser`` macro.
+    """Sensors that a figure shows one at a time; see the ``chooser`` macro.
 
     Attributes
     ----------
@@ -205,7 +213,7 @@ def paths(paths_by_start: Mapping[int, tuple[Array, Array]], words: str) -> Figu
     for number, (iteration, position) in paths_by_start.items():
         figure.add_scatter(
             x=plain(iteration), y=plain(position), mode="lines", name=f"start {number}",
-            line={"color": _PATH_COLOURS[(number - 1) % len(_PATH_COLOURS)], "width": 1.8},
+            line={"color": PALETTE[(number - 1) % len(PALETTE)], "width": 1.8},
         )  # fmt: skip
     figure.add_hline(y=0, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
     figure.update_layout(height=340)

@@ -1,14 +1,12 @@
-"""Tables that the imputation steps produce in Python (features are declared in dbt)."""
+"""Tables that imputation writes besides its features, which dbt declares."""
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
 
-AS_OF = Column("as_of", DType.DATE, "Day of the decision; nothing known on or after it is used.")
 TRAINED = Column("as_of", DType.DATE, "Day for which the model was trained.")
 PART_ID = Column("part_id", DType.STRING, "Part, or period of a unit in a panel.")
 SENSOR_ID = Column("sensor_id", DType.STRING, "Sensor.")
-MODEL_VERSION = Column("model_version", DType.STRING, "Version in the MLflow registry, as `imputation/<n>`.")
 
 
 def _number(name: str, words: str, *, minimum: float | None = None) -> Column:
@@ -35,6 +33,11 @@ COMPLETED = Table(
     ),
     key=("as_of", "draw", "part_id", "sensor_id"),
     partition_by=("as_of", "draw"),
+    references=(
+        Reference(("as_of", "part_id"), "features/imputation_parts", where="in_batch"),
+        Reference(("as_of", "sensor_id"), "features/imputation_sensors"),
+    ),
+    steady=("imputed",),
 )
 
 OUT_OF_SCOPE = Table(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,20 @@ from numpy.typing import NDArray
 
 from features.contracts import Contract
 from pipelines.errors import DataContractError
-from pipelines.io.lake import Lake
-from pipelines.settings import Settings
-from pipelines.usecases.repurchase.contracts import candidates_contract, customers_contract, training_contract
+from pipelines.io.lake import Lake, on_day
+from pipelines.monitoring.subjects import Subjects
+from pipelines.usecase import Run
+from pipelines.usecases.repurchase.params import RepurchaseParams
 
 CUSTOMERS = "features/repurchase_customers"
 CANDIDATES = "features/repurchase_candidates"
 TRAINING = "features/repurchase_training"
 LABELS = "features/repurchase_labels"
+ORDERS, PRODUCTS = "raw/repurchase_orders", "raw/repurchase_products"
 KEY = ("as_of", "customer_key")
+
+#: What is watched for drift.
+SUBJECTS = Subjects("customer_key", "customers")
 
 #: Columns that the simpler rules and the records need beside the features.
 PLAIN = ("orders", "days_since_last", "tenure_days", "gap_median_days")
@@ -133,7 +138,32 @@ class Pairs:
         return self.take(np.flatnonzero(over))
 
 
-def read_waits(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Waits:
+@dataclass(frozen=True)
+class Past:
+    """What a training learns from and is judged on.
+
+    Attributes
+    ----------
+    versions
+        Lake version of every table that was read.
+    fingerprint
+        Hash of everything in ``waits`` and ``pairs``.
+    """
+
+    waits: Waits
+    pairs: Pairs
+    versions: dict[str, int]
+    fingerprint: str
+
+
+def read_past(run: Run[RepurchaseParams], snapshots: Sequence[date]) -> Past:
+    """Read customers and candidates of past days."""
+    versions = {name: run.lake.version(name) for name in (CUSTOMERS, LABELS, TRAINING)}
+    waits, pairs = read_waits(run, snapshots), read_pairs(run, snapshots)
+    return Past(waits, pairs, versions, data_fingerprint(waits, pairs))
+
+
+def read_waits(run: Run[RepurchaseParams], snapshots: Sequence[date]) -> Waits:
     """Customers in scope on past days, with the wait that followed.
 
     Raises
@@ -141,7 +171,7 @@ def read_waits(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Wai
     DataContractError
         No snapshot has features and labels, or a customer in scope lacks a label.
     """
-    contract = customers_contract(settings)
+    lake, contract = run.lake, run.mart("ml_repurchase_customers")
     field = pa_dataset.field
     wanted = field("as_of").isin(list(snapshots))
     names = list(dict.fromkeys([*KEY, *contract.themes]))
@@ -162,11 +192,11 @@ def read_waits(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Wai
     )
 
 
-def read_pairs(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Pairs:
+def read_pairs(run: Run[RepurchaseParams], snapshots: Sequence[date]) -> Pairs:
     """Candidates of past days whose next order is known; none if the shop delivers no lines."""
-    contract = training_contract(settings)
+    contract = run.mart("ml_repurchase_training")
     keys, labels = [*KEY, "product_id"], ["bought_next", "days_to_next", "next_lines", "next_repeat_lines"]
-    rows = lake.read(
+    rows = run.lake.read(
         contract.table.name,
         columns=list(dict.fromkeys([*keys, *contract.themes, *labels])),
         where=pa_dataset.field("as_of").isin(list(snapshots)),
@@ -181,7 +211,7 @@ def read_pairs(lake: Lake, settings: Settings, snapshots: Sequence[date]) -> Pai
     )
 
 
-def read_scope(lake: Lake, settings: Settings, as_of: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_scope(run: Run[RepurchaseParams]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Features and keys of the customers in scope of a day, ordered by pseudonym.
 
     Raises
@@ -189,12 +219,11 @@ def read_scope(lake: Lake, settings: Settings, as_of: date) -> tuple[pd.DataFram
     DataContractError
         The day was not prepared.
     """
-    contract = customers_contract(settings)
-    field = pa_dataset.field
-    rows = lake.read(
+    contract, as_of = run.mart("ml_repurchase_customers"), run.as_of
+    rows = run.lake.read(
         contract.table.name,
         columns=list(dict.fromkeys([*KEY, *contract.themes])),
-        where=(field("as_of") == as_of) & field("in_scope"),
+        where=on_day(as_of) & pa_dataset.field("in_scope"),
     ).sort_by([(k, "ascending") for k in KEY])
     if rows.num_rows == 0:
         raise DataContractError(
@@ -205,7 +234,7 @@ def read_scope(lake: Lake, settings: Settings, as_of: date) -> tuple[pd.DataFram
 
 
 def stream_candidates(
-    lake: Lake, settings: Settings, as_of: date, customers: Sequence[str]
+    run: Run[RepurchaseParams], customers: Sequence[str]
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Features and keys of the candidates of a day, some thousand customers at a time, in order.
 
@@ -214,17 +243,17 @@ def stream_candidates(
     customers
         Sorted pseudonyms; candidates of others are left out.
     """
-    contract = candidates_contract(settings)
+    contract = run.mart("ml_repurchase_candidates")
     field = pa_dataset.field
     keys = ["customer_key", "product_id"]
-    dataset = lake.dataset(contract.table.name)
+    dataset = run.lake.dataset(contract.table.name)
     for start in range(0, len(customers), CUSTOMERS_AT_ONCE):
         part = customers[start : start + CUSTOMERS_AT_ONCE]
         # The table is stored in the order of its key: a range reads a few row groups.
         inside = (field("customer_key") >= part[0]) & (field("customer_key") <= part[-1])
         rows = dataset.to_table(
             columns=list(dict.fromkeys([*keys, *contract.themes])),
-            filter=(field("as_of") == as_of) & inside,
+            filter=on_day(run.as_of) & inside,
         )
         rows = rows.filter(pc.is_in(rows["customer_key"], pa.array(part)))
         if rows.num_rows:
@@ -274,3 +303,16 @@ def _ordinals(days: pd.Series) -> NDArray[np.int64]:
     """Days as numbers; few distinct ones, so each is converted once."""
     codes, distinct = pd.factorize(days)
     return np.array([day.toordinal() for day in distinct], dtype=np.int64)[codes]
+
+
+def product_names(lake: Lake, as_of: date) -> dict[str, str]:
+    """Newest names of the products known before ``as_of``."""
+    if not lake.exists(PRODUCTS):
+        return {}
+    start = pa.scalar(datetime.combine(as_of, datetime.min.time()), pa.timestamp("us"))
+    rows = lake.read(
+        PRODUCTS,
+        columns=["product_id", "product_name", "known_at"],
+        where=pa_dataset.field("known_at") < start,
+    ).sort_by("known_at")
+    return dict(zip(rows["product_id"].to_pylist(), rows["product_name"].to_pylist(), strict=True))

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Any, Literal, Self
-
-import yaml
 from pydantic import Field
 
-from pipelines.errors import ConfigError
+from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
-
-PATH = Path(__file__).with_name("params.yaml")
-
-#: JSON or YAML mapping of dotted keys that replaces values of the file for one deployment.
-OVERRIDES_VARIABLE = "MILLRACE_REPURCHASE_PARAMS"
+from pipelines.sinks.target import DynamoParams, SalesforceParams
 
 
 class FeatureParams(Params):
@@ -83,7 +74,7 @@ class GateParams(Params):
     confidence: float = Field(gt=0.5, lt=1)
 
 
-class MonitorParams(Params):
+class MonitorParams(DriftParams):
     """When past predictions raise an alarm."""
 
     max_volume_change: float = Field(gt=0, description="Change in scored customers from the last scored day.")
@@ -94,18 +85,8 @@ class MonitorParams(Params):
     min_returns: int = Field(ge=1, description="Returns, or lists, needed to judge.")
 
 
-class PublishParams(Params):
+class PublishParams(SalesforceParams, DynamoParams):
     """How predictions leave for Salesforce and DynamoDB."""
-
-    on_leave: Literal["delete", "clear", "keep"] = Field(
-        "delete", description="What happens to the Salesforce record of a customer who is no longer in scope."
-    )
-    max_leavers_share: float = Field(0.2, gt=0, le=1, description="More leavers in one run are refused.")
-    max_dead_share: float = Field(0.01, ge=0, le=1, description="More rows refused for good fail the step.")
-    retention_days: int = Field(
-        7, ge=1, description="Days that a version in DynamoDB is kept; also the days of its ledger's rows."
-    )
-    max_write_units: float = Field(4000, gt=0, description="DynamoDB write units a second, at most.")
 
 
 class RepurchaseParams(Params):
@@ -119,14 +100,6 @@ class RepurchaseParams(Params):
     basket: BasketParams
     gate: GateParams
     monitoring: MonitorParams
-    publish: PublishParams = PublishParams()
+    publish: PublishParams
     candidate_versions: int = Field(ge=1, description="Days of `features/repurchase_candidates` kept.")
     seed: int = 0
-
-    @classmethod
-    def load_default(cls, overrides: dict[str, Any] | None = None) -> Self:
-        """Read ``params.yaml`` with the deployment's overrides from ``MILLRACE_REPURCHASE_PARAMS``."""
-        given = yaml.safe_load(os.environ.get(OVERRIDES_VARIABLE, "") or "{}")
-        if not isinstance(given, dict):
-            raise ConfigError(f"{OVERRIDES_VARIABLE} must be a mapping of dotted keys, got {given!r}")
-        return cls.load(PATH, {**given, **(overrides or {})})

@@ -7,25 +7,11 @@ from datetime import date
 
 import numpy as np
 
-from pipelines.reporting.figure import MAIN_COLOUR, QUIET_COLOUR, Array, Figure, new_plot, plain
+from pipelines.reporting.figure import MAIN_COLOUR, PALETTE, QUIET_COLOUR, Array, Figure, new_plot, plain
 from pipelines.reporting.words import number, percent
-from pipelines.usecases.demand.plots_accuracy import PALETTE
+from pipelines.usecases.repurchase.schemas import label
 
-#: Candidates as people call them; the models first, then simpler rules.
-LABELS = {
-    "challenger": "challenger",
-    "champion": "champion",
-    "median_gap": "customer's median gap",
-    "bgnbd": "BG/NBD",
-    "last_order": "last order again",
-    "most_frequent": "most frequent products",
-}
 _COLOURS = {"challenger": MAIN_COLOUR, "champion": "#e0832b"}
-
-
-def label(candidate: str) -> str:
-    """Name of a candidate for people."""
-    return LABELS.get(candidate, candidate.replace("_", " "))
 
 
 def arrivals(days: Sequence[date], expected: Array, weekend: Sequence[bool]) -> Figure:

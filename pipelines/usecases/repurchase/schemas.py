@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
 
-AS_OF = Column("as_of", DType.DATE, "Day of the decision; nothing known on or after it is used.")
 CUSTOMER_KEY = Column("customer_key", DType.STRING, "Pseudonym of the customer.")
 PRODUCT_ID = Column("product_id", DType.STRING, "Product, as in the shop's own tables.")
-MODEL_VERSION = Column("model_version", DType.STRING, "Version in the MLflow registry, as `repurchase/<n>`.")
 CANDIDATE = Column(
     "candidate", DType.STRING, "What predicted: `challenger`, `champion`, or the name of a simpler rule."
 )
@@ -73,6 +71,8 @@ NEXT_ORDERS = Table(
     ),
     key=("as_of", "customer_key"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "customer_key"), "features/repurchase_customers", where="in_scope"),),
+    steady=("return_probability", "expected_days"),
 )
 
 BASKETS = Table(
@@ -90,6 +90,8 @@ BASKETS = Table(
     ),
     key=("as_of", "customer_key", "product_id"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "customer_key", "product_id"), "features/repurchase_candidates"),),
+    steady=("probability",),
 )
 
 TIMING_VALIDATION = Table(
@@ -211,3 +213,18 @@ REALISED = Table(
     key=("as_of", "group"),
     partition_by=("as_of",),
 )
+
+#: Candidates as people call them; the models first, then simpler rules.
+LABELS = {
+    "challenger": "challenger",
+    "champion": "champion",
+    "median_gap": "customer's median gap",
+    "bgnbd": "BG/NBD",
+    "last_order": "last order again",
+    "most_frequent": "most frequent products",
+}
+
+
+def label(candidate: str) -> str:
+    """Name of a candidate for people."""
+    return LABELS.get(candidate, candidate.replace("_", " "))

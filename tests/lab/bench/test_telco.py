@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from models.classification.boosted import ChurnClassifier
-from pipelines.lab.adapters.telco import read_telco
 from pipelines.lab.bench.telco import cross_validate
+from pipelines.lab.bench.telco_table import read_telco
 
 
 @pytest.mark.real_data

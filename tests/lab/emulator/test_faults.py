@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 import requests
 from simple_salesforce.exceptions import SalesforceError, SalesforceExpiredSession
 
-from pipelines.lab.emulator import Emulator, Faults
+from pipelines.lab.emulator import Emulator, Fault
 from pipelines.lab.emulator.errors import ApiError
-from pipelines.lab.emulator.faults import REQUEST_FAULTS, Injector
 from pipelines.lab.emulator.http import Request
+from pipelines.lab.faults import Injector, schedule
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_refusals_answer_as_documented_and_process_nothing(
     org, sf, fault: str, status: int, code: str
 ) -> None:
     """REST API Developer Guide, "Status Codes and Error Responses": 401, 403, 500, 503."""
-    org.faults = Faults(**{fault: 1.0}, kinds=("record.create",))
+    org.faults = [Fault(fault, "record.create")]
     with pytest.raises(SalesforceError) as caught:
         sf.Account.create({"Name": "x"})
     assert (caught.value.status, caught.value.content[0]["errorCode"]) == (status, code)
@@ -34,7 +35,7 @@ def test_refusals_answer_as_documented_and_process_nothing(
 
 
 def test_an_expired_session_stays_expired(org, sf, connect) -> None:
-    org.faults = Faults(expire_session=1.0, at_most=1)
+    org.faults = [Fault("expire_session", calls=(1,))]
     with pytest.raises(SalesforceExpiredSession):
         sf.limits()
     with pytest.raises(SalesforceExpiredSession):
@@ -44,14 +45,14 @@ def test_an_expired_session_stays_expired(org, sf, connect) -> None:
 
 @pytest.mark.parametrize(("fault", "processed"), [("drop_before", 0), ("drop_after", 1)])
 def test_a_dropped_connection_has_no_answer(org, sf, fault: str, processed: int) -> None:
-    org.faults = Faults(**{fault: 1.0}, kinds=("record.create",))
+    org.faults = [Fault(fault, "record.create")]
     with pytest.raises(requests.exceptions.ConnectionError):
         sf.Account.create({"Name": "x"})
     assert len(org.records("Account")) == processed
 
 
 def test_a_truncated_answer_was_processed(org, sf) -> None:
-    org.faults = Faults(truncate=1.0, kinds=("record.create",))
+    org.faults = [Fault("truncate", "record.create")]
     with pytest.raises(requests.exceptions.RequestException) as caught:
         sf.Account.create({"Name": "x"})
     assert isinstance(
@@ -60,9 +61,9 @@ def test_a_truncated_answer_was_processed(org, sf) -> None:
     assert len(org.records("Account")) == 1
 
 
-def test_a_slow_answer_times_out_at_the_client_and_is_processed_all_the_same(org, sf) -> None:
+def test_silence_times_out_at_the_client_and_the_request_is_processed_all_the_same(org, sf) -> None:
     """A client time-out says nothing about what the service did."""
-    org.faults = Faults(slow=1.0, slow_seconds=1.0, kinds=("record.create",))
+    org.faults = [Fault("silence", "record.create")]
     with pytest.raises(requests.exceptions.ReadTimeout):
         sf.session.post(
             f"{sf.base_url}sobjects/Account", json={"Name": "x"}, headers=sf.headers, timeout=(5, 0.2)
@@ -71,72 +72,86 @@ def test_a_slow_answer_times_out_at_the_client_and_is_processed_all_the_same(org
     while not org.records("Account") and time.monotonic() < deadline:
         time.sleep(0.02)
     assert len(org.records("Account")) == 1
-    assert org.injected == {"slow": 1}
+    assert org.injected == {"silence": 1}
 
 
 def test_rows_meet_locks(org, sf, new_job) -> None:
     """StatusCode UNABLE_TO_LOCK_ROW; the other rows of the job are written."""
-    org.faults = Faults(seed=7, lock_row=0.3)
+    org.faults = [Fault("lock_row", "job", (1,), rows=tuple(range(0, 200, 3)))]
     job = new_job(sf)
     info = job.run("External_Id__c\n" + "".join(f"S{i}\n" for i in range(200)))
     locked = job.results("failedResults").count(
         "UNABLE_TO_LOCK_ROW:unable to obtain exclusive access to this record or 1 records:--"
     )
-    assert 30 < locked < 90
-    assert info["numberRecordsFailed"] == locked == org.injected["lock_row"]
-    assert len(org.records("Churn_Score__c")) == 200 - locked
+    assert info["numberRecordsFailed"] == locked == 67
+    kept = {record["External_Id__c"] for record in org.records("Churn_Score__c")}
+    assert kept == {f"S{i}" for i in range(200) if i % 3}
 
 
 def test_a_job_fails_in_the_middle_and_keeps_what_it_did(org, sf, new_job) -> None:
     """ "Job data that was successfully processed isn't rolled back"."""
-    org.faults = Faults(seed=3, fail_job=1.0)
+    org.faults = [Fault("fail_job", "job", (1,), rows=(42,))]
     job = new_job(sf)
     info = job.run("External_Id__c\n" + "".join(f"S{i}\n" for i in range(100)))
     done, left = job.results("successfulResults"), job.results("unprocessedRecords")
     assert info["state"] == "Failed"
     assert info["errorMessage"]
-    assert 0 < info["numberRecordsProcessed"] == len(org.records("Churn_Score__c")) < 100
-    assert done.count("\n") + left.count("\n") == 100 + 2
+    assert info["numberRecordsProcessed"] == len(org.records("Churn_Score__c")) == 42
+    assert (done.count("\n"), left.count("\n")) == (42 + 1, 58 + 1)
 
 
-def test_the_draws_depend_on_the_seed_and_the_order_only() -> None:
-    def outcomes(faults: Faults) -> list[str | None]:
-        injector = Injector(faults)
-        return [injector.request("bulk.info")[0] for _ in range(300)]
+def test_a_fault_meets_the_calls_of_its_kind_that_the_schedule_names() -> None:
+    injector = Injector(
+        ("unavailable", "truncate"),
+        [
+            Fault("unavailable", "bulk.upload", (1, 3)),
+            Fault("truncate", calls=(1, 3)),
+            Fault("truncate", "query"),
+        ],
+    )
+    kinds = ("limits", "bulk.upload", "bulk.upload", "query", "bulk.upload", "bulk.upload")
+    met = [injector.next("request", kind) for kind in kinds]
+    assert [fault and fault.name for fault in met] == [
+        "truncate", "unavailable", "truncate", "truncate", "unavailable", None,
+    ]  # fmt: skip
+    assert injector.injected == {"truncate": 3, "unavailable": 2}
+    assert injector.outstanding == []
 
-    mixed = dict.fromkeys(REQUEST_FAULTS, 0.05)
-    first = outcomes(Faults(seed=1, **mixed))
-    assert first == outcomes(Faults(seed=1, **mixed))
-    assert first != outcomes(Faults(seed=2, **mixed))
-    assert set(first) == {None, *REQUEST_FAULTS}
-    # Another fault's probability does not move this one's draws.
-    alone = outcomes(Faults(seed=1, drop_before=0.05))
-    assert [i for i, fault in enumerate(alone) if fault] == [
-        i for i, fault in enumerate(first) if fault == "drop_before"
-    ]
-    job = Injector(Faults(seed=1, lock_row=0.1, fail_job=0.5))
-    assert job.job(4, 1000) == Injector(job.faults).job(4, 1000) != job.job(5, 1000)
 
-
-def test_faults_hit_the_kinds_asked_for_and_no_more_often_than_asked() -> None:
-    injector = Injector(Faults(unavailable=1.0, kinds=("bulk.upload",), at_most=2))
-    hits = [injector.request(kind)[0] for kind in ("query", "bulk.upload", "bulk.upload", "bulk.upload")]
-    assert hits == [None, "unavailable", "unavailable", None]
+def test_what_did_not_happen_is_named() -> None:
+    faults = [Fault("truncate", "query", (1, 2)), Fault("truncate", "limits"), Fault("lock_row", "job", (1,))]
+    injector = Injector(("truncate", "lock_row"), faults)
+    injector.next("request", "query")
+    assert injector.outstanding == ["lock_row at job 1", "truncate at limits", "truncate at query 2"]
+    injector.replace(faults[:1])
+    assert injector.outstanding == ["truncate at query 1", "truncate at query 2"]
 
 
 def test_faults_are_set_over_http_and_refused_if_they_make_no_sense(org: Emulator, sf) -> None:
     url = f"{org.url}/_emulator/faults"
-    wanted = Faults(seed=5, unavailable=0.5, kinds=("query",), at_most=3)
-    assert sf.session.put(url, json=wanted.to_json()).status_code == 200
+    wanted = (Fault("unavailable", "query", (1, 4)), Fault("lock_row", "job", rows=(0,)))
+    assert sf.session.put(url, json=[vars(fault) for fault in wanted]).status_code == 200
     assert org.faults == wanted
-    assert Faults.from_json(sf.session.get(url).json()) == wanted
-    refused = sf.session.put(url, json={"unavailable": 2})
-    assert (refused.status_code, refused.json()[0]["errorCode"]) == (400, "INVALID_FAULTS")
-    assert "faults must be among" in sf.session.put(url, json={"gremlins": 1}).json()[0]["message"]
+    assert schedule(sf.session.get(url).content) == wanted
+    for refused, why in (
+        ({"name": "truncate"}, "faults must be a list"),
+        ([{"kind": "query"}], "faults must be a list of objects with a name"),
+        (
+            [{"name": "truncate", "share": 0.5}],
+            r"a fault has \['calls', 'kind', 'name', 'rows'\], got \['share'\]",
+        ),
+        ([{"name": "truncate", "calls": [0]}], "calls of truncate must be integers from 1"),
+        ([{"name": "lock_row", "rows": 3}], "rows of lock_row must be integers from 0"),
+        ([{"name": "gremlins"}], "faults must be among"),
+    ):
+        answer = sf.session.put(url, json=refused)
+        assert (answer.status_code, answer.json()[0]["errorCode"]) == (400, "INVALID_FAULTS")
+        assert re.search(why, answer.json()[0]["message"])
+    assert org.faults == wanted
 
 
 def test_control_requests_meet_no_faults_and_need_no_session(org: Emulator, sf) -> None:
-    org.faults = Faults(drop_before=1.0)
+    org.faults = [Fault("drop_before")]
     with requests.Session() as session:
         session.trust_env = False
         session.verify = str(org.ca_bundle)
@@ -154,7 +169,7 @@ def test_control_requests_meet_no_faults_and_need_no_session(org: Emulator, sf) 
         assert audit == {"requests": {"login": 1}, "injected": {}, "processed": []}
         assert session.post(f"{org.url}/_emulator/reset").status_code == 204
         assert org.records("Account") == []
-        assert org.faults == Faults()
+        assert org.faults == ()
         assert session.get(f"{org.url}/_emulator/nothing").status_code == 404
 
 

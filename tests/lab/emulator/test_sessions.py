@@ -6,7 +6,7 @@ from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import SalesforceAuthenticationFailed, SalesforceExpiredSession
 from simple_salesforce.login import SalesforceLogin
 
-from pipelines.lab.emulator import Credentials, Emulator, Faults
+from pipelines.lab.emulator import Credentials, Emulator
 
 
 def test_login_answers_a_session_for_the_host_that_was_asked(org: Emulator, sf: Salesforce) -> None:
@@ -45,15 +45,6 @@ def test_an_ended_session_is_refused_as_documented(org: Emulator, sf: Salesforce
     assert caught.value.content == [
         {"message": "Session expired or invalid", "errorCode": "INVALID_SESSION_ID"}
     ]
-
-
-def test_a_session_lives_for_the_number_of_requests_asked_for(connect) -> None:
-    with Emulator(faults=Faults(session_requests=2)) as emulator:
-        sf = connect(emulator)
-        sf.limits()
-        sf.limits()
-        with pytest.raises(SalesforceExpiredSession):
-            sf.limits()
 
 
 def test_secrets_are_not_in_the_representation() -> None:

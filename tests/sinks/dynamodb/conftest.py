@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import random
 import socket
 import threading
 import uuid
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.io.lake import Lake
+from pipelines.lab.faults import Fault, Injector
 from pipelines.lab.local import LocalStack, Ports
 from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.backoff import Backoff
@@ -35,7 +35,7 @@ from pipelines.sinks.report import PublishReport
 
 DAY = date(2026, 1, 5)
 QUICK = Backoff(attempts=12, base_s=0.001, cap_s=0.01)
-FAST = LoadOptions(retry_wait=QUICK, http=QUICK, read_timeout_s=5.0, threads=3)
+FAST = LoadOptions(retry_wait=QUICK, http=QUICK, read_timeout_s=60.0, threads=3)
 
 Answer = tuple[int, dict[str, Any]]
 #: Sees a request before the twin does; an answer of its own keeps the request from it.
@@ -46,29 +46,18 @@ def refusal(status: int, code: str, message: str = "injected") -> Answer:
     return status, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
 
 
-@dataclass(frozen=True)
-class Faults:
-    """Shares of the requests to which something happens."""
-
-    seed: int = 0
-    throttle: float = 0.0
-    server_error: float = 0.0
-    drop_before: float = 0.0
-    drop_after: float = 0.0
-    #: Batches of which only a part is done.
-    partial: float = 0.0
-
-
 class Proxy:
     """Forwards requests to the twin, except where it does not."""
+
+    #: What can go wrong with a request. ``partial`` does the first half of a batch and hands the other half back.
+    faults = ("throttle", "server_error", "drop_before", "drop_after", "partial")
 
     def __init__(self, twin: int) -> None:
         self._twin = twin
         self._lock = threading.Lock()
-        self.use()
+        self.injector = Injector(self.faults)
         self.hook: Hook | None = None
         self.requests: Counter[str] = Counter()
-        self.injected: Counter[str] = Counter()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -95,44 +84,30 @@ class Proxy:
         self._server.server_close()
         self._thread.join()
 
-    def use(self, **shares: Any) -> None:
-        """Do so from now on, see :class:`Faults`; without arguments, nothing."""
-        self._faults = Faults(**shares)
-        self._random = random.Random(self._faults.seed)
+    def use(self, *faults: Fault) -> None:
+        """Follow a schedule from now on; kinds of calls are DynamoDB's names of operations."""
+        self.injector.replace(faults)
 
     def handle(self, request: BaseHTTPRequestHandler) -> None:
         operation = request.headers["X-Amz-Target"].rpartition(".")[2]
         body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
         with self._lock:
             self.requests[operation] += 1
-            faults, place = self._faults, self._random.random()
-            part = self._random.random()
         answer = self.hook(operation, body) if self.hook else None
-        kinds = ["throttle", "server_error", "drop_before", "drop_after"]
-        if operation in ("BatchWriteItem", "BatchGetItem"):
-            kinds.append("partial")
-        kind = ""
-        for each in kinds:
-            share = getattr(faults, each)
-            if place < share:
-                kind = each
-                break
-            place -= share
-        if kind:
-            with self._lock:
-                self.injected[kind] += 1
+        fault = self.injector.next("request", operation)
+        name = fault.name if fault else ""
         if answer is None:
-            if kind == "throttle":
+            if name == "throttle":
                 answer = refusal(400, "ProvisionedThroughputExceededException")
-            elif kind == "server_error":
+            elif name == "server_error":
                 answer = refusal(500, "InternalServerError")
-            elif kind == "drop_before":
+            elif name == "drop_before":
                 return _cut(request)
-            elif kind == "partial":
-                answer = self._partly(operation, body, request, part)
+            elif name == "partial":
+                answer = self._partly(operation, body, request)
             else:
                 answer = self.forward(body, request)
-        if kind == "drop_after":
+        if name == "drop_after":
             return _cut(request)
         text = json.dumps(answer[1]).encode()
         request.send_response(answer[0])
@@ -152,17 +127,13 @@ class Proxy:
         connection.close()
         return answer
 
-    def _partly(
-        self, operation: str, body: dict[str, Any], request: BaseHTTPRequestHandler, part: float
-    ) -> Answer:
-        """Do the first so many of a batch and hand the others back."""
+    def _partly(self, operation: str, body: dict[str, Any], request: BaseHTTPRequestHandler) -> Answer:
+        """Do the first half of a batch and hand the others back."""
         ((table, asked),) = body["RequestItems"].items()
         writes = operation == "BatchWriteItem"
         everything = asked if writes else asked["Keys"]
-        done, left = (
-            everything[: int(part * len(everything))],
-            everything[int(part * len(everything)) :],
-        )
+        half = len(everything) // 2
+        done, left = everything[:half], everything[half:]
         status, answer = 200, {"Responses": {table: []}, "ConsumedCapacity": []}
         if done:
             some = done if writes else asked | {"Keys": done}

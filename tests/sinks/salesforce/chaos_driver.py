@@ -1,20 +1,12 @@
-"""Publishes a Parquet file and kills its own process at the n-th contact with the outside world.
+"""Publishes a Parquet file; a life of :mod:`pipelines.lab.lives`.
 
-A contact is a point before or after an HTTP exchange or a commit to the lake: everything that can be
-half done. The hooks live here, not in the code under test.
-
-Reads one line of JSON from standard input once everything is imported (``kill_at`` 0: never), so that
-the next process can get ready while one works. Prints the report as JSON.
+Places are answers of Salesforce and commits to the lake: everything after which something is half done.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import signal
-import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,75 +14,47 @@ from urllib.parse import urlsplit
 import pyarrow.parquet as pa_parquet
 from requests.adapters import HTTPAdapter
 
-from pipelines.errors import SinkError
 from pipelines.io.lake import Lake
+from pipelines.lab.lives import Places, serve
 from pipelines.settings import Settings
 from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.salesforce.publisher import publish
 from pipelines.sinks.salesforce.target import Null, PublishOptions, SalesforceTarget
 
 
-def arm(kill_at: int) -> None:
-    contacts = 0
-
-    def contact(place: str) -> None:
-        nonlocal contacts
-        contacts += 1
-        if contacts == kill_at:
-            sys.stderr.write(f"{place}\n")
-            sys.stderr.flush()
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def watched(method: Callable[..., Any], name: Callable[[Any], str]) -> Callable[..., Any]:
-        def around(self: Any, subject: Any, *args: Any, **kwargs: Any) -> Any:
-            contact(f"before {name(subject)}")
-            result = method(self, subject, *args, **kwargs)
-            contact(f"after {name(subject)}")
-            return result
-
-        return around
-
-    # "PATCH ingest/*" rather than the id of the job, so that places can be counted.
-    HTTPAdapter.send = watched(  # type: ignore[method-assign]
-        HTTPAdapter.send,
-        lambda request: f"{request.method} {re.sub('/750[0-9A-Za-z]+', '/*', urlsplit(request.url).path)}",
-    )
-    Lake.append = watched(Lake.append, lambda table: f"commit to {table.name}")  # type: ignore[method-assign]
+def request(sent: Any) -> str:
+    """Name a request without what differs between runs: ``PUT ingest/*/batches``."""
+    path = re.sub("/750[0-9A-Za-z]+", "/*", urlsplit(sent.url).path)
+    return f"{sent.method} {re.sub(r'^/services/(data/v[0-9.]+/(jobs/)?)?', '', path)}"
 
 
-def main() -> int:
-    config = json.loads(sys.stdin.readline())
-    arm(config["kill_at"])
+def live(order: dict[str, Any], places: Places) -> Mapping[str, Any]:
+    places.watch(HTTPAdapter, "send", request)
+    places.watch(Lake, "append", lambda table: f"commit to {table.name}")
     settings = Settings.load()
     quick = Backoff(attempts=6, base_s=0.001, cap_s=0.02)
-    try:
-        report = publish(
-            pa_parquet.read_table(config["rows"]),
-            as_of=date.fromisoformat(config["as_of"]),
-            target=SalesforceTarget(
-                config["object"],
-                config["external_id_field"],
-                {name: Null(policy) for name, policy in config["fields"].items()},
-                config["sort_by"],
-            ),
-            settings=settings,
-            lake=Lake.of(settings),
-            options=PublishOptions(
-                max_chunk_rows=config["max_chunk_rows"],
-                max_attempts=50,
-                max_jobs_per_chunk=8,
-                retry_wait=quick,
-                http=quick,
-                poll=quick,
-                read_timeout_s=5.0,
-            ),
-        )
-    except SinkError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    sys.stdout.write(json.dumps(report.record()))
-    return 0
+    report = publish(
+        pa_parquet.read_table(order["rows"]),
+        as_of=date.fromisoformat(order["as_of"]),
+        target=SalesforceTarget(
+            order["object"],
+            order["external_id_field"],
+            {name: Null(policy) for name, policy in order["fields"].items()},
+            order["sort_by"],
+        ),
+        settings=settings,
+        lake=Lake.of(settings),
+        options=PublishOptions(
+            max_chunk_rows=order["max_chunk_rows"],
+            retry_wait=quick,
+            http=quick,
+            poll=quick,
+            connect_timeout_s=120.0,
+            read_timeout_s=120.0,
+        ),
+    )
+    return report.record()
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    serve(live)

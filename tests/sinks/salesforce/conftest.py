@@ -44,7 +44,7 @@ TARGET = SalesforceTarget(
     sort_by="Account__r.Millrace_Account_Id__c",
 )
 QUICK = Backoff(attempts=10, base_s=0.001, cap_s=0.01)
-FAST = PublishOptions(retry_wait=QUICK, http=QUICK, poll=QUICK, read_timeout_s=5.0, connect_timeout_s=5.0)
+FAST = PublishOptions(retry_wait=QUICK, http=QUICK, poll=QUICK, read_timeout_s=60.0, connect_timeout_s=60.0)
 
 
 def score_rows(count: int, day: date = DAY, shift: float = 0.0, first: int = 0) -> pa.Table:

@@ -1,74 +1,86 @@
-"""Everything goes wrong at once: drops, errors, locks, failing jobs, expiry, and kill -9."""
+"""Everything goes wrong: drops, errors, locks, failing jobs, expiry, and kill -9 at every place that publishing has."""
 
 from __future__ import annotations
 
-import json
 import os
-import random
-import signal
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 import pytest
 
-from pipelines.lab.emulator import Faults
+from pipelines.lab.emulator import Fault
+from pipelines.lab.emulator.app import REQUEST_FAULTS
+from pipelines.lab.emulator.jobs import JOB_FAULTS
+from pipelines.lab.lives import Lives
 from pipelines.sinks.fold import published
 from pipelines.sinks.ledger_tables import RunState
 
 DRIVER = Path(__file__).with_name("chaos_driver.py")
-KILLS = 20
-SEED = 20250113
-FAULTS = Faults(
-    seed=SEED,
-    drop_before=0.02,
-    drop_after=0.02,
-    truncate=0.02,
-    unavailable=0.02,
-    server_error=0.02,
-    request_limit=0.02,
-    expire_session=0.03,
-    slow=0.02,
-    slow_seconds=0.02,
-    lock_row=0.03,
-    fail_job=0.10,
+
+#: Where one life after the other is killed: the n-th time it passed a place. Each resumes what the one before left.
+FIRST_LIVES = (
+    ("after POST Soap/u/62.0", 1),  # logged in
+    ("after GET sobjects/Churn_Score__c/describe", 1),
+    ("after GET sobjects/Account/describe", 1),
+    ("after GET limits/", 1),
+    ("after commit to ops/publish_rows", 1),  # a plan without a run
+    ("after commit to ops/publish_runs", 1),  # a run of which nothing was sent
+    ("after POST ingest", 1),  # a job that no ledger knows
+    ("after GET ingest", 1),  # that job was found, and a second one like it made
+    ("after PATCH ingest/*", 1),  # one of the two was aborted
+    ("after commit to ops/publish_jobs", 1),  # the ledger knows a job without data
+    ("after PUT ingest/*/batches", 1),  # data was uploaded into the next job, which is open
+    ("after PATCH ingest/*", 2),  # that one was aborted; the next was closed, and Salesforce works on it
+    ("after GET ingest/*", 1),
 )
-
-
-class Drivers:
-    """Driver processes, one ahead: the next one imports while the present one works."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = environment
-        self._ready = self._spawn()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ready.kill()
-        self._ready.communicate()
-
-    def _spawn(self) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [sys.executable, str(DRIVER)],
-            env=self._environment,
-            text=True,
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-        )
-
-    def run(self, order: dict[str, Any]) -> tuple[int, str, str]:
-        process, self._ready = self._ready, self._spawn()
-        output, errors = process.communicate(json.dumps(order) + "\n", timeout=60)
-        return process.returncode, output, errors
+#: The same, when the day was scored again and other rows supersede those.
+SECOND_LIVES = (
+    ("after GET ingest/*/successfulResults", 1),
+    ("after GET ingest/*/failedResults", 1),
+    ("after GET ingest/*/unprocessedrecords", 1),
+    ("after commit to ops/publish_rows", 1),  # the fates of a job's rows, but not that it is complete
+    ("after commit to ops/publish_jobs", 1),  # the old run is settled
+    ("after commit to ops/publish_rows", 1),  # what it did not send is given up
+    ("after commit to ops/publish_runs", 1),  # it is closed, no new one is open
+    ("after commit to ops/publish_runs", 1),  # a new one is open
+    ("after commit to ops/publish_jobs", 2),  # it sent its first chunk
+    ("after GET query/", 1),  # everything is sent and read back
+    ("after commit to ops/publish_runs", 1),  # the new run is closed
+)
+#: The n-th requests, counted over all lives. What happens to jobs happens in the life that sends nearly all chunks.
+FAULTS = (
+    Fault("drop_before", "login", (2,)),
+    Fault("drop_after", "login", (4,)),
+    Fault("truncate", "login", (6,)),
+    Fault("unavailable", "login", (8,)),
+    Fault("server_error", "login", (10,)),
+    Fault("request_limit", "login", (12,)),
+    Fault("truncate", "describe", (2,)),
+    Fault("expire_session", "describe", (5,)),
+    Fault("drop_after", "limits", (1,)),
+    Fault("drop_before", "bulk.list", (1,)),
+    Fault("server_error", "bulk.info", (1,)),
+    Fault("truncate", "bulk.info", (2,)),
+    Fault("unavailable", "bulk.results", (1,)),
+    Fault("truncate", "bulk.results", (3,)),
+    Fault("expire_session", "bulk.results", (12,)),
+    Fault("drop_after", "bulk.create", (8,)),
+    Fault("server_error", "bulk.create", (10,)),
+    Fault("request_limit", "bulk.create", (12,)),
+    Fault("drop_before", "bulk.upload", (6,)),
+    Fault("drop_after", "bulk.upload", (8,)),
+    Fault("expire_session", "bulk.upload", (10,)),
+    Fault("drop_before", "bulk.state", (10,)),
+    Fault("drop_after", "bulk.state", (12,)),
+    Fault("unavailable", "query", (1,)),
+    Fault("lock_row", "job", (3, 5), rows=(0, 7, 24)),
+    Fault("fail_job", "job", (4,), rows=(11,)),
+    Fault("fail_job", "job", (6,), rows=(0,)),
+)
 
 
 def rescored(rows: pa.Table) -> pa.Table:
@@ -99,7 +111,7 @@ def test_publish_survives_faults_and_kills(bench: Any, tmp_path: Path) -> None:
     pa_parquet.write_table(wanted, first)
     wanted = rescored(wanted)
     pa_parquet.write_table(wanted, second)
-    config = {
+    order = {
         "as_of": next_week.isoformat(),
         "object": bench.target.object,
         "external_id_field": bench.target.external_id_field,
@@ -118,36 +130,27 @@ def test_publish_survives_faults_and_kills(bench: Any, tmp_path: Path) -> None:
         "MILLRACE_SALESFORCE__CA_BUNDLE": str(login.ca_bundle),
     }
     bench.org.faults = FAULTS
-    draw = random.Random(SEED)
-    killed, outages, report = 0, 0, None
     places: set[str] = set()
-    with Drivers(environment) as drivers:
-        while report is None:
-            # The first nine lives work for the first rows, the others for the second.
-            order = config | {"rows": str(first if killed < 9 else second)}
-            returncode, output, errors = drivers.run(
-                order | {"kill_at": draw.randint(4, 60) if killed < KILLS else 0}
-            )
-            if returncode == -signal.SIGKILL:
-                killed += 1
-                places.add(errors.splitlines()[-1])
-            elif returncode == 5:  # more faults in a row than the bounded retries bear
-                outages += 1
-                assert outages < 30, errors
-            else:
-                assert returncode == 0, errors
-                if killed >= KILLS:
-                    report = json.loads(output)
-    injected = bench.org.injected
-    bench.org.faults = Faults()
+    with Lives(DRIVER, environment) as lives:
+        for rows, plan in ((first, FIRST_LIVES), (second, SECOND_LIVES)):
+            for last, times in plan:
+                life = lives.live(order | {"rows": str(rows)}, last=last, times=times)
+                assert (life.killed, life.places[-1:]) == (True, (last,)), life
+                assert life.places.count(last) == times
+                places.update(life.places)
+        whole = lives.live(order | {"rows": str(second)})
+    assert not whole.error, whole.error
+    places.update(whole.places)
 
-    assert killed == KILLS
-    assert len(places) >= 10, places  # the kills hit many different places
-    kinds = ("drop_before", "drop_after", "server_error", "expire_session", "lock_row", "fail_job")
-    assert all(injected.get(kind) for kind in kinds), injected
-    assert report["complete"]
-    assert report["balanced"]
-    assert (report["unknown"], report["dead"]) == (0, 0)
+    # There is no place at which no life ended, and nothing of the schedule did not happen.
+    assert places == {place for place, _ in FIRST_LIVES + SECOND_LIVES}
+    assert bench.org.outstanding == []
+    assert {fault.name for fault in FAULTS} == {*REQUEST_FAULTS, *JOB_FAULTS} - {"silence"}
+    bench.org.faults = ()
+
+    report = whole.report
+    assert (report["complete"], report["noop"], report["balanced"]) == (True, True, True)
+    assert (report["sent"], report["unknown"], report["dead"]) == (report["ok"], 0, 0)
 
     held = bench.held()
     want = expected(wanted)

@@ -10,7 +10,7 @@ import requests
 from pydantic import SecretStr
 
 from pipelines.errors import ConfigError
-from pipelines.lab.emulator import Faults
+from pipelines.lab.emulator import Fault
 from pipelines.sinks.errors import (
     AmbiguousRequestError,
     RemoteError,
@@ -33,11 +33,12 @@ def test_wrong_password_fails_at_once_and_is_never_shown(bench: Any) -> None:
     assert logins(bench) == 1
 
 
-def test_login_outage_is_retried_and_then_named(bench: Any) -> None:
-    bench.org.faults = Faults(unavailable=1.0, kinds=("login",), at_most=3)
+@pytest.mark.parametrize("fault", ["unavailable", "server_error", "request_limit", "drop_before", "truncate"])
+def test_login_outage_is_retried_and_then_named(bench: Any, fault: str) -> None:
+    bench.org.faults = [Fault(fault, "login", (1, 2, 3))]
     assert bench.connection().client.session_id
     assert logins(bench) == 4
-    bench.org.faults = Faults(drop_before=1.0)
+    bench.org.faults = [Fault("drop_before")]
     with pytest.raises(SinkUnavailableError, match="did not answer the login in 10 tries"):
         bench.connection()
 
@@ -65,15 +66,16 @@ def test_missing_authority_file_is_a_configuration_error(bench: Any, tmp_path: A
 
 
 def test_silence_is_ended_by_the_time_out(bench: Any) -> None:
-    connection = Connection(bench.settings.salesforce, replace(bench.options, read_timeout_s=0.05))
-    bench.org.faults = Faults(slow=1.0, slow_seconds=0.3, at_most=1)
+    # A busy machine may let the second answer come too late as well: then there is a third request.
+    connection = Connection(bench.settings.salesforce, replace(bench.options, read_timeout_s=0.5))
+    bench.org.faults = [Fault("silence", "limits", (1,))]
     assert connection.get("limits/").ok
-    assert bench.org.requests()["limits"] == 2
+    assert bench.org.requests()["limits"] >= 2
 
 
 def test_expired_session_is_renewed_and_the_request_repeated(bench: Any) -> None:
     connection = bench.connection()
-    bench.org.faults = Faults(expire_session=1.0, at_most=1)
+    bench.org.faults = [Fault("expire_session", calls=(1,))]
     job = BulkIngest(connection, bench.target.object, bench.target.external_id_field).create("upsert")
     assert job["state"] == "Open"  # even a request that is not repeatable: nothing had been done
     assert logins(bench) == 2
@@ -81,7 +83,7 @@ def test_expired_session_is_renewed_and_the_request_repeated(bench: Any) -> None
 
 def test_session_that_keeps_expiring_is_given_up(bench: Any) -> None:
     connection = bench.connection()
-    bench.org.faults = Faults(expire_session=1.0, kinds=("limits",))
+    bench.org.faults = [Fault("expire_session", "limits")]
     with pytest.raises(SinkUnavailableError, match="in 10 tries, last: HTTP 401"):
         connection.get("limits/")
 
@@ -89,9 +91,9 @@ def test_session_that_keeps_expiring_is_given_up(bench: Any) -> None:
 @pytest.mark.parametrize("fault", ["unavailable", "server_error", "request_limit", "drop_before", "truncate"])
 def test_reads_are_repeated_within_bounds(bench: Any, fault: str) -> None:
     connection = bench.connection()
-    bench.org.faults = Faults(**{fault: 1.0}, at_most=9)
+    bench.org.faults = [Fault(fault, calls=tuple(range(1, 10)))]
     assert connection.get("limits/").json()["DailyApiRequests"]
-    bench.org.faults = Faults(**{fault: 1.0}, at_most=10)
+    bench.org.faults = [Fault(fault, calls=tuple(range(1, 11)))]
     with pytest.raises(SinkUnavailableError, match="Run the publish again later"):
         connection.get("limits/")
 
@@ -99,7 +101,7 @@ def test_reads_are_repeated_within_bounds(bench: Any, fault: str) -> None:
 @pytest.mark.parametrize("fault", ["drop_before", "drop_after", "server_error", "truncate"])
 def test_what_must_not_happen_twice_is_not_repeated(bench: Any, fault: str) -> None:
     bulk = BulkIngest(bench.connection(), bench.target.object, bench.target.external_id_field)
-    bench.org.faults = Faults(**{fault: 1.0})
+    bench.org.faults = [Fault(fault)]
     with pytest.raises(AmbiguousRequestError, match=r"POST .*jobs/ingest"):
         bulk.create("upsert")
     assert bench.org.requests()["bulk.create"] == 1
@@ -108,7 +110,7 @@ def test_what_must_not_happen_twice_is_not_repeated(bench: Any, fault: str) -> N
 @pytest.mark.parametrize("fault", ["request_limit", "unavailable"])
 def test_refusals_that_did_nothing_are_repeated_even_then(bench: Any, fault: str) -> None:
     bulk = BulkIngest(bench.connection(), bench.target.object, bench.target.external_id_field)
-    bench.org.faults = Faults(**{fault: 1.0}, at_most=2)
+    bench.org.faults = [Fault(fault, calls=(1, 2))]
     assert bulk.create("upsert")["state"] == "Open"
     assert bench.org.requests()["bulk.create"] == 3
 
@@ -131,7 +133,7 @@ def test_query_reads_all_pages(bench: Any) -> None:
 def test_an_answer_lost_after_a_change_of_state_is_found_out(bench: Any) -> None:
     bulk = BulkIngest(bench.connection(), bench.target.object, bench.target.external_id_field)
     job_id = bulk.create("upsert")["id"]
-    bench.org.faults = Faults(drop_after=1.0, kinds=("bulk.state",), at_most=1)
+    bench.org.faults = [Fault("drop_after", "bulk.state", (1,))]
     assert bulk.abort(job_id) == "Aborted"
     assert bulk.info(job_id)["state"] == "Aborted"
     assert bulk.info("7505f0000000999AAA") is None

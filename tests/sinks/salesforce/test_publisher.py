@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines.errors import ConfigError, DataContractError, SinkError
-from pipelines.lab.emulator import Faults
+from pipelines.lab.emulator import Fault
 from pipelines.settings import Settings
 from pipelines.sinks.diff import OnLeave
 from pipelines.sinks.ledger import dead_letters
@@ -168,17 +168,21 @@ def test_rows_that_fail_for_good_are_dead_letters_and_only_they_are_tried_again(
 
 
 def test_locked_rows_are_retried_in_later_jobs(bench: Any) -> None:
-    bench.org.faults = Faults(seed=3, lock_row=0.3)
-    report = bench.publish(bench.rows(60), max_chunk_rows=40, max_attempts=30)
-    assert (report.ok, report.dead, len(bench.held())) == (60, 0, 60)
-    assert report.jobs > 2
+    # Two jobs carry 40 and 20 rows, the third those that met locks, the fourth the one that met another.
+    bench.org.faults = [
+        Fault("lock_row", "job", (1, 2), rows=tuple(range(0, 40, 3))),
+        Fault("lock_row", "job", (3,), rows=(7,)),
+    ]
+    report = bench.publish(bench.rows(60), max_chunk_rows=40)
+    assert (report.ok, report.dead, report.jobs, len(bench.held())) == (60, 0, 4, 60)
     assert max(row.ok for row in bench.org.audit(bench.target.object)) == 1
+    assert bench.org.outstanding == []
     run = bench.ledger.newest()
-    assert run.rows()["attempt"].max() == run.jobs()["attempt"].max() > 1
+    assert run.rows()["attempt"].max() == run.jobs()["attempt"].max() == 3
 
 
 def test_rows_that_stay_locked_are_dead_after_the_last_attempt(bench: Any) -> None:
-    bench.org.faults = Faults(lock_row=1.0)
+    bench.org.faults = [Fault("lock_row", "job")]
     report = bench.publish(bench.rows(10), max_attempts=3)
     assert (report.sent, report.failed, report.dead, report.jobs, report.complete) == (10, 10, 10, 3, True)
     letters = dead_letters(bench.lake, "salesforce", bench.target.object)
@@ -187,30 +191,52 @@ def test_rows_that_stay_locked_are_dead_after_the_last_attempt(bench: Any) -> No
 
 
 def test_rows_of_a_failed_job_are_sent_again_but_not_those_it_did(bench: Any) -> None:
-    bench.org.faults = Faults(seed=5, fail_job=0.6)
-    report = bench.publish(bench.rows(80), max_chunk_rows=20, max_attempts=30)
+    bench.org.faults = [
+        Fault("fail_job", "job", (2,), rows=(13,)),
+        Fault("fail_job", "job", (4,), rows=(0,)),
+    ]
+    report = bench.publish(bench.rows(80), max_chunk_rows=20)
     assert (report.ok, report.dead) == (80, 0)
-    assert bench.org.injected["fail_job"] > 0
+    assert bench.org.outstanding == []
     assert max(row.ok for row in bench.org.audit(bench.target.object)) == 1
-    assert bench.ledger.newest().jobs()["unprocessed"].sum() > 0
+    assert bench.ledger.newest().jobs()["unprocessed"].sum() == 7 + 20
 
 
 def test_session_that_expires_in_the_middle_is_renewed(bench: Any) -> None:
-    bench.org.faults = Faults(session_requests=5)
+    kinds = (
+        "describe",
+        "limits",
+        "bulk.create",
+        "bulk.upload",
+        "bulk.state",
+        "bulk.info",
+        "bulk.results",
+        "query",
+    )
+    bench.org.faults = [Fault("expire_session", kind, (1,)) for kind in kinds]
     report = bench.publish(bench.rows(40), max_chunk_rows=10)
     assert (report.ok, report.jobs) == (40, 4)
-    assert bench.org.requests()["login"] > 4
+    assert bench.org.outstanding == []
+    assert bench.org.requests()["login"] == 1 + len(kinds)
 
 
 def test_requests_that_break_are_repeated_where_that_is_safe(bench: Any) -> None:
-    bench.org.faults = Faults(
-        seed=1, drop_before=0.1, drop_after=0.1, truncate=0.1, server_error=0.1, request_limit=0.05
+    kinds = (
+        "login",
+        "describe",
+        "limits",
+        "bulk.create",
+        "bulk.upload",
+        "bulk.state",
+        "bulk.info",
+        "bulk.results",
     )
-    report = bench.publish(bench.rows(60), max_chunk_rows=20, max_attempts=30, max_jobs_per_chunk=20)
+    names = ("drop_before", "drop_after", "truncate", "server_error", "request_limit")
+    bench.org.faults = [Fault(name, kind, (call,)) for kind in kinds for call, name in enumerate(names, 1)]
+    report = bench.publish(bench.rows(60), max_chunk_rows=20, max_jobs_per_chunk=20)
     assert (report.ok, report.dead, len(bench.held())) == (60, 0, 60)
     assert max(row.ok for row in bench.org.audit(bench.target.object)) == 1
-    for fault in ("drop_before", "drop_after", "truncate", "server_error"):
-        assert bench.org.injected[fault] > 0
+    assert bench.org.outstanding == []
 
 
 def test_resend_repairs_what_someone_edited(bench: Any) -> None:

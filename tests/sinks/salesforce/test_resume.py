@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.errors import SinkError
-from pipelines.lab.emulator import Emulator, Faults
+from pipelines.lab.emulator import Emulator, Fault
 from pipelines.sinks.ledger import Ledger
 from pipelines.sinks.ledger_tables import JobState, RunState
 from pipelines.sinks.run_ledger import RunLedger
@@ -196,22 +196,22 @@ def test_rows_of_a_job_that_salesforce_forgot_are_sent_again(bench: Any, monkeyp
 
 
 def test_an_outage_leaves_a_run_that_the_next_call_ends(bench: Any) -> None:
-    bench.org.faults = Faults(unavailable=1.0, kinds=("bulk.info",))
+    bench.org.faults = [Fault("unavailable", "bulk.info")]
     with pytest.raises(SinkError, match=r"did not do GET .* in 10 tries"):
         bench.publish(bench.rows(ROWS))
     run = bench.ledger.newest()
     assert run.state is RunState.OPEN
     assert (run.counts().sent, run.counts().unknown) == (ROWS, ROWS)
-    bench.org.faults = Faults()
+    bench.org.faults = []
     assert bench.publish(bench.rows(ROWS)).ok == ROWS
     assert [row.ok for row in bench.org.audit(bench.target.object)] == [1] * ROWS
 
 
 def test_uploads_that_always_break_are_given_up_and_resumed(bench: Any) -> None:
-    bench.org.faults = Faults(drop_after=1.0, kinds=("bulk.upload",))
+    bench.org.faults = [Fault("drop_after", "bulk.upload")]
     with pytest.raises(SinkError, match="could not be handed to Salesforce in 3 jobs"):
         bench.publish(bench.rows(ROWS), max_jobs_per_chunk=3)
-    bench.org.faults = Faults()
+    bench.org.faults = []
     report = bench.publish(bench.rows(ROWS))
     assert (report.ok, report.jobs) == (ROWS, 4)
     assert jobs_in_org(bench) == {"Aborted": 3, "JobComplete": 1}

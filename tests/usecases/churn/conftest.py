@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.io.lake import Lake
 from pipelines.settings import Settings
-from pipelines.usecases.churn.contracts import RAW_TABLES
+from pipelines.usecases.churn import USECASE
 
 Rows = list[dict[str, Any]]
 Raw = dict[str, Rows]
@@ -32,7 +32,7 @@ def at(day: date, hours: float = 6.0) -> datetime:
 def random_company(seed: int, accounts: int = 60) -> Raw:
     """Raw rows with late arrivals, corrections, gaps, trials, early renewals and overlapping contracts."""
     rng = np.random.default_rng(seed)
-    raw: Raw = {table.name: [] for table in RAW_TABLES}
+    raw: Raw = {table.name: [] for table in USECASE.raw_tables}
 
     def day_between(low: date, high: date) -> date:
         return low + timedelta(days=int(rng.integers(0, max((high - low).days, 1))))
@@ -195,7 +195,7 @@ def _usage(
 
 def land(lake: Lake, raw: Raw) -> None:
     """Write raw rows to a lake, as landing does."""
-    for table in RAW_TABLES:
+    for table in USECASE.raw_tables:
         rows = [row | {"ingested_at": at(LAST_DAY)} for row in raw[table.name]]
         lake.overwrite(table, pa.Table.from_pylist(rows, schema=table.arrow_schema))
 

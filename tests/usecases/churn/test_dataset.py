@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 
 from pipelines.errors import ModelGateError
+from pipelines.io.frames import model_features, model_frame
+from pipelines.io.marts import mart_contract
 from pipelines.settings import Settings
-from pipelines.usecases.churn.contracts import features_contract
-from pipelines.usecases.churn.dataset import model_features, model_frame
 
 
 def test_a_champion_from_before_a_change_of_the_contract_gets_its_own_columns() -> None:
-    contract = features_contract(Settings.load())
+    contract = mart_contract(Settings.load().dbt_project, "ml", "ml_churn_features")
     # Demoted: still a column of the table, no feature any more.
     assert "usage_trend_4w" in contract.table.column_names
     assert "usage_trend_4w" not in contract.themes
@@ -29,5 +29,6 @@ def test_a_champion_from_before_a_change_of_the_contract_gets_its_own_columns() 
 
 def test_a_champion_whose_column_is_gone_says_so() -> None:
     champion = SimpleNamespace(feature_names_in_=["tickets_30d", "horoscope"])
+    contract = mart_contract(Settings.load().dbt_project, "ml", "ml_churn_features")
     with pytest.raises(ModelGateError, match=r"no longer has: \['horoscope'\]"):
-        model_features(champion, pa.table({"tickets_30d": [1]}), features_contract(Settings.load()))
+        model_features(champion, pa.table({"tickets_30d": [1]}), contract)

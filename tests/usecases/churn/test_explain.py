@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 import pytest
 
 from pipelines.errors import DataContractError
+from pipelines.io.frames import model_frame
+from pipelines.io.marts import mart_contract
 from pipelines.io.registry import CHAMPION, Registry
-from pipelines.usecases.churn import explain
-from pipelines.usecases.churn.contracts import features_contract
-from pipelines.usecases.churn.dataset import model_frame, read_scope
+from pipelines.usecases.churn import USECASE
+from pipelines.usecases.churn.dataset import read_scope
 from pipelines.usecases.churn.schemas import OUT_OF_SCOPE, SCORES
 
 if TYPE_CHECKING:
@@ -25,11 +26,15 @@ def natural_id(deployed: Deployment, key: str) -> str:
     return str(rows["account_id"][0].as_py())
 
 
+def explained(deployed: Deployment, day: date, account: str) -> dict[str, Any]:
+    return USECASE.explain.run(USECASE.run(day, deployed.settings), [account])
+
+
 def test_an_account_is_explained_as_it_was_published(deployed: Deployment) -> None:
     day = deployed.scored_on
     scored = deployed.lake.read(SCORES, where=pa_dataset.field("as_of") == day).sort_by("rank").to_pylist()
     for row in (scored[0], scored[-1]):
-        told = explain.run(day, natural_id(deployed, row["account_key"]), settings=deployed.settings)
+        told = explained(deployed, day, natural_id(deployed, row["account_key"]))
         for name in (
             "account_key",
             "score",
@@ -41,18 +46,18 @@ def test_an_account_is_explained_as_it_was_published(deployed: Deployment) -> No
             "action",
         ):
             assert told[name] == row[name]
-        assert told == explain.run(day, row["account_key"], settings=deployed.settings)
+        assert told == explained(deployed, day, row["account_key"])
 
 
 def test_the_themes_add_up_to_the_raw_score(deployed: Deployment) -> None:
     day = deployed.scored_on
-    inside, _ = read_scope(deployed.lake, day)
-    themes = features_contract(deployed.settings).themes
+    inside, _ = read_scope(USECASE.run(day, deployed.settings))
+    themes = mart_contract(deployed.settings.dbt_project, "ml", "ml_churn_features").themes
     registry = Registry(deployed.settings, "churn")
     model = registry.load(registry.aliased(CHAMPION))
     for position in (0, 100, 200):
         key = inside["account_key"][position].as_py()
-        told = explain.run(day, key, settings=deployed.settings)["log_odds_by_theme"]
+        told = explained(deployed, day, key)["log_odds_by_theme"]
         row = inside.filter(pc.equal(inside["account_key"], key))
         [raw] = model.raw_score(model_frame(row, list(themes)))
         assert sum(told.values()) == pytest.approx(raw, abs=0.0006 * len(told))
@@ -65,11 +70,11 @@ def test_an_account_out_of_scope_is_told_why(deployed: Deployment) -> None:
     day = deployed.scored_on
     where = (pa_dataset.field("as_of") == day) & (pa_dataset.field("scope_reason") == "churned")
     key = deployed.lake.read(OUT_OF_SCOPE, where=where)["account_key"][0].as_py()
-    told = explain.run(day, natural_id(deployed, key), settings=deployed.settings)
+    told = explained(deployed, day, natural_id(deployed, key))
     assert told == {"as_of": day, "account_key": key, "scope_reason": "churned"}
 
 
 @pytest.mark.parametrize(("day", "account"), [(date(2025, 7, 7), "nobody"), (date(2025, 6, 30), "nobody")])
 def test_an_unknown_account_or_day_is_refused(deployed: Deployment, day: date, account: str) -> None:
     with pytest.raises(DataContractError, match=f"no score of 'nobody' on {day}: check the id"):
-        explain.run(day, account, settings=deployed.settings)
+        explained(deployed, day, account)

@@ -19,10 +19,10 @@ import pytest
 
 from features.contracts import Contract
 from pipelines.io.lake import Lake
+from pipelines.io.marts import mart_contract
 from pipelines.settings import PROJECT_ROOT, Settings
-from pipelines.usecases.churn import prepare
-from pipelines.usecases.churn.contracts import features_contract, labels_contract
-from pipelines.usecases.churn.params import ChurnParams
+from pipelines.steps import prepare
+from pipelines.usecases.churn import USECASE
 
 Row = dict[str, Any]
 Raw = dict[str, list[Row]]
@@ -34,8 +34,8 @@ RANK = {"starter": 1, "growth": 2, "business": 3}
 @pytest.fixture(scope="session")
 def built(company: Raw, workplace: Callable[[Raw], Settings]) -> Settings:
     settings = workplace(company)
-    params = ChurnParams.load_default({"snapshots.months": 6})
-    prepare.run(AS_OF, settings=settings, params=params, training=True)
+    params = USECASE.load_params(Settings.load(), {"snapshots.months": 6})
+    prepare.run(USECASE, AS_OF, settings=settings, params=params, training=True)
     return settings
 
 
@@ -235,7 +235,7 @@ def same(built: Any, expected: Any) -> bool:
 
 
 def test_every_feature_agrees_with_plain_python(company: Raw, built: Settings) -> None:
-    declared = features_contract(built)
+    declared = mart_contract(built.dbt_project, "ml", "ml_churn_features")
     rows = all_rows(built, declared)
     assert len(rows) > 300
     seen: dict[str, set[Any]] = {name: set() for name in declared.table.column_names}
@@ -261,7 +261,7 @@ def test_every_feature_agrees_with_plain_python(company: Raw, built: Settings) -
 
 
 def test_every_label_agrees_with_plain_python(company: Raw, built: Settings) -> None:
-    rows = all_rows(built, labels_contract(built))
+    rows = all_rows(built, mart_contract(built.dbt_project, "ml", "ml_churn_labels"))
     assert {row["outcome"] for row in rows} == {"term_runs_on", "renewed", "not_renewed"}
     for row in rows:
         expected = churned(company, row["account_key"], row["as_of"])
@@ -269,7 +269,7 @@ def test_every_label_agrees_with_plain_python(company: Raw, built: Settings) -> 
 
 
 def test_prepared_days_are_ordered_by_key(built: Settings) -> None:
-    contract_ = features_contract(built)
+    contract_ = mart_contract(built.dbt_project, "ml", "ml_churn_features")
     table = Lake.of(built).read(contract_.table, where=pa_dataset.field("as_of") == AS_OF)
     keys = table["account_key"].to_pylist()
     assert keys == sorted(keys)

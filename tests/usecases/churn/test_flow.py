@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from pipelines.io.hashing import content_hash
 from pipelines.sources.ingest import ingest
-from pipelines.usecases.churn import prepare, score
+from pipelines.steps import prepare, score
+from pipelines.usecases.churn import USECASE
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, SCORES
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def predictions(deployment: Deployment) -> dict[str, str]:
 def again(deployment: Deployment, **options: object) -> tuple[str, str]:
     """Prepare and score the day once more; hashes of features and of scores with reasons."""
     settings, params, day = deployment.settings, deployment.params(), deployment.scored_on
-    prepared = prepare.run(day, settings=settings, params=params, **options)
-    scored = score.run(day, settings=settings, params=params)
+    prepared = prepare.run(USECASE, day, settings=settings, params=params, **options)
+    scored = score.run(USECASE, day, settings=settings, params=params)
     return prepared["features_hash"], scored["content_hash"]
 
 
@@ -74,7 +75,9 @@ def test_pinned_versions_give_the_same_scores_and_reasons_after_late_rows(
     assert working_copy.lake.version("raw/churn_usage_events") > pins["raw/churn_usage_events"]
     assert again(working_copy, pins=pins) == hashes(deployed)
     assert predictions(working_copy) == predictions(deployed)
-    newest = prepare.run(working_copy.scored_on, settings=working_copy.settings, params=working_copy.params())
+    newest = prepare.run(
+        USECASE, working_copy.scored_on, settings=working_copy.settings, params=working_copy.params()
+    )
     assert newest["features_hash"] != hashes(deployed)[0]
 
 

@@ -10,7 +10,8 @@ import pytest
 from pipelines.errors import ModelGateError
 from pipelines.io.promotions import Outcome, read_promotions
 from pipelines.io.registry import CHALLENGER, CHAMPION, Registry
-from pipelines.usecases.churn import gate, train
+from pipelines.steps import gate, train
+from pipelines.usecases.churn import USECASE
 
 if TYPE_CHECKING:
     from tests.conftest import Deployment
@@ -34,6 +35,7 @@ def test_the_first_model_that_passes_serves(deployed: Deployment) -> None:
 
 def test_a_decision_is_kept_even_if_the_bar_was_raised_since(working_copy: Deployment) -> None:
     again = gate.run(
+        USECASE,
         working_copy.trained_on,
         settings=working_copy.settings,
         params=working_copy.params(gate__min_auc_pr=0.99),
@@ -56,8 +58,8 @@ def test_a_challenger_that_fails_does_not_serve(
 ) -> None:
     params = working_copy.params(seed=1, **stricter)
     day, settings = working_copy.trained_on, working_copy.settings
-    challenger = train.run(day, settings=settings, params=params)["model_version"]
-    record = gate.run(day, settings=settings, params=params)
+    challenger = train.run(USECASE, day, settings=settings, params=params)["model_version"]
+    record = gate.run(USECASE, day, settings=settings, params=params)
     assert (record["model_version"], record["outcome"]) == (challenger, outcome)
     assert words in record["words"].replace(",", "")
     registry = Registry(settings, "churn")
@@ -69,4 +71,4 @@ def test_a_challenger_that_fails_does_not_serve(
 
 def test_the_gate_judges_the_model_of_the_day_only(deployed: Deployment) -> None:
     with pytest.raises(ModelGateError, match=r"trained for 2025-05-05, got 2025-06-02.*millrace train churn"):
-        gate.run(date(2025, 5, 5), settings=deployed.settings, params=deployed.params())
+        gate.run(USECASE, date(2025, 5, 5), settings=deployed.settings, params=deployed.params())

@@ -14,15 +14,15 @@ import pytest
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake
+from pipelines.io.marts import mart_contract
 from pipelines.settings import Settings
-from pipelines.usecases.churn import prepare
-from pipelines.usecases.churn.contracts import features_contract, labels_contract
-from pipelines.usecases.churn.params import ChurnParams
+from pipelines.steps import prepare
+from pipelines.usecases.churn import USECASE
 
 Raw = dict[str, list[dict[str, Any]]]
 
 AS_OF = date(2025, 1, 6)
-PARAMS = ChurnParams.load_default({"snapshots.months": 6})
+PARAMS = USECASE.load_params(Settings.load(), {"snapshots.months": 6})
 SNAPSHOT = date(2024, 10, 7)
 
 Workplace = Callable[[Raw], Settings]
@@ -32,16 +32,19 @@ Run = tuple[Settings, dict[str, Any]]
 @pytest.fixture(scope="session")
 def trained(company: Raw, workplace: Workplace) -> Run:
     settings = workplace(company)
-    return settings, prepare.run(AS_OF, settings=settings, params=PARAMS, training=True)
+    return settings, prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, training=True)
 
 
 def partition(settings: Settings, day: date, table: str = "features") -> pa.Table:
-    contract = {"features": features_contract, "labels": labels_contract}[table](settings)
+    contract = mart_contract(settings.dbt_project, "ml", f"ml_churn_{table}")
     return Lake.of(settings).read(contract.table, where=pa_dataset.field("as_of") == day)
 
 
 def hash_of(settings: Settings, day: date) -> str:
-    return content_hash(partition(settings, day), sort_by=features_contract(settings).table.key)
+    return content_hash(
+        partition(settings, day),
+        sort_by=mart_contract(settings.dbt_project, "ml", "ml_churn_features").table.key,
+    )
 
 
 def test_the_training_row_of_a_day_is_the_row_that_would_have_been_scored_that_day(
@@ -53,7 +56,7 @@ def test_the_training_row_of_a_day_is_the_row_that_would_have_been_scored_that_d
     past = {name: [row for row in rows if row["known_at"] < midnight] for name, rows in company.items()}
     assert all(len(past[name]) < len(company[name]) for name in company)
     alone = workplace(past)
-    record = prepare.run(SNAPSHOT, settings=alone, params=PARAMS)
+    record = prepare.run(USECASE, SNAPSHOT, settings=alone, params=PARAMS)
     assert record["features_hash"] == hash_of(settings, SNAPSHOT)
 
 
@@ -61,7 +64,7 @@ def test_rows_of_the_future_change_no_feature(company: Raw, trained: Run, workpl
     """Second proof: rows known later about the past, and rows dated later, change nothing."""
     settings, _ = trained
     planted = plant_future(company, SNAPSHOT)
-    record = prepare.run(SNAPSHOT, settings=workplace(planted), params=PARAMS)
+    record = prepare.run(USECASE, SNAPSHOT, settings=workplace(planted), params=PARAMS)
     assert record["features_hash"] == hash_of(settings, SNAPSHOT)
 
 
@@ -115,7 +118,7 @@ def plant_future(raw: Raw, day: date) -> Raw:
 
 def test_the_same_day_twice_gives_the_same_bytes(trained: Run) -> None:
     settings, record = trained
-    again = prepare.run(AS_OF, settings=settings, params=PARAMS, pins=record["source_versions"])
+    again = prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, pins=record["source_versions"])
     assert again["features_hash"] == record["features_hash"]
     assert again["features_version"] > record["features_version"]
 
@@ -123,7 +126,7 @@ def test_the_same_day_twice_gives_the_same_bytes(trained: Run) -> None:
 def test_a_published_day_is_left_alone_on_request(trained: Run) -> None:
     settings, _ = trained
     version = Lake.of(settings).version("features/churn")
-    record = prepare.run(AS_OF, settings=settings, params=PARAMS, only_if_missing=True)
+    record = prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, only_if_missing=True)
     assert record == {"as_of": "2025-01-06", "published": False}
     assert Lake.of(settings).version("features/churn") == version
 
@@ -133,9 +136,9 @@ def test_pins_read_the_version_they_name(company: Raw, trained: Run, workplace: 
     settings = workplace(company)
     lake = Lake.of(settings)
     pinned = {name: lake.version(name) for name in record["source_versions"]}
-    usage = next(table for table in prepare.RAW_TABLES if table.name == "raw/churn_usage_events")
+    usage = next(table for table in USECASE.raw_tables if table.name == "raw/churn_usage_events")
     lake.overwrite(usage, usage.arrow_schema.empty_table())
-    later = prepare.run(AS_OF, settings=settings, params=PARAMS, pins=pinned)
+    later = prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, pins=pinned)
     assert later["features_hash"] == record["features_hash"]
 
 
@@ -157,7 +160,7 @@ def test_every_known_account_has_one_row_per_day_and_labels_only_those_in_scope(
 
 def test_no_label_is_published_before_its_window_is_over(trained: Run) -> None:
     settings, _ = trained
-    labels = Lake.of(settings).read(labels_contract(settings).table)
+    labels = Lake.of(settings).read(mart_contract(settings.dbt_project, "ml", "ml_churn_labels").table)
     assert max(labels["label_known_on"].to_pylist()) < AS_OF
     assert partition(settings, AS_OF, "labels").num_rows == 0
 
@@ -166,7 +169,7 @@ def test_a_failing_test_names_itself_and_publishes_nothing(company: Raw, workpla
     stale = {name: list(rows) for name, rows in company.items()}
     settings = workplace(stale)
     with pytest.raises(DataContractError, match="assert_churn_sources_are_fresh") as failure:
-        prepare.run(date(2025, 6, 2), settings=settings, params=PARAMS)
+        prepare.run(USECASE, date(2025, 6, 2), settings=settings, params=PARAMS)
     assert "Repeat by hand: cd " in str(failure.value)
     assert not Lake.of(settings).exists("features/churn")
 
@@ -174,4 +177,4 @@ def test_a_failing_test_names_itself_and_publishes_nothing(company: Raw, workpla
 def test_pins_must_name_raw_tables(trained: Run) -> None:
     settings, _ = trained
     with pytest.raises(ConfigError, match="pins must name tables that are read"):
-        prepare.run(AS_OF, settings=settings, params=PARAMS, pins={"raw/unknown": 0})
+        prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, pins={"raw/unknown": 0})

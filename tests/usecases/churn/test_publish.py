@@ -15,7 +15,8 @@ from pipelines.errors import DataContractError, ModelGateError
 from pipelines.lab.emulator import Emulator
 from pipelines.settings import SalesforceSettings
 from pipelines.sinks.ledger import Ledger
-from pipelines.usecases.churn import publish
+from pipelines.steps import publish
+from pipelines.usecases.churn import USECASE
 from pipelines.usecases.churn.schemas import SCORES
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def weeks(module_copy: Deployment) -> Iterator[Weeks]:
             ("again", deployment.trained_on, {}),
             ("later", deployment.scored_on, {}),
         ):
-            done.records[name] = publish.run(day, settings=settings, params=deployment.params(), **options)
+            done.records[name] = publish.run(
+                USECASE, day, settings=settings, params=deployment.params(), **options
+            )
             done.held[name] = {record["External_Id__c"]: record for record in org.records(OBJECT)}
             done.processed[name] = sum(row.ok + row.failed for row in org.audit(OBJECT))
         yield done
@@ -132,7 +135,9 @@ def test_who_left_is_removed_and_the_ledger_balances(weeks: Weeks) -> None:
 def test_scores_of_a_model_that_never_served_are_refused(working_copy: Deployment) -> None:
     working_copy.lake.delete("ops/promotions", "usecase = 'churn'")
     with pytest.raises(ModelGateError, match="comes from churn/1, which never was champion"):
-        publish.run(working_copy.scored_on, settings=working_copy.settings, params=working_copy.params())
+        publish.run(
+            USECASE, working_copy.scored_on, settings=working_copy.settings, params=working_copy.params()
+        )
 
 
 def test_a_day_without_scores_names_the_command_that_makes_them(deployed: Deployment) -> None:
@@ -140,4 +145,4 @@ def test_a_day_without_scores_names_the_command_that_makes_them(deployed: Deploy
     assert deployed.trained_on in pc.unique(day).to_pylist()
     absent = deployed.trained_on.replace(day=9)
     with pytest.raises(DataContractError, match=f"run `millrace score churn --as-of {absent}` first"):
-        publish.run(absent, settings=deployed.settings, params=deployed.params())
+        publish.run(USECASE, absent, settings=deployed.settings, params=deployed.params())

@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 
 from features.contracts import read_contract, read_docs
-from pipelines.usecases.churn.facts import TEMPLATES
-from pipelines.usecases.churn.reasons import MAX_LENGTH, word_reasons
+from pipelines.usecases.churn.reasons import MAX_LENGTH, TEMPLATES, word_reasons
 
 DBT = Path(__file__).parents[3] / "dbt_project" / "models"
 THEMES = read_contract(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow.dataset as pa_dataset
 
-from pipelines.usecases.churn import report
+from pipelines.steps import report
+from pipelines.usecases.churn import USECASE
 from pipelines.usecases.churn.schemas import SCORES
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def test_the_page_opens_with_the_list_and_holds_the_verdict(module_copy: Deployment) -> None:
     day = module_copy.scored_on
-    record = report.run(day, settings=module_copy.settings, params=module_copy.params())
+    record = report.run(USECASE, day, settings=module_copy.settings, params=module_copy.params())
     page = Path(record["page"]).read_text()
     assert str(day) in page
     assert "churn/1" in page
@@ -27,7 +28,7 @@ def test_the_page_opens_with_the_list_and_holds_the_verdict(module_copy: Deploym
     names = {row["account_key"]: row["account_name"] for row in accounts}
     first = scores["account_key"][0].as_py()
     assert names[first] in page
-    assert record["missing"] == ["findings", "ledger"], "neither was monitored nor published here"
+    assert record["missing"] == ["findings", "publication"], "neither was monitored nor published here"
     index = Path(record["index"]).read_text()
     assert "churn.html" in index
     assert "features/churn" in index
@@ -35,7 +36,7 @@ def test_the_page_opens_with_the_list_and_holds_the_verdict(module_copy: Deploym
 
 def test_what_is_missing_is_said_with_the_command_that_makes_it(module_copy: Deployment) -> None:
     """A day before everything: the page is written all the same."""
-    record = report.run(date(2025, 4, 7), settings=module_copy.settings, params=module_copy.params())
+    record = report.run(USECASE, date(2025, 4, 7), settings=module_copy.settings, params=module_copy.params())
     assert "worklist" in record["missing"]
     page = Path(record["page"]).read_text()
     assert "There are no scores of 2025-04-07." in page

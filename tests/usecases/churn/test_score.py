@@ -16,7 +16,8 @@ import pytest
 
 from pipelines.errors import ConfigError, DataContractError, ModelGateError
 from pipelines.io.registry import CHAMPION, Registry
-from pipelines.usecases.churn import score
+from pipelines.steps import score
+from pipelines.usecases.churn import USECASE
 from pipelines.usecases.churn.params import RiskLevelParams
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, SCORES
 
@@ -106,7 +107,7 @@ def test_contributions_of_the_sample_belong_to_scored_accounts(deployed: Deploym
 
 def test_a_day_without_features_is_refused_with_the_command_that_makes_them(deployed: Deployment) -> None:
     with pytest.raises(DataContractError, match=r"has no rows for 2025-06-30.*millrace score churn --as-of"):
-        score.run(date(2025, 6, 30), settings=deployed.settings, params=deployed.params())
+        score.run(USECASE, date(2025, 6, 30), settings=deployed.settings, params=deployed.params())
 
 
 def test_a_volume_that_jumped_is_not_committed(working_copy: Deployment) -> None:
@@ -116,7 +117,7 @@ def test_a_volume_that_jumped_is_not_committed(working_copy: Deployment) -> None
     with pytest.raises(
         DataContractError, match=r"rows differ from the \d+ of the last scored day"
     ) as failure:
-        score.run(working_copy.scored_on, settings=working_copy.settings, params=params)
+        score.run(USECASE, working_copy.scored_on, settings=working_copy.settings, params=params)
     assert "the previous version stays" in str(failure.value)
     assert of_day(working_copy, SCORES).equals(before)
 
@@ -130,8 +131,11 @@ def test_without_a_champion_nobody_is_scored_and_the_error_says_what_to_do(worki
     registry = Registry(working_copy.settings, "churn")
     registry.client.delete_registered_model_alias("churn", CHAMPION)
     with pytest.raises(ModelGateError, match="carries the alias 'champion': run `millrace train churn`"):
-        score.run(working_copy.scored_on, settings=working_copy.settings, params=working_copy.params())
+        score.run(
+            USECASE, working_copy.scored_on, settings=working_copy.settings, params=working_copy.params()
+        )
     looked = score.run(
+        USECASE,
         working_copy.scored_on,
         settings=working_copy.settings,
         params=working_copy.params(),

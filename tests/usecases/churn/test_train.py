@@ -10,11 +10,13 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines.errors import DataContractError
+from pipelines.io.frames import model_frame
+from pipelines.io.marts import mart_contract
 from pipelines.io.registry import CHALLENGER, Registry
 from pipelines.monitoring.reference import load_reference
-from pipelines.usecases.churn import train
-from pipelines.usecases.churn.contracts import features_contract
-from pipelines.usecases.churn.dataset import model_frame, read_scope, read_training
+from pipelines.steps import train
+from pipelines.usecases.churn import USECASE
+from pipelines.usecases.churn.dataset import read_scope, read_training
 from pipelines.usecases.churn.schemas import VALIDATION
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def test_the_version_states_what_it_takes_and_gives(deployed: Deployment) -> Non
     registry = Registry(deployed.settings, "churn")
     version = registry.aliased(CHALLENGER)
     info = mlflow.models.get_model_info(f"models:/churn/{version.version}")
-    themes = features_contract(deployed.settings).themes
+    themes = mart_contract(deployed.settings.dbt_project, "ml", "ml_churn_features").themes
     assert info.signature.inputs.input_names() == list(themes)
     assert info.signature.outputs is not None
     example = mlflow.models.Model.load(info.model_uri).load_input_example(info.model_uri)
@@ -81,7 +83,8 @@ def test_the_model_kept_is_the_one_that_was_judged(deployed: Deployment) -> None
     snapshots = sorted(set(judged["snapshot"].to_pylist()))
     assert len(snapshots) == 3
     training = read_training(
-        deployed.lake, deployed.settings, sorted(set(_snapshots(deployed)) | set(snapshots))
+        USECASE.run(deployed.trained_on, deployed.settings),
+        sorted(set(_snapshots(deployed)) | set(snapshots)),
     )
     test = training.keys["as_of"].isin(snapshots).to_numpy()
     assert test.sum() == judged.num_rows
@@ -98,9 +101,11 @@ def _snapshots(deployed: Deployment) -> list[object]:
 def test_a_training_row_is_the_row_that_scoring_reads(deployed: Deployment) -> None:
     """Values and types of a snapshot, through both readers."""
     snapshots = sorted(_snapshots(deployed))
-    training = read_training(deployed.lake, deployed.settings, snapshots)
-    inside, _ = read_scope(deployed.lake, snapshots[-1])
-    scored = model_frame(inside, list(features_contract(deployed.settings).themes))
+    training = read_training(USECASE.run(deployed.trained_on, deployed.settings), snapshots)
+    inside, _ = read_scope(USECASE.run(snapshots[-1], deployed.settings))
+    scored = model_frame(
+        inside, list(mart_contract(deployed.settings.dbt_project, "ml", "ml_churn_features").themes)
+    )
     of_day = (training.keys["as_of"] == snapshots[-1]).to_numpy()
     assert training.X[of_day].reset_index(drop=True).equals(scored)
     assert training.keys["account_key"][of_day].tolist() == inside["account_key"].to_pylist()
@@ -110,13 +115,17 @@ def test_references_for_monitoring_belong_to_the_version(deployed: Deployment) -
     label = deployed.records["train", deployed.trained_on]["model_version"]
     reference = load_reference(deployed.lake, "churn", label)
     assert reference is not None
-    assert set(features_contract(deployed.settings).themes) <= set(reference.features)
+    assert set(mart_contract(deployed.settings.dbt_project, "ml", "ml_churn_features").themes) <= set(
+        reference.features
+    )
     assert load_reference(deployed.lake, "churn", "churn/99") is None
 
 
 def test_the_same_training_reuses_its_version(working_copy: Deployment) -> None:
     first = working_copy.records["train", working_copy.trained_on]
-    again = train.run(working_copy.trained_on, settings=working_copy.settings, params=working_copy.params())
+    again = train.run(
+        USECASE, working_copy.trained_on, settings=working_copy.settings, params=working_copy.params()
+    )
     assert (again["reused"], again["model_version"]) == (True, first["model_version"])
     assert len(Registry(working_copy.settings, "churn").client.search_model_versions("name = 'churn'")) == 1
 
@@ -124,7 +133,7 @@ def test_the_same_training_reuses_its_version(working_copy: Deployment) -> None:
 def test_other_parameters_make_another_version(working_copy: Deployment) -> None:
     """The champion is judged beside it, on the same rows."""
     record = train.run(
-        working_copy.trained_on, settings=working_copy.settings, params=working_copy.params(seed=1)
+        USECASE, working_copy.trained_on, settings=working_copy.settings, params=working_copy.params(seed=1)
     )
     assert (record["reused"], record["model_version"]) == (False, "churn/2")
     judged = working_copy.lake.read(VALIDATION, columns=["candidate", "score"])
@@ -136,6 +145,7 @@ def test_other_parameters_make_another_version(working_copy: Deployment) -> None
 def test_a_history_that_is_too_short_is_refused(deployed: Deployment) -> None:
     with pytest.raises(DataContractError, match="at least 8 snapshots without a gap, got 6 of 6"):
         train.run(
+            USECASE,
             deployed.trained_on,
             settings=deployed.settings,
             params=deployed.params(snapshots__months=6),

@@ -12,14 +12,14 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as pa_dataset
 import pytest
 
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 from pipelines.lab.simulation.demand import generate
 from pipelines.settings import Settings
-from pipelines.usecases.clustering import contracts, gate, monitor, prepare, score, train
-from pipelines.usecases.clustering.params import ClusteringParams
+from pipelines.steps import gate, monitor, prepare, score, train
+from pipelines.steps.prepare import tables_read
+from pipelines.usecases.clustering import USECASE
 from pipelines.usecases.demand.layouts import CLIENTELES, LAYOUTS
 
 Rows = list[dict[str, Any]]
@@ -28,10 +28,11 @@ Workplace = Callable[[Raw], Settings]
 
 AS_OF, EARLIER = date(2025, 6, 3), date(2025, 5, 2)
 KNOWN = {layout.table.name: layout.known for layout in LAYOUTS}
-NAMES = [table.name.removeprefix("raw/demand_") for table in contracts.RAW_TABLES]
+TABLES = {table.name.removeprefix("raw/demand_"): table for table in tables_read(USECASE)[0]}
 
 #: What a chain of ten stores can show.
-PARAMS = ClusteringParams.load_default(
+PARAMS = USECASE.load_params(
+    Settings(),
     {
         "clusters.min_clusters": 2,
         "clusters.n_axes": 4,
@@ -41,7 +42,7 @@ PARAMS = ClusteringParams.load_default(
         "gate.min_silhouette": -1.0,
         "gate.min_stability": 0.1,
         "gate.max_unstable_share": 1.0,
-    }
+    },
 )
 
 
@@ -61,7 +62,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Raw:
         10, 14, 24_000, 3, folder / "files", start=date(2024, 1, 1), end=date(2025, 6, 24), dirty_share=0
     )
     raw: Raw = {}
-    for name in NAMES:
+    for name in TABLES:
         files = folder / "files" / (f"{name}/*.parquet" if name == "sales" else f"{name}.parquet")
         raw[name] = duckdb.read_parquet(str(files)).to_arrow_table().to_pylist()
     silent = sorted({row["store_id"] for row in raw["sales"]})[0]
@@ -80,10 +81,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         var: Path = tmp_path_factory.mktemp("workplace")
         (var / "dbt_cache").symlink_to(cache)
         settings = Settings(var=var)
-        for table in contracts.RAW_TABLES:
-            rows = [
-                row | {"ingested_at": midnight(AS_OF)} for row in raw[table.name.removeprefix("raw/demand_")]
-            ]
+        for name, table in TABLES.items():
+            rows = [row | {"ingested_at": midnight(AS_OF)} for row in raw[name]]
             if "sold_month" in table.column_names:
                 rows = [row | {"sold_month": f"{row['sold_on']:%Y-%m}"} for row in rows]
             Lake.of(settings).overwrite(table, pa.Table.from_pylist(rows, schema=table.arrow_schema))
@@ -196,15 +195,15 @@ class Prepared:
 
     def frame(self, table: Any, day: date = AS_OF) -> pd.DataFrame:
         """Rows of a day."""
-        return self.lake.read(table, where=pa_dataset.field("as_of") == day).to_pandas()
+        return self.lake.read(table, where=on_day(day)).to_pandas()
 
     def features(self, day: date = AS_OF) -> pd.DataFrame:
         """Features of a day."""
-        return self.frame(contracts.features_contract(self.settings).table, day)
+        return self.frame(USECASE.run(day, self.settings).mart(USECASE.grain).table, day)
 
 
 def prepared(settings: Settings, day: date = AS_OF) -> Prepared:
-    return Prepared(settings, prepare.run(day, settings=settings, params=PARAMS))
+    return Prepared(settings, prepare.run(USECASE, day, settings=settings, params=PARAMS))
 
 
 @pytest.fixture(scope="session")
@@ -236,8 +235,8 @@ class Grouped(Prepared):
 def grouped(alone: Prepared) -> Grouped:
     """Groups found a month ago, then again today."""
     settings, records = alone.settings, {}
-    prepare.run(EARLIER, settings=settings, params=PARAMS)
+    prepare.run(USECASE, EARLIER, settings=settings, params=PARAMS)
     for day in (EARLIER, AS_OF):
         for name, step in (("train", train), ("gate", gate), ("score", score), ("monitor", monitor)):
-            records[name, day] = step.run(day, settings=settings, params=PARAMS)
+            records[name, day] = step.run(USECASE, day, settings=settings, params=PARAMS)
     return Grouped(settings, alone.record, records)

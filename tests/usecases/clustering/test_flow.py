@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from tests.pipelines.usecases.clustering.conftest import AS_OF, EARLIER, PARAMS
 
 from pipelines.errors import ConfigError, DataContractError
-from pipelines.reporting import day_page
-from pipelines.usecases.clustering import explain, report, score, train
-from pipelines.usecases.clustering.dataset import choose_variables, read_stores
-from pipelines.usecases.clustering.params import ClusteringParams
+from pipelines.steps import report, score, train
+from pipelines.usecases.clustering import USECASE
+from pipelines.usecases.clustering.dataset import Stores, choose_variables, new_groups, read_stores
 from pipelines.usecases.clustering.schemas import (
     CHOICES,
     CLUSTERS,
@@ -24,6 +23,7 @@ from pipelines.usecases.clustering.schemas import (
     TREES,
     VALIDATION,
 )
+from tests.usecases.clustering.conftest import AS_OF, EARLIER, PARAMS
 
 
 def test_every_store_in_scope_has_a_group(grouped: Any) -> None:
@@ -38,10 +38,10 @@ def test_every_store_in_scope_has_a_group(grouped: Any) -> None:
 
 def test_running_again_changes_nothing(grouped: Any) -> None:
     first = grouped.records["train", AS_OF]
-    again = train.run(AS_OF, settings=grouped.settings, params=PARAMS)
+    again = train.run(USECASE, AS_OF, settings=grouped.settings, params=PARAMS)
     assert again == {"model_version": first["model_version"], "reused": True, "run_id": first["run_id"]}
     before = grouped.records["score", AS_OF]
-    after = score.run(AS_OF, settings=grouped.settings, params=PARAMS)
+    after = score.run(USECASE, AS_OF, settings=grouped.settings, params=PARAMS)
     assert after["content_hash"] == before["content_hash"]
     assert after["moves"] == before["moves"]
 
@@ -102,28 +102,29 @@ def test_monitoring_says_what_it_looked_at(grouped: Any) -> None:
     assert sum(record["findings"].values()) >= 4 + groups
     assert all(alarm["first_step"] for alarm in record["alarms"])
     first = grouped.records["monitor", EARLIER]
-    assert first["findings"]["not_enough_data"] == 1, "no moves before the second day"
+    assert first["findings"]["not_enough_data"] == 2, (
+        "no moves before the second day, too few stores for drift"
+    )
 
 
 def test_a_store_is_explained(grouped: Any) -> None:
     store = grouped.frame(CLUSTERS)["store_id"].iloc[0]
-    record = explain.run(AS_OF, store, settings=grouped.settings)
-    assert explain.newest_day(grouped.settings) == AS_OF
+    run = USECASE.run(AS_OF, grouped.settings, PARAMS)
+    record = USECASE.explain.run(run, [store])
     assert set(record["history"]) == {str(EARLIER), str(AS_OF)}
-    text = explain.as_text(record)
+    text = USECASE.explain.text(record)
     assert f"Store {store} on {AS_OF}: group {record['cluster']}" in text
     assert "Takings a day" in text
     outside = grouped.features()
     for gone in outside.loc[~outside["in_scope"], "store_id"]:
         with pytest.raises(DataContractError, match="is not grouped on"):
-            explain.run(AS_OF, gone, settings=grouped.settings)
+            USECASE.explain.run(run, [gone])
     with pytest.raises(DataContractError, match="there is no store 'S-none'"):
-        explain.run(AS_OF, "S-none", settings=grouped.settings)
+        USECASE.explain.run(run, ["S-none"])
 
 
-def test_the_page_has_every_part(grouped: Any, read_page: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(day_page, "write_docs", lambda *_: None)  # the site of dbt has tests of its own
-    record = report.run(AS_OF, settings=grouped.settings, params=PARAMS)
+def test_the_page_has_every_part(grouped: Any, read_page: Any) -> None:
+    record = report.run(USECASE, AS_OF, settings=grouped.settings, params=PARAMS)
     assert record["missing"] == []
     page = read_page(grouped.settings.report_dir / "clustering.html")
     text = page.text
@@ -138,14 +139,9 @@ def test_the_page_has_every_part(grouped: Any, read_page: Any, monkeypatch: pyte
     assert "read in the lake" in index
 
 
-def test_a_day_without_groups_has_a_page_that_says_so(
-    grouped: Any, read_page: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from datetime import timedelta
-
-    monkeypatch.setattr(day_page, "write_docs", lambda *_: None)
+def test_a_day_without_groups_has_a_page_that_says_so(grouped: Any, read_page: Any) -> None:
     day = EARLIER - timedelta(days=1)
-    record = report.run(day, settings=grouped.settings, params=PARAMS)
+    record = report.run(USECASE, day, settings=grouped.settings, params=PARAMS)
     assert {"groups", "heat_map", "stores"} <= set(record["missing"])
     text = read_page(grouped.settings.report_dir / "clustering.html").text
     assert f"millrace score clustering --as-of {day}" in text
@@ -154,13 +150,14 @@ def test_a_day_without_groups_has_a_page_that_says_so(
 # -------------------------------------------------------------------------------------- the variables
 
 
+def stores_of(grouped: Any, day: date = AS_OF) -> Stores:
+    return read_stores(USECASE.run(day, grouped.settings, PARAMS))
+
+
 def test_variables_that_tell_nothing_are_left_out_and_said(grouped: Any) -> None:
-    stores = read_stores(grouped.lake, grouped.settings, AS_OF)
+    stores = stores_of(grouped)
     inside = stores.inside.assign(surface_m2=np.nan, age_years=7.0)
-    changed = type(stores)(
-        stores.as_of, inside, stores.outside, stores.contract, stores.version, stores.content
-    )
-    chosen = choose_variables(changed, PARAMS)
+    chosen = choose_variables(replace(stores, inside=inside), PARAMS)
     assert chosen.left_out["surface_m2"] == "not known of any store"
     assert chosen.left_out["age_years"] == "the same for all stores: 7"
     assert chosen.levels["assortment"] == ["compact", "standard", "full"]
@@ -175,11 +172,9 @@ def test_a_theme_weighs_the_same_however_many_variables_tell_of_it(grouped: Any)
     """Weight times mean difference, summed over a theme, is the weight of the theme."""
     from models.clustering.gower import gower_distances
 
-    stores = read_stores(grouped.lake, grouped.settings, AS_OF)
-    params = ClusteringParams.load_default({"distance.balance_floor": 1e-6})
+    stores = stores_of(grouped)
+    params = USECASE.load_params(grouped.settings, {"distance.balance_floor": 1e-6})
     chosen = choose_variables(stores, params)
-    from pipelines.usecases.clustering.dataset import new_groups
-
     columns = new_groups(chosen, params, stores=len(stores.inside)).prepared(stores.X)
     pairs = np.triu_indices(len(columns), 1)
     sums: dict[str, float] = {}
@@ -191,13 +186,13 @@ def test_a_theme_weighs_the_same_however_many_variables_tell_of_it(grouped: Any)
 
 
 def test_a_theme_without_weight_is_refused(grouped: Any) -> None:
-    stores = read_stores(grouped.lake, grouped.settings, AS_OF)
+    stores = stores_of(grouped)
     weights = {name: 1.0 for name in PARAMS.distance.theme_weights if name != "trade"}
-    params = ClusteringParams.load_default({"distance.theme_weights": weights})
+    params = USECASE.load_params(grouped.settings, {"distance.theme_weights": weights})
     with pytest.raises(ConfigError, match=r"missing \['trade'\]"):
         choose_variables(stores, params)
 
 
 def test_a_day_that_was_not_prepared_is_named(grouped: Any) -> None:
     with pytest.raises(DataContractError, match="has no rows for 2020-01-01: run `millrace train clustering"):
-        read_stores(grouped.lake, grouped.settings, pd.Timestamp("2020-01-01").date())
+        stores_of(grouped, date(2020, 1, 1))

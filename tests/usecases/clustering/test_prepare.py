@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.pipelines.usecases.clustering.conftest import AS_OF, PARAMS
 
 from pipelines.errors import DataContractError
 from pipelines.settings import Settings
-from pipelines.usecases.clustering import contracts, prepare
+from pipelines.steps import prepare
+from pipelines.steps.prepare import tables_read
+from pipelines.usecases.clustering import USECASE
+from tests.usecases.clustering.conftest import AS_OF, PARAMS
 
 
 def test_every_known_store_is_accounted_for(alone: Any, company: Any) -> None:
@@ -24,13 +26,13 @@ def test_every_known_store_is_accounted_for(alone: Any, company: Any) -> None:
 
 
 def test_a_day_that_is_published_is_left_alone(alone: Any) -> None:
-    again = prepare.run(AS_OF, settings=alone.settings, params=PARAMS, only_if_missing=True)
+    again = prepare.run(USECASE, AS_OF, settings=alone.settings, params=PARAMS, only_if_missing=True)
     assert again == {"as_of": str(AS_OF), "published": False}
 
 
 def test_without_sales_nothing_is_published(tmp_path: Any) -> None:
     with pytest.raises(DataContractError, match="raw/demand_stores"):
-        prepare.run(AS_OF, settings=Settings(var=tmp_path), params=PARAMS)
+        prepare.run(USECASE, AS_OF, settings=Settings(var=tmp_path), params=PARAMS)
 
 
 def test_figures_are_those_of_the_raw_rows(alone: Any, company: Any) -> None:
@@ -72,5 +74,5 @@ def test_figures_are_those_of_the_raw_rows(alone: Any, company: Any) -> None:
 
 
 def test_customers_may_be_absent(alone: Any) -> None:
-    assert "raw/demand_customers" in contracts.OPTIONAL_TABLES
+    assert "raw/demand_customers" in tables_read(USECASE)[1]
     assert alone.features()["customers_per_day"].notna().any()

@@ -6,7 +6,7 @@ that monitoring and the report show can be worked out by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -50,12 +50,8 @@ ERRORS = {"stable": 0.10, "seasonal": -0.15, "new": 0.20, "promo": -0.25}
 WEEK = np.array([8, 8, 9, 10, 13, 15, 7]) / 10
 
 
-@pytest.fixture(autouse=True, scope="module")
-def series_that_sell_enough() -> Iterator[None]:
-    """Targets concern series of five units a day here: the retailer's products sell less than a real one's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MILLRACE_DEMAND_PARAMS", '{"monitoring.min_units": 5}')
-        yield
+#: Targets concern series of five units a day here: the retailer's products sell less than a real one's.
+OVERRIDES = {"demand": {"monitoring.min_units": 5}}
 
 
 @dataclass(frozen=True)
@@ -450,7 +446,7 @@ def make_chain(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Chain]
     """A retailer in a lake of its own; keyword arguments as for :class:`Chain`."""
 
     def make(**given: Any) -> Chain:
-        return Chain(settings=Settings(var=tmp_path_factory.mktemp("chain")), **given).write()
+        return Chain(Settings(var=tmp_path_factory.mktemp("chain"), overrides=OVERRIDES), **given).write()
 
     return make
 

@@ -13,20 +13,20 @@ import pytest
 
 from pipelines.errors import DataContractError
 from pipelines.settings import Settings
-from pipelines.usecases.demand import explain
-from pipelines.usecases.demand.explain_text import as_text, sparkline
+from pipelines.steps import explain
+from pipelines.usecases.demand import USECASE
+from pipelines.usecases.demand.explain import as_text, sparkline
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
-
     from tests.conftest import PageReader
+    from tests.usecases.demand.conftest import Chain
 
     Read = Callable[[Path], PageReader]
 
 
 @pytest.fixture(scope="module")
 def record(chain: Chain) -> dict[str, Any]:
-    return explain.run(chain.as_of, "S001", "K0001", settings=chain.settings)
+    return explain.run(USECASE, ["S001", "K0001"], as_of=chain.as_of, settings=chain.settings)
 
 
 def test_the_story_is_that_of_the_series(chain: Chain, record: dict[str, Any]) -> None:
@@ -60,7 +60,7 @@ def test_the_forecasts_are_those_that_are_published(chain: Chain, record: dict[s
 
 
 def test_promotions_ahead_are_told(chain: Chain) -> None:
-    promoted = explain.run(chain.as_of, "S002", "K0002", settings=chain.settings)
+    promoted = explain.run(USECASE, ["S002", "K0002"], as_of=chain.as_of, settings=chain.settings)
     known = {day["ds"]: day["known"] for day in promoted["forecast"]}
     assert known["2025-06-19"] == ["30 % off (leaflet)"]
     assert known["2025-06-21"] == ["30 % off (leaflet)", "public holiday"]
@@ -86,7 +86,7 @@ def test_the_picture_is_a_page_beside_the_others(record: dict[str, Any], read_pa
 
 def test_a_hostile_id_stays_inside_the_folder(chain: Chain, make_chain: Callable[..., Chain]) -> None:
     hostile = make_chain(stores=1, skus=2, origins=1, store_names=("../../x<b>",))
-    record = explain.run(hostile.as_of, "../../x<b>", "K0001", settings=hostile.settings)
+    record = explain.run(USECASE, ["../../x<b>", "K0001"], as_of=hostile.as_of, settings=hostile.settings)
     path = Path(record["picture"])
     assert path.parent == hostile.settings.report_dir / "series"
     assert "<b>" not in path.read_text()
@@ -103,14 +103,14 @@ def test_a_hostile_id_stays_inside_the_folder(chain: Chain, make_chain: Callable
 )
 def test_a_series_that_is_not_forecast_says_why(chain: Chain, store: str, sku: str, words: str) -> None:
     with pytest.raises(DataContractError, match=words.replace("'", ".")):
-        explain.run(chain.as_of, store, sku, settings=chain.settings)
+        explain.run(USECASE, [store, sku], as_of=chain.as_of, settings=chain.settings)
 
 
 def test_a_day_that_was_not_prepared_names_the_command(chain: Chain, tmp_path: Path) -> None:
     with pytest.raises(DataContractError, match="millrace score demand --as-of 2025-06-17"):
-        explain.run(chain.as_of + timedelta(1), "S001", "K0001", settings=chain.settings)
+        explain.run(USECASE, ["S001", "K0001"], as_of=chain.as_of + timedelta(1), settings=chain.settings)
     with pytest.raises(DataContractError, match="no series is known yet"):
-        explain.run(chain.as_of, "S001", "K0001", settings=Settings(var=tmp_path))
+        explain.run(USECASE, ["S001", "K0001"], as_of=chain.as_of, settings=Settings(var=tmp_path))
 
 
 def test_text_for_a_terminal_holds_the_same(record: dict[str, Any]) -> None:

@@ -12,19 +12,19 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow.dataset as pa_dataset
 import pytest
 
 from features.schemas import Table
 from pipelines.errors import DataContractError, ModelGateError
 from pipelines.io.hashing import content_hash
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 from pipelines.lab.simulation.demand import generate
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecases.demand import gate, prepare, score, train
-from pipelines.usecases.demand.dataset import open_origin, read_dataset
-from pipelines.usecases.demand.params import DemandParams
+from pipelines.steps import gate, prepare, score, train
+from pipelines.usecases.demand import USECASE
+from pipelines.usecases.demand.dataset import read_dataset
+from pipelines.usecases.demand.params import Origins
 from pipelines.usecases.demand.schemas import (
     AGGREGATES,
     BACKTEST,
@@ -40,7 +40,8 @@ from pipelines.usecases.demand.schemas import (
 
 TRAINED = date(2025, 6, 1)
 NEXT = date(2025, 6, 2)
-PARAMS = DemandParams.load_default(
+PARAMS = USECASE.load_params(
+    Settings(),
     {
         "features.history_days": 430,
         "backtest.training_weeks": 8,
@@ -54,7 +55,7 @@ PARAMS = DemandParams.load_default(
         "gate.min_coverage_80": 0.4,
         "gate.max_coverage_80": 1.0,
         "workers": 1,
-    }
+    },
 )
 
 
@@ -71,14 +72,12 @@ class Chain:
         return Lake.of(self.settings)
 
     def read(self, table: Table, day: date) -> pl.DataFrame:
-        found = pl.from_arrow(self.lake.read(table, where=pa_dataset.field("as_of") == day))
+        found = pl.from_arrow(self.lake.read(table, where=on_day(day)))
         assert isinstance(found, pl.DataFrame)
         return found
 
     def profile(self, day: date) -> pl.DataFrame:
-        found = pl.from_arrow(
-            self.lake.dataset("features/demand_profile").to_table(filter=pa_dataset.field("as_of") == day)
-        )
+        found = pl.from_arrow(self.lake.read("features/demand_profile", where=on_day(day)))
         assert isinstance(found, pl.DataFrame)
         return found
 
@@ -91,12 +90,12 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     arrived = datetime.combine(NEXT, time(3))
     ingest("demand", made.files, settings=made.settings, ingested_at=arrived, quality_checks=False)
     given = {"settings": made.settings, "params": PARAMS}
-    made.records["prepare"] = prepare.run(TRAINED, training=True, **given)
-    made.records["train"] = train.run(TRAINED, **given)
-    made.records["gate"] = gate.run(TRAINED, **given)
-    made.records["score"] = score.run(TRAINED, alias="challenger", **given)
-    made.records["prepare next"] = prepare.run(NEXT, **given)
-    made.records["score next"] = score.run(NEXT, alias="challenger", **given)
+    made.records["prepare"] = prepare.run(USECASE, TRAINED, training=True, **given)
+    made.records["train"] = train.run(USECASE, TRAINED, **given)
+    made.records["gate"] = gate.run(USECASE, TRAINED, **given)
+    made.records["score"] = score.run(USECASE, TRAINED, alias="challenger", **given)
+    made.records["prepare next"] = prepare.run(USECASE, NEXT, **given)
+    made.records["score next"] = score.run(USECASE, NEXT, alias="challenger", **given)
     yield made
     shutil.rmtree(var)
 
@@ -196,7 +195,7 @@ def test_one_table_tracks_all_series(chain: Chain) -> None:
 
 
 def test_the_judged_days_are_later_than_all_that_was_chosen_by(chain: Chain) -> None:
-    origins = train.Origins.of(TRAINED, PARAMS)
+    origins = Origins.of(TRAINED, PARAMS)
     horizon = timedelta(days=PARAMS.horizon_days)
     assert max(origins.training) + horizon < min(origins.selection), (
         "no target of the competition was learned"
@@ -211,10 +210,10 @@ def test_the_judged_days_are_later_than_all_that_was_chosen_by(chain: Chain) -> 
 
 def test_training_and_gate_again_change_nothing(chain: Chain) -> None:
     given = {"settings": chain.settings, "params": PARAMS}
-    again = train.run(TRAINED, **given)
+    again = train.run(USECASE, TRAINED, **given)
     assert again["reused"]
     assert again["model_version"] == chain.records["train"]["model_version"]
-    decided = gate.run(TRAINED, **given)
+    decided = gate.run(USECASE, TRAINED, **given)
     assert decided["decided_before"]
     assert decided["words"] == chain.records["gate"]["words"]
     assert chain.records["gate"]["outcome"] in ("promoted", "refused")
@@ -223,7 +222,7 @@ def test_training_and_gate_again_change_nothing(chain: Chain) -> None:
 
 def test_a_day_forecast_again_gives_the_same_bytes(chain: Chain) -> None:
     given = {"settings": chain.settings, "params": PARAMS, "alias": "challenger"}
-    assert score.run(TRAINED, **given)["content_hash"] == chain.records["score"]["content_hash"]
+    assert score.run(USECASE, TRAINED, **given)["content_hash"] == chain.records["score"]["content_hash"]
 
 
 def test_what_happens_later_changes_no_forecast_of_the_day(chain: Chain, tmp_path: Path) -> None:
@@ -231,27 +230,25 @@ def test_what_happens_later_changes_no_forecast_of_the_day(chain: Chain, tmp_pat
     blind = Settings(var=tmp_path / "blind", mlflow_tracking_uri=chain.settings.tracking_uri)
     source = chain.lake
     target = Lake.of(blind)
-    from pipelines.usecases.demand.contracts import RAW_TABLES
-
-    for table in RAW_TABLES:
+    for table in USECASE.raw_tables:
         rows = source.read(table)
         known = next(n for n in ("known_at", "announced_at", "issued_at") if n in rows.column_names)
         before = pl.from_arrow(rows).filter(pl.col(known) < datetime.combine(TRAINED, time()))
         if table.name == "raw/demand_sales":
             assert before.height < rows.num_rows, "there must be something to hide"
         target.overwrite(table, before.to_arrow().cast(table.arrow_schema))
-    prepare.run(TRAINED, settings=blind, params=PARAMS)
-    record = score.run(TRAINED, settings=blind, params=PARAMS, alias="challenger")
+    prepare.run(USECASE, TRAINED, settings=blind, params=PARAMS)
+    record = score.run(USECASE, TRAINED, settings=blind, params=PARAMS, alias="challenger")
     assert record["content_hash"] == chain.records["score"]["content_hash"]
 
 
 def test_a_past_origin_sees_what_was_known_then(chain: Chain) -> None:
-    data = read_dataset(chain.lake, TRAINED, horizon_days=14, history_days=430)
-    day = train.Origins.of(TRAINED, PARAMS).judging[0]
+    data = read_dataset(USECASE.run(TRAINED, chain.settings, PARAMS))
+    day = Origins.of(TRAINED, PARAMS).judging[0]
     cut = int((np.datetime64(day) - data.panel.days[0]) / np.timedelta64(1, "D"))
     assert data.panel.reported_on is not None
     data.panel.reported_on[0, cut - 2] = np.datetime64(day) + 3  # a store whose report came late
-    origin = open_origin(chain.lake, data, day, horizon_days=14)
+    origin = data.open(day)
     assert origin.panel.as_of == np.datetime64(day)
     assert (origin.panel.n_history, origin.panel.horizon) == (cut, 15)
     late = data.panel.reported_on[:, :cut] > np.datetime64(day)
@@ -264,19 +261,19 @@ def test_a_past_origin_sees_what_was_known_then(chain: Chain) -> None:
 def test_days_and_models_that_are_missing_are_named(chain: Chain) -> None:
     given = {"settings": chain.settings, "params": PARAMS}
     with pytest.raises(DataContractError, match=r"features/demand_profile has no rows for 2025-05-05"):
-        score.run(date(2025, 5, 5), alias="challenger", **given)
-    data = read_dataset(chain.lake, TRAINED, horizon_days=14, history_days=430)
+        score.run(USECASE, date(2025, 5, 5), alias="challenger", **given)
+    data = read_dataset(USECASE.run(TRAINED, chain.settings, PARAMS))
     with pytest.raises(DataContractError, match=r"features/demand_ahead has no rows for 2025-05-09"):
-        open_origin(chain.lake, data, date(2025, 5, 9), horizon_days=14)
+        data.open(date(2025, 5, 9))
     with pytest.raises(ModelGateError, match="no model of demand carries the alias 'nobody'"):
-        score.run(NEXT, alias="nobody", **given)
+        score.run(USECASE, NEXT, alias="nobody", **given)
 
 
 def test_a_total_that_jumps_is_not_committed(chain: Chain, tmp_path: Path) -> None:
     versions = {table.name: chain.lake.version(table.name) for table in (FORECASTS, AGGREGATES, CERTIFICATES)}
     strict = PARAMS.model_copy(update={"max_total_change": 1e-6})
     with pytest.raises(DataContractError, match=r"The total of \d+ units differs from the last day's"):
-        score.run(NEXT, settings=chain.settings, params=strict, alias="challenger")
+        score.run(USECASE, NEXT, settings=chain.settings, params=strict, alias="challenger")
     assert {name: chain.lake.version(name) for name in versions} == versions
 
 

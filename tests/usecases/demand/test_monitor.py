@@ -11,14 +11,17 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 import pytest
 
+from pipelines.io.lake import on_day
+from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.schemas import MONITORING
+from pipelines.monitoring.stored import read_findings
 from pipelines.settings import Settings
-from pipelines.usecases.demand import monitor
-from pipelines.usecases.demand.params import DemandParams
+from pipelines.steps import monitor
+from pipelines.usecases.demand import USECASE
 from pipelines.usecases.demand.schemas import AGGREGATES, FORECASTS
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
+    from tests.usecases.demand.conftest import Chain
 
 Make = Callable[..., "Chain"]
 
@@ -28,15 +31,18 @@ TINY = {"stores": 2, "skus": 12}
 
 
 def run(chain: Chain, **limits: Any) -> dict[str, Any]:
-    return monitor.run(
-        chain.as_of, settings=chain.settings, params=DemandParams.load_default({**CALM, **limits})
-    )
+    params = USECASE.load_params(chain.settings, {**CALM, **limits})
+    return monitor.run(USECASE, chain.as_of, settings=chain.settings, params=params)
 
 
 def findings(chain: Chain, metric: str) -> dict[tuple[str, str], dict[str, Any]]:
-    where = (pa_dataset.field("as_of") == chain.as_of) & (pa_dataset.field("metric") == metric)
+    where = on_day(chain.as_of) & (pa_dataset.field("metric") == metric)
     rows = chain.lake.read(MONITORING, where=where).to_pylist()
     return {(row["subject"], row["segment"]): row for row in rows}
+
+
+def read_alarms(chain: Chain, day: date) -> list[Alarm]:
+    return USECASE.word_alarms(day, read_findings(chain.lake, USECASE.name, day))
 
 
 def alarms(record: dict[str, Any]) -> list[str]:
@@ -145,7 +151,7 @@ def test_series_without_a_forecast_are_critical(make_chain: Make) -> None:
 
 
 def test_a_day_without_forecasts_is_an_alarm_and_not_an_error(tmp_path: Path) -> None:
-    record = monitor.run(date(2025, 6, 16), settings=Settings(var=tmp_path))
+    record = monitor.run(USECASE, date(2025, 6, 16), settings=Settings(var=tmp_path))
     assert alarms(record) == ["series"]
     assert record["model_version"] is None
     assert record["findings"]["not_enough_data"] == 4
@@ -165,10 +171,10 @@ def test_fallbacks_that_multiply_are_told(make_chain: Make) -> None:
 
 def test_alarms_can_be_told_again_and_a_repeated_run_replaces_its_day(chain: Chain) -> None:
     record = run(chain, **{"monitoring.max_bias": 0.2})
-    assert [alarm.as_dict() for alarm in monitor.read_alarms(chain.lake, chain.as_of)] == record["alarms"]
+    assert [alarm.as_dict() for alarm in read_alarms(chain, chain.as_of)] == record["alarms"]
     count = chain.lake.read(MONITORING).num_rows
     assert count == sum(record["findings"].values())
     assert run(chain, **{"monitoring.max_bias": 0.2}) == record
     assert chain.lake.read(MONITORING).num_rows == count
-    assert monitor.read_alarms(chain.lake, chain.as_of - timedelta(1)) == []
+    assert read_alarms(chain, chain.as_of - timedelta(1)) == []
     run(chain)

@@ -18,14 +18,14 @@ from pipelines.io.promotions import Outcome, Promotion, append_promotion
 from pipelines.lab.local import LocalStack, Ports
 from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.dynamodb.reader import Reader
-from pipelines.usecases.demand import publish
-from pipelines.usecases.demand.params import DemandParams
+from pipelines.steps import publish
+from pipelines.usecases.demand import USECASE
 from pipelines.usecases.demand.schemas import AGGREGATES, CERTIFICATES, FORECASTS, INTERVALS
 
 DAY = date(2026, 1, 5)
 NEXT = DAY + timedelta(days=1)
 DAYS = 3
-PARAMS = DemandParams.load_default({"horizon_days": DAYS})
+PARAMS = USECASE.load_params(Settings(), {"horizon_days": DAYS})
 
 SERIES = (("S1", "K1"), ("S1", "K2"), ("S2", "K1"))
 NODES = (
@@ -134,7 +134,7 @@ def days(settings: Settings) -> Days:
     records, seen = [], []
     keys = [f"sku_store#{store}#{sku}" for store, sku in SERIES] + [f"{a}#{b}" for a, b in NODES]
     for day in (DAY, NEXT):
-        records.append(publish.run(day, settings=settings, params=PARAMS))
+        records.append(publish.run(USECASE, day, settings=settings, params=PARAMS))
         with Reader.open(settings, "demand") as reader:
             seen.append(reader.get_many(keys).found)
     return Days(settings, (records[0], records[1]), (seen[0], seen[1]))
@@ -174,14 +174,11 @@ def test_every_series_and_node_is_an_item_with_all_days(days: Days) -> None:
 
 
 def test_what_serves_can_be_asked_and_taken_back(days: Days) -> None:
-    assert publish.served(days.settings) == {
-        "serves": days.records[1]["run_id"],
-        "as_of": "2026-01-06",
-        "items": 9,
-        "kept_through": "2026-01-20",
-        "revision": 2,
-    }
-    record = publish.rollback(days.settings, why="promotion of the north was cancelled")
+    with Reader.open(days.settings, "demand") as reader:
+        pointer = reader.current()
+    assert (pointer.version, pointer.as_of) == (days.records[1]["run_id"], NEXT)
+    assert (pointer.items, pointer.kept_through, pointer.revision) == (9, date(2026, 1, 20), 2)
+    record = publish.roll_back(USECASE, days.settings, why="promotion of the north was cancelled")
     assert (record["serves"], record["as_of"], record["revision"]) == (
         days.records[0]["run_id"],
         "2026-01-05",
@@ -190,11 +187,11 @@ def test_what_serves_can_be_asked_and_taken_back(days: Days) -> None:
     with Reader.open(days.settings, "demand") as reader:
         assert reader.get("national#all") == days.seen[0]["national#all"]
     with pytest.raises(SinkError, match="nothing served before"):
-        publish.rollback(days.settings, why="again")
+        publish.roll_back(USECASE, days.settings, why="again")
 
 
 def run(settings: Settings, day: date, **more: Any) -> dict[str, Any]:
-    return publish.run(day, settings=settings, params=PARAMS, **more)
+    return publish.run(USECASE, day, settings=settings, params=PARAMS, **more)
 
 
 def test_a_day_without_forecasts_or_certificate_names_the_command(settings: Settings) -> None:
@@ -235,9 +232,8 @@ def test_a_forecast_that_lacks_a_day_is_refused_by_dbt(days: Days) -> None:
 
 
 def test_a_version_must_outlive_its_forecasts(settings: Settings) -> None:
-    params = DemandParams.load_default({"publish.retention_days": 13})
     with pytest.raises(ConfigError, match=r"retention_days must be at least horizon_days \(14\), got 13"):
-        publish.run(DAY, settings=settings, params=params)
+        USECASE.load_params(settings, {"publish.retention_days": 13})
 
 
 def test_without_settings_the_variables_are_named(tmp_path: Path) -> None:

@@ -12,12 +12,11 @@ import pyarrow as pa
 import pytest
 
 from pipelines.usecases.demand import realised as module
-from pipelines.usecases.demand.realised import WINDOW_DAYS, Realised, join, read_realised
-from pipelines.usecases.demand.realised_levels import read_levels
+from pipelines.usecases.demand.realised import WINDOW_DAYS, Realised, join, read_levels, read_realised
 from pipelines.usecases.demand.recent import read_recent
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
+    from tests.usecases.demand.conftest import Chain
 
 ERRORS = {"stable": 0.10, "seasonal": 0.15, "new": 0.20, "promo": 0.25}
 
@@ -129,7 +128,7 @@ def test_sums_are_compared_with_all_that_is_known(chain: Chain, realised: Realis
 def test_a_small_part_that_is_not_reported_counts_as_its_forecast(
     chain: Chain, realised: Realised, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.usecases.demand.realised_levels.MAX_UNKNOWN", 0.5)
+    monkeypatch.setattr("pipelines.usecases.demand.realised.MAX_UNKNOWN", 0.5)
     nation = read_levels(chain.lake, realised)["national"]
     assert np.isfinite(nation.actual).all()
     day = WINDOW_DAYS - 2

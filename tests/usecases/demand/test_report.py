@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipelines.io.dbt import project_hash
 from pipelines.settings import Settings
-from pipelines.usecases.demand import monitor, report
-from pipelines.usecases.demand.report_weekly import MAX_SERIES
+from pipelines.steps import monitor, report
+from pipelines.usecases.demand import USECASE
+from pipelines.usecases.demand.weeks import MAX_SERIES
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
-
     from tests.conftest import PageReader
+    from tests.usecases.demand.conftest import Chain
 
     Read = Callable[[Path], PageReader]
     Make = Callable[..., Chain]
@@ -26,20 +25,11 @@ if TYPE_CHECKING:
 AS_OF = date(2025, 6, 16)
 
 
-def documented(settings: Settings) -> Settings:
-    """As if dbt's documentation had been written before: it is kept as long as the project is the same."""
-    folder = settings.report_dir / "dbt_docs"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").touch()
-    (folder / "project_hash").write_text(project_hash(settings.dbt_project))
-    return settings
-
-
 @pytest.fixture(scope="module")
 def record(chain: Chain) -> dict[str, Any]:
-    monitor.run(AS_OF - timedelta(1), settings=chain.settings)
-    monitor.run(AS_OF, settings=chain.settings)
-    return report.run(AS_OF, settings=documented(chain.settings))
+    monitor.run(USECASE, AS_OF - timedelta(1), settings=chain.settings)
+    monitor.run(USECASE, AS_OF, settings=chain.settings)
+    return report.run(USECASE, AS_OF, settings=chain.settings)
 
 
 @pytest.fixture(scope="module")
@@ -198,12 +188,12 @@ def test_the_control_room_has_the_use_case(index: PageReader) -> None:
 
 def test_the_same_day_gives_the_same_page(record: dict[str, Any], chain: Chain) -> None:
     before = Path(record["page"]).read_bytes()
-    report.run(AS_OF, settings=chain.settings)
+    report.run(USECASE, AS_OF, settings=chain.settings)
     assert Path(record["page"]).read_bytes() == before
 
 
 def test_an_empty_lake_has_a_page_too(tmp_path: Path, read_page: Read) -> None:
-    record = report.run(AS_OF, settings=documented(Settings(var=tmp_path)))
+    record = report.run(USECASE, AS_OF, settings=Settings(var=tmp_path))
     page = read_page(Path(record["page"]))
     assert set(record["missing"]) == {
         "headline", "fan", "changes", "weeks", "accuracy", "worst", "competition", "gate", "findings", "publication",
@@ -214,8 +204,8 @@ def test_an_empty_lake_has_a_page_too(tmp_path: Path, read_page: Read) -> None:
 
 def test_the_first_day_has_no_past_to_compare_with(make_chain: Make, read_page: Read) -> None:
     chain = make_chain(stores=2, skus=8, origins=1)
-    monitor.run(AS_OF, settings=chain.settings)
-    record = report.run(AS_OF, settings=documented(chain.settings))
+    monitor.run(USECASE, AS_OF, settings=chain.settings)
+    record = report.run(USECASE, AS_OF, settings=chain.settings)
     assert set(record["missing"]) == {"changes", "worst"}
     page = read_page(Path(record["page"]))
     assert "Not enough days with forecasts and sales yet: what follows is the backtest" in page.text
@@ -226,9 +216,9 @@ def test_the_first_day_has_no_past_to_compare_with(make_chain: Make, read_page: 
 def test_the_page_stays_small_however_many_series(
     make_chain: Make, read_page: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.usecases.demand.report_weekly.MAX_SERIES", 10)
+    monkeypatch.setattr("pipelines.usecases.demand.weeks.MAX_SERIES", 10)
     chain = make_chain(stores=2, skus=40, origins=2)
-    page = read_page(Path(report.run(AS_OF, settings=documented(chain.settings))["page"]))
+    page = read_page(Path(report.run(USECASE, AS_OF, settings=chain.settings)["page"]))
     levels = column(page.grid(), "level")
     assert levels.count("product by store") == 10
     assert levels.count("product") == 40
@@ -239,6 +229,6 @@ def test_the_page_stays_small_however_many_series(
 def test_forecasts_that_are_not_certified_are_not_to_be_used(make_chain: Make, read_page: Read) -> None:
     chain = make_chain(stores=2, skus=8, origins=1)
     chain.breach()
-    page = read_page(Path(report.run(AS_OF, settings=documented(chain.settings))["page"]))
+    page = read_page(Path(report.run(USECASE, AS_OF, settings=chain.settings)["page"]))
     assert "Do not order from these forecasts: their totals are not certified" in page.text
     assert "breached" in page.text

@@ -11,14 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipelines.reporting.site import Missing
-from pipelines.usecases.demand.params import DemandParams
-from pipelines.usecases.demand.report_changes import Changes, changes, interesting_rows
-from pipelines.usecases.demand.report_data import DayData
+from pipelines.reporting.page import Missing
+from pipelines.usecases.demand import USECASE
+from pipelines.usecases.demand.day import DayData
+from pipelines.usecases.demand.page import Changes, changes, interesting_rows
 from pipelines.usecases.demand.schemas import FORECASTS
 
 if TYPE_CHECKING:
-    from tests.pipelines.usecases.demand.conftest import Chain
+    from tests.usecases.demand.conftest import Chain
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def found(make_chain: Callable[..., Chain]) -> Changes:
     chain.lake.overwrite(
         FORECASTS, pa.Table.from_pandas(rows, schema=FORECASTS.arrow_schema, preserve_index=False)
     )
-    result = changes(DayData(chain.lake, chain.as_of, DemandParams.load_default()))
+    result = changes(DayData(USECASE.run(chain.as_of, chain.settings)))
     assert isinstance(result, Changes)
     return result
 
@@ -68,7 +68,7 @@ def test_changes_are_of_the_days_that_both_speak_of(found: Changes) -> None:
 
 def test_the_first_day_has_nothing_to_compare_with(make_chain: Callable[..., Chain]) -> None:
     chain = make_chain(stores=1, skus=4, origins=1)
-    assert isinstance(changes(DayData(chain.lake, chain.as_of, DemandParams.load_default())), Missing)
+    assert isinstance(changes(DayData(USECASE.run(chain.as_of, chain.settings))), Missing)
 
 
 def test_lists_are_taken_in_turns() -> None:

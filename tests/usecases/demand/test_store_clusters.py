@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.pipelines.usecases.demand.conftest import AS_OF, HISTORY, HORIZON, Chain, contract
 
 from pipelines.settings import Settings
-from pipelines.usecases.demand.boosting import example_features
+from pipelines.usecases.demand import USECASE
 from pipelines.usecases.demand.dataset import PROFILE, read_dataset
-from pipelines.usecases.demand.params import DemandParams
+from pipelines.usecases.demand.training import example_features
+from tests.usecases.demand.conftest import AS_OF, HISTORY, HORIZON, Chain, contract
 
 
 @pytest.fixture
@@ -24,8 +24,9 @@ def chain(tmp_path: Path) -> Chain:
 
 
 def features(chain: Chain) -> pd.DataFrame:
-    data = read_dataset(chain.lake, AS_OF, horizon_days=HORIZON, history_days=HISTORY)
-    return example_features(chain.lake, data, AS_OF, DemandParams.load_default())
+    given = {"horizon_days": HORIZON, "features.history_days": HISTORY}
+    params = USECASE.load_params(chain.settings, given)
+    return example_features(read_dataset(USECASE.run(AS_OF, chain.settings, params)).open(AS_OF))
 
 
 def test_without_groups_the_models_see_what_they_always_saw(chain: Chain) -> None:
@@ -37,7 +38,7 @@ def test_with_groups_they_are_a_word_like_any_other(chain: Chain, monkeypatch: A
     declared = contract("ml_demand_profile")
     rows = chain.lake.read(PROFILE).to_pandas()
     rows["store_cluster"] = np.where(rows["store_id"] == "S001", "A", "B")
-    from tests.pipelines.usecases.demand.conftest import rows_of
+    from tests.usecases.demand.conftest import rows_of
 
     chain.lake.overwrite(declared, rows_of(declared, rows))
     grouped = features(chain)

@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from pipelines.io.dbt import project_hash
 from pipelines.io.lake import Lake
 from pipelines.lab.simulation.imputation import generate
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecase import run_step
-from pipelines.usecases.imputation.params import ImputationParams
+from pipelines.steps import gate, monitor, prepare, report, score, train
+from pipelines.usecases.imputation import USECASE
 
 #: A week before the data end, so that there is a future that must not be seen.
 AS_OF = date(2025, 12, 29)
-PARAMS = ImputationParams.load_default(
+PARAMS = USECASE.load_params(
+    Settings(),
     {
         "window.train_days": 150,
         "window.batch_days": 7,
         "window.holdout_days": 30,
         "overimputation.cells_per_sensor": 80,
-    }
+    },
 )
 
 
@@ -43,25 +43,16 @@ class Factory:
         return Lake.of(self.settings)
 
 
-def documented(settings: Settings) -> Settings:
-    """As if dbt's documentation had been written before: it is kept as long as the project is the same."""
-    folder = settings.report_dir / "dbt_docs"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").touch()
-    (folder / "project_hash").write_text(project_hash(settings.dbt_project))
-    return settings
-
-
 @pytest.fixture(scope="session")
 def factory(tmp_path_factory: pytest.TempPathFactory) -> Factory:
     var = tmp_path_factory.mktemp("factory")
-    settings = documented(Settings(var=var))
+    settings = Settings(var=var)
     generate(1_500, 3, 3, 1, var / "delivery", dirty_share=0.0)
     at = datetime(2026, 1, 5)  # noqa: DTZ001
     ingest("imputation", var / "delivery", settings=settings, ingested_at=at, quality_checks=False)
-    records = {}
-    for step, options in (
-        ("prepare", {"training": True}), ("train", {}), ("gate", {}), ("score", {}), ("monitor", {}), ("report", {})
+    records = {"prepare": prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, training=True)}
+    for name, step in (
+        ("train", train), ("gate", gate), ("score", score), ("monitor", monitor), ("report", report)
     ):  # fmt: skip
-        records[step] = run_step("imputation", step, AS_OF, settings=settings, params=PARAMS, **options)
+        records[name] = step.run(USECASE, AS_OF, settings=settings, params=PARAMS)
     return Factory(settings, var / "delivery", records)

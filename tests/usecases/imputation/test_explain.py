@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.pipelines.usecases.imputation.conftest import AS_OF, PARAMS, Factory
 
 from pipelines.errors import ConfigError
+from pipelines.usecases.imputation import USECASE
 from pipelines.usecases.imputation.dataset import read_wide
-from pipelines.usecases.imputation.explain import run
-from pipelines.usecases.imputation.read import read_completed
+from pipelines.usecases.imputation.scoring import read_completed
+from tests.usecases.imputation.conftest import AS_OF, PARAMS, Factory
 
 
 def test_a_part_tells_its_drawn_cells_and_their_reasons(factory: Factory) -> None:
@@ -17,7 +17,7 @@ def test_a_part_tells_its_drawn_cells_and_their_reasons(factory: Factory) -> Non
     limited = wide.limited
     row, column = int(limited.row[0]), int(limited.column[0])
     part, sensor = wide.parts["part_id"].iloc[row], wide.values.columns[column]
-    record = run(AS_OF, part, settings=factory.settings)
+    record = USECASE.explain.run(USECASE.run(AS_OF, factory.settings), [part])
     gaps = {name for name in wide.values.columns if wide.values[name].isna().iloc[row]}
     assert {cell["sensor"] for cell in record["drawn"]} == gaps
     assert record["measured"] == 18 - len(gaps)
@@ -26,8 +26,14 @@ def test_a_part_tells_its_drawn_cells_and_their_reasons(factory: Factory) -> Non
     tables = read_completed(factory.lake, AS_OF)
     np.testing.assert_allclose(cell["drawn"], [table.loc[part, sensor] for table in tables], atol=1e-6)
     assert len(cell["drawn"]) == PARAMS.model.m
+    text = USECASE.explain.text(record)
+    assert f"Part {part} on {AS_OF}: {record['measured']} cells measured, {len(gaps)} drawn" in text
+    assert (
+        f"  {sensor}, lies below the limit of the instrument ({limited.limit[0]:g}): {cell['mean']:.5g}"
+        in text
+    )
 
 
 def test_a_part_of_another_day_is_named(factory: Factory) -> None:
     with pytest.raises(ConfigError, match=r"part must have been completed on 2025-12-29, got 'P-nobody'"):
-        run(AS_OF, "P-nobody", settings=factory.settings)
+        USECASE.explain.run(USECASE.run(AS_OF, factory.settings), ["P-nobody"])

@@ -10,23 +10,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pa_dataset
 import pytest
-from tests.pipelines.usecases.imputation.conftest import AS_OF, PARAMS, Factory
 
 from models.imputation.pooling import means, pool_over
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.hashing import content_hash
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 from pipelines.settings import Settings
-from pipelines.usecase import run_step
-from pipelines.usecases.imputation import prepare, score, train
-from pipelines.usecases.imputation.contracts import RAW_TABLES
-from pipelines.usecases.imputation.dataset import read_wide
-from pipelines.usecases.imputation.read import iter_completed, read_completed
+from pipelines.steps import prepare, publish, score, train
+from pipelines.usecases.imputation import USECASE, scoring
+from pipelines.usecases.imputation.dataset import day_seed, read_wide
 from pipelines.usecases.imputation.schemas import COMPLETED, OUT_OF_SCOPE
+from pipelines.usecases.imputation.scoring import iter_completed, read_completed
+from tests.usecases.imputation.conftest import AS_OF, PARAMS, Factory
 
-DAY = pa_dataset.field("as_of") == AS_OF
+DAY = on_day(AS_OF)
 
 
 def truth(factory: Factory) -> pd.DataFrame:
@@ -43,7 +41,7 @@ def test_the_model_passed_the_gate(factory: Factory) -> None:
 
 
 def test_training_again_reuses_the_version(factory: Factory) -> None:
-    again = train.run(AS_OF, settings=factory.settings, params=PARAMS)
+    again = train.run(USECASE, AS_OF, settings=factory.settings, params=PARAMS)
     assert again["reused"]
     assert again["model_version"] == factory.records["train"]["model_version"]
 
@@ -53,18 +51,27 @@ def test_features_do_not_know_what_came_later(factory: Factory, tmp_path: Path) 
     settings = Settings(var=tmp_path)
     cut = pa.scalar(pd.Timestamp(AS_OF), pa.timestamp("us"))
     dropped = 0
-    for table in RAW_TABLES:
+    for table in USECASE.raw_tables:
         rows = factory.lake.read(table)
         kept = rows.filter(pc.less(rows["known_at"], cut))
         dropped += rows.num_rows - kept.num_rows
         Lake.of(settings).overwrite(table, kept)
     assert dropped > 500
-    record = prepare.run(AS_OF, settings=settings, params=PARAMS, training=True)
+    record = prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, training=True)
     theirs = factory.records["prepare"]
     assert record["features_hash"] == theirs["features_hash"]
     assert [record[name] for name in ("parts", "in_batch", "sensors", "cells")] == [
         theirs[name] for name in ("parts", "in_batch", "sensors", "cells")
     ]
+
+
+def test_without_parts_in_the_window_nothing_is_published(factory: Factory, tmp_path: Path) -> None:
+    settings = Settings(var=tmp_path)
+    for table in USECASE.raw_tables:
+        Lake.of(settings).overwrite(table, factory.lake.read(table))
+    with pytest.raises(DataContractError, match="no part was made in the 7 days before 2025-06-01"):
+        prepare.run(USECASE, date(2025, 6, 1), settings=settings, params=PARAMS)
+    assert not Lake.of(settings).exists("features/imputation_parts")
 
 
 def test_features_are_the_newest_versions_known(factory: Factory) -> None:
@@ -144,9 +151,9 @@ def test_drawn_cells_are_near_the_truth(factory: Factory) -> None:
 
 def test_the_same_day_gives_the_same_bytes_and_another_day_other_draws(factory: Factory) -> None:
     before = content_hash(factory.lake.read(COMPLETED, where=DAY), sort_by=COMPLETED.key)
-    score.run(AS_OF, settings=factory.settings, params=PARAMS)
+    score.run(USECASE, AS_OF, settings=factory.settings, params=PARAMS)
     assert content_hash(factory.lake.read(COMPLETED, where=DAY), sort_by=COMPLETED.key) == before
-    assert score.day_seed(0, AS_OF) != score.day_seed(0, date(2025, 12, 30))
+    assert day_seed(0, AS_OF) != day_seed(0, date(2025, 12, 30))
 
 
 def test_other_use_cases_read_wide_tables(factory: Factory) -> None:
@@ -182,12 +189,12 @@ def test_the_documented_sql_gives_the_same_tables(factory: Factory) -> None:
 
 def test_there_is_nothing_to_publish(factory: Factory) -> None:
     with pytest.raises(ConfigError, match="its results are read in the lake"):
-        run_step("imputation", "publish", AS_OF, settings=factory.settings)
+        publish.run(USECASE, AS_OF, settings=factory.settings)
 
 
 def test_a_changed_cell_would_not_be_committed(factory: Factory, tmp_path: Path) -> None:
     wide = read_wide(factory.lake, AS_OF, batch=True)
-    audit = score._observed_audit(wide, PARAMS.model.m, 0, tmp_path)
+    audit = scoring._observed_audit(wide, PARAMS.model.m, 0, tmp_path)
     rows = factory.lake.read(COMPLETED, where=DAY)
     with duckdb.connect() as con:
         assert audit(con.from_arrow(rows)) == []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
-from tests.pipelines.usecases.imputation.conftest import AS_OF, PARAMS, Factory
 
 from pipelines.io.registry import CHAMPION, Registry
 from pipelines.monitoring.schemas import Severity, State
-from pipelines.usecases.imputation import monitor
-from pipelines.usecases.imputation.contracts import USECASE
+from pipelines.steps import monitor
+from pipelines.usecases.imputation import USECASE, judging
 from pipelines.usecases.imputation.dataset import Wide, read_wide
+from tests.usecases.imputation.conftest import AS_OF, PARAMS, Factory
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +34,9 @@ def test_a_usual_day_raises_no_alarm(factory: Factory) -> None:
 
 
 def test_a_silent_sensor_is_named(factory: Factory, wide: Wide) -> None:
-    version = Registry(factory.settings, USECASE).serving(CHAMPION)
+    version = Registry(factory.settings, USECASE.name).serving(CHAMPION)
     silent = with_values(wide, etch__pressure=np.nan)
-    found = monitor._missing(factory.lake, version, silent, PARAMS.monitoring)
+    found = judging._missing(factory.lake, version, silent, PARAMS.monitoring)
     (alarm,) = [finding for finding in found if finding.state is State.ALARM]
     assert alarm.subject == "etch.pressure"
     assert alarm.segment == ("station", "etch")
@@ -42,23 +44,21 @@ def test_a_silent_sensor_is_named(factory: Factory, wide: Wide) -> None:
 
 
 def test_intervals_that_lie_are_critical(factory: Factory, wide: Wide) -> None:
-    registry = Registry(factory.settings, USECASE)
+    registry = Registry(factory.settings, USECASE.name)
     model = registry.load(registry.serving(CHAMPION))
-    usual = monitor._coverage(model, wide, AS_OF, PARAMS)
+    usual = judging._coverage(model, wide, AS_OF, PARAMS)
     assert usual.state is State.OK, usual.message
     drifted = {
         name.replace(".", "__"): wide.values[name] + 4 * wide.values[name].std()
         for name in wide.numeric
         if name.endswith(("temperature", "particles"))
     }
-    moved = monitor._coverage(model, with_values(wide, **drifted), AS_OF, PARAMS)
+    moved = judging._coverage(model, with_values(wide, **drifted), AS_OF, PARAMS)
     assert (moved.state, moved.severity) == (State.ALARM, Severity.CRITICAL)
-    (alarm,) = monitor._alarms(AS_OF, [usual, moved])
+    (alarm,) = USECASE.word_alarms(AS_OF, [usual, moved])
     assert alarm.name == "coverage_90"
 
 
 def test_a_day_without_data_sets_is_critical(factory: Factory) -> None:
-    from datetime import date
-
-    record = monitor.run(date(2024, 1, 1), settings=factory.settings, params=PARAMS)
+    record = monitor.run(USECASE, date(2024, 1, 1), settings=factory.settings, params=PARAMS)
     assert [alarm["name"] for alarm in record["alarms"]] == ["completed"]

@@ -6,11 +6,11 @@ import json
 from datetime import date
 from pathlib import Path
 
-from tests.pipelines.usecases.imputation.conftest import PARAMS, Factory, documented
-
 from pipelines.settings import Settings
-from pipelines.usecases.imputation import report
+from pipelines.steps import report
+from pipelines.usecases.imputation import USECASE
 from tests.conftest import PageReader
+from tests.usecases.imputation.conftest import PARAMS, Factory
 
 FIGURES = {"missing-map", "overimputation", "coverage", "density", "dispersion", "information", "sensitivity"}
 
@@ -57,8 +57,8 @@ def test_the_control_room_links_the_page_and_speaks_of_no_publication(factory: F
 
 
 def test_a_day_without_anything_names_the_commands(tmp_path: Path) -> None:
-    settings = documented(Settings(var=tmp_path))
-    record = report.run(date(2025, 1, 1), settings=settings, params=PARAMS)
+    settings = Settings(var=tmp_path)
+    record = report.run(USECASE, date(2025, 1, 1), settings=settings, params=PARAMS)
     assert set(record["missing"]) == {
         "headline", "lines", "missingness", "quality", "densities", "gate", "basis", "findings",
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,7 +13,7 @@ from features.pseudonyms import pseudonym
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
 from pipelines.settings import Settings
-from pipelines.usecases.repurchase import explain
+from pipelines.usecases.repurchase import USECASE, scoring
 from pipelines.usecases.repurchase.schemas import BASKETS, NEXT_ORDERS
 
 DAY = date(2026, 1, 5)
@@ -49,9 +50,13 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return made
 
 
+def explained(settings: Settings, customer: str) -> dict[str, Any]:
+    return USECASE.explain.run(USECASE.run(DAY, settings), [customer])
+
+
 @pytest.mark.parametrize("customer", ["C-1", KEY], ids=["by natural id", "by pseudonym"])
 def test_a_customer_is_explained_in_sentences(settings: Settings, customer: str) -> None:
-    found = explain.run(DAY, customer, settings=settings)
+    found = explained(settings, customer)
     assert (found["customer_key"], found["products"]) == (KEY, 2)
     assert found["when"][0].startswith(
         "81\u202f% chance of an order within the horizon; if so, around 12 Jan 2026"
@@ -61,7 +66,7 @@ def test_a_customer_is_explained_in_sentences(settings: Settings, customer: str)
 
 
 def test_an_empty_list_is_explained_too(settings: Settings) -> None:
-    [said] = explain.run(DAY, "C-2", settings=settings)["what"]
+    [said] = explained(settings, "C-2")["what"]
     assert said.startswith("Nothing again is the best guess")
     assert "61\u202f%" in said
 
@@ -74,7 +79,7 @@ def test_a_habit_reads_like_a_sentence() -> None:
         "in_last_order": False,
         "streak": 0,
     }
-    assert explain._habit(row) == "; bought 5 times, last 2 orders ago, usually every 2.5 orders"
+    assert scoring._habit(row) == "; bought 5 times, last 2 orders ago, usually every 2.5 orders"
     always = {
         "times_bought": 3,
         "orders_since_last": 0,
@@ -83,11 +88,11 @@ def test_a_habit_reads_like_a_sentence() -> None:
         "streak": 3,
     }
     assert (
-        explain._habit(always)
+        scoring._habit(always)
         == "; bought 3 times, in the last order, usually every 1.0 orders, 3 times running"
     )
 
 
 def test_a_stranger_is_an_error_that_says_what_to_do(settings: Settings) -> None:
     with pytest.raises(DataContractError, match="check the id"):
-        explain.run(DAY, "C-99", settings=settings)
+        explained(settings, "C-99")

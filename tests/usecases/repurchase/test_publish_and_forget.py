@@ -19,17 +19,18 @@ from features.pseudonyms import pseudonym
 from pipelines.errors import DataContractError, ModelGateError, SinkError
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion
+from pipelines.io.tombstones import ERASURES, TOMBSTONES
 from pipelines.lab.emulator import Emulator
 from pipelines.lab.local import LocalStack, Ports
 from pipelines.privacy.forget import forget
-from pipelines.privacy.tombstones import ERASURES, TOMBSTONES
 from pipelines.settings import DynamoSettings, SalesforceSettings, Settings
 from pipelines.sinks.dynamodb.reader import Reader
 from pipelines.sinks.ledger import Ledger
 from pipelines.sinks.ledger_tables import ROWS
 from pipelines.sources.ingest import ingest
 from pipelines.sources.landed import INGESTS, QUARANTINE
-from pipelines.usecases.repurchase import publish
+from pipelines.steps import publish
+from pipelines.usecases.repurchase import USECASE
 from pipelines.usecases.repurchase.schemas import BASKETS, NEXT_ORDERS
 
 DAY = date(2026, 1, 5)
@@ -166,7 +167,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         predict(told.lake, DAY, CUSTOMERS[:11])
         told.records["never champion"] = refusal(settings, DAY)
         promote(told.lake)
-        told.records["first"] = publish.run(DAY, settings=settings)
+        told.records["first"] = publish.run(USECASE, DAY, settings=settings)
         told.look("first")
         predict(told.lake, NEXT, CUSTOMERS)
         told.records["versions"] = {name: told.lake.version(name) for name in told.lake.tables()}
@@ -176,7 +177,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         told.records["again"] = forget(GONE, settings=settings, at=at(6))
         land(told, "archive", told.archive, hour=7)
         land(told, "archive again", told.archive, hour=8)
-        told.records["next"] = publish.run(NEXT, settings=settings)
+        told.records["next"] = publish.run(USECASE, NEXT, settings=settings)
         told.look("next")
         yield told
 
@@ -193,7 +194,7 @@ def land(story: Story, name: str, folder: Path, *, hour: int) -> None:
 
 def refusal(settings: Settings, day: date) -> BaseException:
     with pytest.raises((DataContractError, ModelGateError, SinkError)) as caught:
-        publish.run(day, settings=settings)
+        publish.run(USECASE, day, settings=settings)
     return caught.value
 
 

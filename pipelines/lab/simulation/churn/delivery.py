@@ -80,9 +80,9 @@ class GenerateReport:
 
 
 def generate(
-    accounts: int,
-    seed: int,
-    to: Path,
+    accounts: int = 15_000,
+    seed: int = 0,
+    to: Path = Path("data/churn"),
     *,
     start: date = DEFAULT_START,
     end: date = DEFAULT_END,
@@ -104,7 +104,7 @@ def generate(
     end
         Moment of extraction, 00:00 UTC of this day: rows known later are not delivered.
     dirty_share
-        Bad rows per clean row (see :mod:`pipelines.lab.simulation.dirt`); 0 for none.
+        Bad rows per clean row; 0 for none.
     progress
         Called with what is being done and the share done, 0 to 1.
 

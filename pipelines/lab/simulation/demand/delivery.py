@@ -92,11 +92,11 @@ class GenerateReport:
 
 
 def generate(
-    stores: int,
-    skus: int,
-    rows: int,
-    seed: int,
-    to: Path,
+    stores: int = 150,
+    skus: int = 8_000,
+    rows: int = 8_000_000,
+    seed: int = 0,
+    to: Path = Path("data/demand"),
     *,
     start: date = DEFAULT_START,
     end: date = DEFAULT_END,
@@ -107,8 +107,10 @@ def generate(
 
     Parameters
     ----------
-    stores, skus
-        Stores trading and products on sale on the last day; those that went before come on top.
+    stores
+        Stores trading on the last day; those that closed before come on top.
+    skus
+        Products on sale on the last day; those that were dropped before come on top.
     rows
         Sales rows of the delivery, met within some percent by the depth of the assortments.
     seed
@@ -120,7 +122,7 @@ def generate(
     end
         Moment of extraction, 00:00 UTC of this day: rows known later are not delivered.
     dirty_share
-        Bad rows per clean row (see :mod:`pipelines.lab.simulation.dirt`); 0 for none.
+        Bad rows per clean row; 0 for none.
     progress
         Called with what is being done and the share done, 0 to 1.
 

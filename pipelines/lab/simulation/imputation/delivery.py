@@ -87,11 +87,11 @@ class GenerateReport:
 
 
 def generate(
-    parts: int,
-    lines: int,
-    stations: int,
-    seed: int,
-    to: Path,
+    parts: int = 20_000,
+    lines: int = 3,
+    stations: int = 6,
+    seed: int = 0,
+    to: Path = Path("data/imputation"),
     *,
     end: date = DEFAULT_END,
     dirty_share: float = 0.0005,
@@ -101,8 +101,12 @@ def generate(
 
     Parameters
     ----------
-    parts, lines, stations
-        Size: parts made in the 26 weeks before ``end``, production lines, stations of six sensors each.
+    parts
+        Parts made in the 26 weeks before ``end``.
+    lines
+        Production lines.
+    stations
+        Stations of a line, of six sensors each.
     seed
         The same arguments give the same files.
     to
@@ -110,7 +114,7 @@ def generate(
     end
         Moment of extraction, 00:00 UTC of this day: rows known later are not delivered.
     dirty_share
-        Bad rows per clean row (see :mod:`pipelines.lab.simulation.dirt`); 0 for none.
+        Bad rows per clean row; 0 for none.
     progress
         Called with what is being done and the share done, 0 to 1.
 

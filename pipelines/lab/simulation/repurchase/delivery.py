@@ -86,9 +86,9 @@ class GenerateReport:
 
 
 def generate(
-    customers: int,
-    seed: int,
-    to: Path,
+    customers: int = 200_000,
+    seed: int = 0,
+    to: Path = Path("data/repurchase"),
     *,
     start: date = DEFAULT_START,
     end: date = DEFAULT_END,
@@ -105,8 +105,10 @@ def generate(
         The same arguments give the same files.
     to
         Folder of the delivery, replaced if it holds an earlier one: files, and the truth under ``truth/``.
-    start, end
-        First delivered day, and first day that is not.
+    start
+        First delivered day.
+    end
+        First day that is not delivered.
     dirty_share
         Rows that break the contract, as a share of each table's rows.
     progress

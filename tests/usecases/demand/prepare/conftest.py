@@ -8,7 +8,7 @@ only (``alone``), a past origin likewise (``origin_alone``), and the origin with
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -17,14 +17,14 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as pa_dataset
 import pytest
 
-from features.contracts import Contract
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 from pipelines.lab.simulation.demand import generate
 from pipelines.settings import Settings
-from pipelines.usecases.demand import contracts, prepare
+from pipelines.steps import prepare
+from pipelines.steps.prepare import tables_read
+from pipelines.usecases.demand import USECASE
 from pipelines.usecases.demand.layouts import CLIENTELES, LAYOUTS
 from pipelines.usecases.demand.params import DemandParams
 
@@ -33,24 +33,19 @@ Raw = dict[str, Rows]
 Workplace = Callable[[Raw], Settings]
 
 AS_OF = date(2025, 6, 3)
-PARAMS = DemandParams.load_default(
+PARAMS = USECASE.load_params(
+    Settings(),
     {
         "features.history_days": 780,
         "backtest.training_weeks": 2,
         "backtest.selection_origins": 1,
         "backtest.judging_origins": 1,
         "backtest.spacing_days": 9,
-    }
+    },
 )
-ORIGIN = prepare.origins_of(AS_OF, PARAMS)[1]
+ORIGIN = PARAMS.origins(AS_OF)[1]
 KNOWN = {layout.table.name: layout.known for layout in LAYOUTS} | {"store_clusters": "known_at"}
-TABLES: Mapping[str, Callable[[Settings], Contract]] = {
-    "panel": contracts.panel_contract,
-    "calendar": contracts.calendar_contract,
-    "ahead": contracts.ahead_contract,
-    "profile": contracts.profile_contract,
-    "out_of_scope": contracts.out_of_scope_contract,
-}
+MARTS = tuple(mart.model for mart in USECASE.marts)
 
 
 @dataclass(frozen=True)
@@ -63,9 +58,12 @@ class Prepared:
 
     def frames(self, day: date) -> dict[str, pd.DataFrame]:
         """Published features of a day, by the names of the tables."""
-        lake, where = Lake.of(self.settings), pa_dataset.field("as_of") == day
+        here = USECASE.run(day, self.settings, self.params)
         return {
-            name: lake.read(of(self.settings).table, where=where).to_pandas() for name, of in TABLES.items()
+            mart.removeprefix("ml_demand_"): here.lake.read(
+                here.mart(mart).table, where=on_day(day)
+            ).to_pandas()
+            for mart in MARTS
         }
 
 
@@ -116,7 +114,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Raw], Setti
         var: Path = tmp_path_factory.mktemp("workplace")
         (var / "dbt_cache").symlink_to(cache)
         lake = Lake.of(Settings(var=var))
-        for table in (*contracts.RAW_TABLES, *contracts.HANDED_OVER):
+        for table in tables_read(USECASE)[0]:
             rows = raw.get(table.name.removeprefix("raw/demand_").removeprefix("predictions/"))
             if rows is not None:
                 lake.overwrite(table, landed(rows, table.arrow_schema))
@@ -276,25 +274,25 @@ def facts(company: Raw) -> Raw:
 def today(later: Raw, workplace: Workplace) -> Prepared:
     """Today with its training stack, from everything."""
     settings = workplace(later)
-    return Prepared(settings, prepare.run(AS_OF, settings=settings, params=PARAMS, training=True))
+    return Prepared(settings, prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, training=True))
 
 
 @pytest.fixture(scope="session")
 def alone(facts: Raw, workplace: Workplace) -> Prepared:
     """Today, from what was known."""
     settings = workplace(facts)
-    return Prepared(settings, prepare.run(AS_OF, settings=settings, params=PARAMS))
+    return Prepared(settings, prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS))
 
 
 @pytest.fixture(scope="session")
 def origin_alone(company: Raw, workplace: Workplace) -> Prepared:
     """The origin, from what was known then."""
     settings = workplace(known_before(company, ORIGIN))
-    return Prepared(settings, prepare.run(ORIGIN, settings=settings, params=PARAMS))
+    return Prepared(settings, prepare.run(USECASE, ORIGIN, settings=settings, params=PARAMS))
 
 
 @pytest.fixture(scope="session")
 def known_in_time(company: Raw, workplace: Workplace) -> Prepared:
     """The origin, had the late rows been known."""
     settings = workplace(known_before(plant(company, ORIGIN, in_time=True), ORIGIN))
-    return Prepared(settings, prepare.run(ORIGIN, settings=settings, params=PARAMS))
+    return Prepared(settings, prepare.run(USECASE, ORIGIN, settings=settings, params=PARAMS))

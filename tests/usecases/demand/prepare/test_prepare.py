@@ -11,10 +11,10 @@ import pytest
 
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
+from pipelines.io.marts import published_days
 from pipelines.settings import Settings
-from pipelines.usecases.demand import prepare
-from pipelines.usecases.demand.contracts import panel_contract
-from pipelines.usecases.demand.params import DemandParams
+from pipelines.steps import prepare
+from pipelines.usecases.demand import USECASE
 
 Rows = list[dict[str, Any]]
 Raw = dict[str, Rows]
@@ -27,11 +27,11 @@ def test_the_record_counts_what_was_published(today: Any, as_of: date) -> None:
     assert record["series"] == len(found["profile"]) == sum(record["segments"].values())
     assert record["segments"] == found["profile"]["segment"].value_counts().to_dict()
     assert record["out_of_scope"] == found["out_of_scope"]["scope_reason"].value_counts().to_dict()
-    assert record["panel_rows"] == len(found["panel"])
-    assert record["origins"] == 4
+    assert record["rows"]["features/demand_panel"] == len(found["panel"])
+    assert record["snapshots"] == 4
     ahead = Lake.of(today.settings).read("features/demand_ahead")
-    assert record["ahead_rows"] == ahead.num_rows
-    assert set(ahead["as_of"].to_pylist()) == {as_of, *prepare.origins_of(as_of, today.params)}
+    assert record["rows"]["features/demand_ahead"] == ahead.num_rows
+    assert set(ahead["as_of"].to_pylist()) == {as_of, *today.params.origins(as_of)}
 
 
 def test_a_published_day_is_left_alone_on_request(
@@ -41,7 +41,9 @@ def test_a_published_day_is_left_alone_on_request(
         raise DataContractError("dbt was started")
 
     def again(of: Any, **options: Any) -> dict[str, Any]:
-        return prepare.run(as_of, settings=of.settings, params=of.params, only_if_missing=True, **options)
+        return prepare.run(
+            USECASE, as_of, settings=of.settings, params=of.params, only_if_missing=True, **options
+        )
 
     monkeypatch.setattr(prepare, "run_dbt", started)
     done = {"as_of": as_of.isoformat(), "published": False}
@@ -52,18 +54,23 @@ def test_a_published_day_is_left_alone_on_request(
 
 def test_only_the_newest_panels_and_the_one_just_made_are_kept(tmp_path: Any) -> None:
     settings = Settings(var=tmp_path)
-    lake, panel = Lake.of(settings), panel_contract(settings)
-    schema = panel.table.arrow_schema
+    params = USECASE.load_params(settings, {"panel_versions": 2})
+    [mart] = [mart for mart in USECASE.marts if mart.kept is not None]
 
     def publish(day: date) -> list[date]:
+        here = USECASE.run(day, settings, params)
+        panel = here.mart(mart.model)
         row = {
             "as_of": day, "store_id": "s", "sku_id": "k", "ds": day - timedelta(days=1), "quantity": 1.0,
             "is_stockout": False, "promo_discount": 0.0, "price": None, "reported_on": day,
         }  # fmt: skip
-        lake.replace_partition(panel.table, pa.Table.from_pylist([row], schema=schema), {"as_of": day})
-        removed = prepare._drop_old_panels(lake, panel, day, keep=2)
-        assert day in lake.read(panel.table)["as_of"].to_pylist()
-        return removed
+        rows = pa.Table.from_pylist([row], schema=panel.table.arrow_schema)
+        here.lake.replace_partition(panel.table, rows, {"as_of": day})
+        before = published_days(here.lake, panel)
+        prepare._drop_old(here, mart, {})
+        kept = published_days(here.lake, panel)
+        assert day in kept
+        return sorted(before - kept)
 
     days = [DAY + timedelta(days=n) for n in range(4)]
     assert [publish(day) for day in days] == [[], [], [days[0]], [days[1]]]
@@ -130,8 +137,8 @@ def awkward(workplace: Callable[[Raw], Settings]) -> Any:
     delisted = {"delisted": DAY - timedelta(days=1)}
     products = [product | {"sku_id": sku, "delisted_on": delisted.get(sku)} for sku in kinds]
     settings = workplace({"stores": stores, "products": products, "sales": sales})
-    params = DemandParams.load_default({"horizon_days": 42})
-    record = prepare.run(DAY, settings=settings, params=params)
+    params = USECASE.load_params(settings, {"horizon_days": 42, "publish.retention_days": 42})
+    record = prepare.run(USECASE, DAY, settings=settings, params=params)
     lake = Lake.of(settings)
     names = ("panel", "calendar", "ahead", "profile", "out_of_scope")
     frames = {name: lake.read(f"features/demand_{name}").to_pandas() for name in names}
@@ -207,4 +214,4 @@ def test_closed_days_are_zero_and_the_calendar_says_so(awkward: Any) -> None:
 def test_sales_are_required(workplace: Callable[[Raw], Settings]) -> None:
     settings = workplace({"stores": [], "products": []})
     with pytest.raises(DataContractError, match="no table 'raw/demand_sales'"):
-        prepare.run(DAY, settings=settings)
+        prepare.run(USECASE, DAY, settings=settings)

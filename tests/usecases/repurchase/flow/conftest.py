@@ -17,10 +17,11 @@ from pipelines.io.lake import Lake
 from pipelines.lab.simulation.repurchase import generate
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecases.repurchase import gate, monitor, prepare, score, train
-from pipelines.usecases.repurchase.params import RepurchaseParams
+from pipelines.steps import gate, monitor, prepare, score, train
+from pipelines.usecases.repurchase import USECASE
 
-PARAMS = RepurchaseParams.load_default(
+PARAMS = USECASE.load_params(
+    Settings.load(),
     {
         "horizon_days": 21,
         "features.active_days": 90,
@@ -36,7 +37,7 @@ PARAMS = RepurchaseParams.load_default(
         "gate.min_lists": 100,
         "gate.bootstrap_replicates": 100,
         "monitoring.min_returns": 50,
-    }
+    },
 )
 TODAY = date(2025, 6, 3)
 #: A day whose horizon is over and known today.
@@ -69,11 +70,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     arrived = datetime.combine(TODAY, datetime.min.time())
     ingest("repurchase", folder / "data", source="native", settings=settings, ingested_at=arrived)
     given: dict[str, Any] = {"settings": settings, "params": PARAMS}
-    records = {"prepare": prepare.run(PAST, training=True, **given)}
-    records["train"] = train.run(PAST, **given)
-    records["gate"] = gate.run(PAST, **given)
-    records["score_past"] = score.run(PAST, alias="challenger", **given)
-    prepare.run(TODAY, **given)
-    records["score"] = score.run(TODAY, alias="challenger", **given)
-    records["monitor"] = monitor.run(TODAY, **given)
+    records = {"prepare": prepare.run(USECASE, PAST, training=True, **given)}
+    records["train"] = train.run(USECASE, PAST, **given)
+    records["gate"] = gate.run(USECASE, PAST, **given)
+    records["score_past"] = score.run(USECASE, PAST, alias="challenger", **given)
+    prepare.run(USECASE, TODAY, **given)
+    records["score"] = score.run(USECASE, TODAY, alias="challenger", **given)
+    records["monitor"] = monitor.run(USECASE, TODAY, **given)
     return Shop(settings, records)

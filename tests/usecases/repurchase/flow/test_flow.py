@@ -8,7 +8,6 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from tests.pipelines.usecases.repurchase.flow.conftest import PARAMS, PAST, TODAY, Shop
 
 from models.repurchase.basket import BasketCalibration
 from models.repurchase.metrics import f1_of
@@ -16,10 +15,10 @@ from pipelines.errors import DataContractError, ModelGateError
 from pipelines.io.promotions import read_promotions
 from pipelines.io.registry import CHALLENGER, Registry
 from pipelines.monitoring.schemas import MONITORING
-from pipelines.usecases.repurchase import gate, monitor, realised, score, train
-from pipelines.usecases.repurchase.contracts import USECASE
+from pipelines.monitoring.stored import read_findings
+from pipelines.steps import gate, score, train
+from pipelines.usecases.repurchase import USECASE, checks, snapshots_of
 from pipelines.usecases.repurchase.dataset import LABELS, read_pairs, read_waits
-from pipelines.usecases.repurchase.prepare import snapshots_of
 from pipelines.usecases.repurchase.schemas import (
     BASKET_VALIDATION,
     BASKETS,
@@ -28,6 +27,7 @@ from pipelines.usecases.repurchase.schemas import (
     REALISED,
     TIMING_VALIDATION,
 )
+from tests.usecases.repurchase.flow.conftest import PARAMS, PAST, TODAY, Shop
 
 
 def test_dates_and_lists_beat_the_rules_out_of_time(shop: Shop) -> None:
@@ -41,7 +41,7 @@ def test_dates_and_lists_beat_the_rules_out_of_time(shop: Shop) -> None:
 def test_nothing_is_learned_from_what_the_judged_snapshot_did_not_know(shop: Shop) -> None:
     snapshots = snapshots_of(PAST, PARAMS)
     first = snapshots[-1]
-    waits = read_waits(shop.lake, shop.settings, snapshots)
+    waits = read_waits(USECASE.run(PAST, shop.settings, PARAMS), snapshots)
     learned = waits.seen_until(first)
     day = pd.to_datetime(learned.keys["as_of"])
     back = ~learned.censored
@@ -49,7 +49,7 @@ def test_nothing_is_learned_from_what_the_judged_snapshot_did_not_know(shop: Sho
     assert came.max() < pd.Timestamp(first)
     assert ((day + pd.to_timedelta(learned.observed, unit="D")) <= pd.Timestamp(first)).all()
     assert learned.censored.sum() > waits.take(np.flatnonzero(waits.keys["as_of"] < first)).censored.sum()
-    pairs = read_pairs(shop.lake, shop.settings, snapshots).seen_until(first)
+    pairs = read_pairs(USECASE.run(PAST, shop.settings, PARAMS), snapshots).seen_until(first)
     assert len(pairs) == shop.records["train"]["pairs_trained"] > 0
     bought_on = pd.to_datetime(pairs.keys["as_of"].astype(object)) + pd.to_timedelta(pairs.days, unit="D")
     assert bought_on.max() < pd.Timestamp(first)
@@ -70,9 +70,9 @@ def test_validation_tables_hold_what_the_gate_and_the_report_need(shop: Shop) ->
 
 def test_the_verdict_is_logged_once(shop: Shop) -> None:
     first = shop.records["gate"]
-    again = gate.run(PAST, settings=shop.settings, params=PARAMS)
+    again = gate.run(USECASE, PAST, settings=shop.settings, params=PARAMS)
     assert again == {**first, "decided_before": True}
-    logged = [one for one in read_promotions(shop.lake, USECASE) if one.as_of == PAST]
+    logged = [one for one in read_promotions(shop.lake, USECASE.name) if one.as_of == PAST]
     assert len(logged) == 1
     assert {"returns", "days_against_median_gap", "f1_against_last_order", "coverage"} <= set(
         logged[0].metrics
@@ -80,7 +80,7 @@ def test_the_verdict_is_logged_once(shop: Shop) -> None:
 
 
 def test_the_same_data_reuse_the_version(shop: Shop) -> None:
-    again = train.run(PAST, settings=shop.settings, params=PARAMS)
+    again = train.run(USECASE, PAST, settings=shop.settings, params=PARAMS)
     assert again["reused"]
     assert again["model_version"] == shop.records["train"]["model_version"]
 
@@ -108,7 +108,7 @@ def test_the_lists_that_serve_are_calibrated_on_the_judged_snapshots(shop: Shop)
     }
     assert basket.calibration != BasketCalibration()
     assert level["product"] == pytest.approx(1.0, abs=0.05)
-    (logged,) = (one for one in read_promotions(shop.lake, USECASE) if one.as_of == PAST)
+    (logged,) = (one for one in read_promotions(shop.lake, USECASE.name) if one.as_of == PAST)
     assert logged.metrics["product_bias"] == pytest.approx(level["product_out_of_time"] - 1)
 
 
@@ -135,19 +135,21 @@ def test_every_customer_in_scope_gets_a_date_and_a_list(shop: Shop) -> None:
 
 
 def test_scoring_again_writes_the_same(shop: Shop) -> None:
-    again = score.run(TODAY, settings=shop.settings, params=PARAMS, alias="challenger")
+    again = score.run(USECASE, TODAY, settings=shop.settings, params=PARAMS, alias="challenger")
     assert again["content_hash"] == shop.records["score"]["content_hash"]
     assert again["listed"] == shop.records["score"]["listed"]
 
 
 def test_only_a_promoted_model_serves_by_default(shop: Shop) -> None:
     if shop.records["gate"]["outcome"] == "promoted":
-        assert score.run(TODAY, settings=shop.settings, params=PARAMS)["model_version"]
+        assert score.run(USECASE, TODAY, settings=shop.settings, params=PARAMS)["model_version"]
     else:
         with pytest.raises(ModelGateError, match="champion"):
-            score.run(TODAY, settings=shop.settings, params=PARAMS)
+            score.run(USECASE, TODAY, settings=shop.settings, params=PARAMS)
     with pytest.raises(DataContractError, match="no customer in scope"):
-        score.run(TODAY + timedelta(days=400), settings=shop.settings, params=PARAMS, alias="challenger")
+        score.run(
+            USECASE, TODAY + timedelta(days=400), settings=shop.settings, params=PARAMS, alias="challenger"
+        )
 
 
 def test_realised_hits_are_those_of_the_raw_orders(shop: Shop) -> None:
@@ -185,9 +187,11 @@ def test_monitoring_says_what_became_of_past_predictions(shop: Shop) -> None:
     record = shop.records["monitor"]
     assert record["realised_days"] == [PAST.isoformat()]
     findings = shop.rows(MONITORING, TODAY).set_index("metric")
-    assert {"predictions", "return_bias", "coverage", "date_error", "list_f1"} == set(findings.index)
+    metrics = {"predictions", "return_bias", "coverage", "date_error", "list_f1", "feature_shift"}
+    assert metrics == set(findings.index)
     assert (findings["state"] != "not_enough_data").all()
-    assert [alarm.as_dict() for alarm in monitor.read_alarms(shop.lake, TODAY)] == record["alarms"]
+    again = USECASE.word_alarms(TODAY, read_findings(shop.lake, "repurchase", TODAY))
+    assert [alarm.as_dict() for alarm in again] == record["alarms"]
 
 
 def test_predictions_that_went_wrong_raise_alarms() -> None:
@@ -196,16 +200,16 @@ def test_predictions_that_went_wrong_raise_alarms() -> None:
         "absolute_error_days": 6000.0, "baseline_error_days": 5000.0, "judged_lists": 600.0, "named": 3000.0,
         "hits": 100.0, "repeated": 4000.0, "f1_sum": 30.0, "expected_f1_sum": 180.0, "days": 7.0,
     }  # fmt: skip
-    findings = monitor.check_realised(sums, PARAMS.monitoring)
+    findings = checks.check_realised(sums, PARAMS.monitoring)
     assert {f.metric for f in findings if f.state == "alarm"} == {
         "return_bias", "coverage", "date_error", "list_f1",
     }  # fmt: skip
-    few = monitor.check_realised({**sums, "returned": 10.0, "judged_lists": 10.0}, PARAMS.monitoring)
+    few = checks.check_realised({**sums, "returned": 10.0, "judged_lists": 10.0}, PARAMS.monitoring)
     assert [f.metric for f in few if f.state == "not_enough_data"] == ["coverage", "date_error", "list_f1"]
-    assert all(f.state == "not_enough_data" for f in monitor.check_realised(None, PARAMS.monitoring))
+    assert all(f.state == "not_enough_data" for f in checks.check_realised(None, PARAMS.monitoring))
 
 
 def test_days_without_complete_labels_are_not_realised(shop: Shop) -> None:
-    assert realised.realised_of(shop.lake, TODAY, PARAMS.horizon_days) is None
+    assert checks.realised_of(shop.lake, TODAY, PARAMS.horizon_days) is None
     assert shop.lake.exists(LABELS)
-    assert realised.realised_of(shop.lake, PAST, PARAMS.horizon_days + 1) is None
+    assert checks.realised_of(shop.lake, PAST, PARAMS.horizon_days + 1) is None

@@ -7,7 +7,7 @@ only (``alone``), a past snapshot likewise (``past_alone``), and the snapshot wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 import pytest
 
-from features.contracts import Contract
 from features.pseudonyms import pseudonym
 from pipelines.io.lake import Lake
 from pipelines.lab.simulation.repurchase import generate
 from pipelines.settings import Settings
-from pipelines.usecases.repurchase import contracts, prepare
+from pipelines.steps import prepare
+from pipelines.usecases.repurchase import USECASE, snapshots_of
 from pipelines.usecases.repurchase.layouts import LAYOUTS
 from pipelines.usecases.repurchase.params import RepurchaseParams
 
@@ -33,7 +33,8 @@ Raw = dict[str, Rows]
 Workplace = Callable[[Raw], Settings]
 
 AS_OF = date(2025, 3, 4)
-PARAMS = RepurchaseParams.load_default(
+PARAMS = USECASE.load_params(
+    Settings.load(),
     {
         "features.history_days": 150,
         "features.active_days": 70,
@@ -42,15 +43,10 @@ PARAMS = RepurchaseParams.load_default(
         "snapshots.count": 3,
         "snapshots.spacing_days": 10,
         "snapshots.observed_days": 20,
-    }
+    },
 )
-PAST = prepare.snapshots_of(AS_OF, PARAMS)[1]
-TABLES: Mapping[str, Callable[[Settings], Contract]] = {
-    "customers": contracts.customers_contract,
-    "candidates": contracts.candidates_contract,
-    "training": contracts.training_contract,
-    "labels": contracts.labels_contract,
-}
+PAST = snapshots_of(AS_OF, PARAMS)[1]
+TABLES = ("customers", "candidates", "training", "labels")
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,8 @@ class Prepared:
     def frames(self, day: date) -> dict[str, pd.DataFrame]:
         """Published features of a day, by the names of the tables."""
         lake, where = Lake.of(self.settings), pa_dataset.field("as_of") == day
-        tables = {name: of(self.settings).table for name, of in TABLES.items()}
+        run = USECASE.run(day, self.settings)
+        tables = {name: run.mart(f"ml_repurchase_{name}").table for name in TABLES}
         return {
             name: lake.read(table, where=where).to_pandas()
             for name, table in tables.items()
@@ -115,7 +112,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Raw], Setti
         var: Path = tmp_path_factory.mktemp("workplace")
         (var / "dbt_cache").symlink_to(cache)
         lake = Lake.of(Settings(var=var))
-        for table in contracts.RAW_TABLES:
+        for table in USECASE.raw_tables:
             rows = raw.get(table.name.removeprefix("raw/repurchase_"))
             if rows is not None:
                 lake.overwrite(table, landed(rows, table.arrow_schema))
@@ -213,25 +210,25 @@ def facts(shop: Raw) -> Raw:
 def today(later: Raw, workplace: Workplace) -> Prepared:
     """Today with its training stack, from everything."""
     settings = workplace(later)
-    return Prepared(settings, prepare.run(AS_OF, settings=settings, params=PARAMS, training=True))
+    return Prepared(settings, prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, training=True))
 
 
 @pytest.fixture(scope="session")
 def alone(facts: Raw, workplace: Workplace) -> Prepared:
     """Today with its training stack, from what was known."""
     settings = workplace(facts)
-    return Prepared(settings, prepare.run(AS_OF, settings=settings, params=PARAMS, training=True))
+    return Prepared(settings, prepare.run(USECASE, AS_OF, settings=settings, params=PARAMS, training=True))
 
 
 @pytest.fixture(scope="session")
 def past_alone(shop: Raw, workplace: Workplace) -> Prepared:
     """The snapshot scored on its day, from what was known then."""
     settings = workplace(known_before(shop, PAST))
-    return Prepared(settings, prepare.run(PAST, settings=settings, params=PARAMS))
+    return Prepared(settings, prepare.run(USECASE, PAST, settings=settings, params=PARAMS))
 
 
 @pytest.fixture(scope="session")
 def known_in_time(shop: Raw, workplace: Workplace) -> Prepared:
     """The snapshot, had the late rows been known."""
     settings = workplace(known_before(plant(shop, PAST, in_time=True), PAST))
-    return Prepared(settings, prepare.run(PAST, settings=settings, params=PARAMS))
+    return Prepared(settings, prepare.run(USECASE, PAST, settings=settings, params=PARAMS))

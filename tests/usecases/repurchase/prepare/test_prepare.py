@@ -11,25 +11,26 @@ import pytest
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
 from pipelines.settings import Settings
-from pipelines.usecases.repurchase import contracts, prepare
-from pipelines.usecases.repurchase.params import RepurchaseParams
+from pipelines.steps import prepare
+from pipelines.usecase import Span
+from pipelines.usecases.repurchase import USECASE, matured_days, snapshots_of
 
 DAY = date(2025, 3, 4)
 
 
 def test_the_record_counts_what_was_published(today: Any, as_of: date) -> None:
     record, found = today.record, today.frames(as_of)
-    lake, snapshots = Lake.of(today.settings), prepare.snapshots_of(as_of, today.params)
+    lake, snapshots = Lake.of(today.settings), snapshots_of(as_of, today.params)
     assert record["customers"] == len(found["customers"])
     assert record["in_scope"] == found["customers"]["in_scope"].sum()
-    assert record["candidates"] == len(found["candidates"])
+    assert record["rows"]["features/repurchase_candidates"] == len(found["candidates"])
     stack, labels = lake.read("features/repurchase_training"), lake.read("features/repurchase_labels")
-    assert record["training_rows"] == stack.num_rows
+    assert record["rows"]["features/repurchase_training"] == stack.num_rows
     assert set(stack["as_of"].to_pylist()) == set(snapshots)
     assert record["labels"] == labels.num_rows
     assert record["censored"] == sum(labels["censored"].to_pylist())
     # The days whose horizon is over, for monitoring, and the snapshots.
-    assert set(labels["as_of"].to_pylist()) == {*prepare.matured_days(as_of, today.params), *snapshots}
+    assert set(labels["as_of"].to_pylist()) == {*matured_days(as_of, today.params), *snapshots}
     assert set(lake.read("features/repurchase_customers")["as_of"].to_pylist()) == {as_of, *snapshots}
     assert set(lake.read("features/repurchase_candidates")["as_of"].to_pylist()) == {as_of}
 
@@ -44,7 +45,9 @@ def test_rows_are_stored_in_the_order_of_the_key(today: Any) -> None:
 
 def test_the_stack_and_the_scoring_set_have_the_same_features() -> None:
     settings = Settings.load()
-    candidates, stack = contracts.candidates_contract(settings), contracts.training_contract(settings)
+    candidates, stack = (
+        USECASE.run(DAY, settings).mart(f"ml_repurchase_{name}") for name in ("candidates", "training")
+    )
     assert stack.features == candidates.features
     assert stack.table.columns[: len(candidates.table.columns)] == candidates.table.columns
 
@@ -61,7 +64,9 @@ def test_a_published_day_is_left_alone_on_request(
         raise DataContractError("dbt was started")
 
     def again(of: Any, day: date, **options: Any) -> dict[str, Any]:
-        return prepare.run(day, settings=of.settings, params=of.params, only_if_missing=True, **options)
+        return prepare.run(
+            USECASE, day, settings=of.settings, params=of.params, only_if_missing=True, **options
+        )
 
     monkeypatch.setattr(prepare, "run_dbt", started)
     done = {"as_of": as_of.isoformat(), "published": False}
@@ -71,19 +76,27 @@ def test_a_published_day_is_left_alone_on_request(
 
 
 def test_days_of_snapshots_and_labels() -> None:
-    params = RepurchaseParams.load_default(
-        {"snapshots.count": 2, "snapshots.spacing_days": 7, "snapshots.observed_days": 20, "horizon_days": 14}
+    params = USECASE.load_params(
+        Settings.load(),
+        {
+            "snapshots.count": 2,
+            "snapshots.spacing_days": 7,
+            "snapshots.observed_days": 20,
+            "horizon_days": 14,
+        },
     )
     newest = DAY - timedelta(days=22)  # 20 days and the one to settle are over
-    assert prepare.snapshots_of(DAY, params) == [newest - timedelta(days=7), newest]
+    assert snapshots_of(DAY, params) == [newest - timedelta(days=7), newest]
     matured = DAY - timedelta(days=15)
-    assert prepare.matured_days(DAY, params) == [matured - timedelta(days=n) for n in (2, 1, 0)]
+    assert matured_days(DAY, params) == [matured - timedelta(days=n) for n in (2, 1, 0)]
 
 
 def test_only_the_newest_candidates_and_the_last_stack_are_kept(tmp_path: Any) -> None:
     settings = Settings(var=tmp_path)
     lake = Lake.of(settings)
-    candidates, stack = contracts.candidates_contract(settings), contracts.training_contract(settings)
+    candidates, stack = (
+        USECASE.run(DAY, settings).mart(f"ml_repurchase_{name}") for name in ("candidates", "training")
+    )
 
     def publish(contract: Any, day: date) -> None:
         schema = contract.table.arrow_schema
@@ -95,7 +108,11 @@ def test_only_the_newest_candidates_and_the_last_stack_are_kept(tmp_path: Any) -
         publish(candidates, day)
     for day in days:
         publish(stack, day)
-    prepare._drop_old(lake, settings, days[0], [days[1]], keep=2)
+    params = USECASE.load_params(settings, {"candidate_versions": 2})
+    marts = {mart.model: mart for mart in USECASE.marts}
+    for name in ("candidates", "training"):
+        here = USECASE.run(days[0], settings, params)
+        prepare._drop_old(here, marts[f"ml_repurchase_{name}"], {Span.SNAPSHOTS: [days[1]]})
     kept = sorted(lake.read(candidates.table)["as_of"].to_pylist())
     assert kept == [days[0], days[2]], "a backfill keeps its own day"
     assert lake.read(stack.table)["as_of"].to_pylist() == [days[1]]
@@ -108,4 +125,4 @@ def _any(kind: pa.DataType) -> Any:
 
 def test_orders_are_required(workplace: Any) -> None:
     with pytest.raises(DataContractError, match="no table 'raw/repurchase_orders'"):
-        prepare.run(DAY, settings=workplace({"products": []}))
+        prepare.run(USECASE, DAY, settings=workplace({"products": []}))

@@ -1,0 +1,45 @@
+"""Feature frames as estimators take them, from rows of the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from features.contracts import Contract
+from pipelines.errors import ModelGateError
+
+
+def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
+    """Feature frame as the estimators take it: numbers as floats, words as strings, null as NaN."""
+    columns = {}
+    for name in features:
+        column = rows.column(name)
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            columns[name] = column.to_pandas().astype(object)
+        else:
+            columns[name] = column.cast(pa.float64()).to_pandas()
+    return pd.DataFrame(columns)
+
+
+def model_features(model: Any, rows: pa.Table, contract: Contract) -> dict[str, str]:
+    """Columns that a fitted model takes, with their themes.
+
+    They may differ from today's contract: a champion goes on serving after a deployment that added
+    features or demoted some. A column without a theme any more is told under ``other``.
+
+    Raises
+    ------
+    ModelGateError
+        The table no longer has a column that the model needs.
+    """
+    names = [str(name) for name in model.feature_names_in_]
+    gone = [name for name in names if name not in rows.column_names]
+    if gone:
+        raise ModelGateError(
+            f"the model needs columns that the feature table no longer has: {gone}; train a new one, or "
+            "bring the columns back"
+        )
+    return {name: contract.themes.get(name, "other") for name in names}

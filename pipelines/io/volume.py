@@ -1,0 +1,46 @@
+"""An audit of the number of rows: a day that differs too much from the last one is not committed."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from features.schemas import Table
+from pipelines.io.audit import Audit
+from pipelines.io.lake import Lake, before_day
+
+
+def volume_audit(
+    lake: Lake, table: Table, as_of: date, *, share: float, parameter: str, nothing: str = ""
+) -> Audit:
+    """Refuse a day whose number of rows left the last day's by too much.
+
+    The bounds of monitoring are tighter: they tell someone, this stops the commit.
+
+    Parameters
+    ----------
+    share
+        Largest change, as a share of the last day's rows.
+    parameter
+        Name of the bound in ``params.yaml``, for the message.
+    nothing
+        What to say of a day without rows, which is refused then.
+    """
+    earlier = lake.read(table, columns=["as_of"], where=before_day(as_of), missing_ok=True)
+    last = 0
+    if earlier.num_rows:
+        counts = earlier.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")
+        last = counts["as_of_count"][-1].as_py()
+
+    def audit(staged: Any) -> list[str]:
+        rows = staged.aggregate("count(*)").fetchall()[0][0]
+        if rows == 0 and nothing:
+            return [nothing]
+        if last and abs(rows - last) > share * last:
+            return [
+                f"{rows} rows differ from the {last} of the last scored day by more than {share:.0%} "
+                f"({parameter} in params.yaml)"
+            ]
+        return []
+
+    return audit

@@ -1,0 +1,68 @@
+"""Explanation of one result, for whoever asks why it is as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import reduce
+from operator import and_
+
+import pyarrow.dataset as pa_dataset
+
+from pipelines.errors import ConfigError, DataContractError
+from pipelines.io.lake import Lake, on_day
+from pipelines.settings import Settings
+from pipelines.usecase import D, Explain, M, P, Record, Run, UseCase
+
+
+def run(
+    usecase: UseCase[P, D, M],
+    keys: Sequence[str],
+    *,
+    as_of: date | None = None,
+    settings: Settings | None = None,
+) -> Record:
+    """Explain the result that ``keys`` name, of ``as_of`` or of the newest day.
+
+    Raises
+    ------
+    ConfigError
+        There are more or fewer keys than name a result.
+    DataContractError
+        There is no such result.
+    """
+    how = explanation_of(usecase)
+    wanted = " ".join(key.upper() for key in how.keys)
+    if len(keys) != len(how.keys):
+        raise ConfigError(
+            f"what is explained of {usecase.name} is named by {wanted}, got {' '.join(keys) or 'nothing'}: "
+            f"run `millrace explain {usecase.name} {wanted}`"
+        )
+    settings = settings or Settings.load()
+    return how.run(usecase.run(as_of or _newest_day(usecase, Lake.of(settings)), settings), keys)
+
+
+def explanation_of(usecase: UseCase[P, D, M]) -> Explain[P]:
+    """How a use case explains a result; one without words of its own shows the row."""
+    if usecase.explain is not None:
+        return usecase.explain
+    names = tuple(name for name in usecase.results.key if name != "as_of")
+
+    def row(here: Run[P], keys: Sequence[str]) -> Record:
+        wanted = [pa_dataset.field(name) == key for name, key in zip(names, keys, strict=True)]
+        found = here.lake.read(
+            usecase.results, where=reduce(and_, wanted, on_day(here.as_of)), missing_ok=True
+        )
+        if not found.num_rows:
+            raise DataContractError(f"no result of {' '.join(keys)} on {here.as_of}: {here.command('score')}")
+        return dict(found.to_pylist()[0])
+
+    return Explain(names, row, lambda record: "\n".join(f"{name}: {value}" for name, value in record.items()))
+
+
+def _newest_day(usecase: UseCase[P, D, M], lake: Lake) -> date:
+    table = usecase.results.name
+    days = lake.days(table) if lake.exists(table) else []
+    if not days:
+        raise DataContractError(f"{table} has no rows: run `millrace score {usecase.name} --as-of DAY` first")
+    return max(days)

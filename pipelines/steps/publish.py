@@ -1,0 +1,128 @@
+"""Publication: the day's results in the systems of the users, every row accounted for."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import date
+
+import pyarrow as pa
+
+from pipelines.errors import ConfigError
+from pipelines.io.dbt import run_dbt
+from pipelines.io.marts import mart_contract
+from pipelines.io.promotions import require_served
+from pipelines.settings import Settings
+from pipelines.sinks.dynamodb.rollback import serve_earlier
+from pipelines.sinks.target import Asked, DynamoNamespace
+from pipelines.steps.prepare import tables_read
+from pipelines.usecase import D, M, P, Record, Run, UseCase
+
+
+def run(
+    usecase: UseCase[P, D, M],
+    as_of: date,
+    *,
+    settings: Settings | None = None,
+    params: P | None = None,
+    dry_run: bool = False,
+    force: bool = False,
+    retry_dead: bool = False,
+) -> Record:
+    """Make every target of the use case say what the results of ``as_of`` say, sending only what differs.
+
+    Called again after a crash it resumes; after success it does nothing.
+
+    Parameters
+    ----------
+    dry_run
+        Count and show five rows, send nothing.
+    force
+        Publish a day older than the newest published one, many leavers, a version that was rolled back, or
+        results of a model that the gate never let serve.
+    retry_dead
+        Send the dead letters of the last publication again, once their cause is fixed.
+
+    Returns
+    -------
+    dict
+        Rows by fate, see :class:`pipelines.sinks.report.PublishReport`; by sink if there are several targets.
+
+    Raises
+    ------
+    ConfigError
+        The use case publishes nothing.
+    DataContractError
+        The day has no results, or they must not leave the lake.
+    ModelGateError
+        They come from a model that never was champion.
+    SinkError
+        A guard refused, or a system did not take all rows. The ledger knows every row; the next call resumes.
+    """
+    if not usecase.targets:
+        raise ConfigError(f"{usecase.name} publishes nothing: its results are read in the lake")
+    here = usecase.run(as_of, settings, params)
+    usecase.publishable(here)
+    require_served(here.lake, usecase.results, usecase.name, as_of, force=force)
+    outbound, asked = _outbound(usecase, here), Asked(dry_run, force, retry_dead)
+    records: dict[str, Record] = {}
+    for target in usecase.targets:
+        contract = mart_contract(here.settings.dbt_project, "exports", target.export)
+        report = target.publish(
+            outbound[target.export], contract, as_of, here.params, asked, here.settings, here.lake
+        )
+        records[target.sink] = report.record()
+    return records if len(records) > 1 else next(iter(records.values()))
+
+
+def roll_back(
+    usecase: UseCase[P, D, M], settings: Settings, *, why: str, to: str | None = None, on: date | None = None
+) -> Record:
+    """Let the version that readers of DynamoDB saw before serve again; models, lake and CRM stay as they are.
+
+    A second rollback goes one version further back. The next publication goes forward again.
+
+    Parameters
+    ----------
+    why
+        Written to ``ops/publish_flips`` with the name of the user.
+    to
+        Version to go back to; the one that served before by default.
+    on
+        Today: a version that is not kept through it is refused. By default the day that serves.
+
+    Raises
+    ------
+    ConfigError
+        The use case publishes no versions.
+    SinkError
+        There is no such version, or it has expired or is not whole; what served still serves.
+    """
+    namespaces = [each.namespace for each in usecase.targets if isinstance(each, DynamoNamespace)]
+    if not namespaces:
+        raise ConfigError(
+            f"{usecase.name} publishes no versions that could be rolled back: only what DynamoDB serves can be. "
+            "Without --published the previous model serves again"
+        )
+    return serve_earlier(namespaces[0], settings, why=why, to=to, on=on)
+
+
+def _outbound(usecase: UseCase[P, D, M], here: Run[P]) -> Mapping[str, pa.Table]:
+    """Build the outbound rows of the day, by export; the sinks add nothing to what they say."""
+    raw, absent = tables_read(usecase)
+    parameters = usecase.plan(here, False).parameters
+    built = run_dbt(
+        here.settings,
+        run_id=f"{usecase.name}-publish-{here.as_of}-{uuid.uuid4().hex[:8]}",
+        select=[*(f"+{target.export}" for target in usecase.targets), "stg_run__parameters"],
+        tables=[*raw, *usecase.tables],
+        as_of_dates=[here.as_of],
+        parameters=parameters,
+        may_be_absent=[*absent, *(table.name for table in usecase.tables if table is not usecase.results)],
+    )
+    rows = {
+        target.export: built.read(f'select * from exports.{target.export} order by "{target.key}"')
+        for target in usecase.targets
+    }
+    built.discard()
+    return rows

@@ -1,0 +1,250 @@
+"""Scoring: the group of every store, what sets the groups apart, and what moved since the last run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.compute as pc
+
+from models.clustering.groups import NamedGroups
+from models.clustering.matching import (
+    DISSOLVED,
+    MOVED_BY_GROUPS,
+    MOVED_BY_STORE,
+    Matching,
+    explain_moves,
+    migrations,
+)
+from pipelines.errors import DataContractError
+from pipelines.io.lake import Lake, before_day, on_day
+from pipelines.usecase import Output, Run
+from pipelines.usecases.clustering.dataset import Stores, read_stores
+from pipelines.usecases.clustering.describe import profile_rows, reason_words
+from pipelines.usecases.clustering.params import ClusteringParams
+from pipelines.usecases.clustering.schemas import CLUSTERS, MIGRATIONS, PROFILES
+from pipelines.usecases.clustering.wording import move_words
+
+log = logging.getLogger(__name__)
+
+_CAUSES = {MOVED_BY_STORE: "store", MOVED_BY_GROUPS: "groups", DISSOLVED: "dissolved"}
+_OUT_OF_SCOPE = {"store_closed": "has closed", "too_few_days": "sold on too few days"}
+_COLUMNS = [name for name in MIGRATIONS.column_names if name not in ("as_of", "model_version")]
+
+
+def predict(run: Run[ClusteringParams], groups: NamedGroups) -> Iterator[Output]:
+    """Assign the stores of the day to the groups, without fitting again, and tell what moved.
+
+    Raises
+    ------
+    DataContractError
+        The day has no features, or a store shares no variable with the groups.
+    """
+    stores = read_stores(run)
+    rows = assigned_rows(groups, stores, run.params)
+    clusters = rows["cluster"]
+    before = _previous_day(run.lake, run.as_of)
+    previous = _groups_on(run.lake, before) if before else pd.Series(dtype=object)
+    rows["previous_cluster"] = previous.reindex(rows.index)
+    moves = _moved_rows(
+        groups,
+        stores,
+        clusters,
+        before=previous,
+        stores_before=_kept(run, before),
+        day_before=before or run.as_of,
+        top=run.params.scoring.reasons,
+    )
+    if before is None:
+        moves = moves.iloc[:0]  # on the first day every store would be new
+    yield Output(PROFILES, profile_rows(stores, clusters))
+    yield Output(MIGRATIONS, moves)
+    yield Output(
+        CLUSTERS,
+        rows.rename_axis("store_id").reset_index(),
+        record={
+            "stores": len(rows),
+            "clusters": clusters.value_counts().sort_index().astype(int).to_dict(),
+            "atypical": int(rows["is_atypical"].sum()),
+            "compared_with": before.isoformat() if before else None,
+            "moves": moves["move"].value_counts().sort_index().astype(int).to_dict(),
+        },
+    )
+
+
+def assigned_rows(groups: NamedGroups, stores: Stores, params: ClusteringParams) -> pd.DataFrame:
+    """Group of each store with how well it fits, index ``store_id``."""
+    assigned = groups.assign(stores.X)
+    lost = assigned.index[assigned["cluster"] == ""].tolist()
+    if lost:
+        raise DataContractError(
+            f"every store must share a known variable with the groups, {len(lost)} do not: {lost[:5]}; look at "
+            "their rows in features/clustering"
+        )
+    places = groups.coordinates(stores.X)
+    places = np.pad(places, ((0, 0), (0, max(0, 2 - places.shape[1]))))
+    deviation = groups.deviation(assigned)
+    rank = assigned["distance"].groupby(assigned["cluster"]).rank(method="first")
+    rows = assigned.drop(columns="difference").assign(
+        axis_1=places[:, 0],
+        axis_2=places[:, 1],
+        deviation=deviation,
+        is_typical=(rank <= params.scoring.paragons).to_numpy(),
+        is_atypical=deviation >= params.scoring.atypical_deviation,
+    )
+    rows["is_typical"] &= ~rows["is_atypical"]
+    rows["why"] = pd.Series(_why(groups, stores, rows, rank, params), index=rows.index, dtype=object)
+    return rows
+
+
+def _why(
+    groups: NamedGroups, stores: Stores, rows: pd.DataFrame, rank: pd.Series, params: ClusteringParams
+) -> list[str | None]:
+    strange = rows.index[rows["is_atypical"]]
+    words = reason_words(
+        groups, stores.X.loc[strange], rows.loc[strange, "cluster"], top=params.scoring.reasons
+    )
+    places = dict(zip(rank.index.astype(str), rank.tolist(), strict=True))
+    found: list[str | None] = []
+    for store, row in rows.to_dict("index").items():
+        if row["is_atypical"]:
+            found.append(
+                "; ".join(words.get(str(store), ("Many small differences, none of which stands out",)))
+            )
+        elif row["is_typical"]:
+            place = {1: "Nearest", 2: "Second nearest", 3: "Third nearest"}.get(
+                int(places[str(store)]), "Near"
+            )
+            found.append(f"{place} to the middle of group {row['cluster']}")
+        else:
+            found.append(None)
+    return found
+
+
+def _kept(run: Run[ClusteringParams], day: date | None) -> Stores | None:
+    """Stores of an earlier day, if its features are still there."""
+    if day is None:
+        return None
+    try:
+        return read_stores(run, day)
+    except DataContractError:
+        log.warning("features of %s are not kept: moves since then are told without their variables", day)
+        return None
+
+
+# --------------------------------------------------------------------------------------------- moves
+
+
+def _previous_day(lake: Lake, as_of: date) -> date | None:
+    """Newest earlier day with groups; None before the second run."""
+    days = lake.read(CLUSTERS, columns=["as_of"], where=before_day(as_of), missing_ok=True)["as_of"]
+    newest: date | None = pc.max(days).as_py() if len(days) else None
+    return newest
+
+
+def _groups_on(lake: Lake, day: date) -> pd.Series:
+    """Group of each store on a day."""
+    rows = lake.read(CLUSTERS, columns=["store_id", "cluster"], where=on_day(day)).to_pandas()
+    return pd.Series(rows["cluster"].to_numpy(object), rows["store_id"].to_numpy(object)).sort_index()
+
+
+def _moved_rows(
+    groups: NamedGroups,
+    stores: Stores,
+    clusters: pd.Series,
+    *,
+    before: pd.Series,
+    stores_before: Stores | None,
+    day_before: date,
+    top: int,
+) -> pd.DataFrame:
+    """Rows of ``predictions/store_cluster_migrations``, without day and version.
+
+    Parameters
+    ----------
+    clusters, before
+        Group of each store now and on ``day_before``.
+    stores_before
+        Features of that day; None if they are not kept, in which case moves are told without their variables.
+    """
+    moves = migrations(before, clusters)
+    explained = _explained(groups, stores, stores_before, moves, top)
+    outside = dict(zip(stores.outside["store_id"], stores.outside["scope_reason"], strict=True))
+    rows = []
+    for move in moves[moves["status"] != "stayed"].to_dict("records"):
+        store, status = str(move["store"]), str(move["status"])
+        variables: list[dict[str, Any]] = []
+        cause, words = "scope", "Grouped for the first time"
+        if status == "left":
+            reason = _OUT_OF_SCOPE.get(str(outside.get(store)), "is not known any more")
+            words = f"No longer grouped: the store {reason}"
+        elif status == "moved":
+            cause, words, variables = explained.get(
+                store, ("groups", "The features of the last run are not kept", [])
+            )
+        rows.append(
+            {
+                "store_id": store,
+                "previous_as_of": day_before,
+                "move": status,
+                "from_cluster": _text(move["previous"]),
+                "to_cluster": _text(move["current"]),
+                "cause": cause,
+                "words": words,
+                "variables_json": json.dumps(variables, default=str),
+            }
+        )
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _explained(
+    groups: NamedGroups, stores: Stores, before: Stores | None, moves: pd.DataFrame, top: int
+) -> dict[str, tuple[str, str, list[dict[str, Any]]]]:
+    """Cause, words and variables of each store that moved."""
+    moved = moves[moves["status"] == "moved"]
+    if before is None or moved.empty:
+        return {}
+    moved = moved[moved["store"].isin(before.inside.index)]
+    matching = Matching(dict(enumerate(groups.names_)), pd.DataFrame(), ())
+    table = explain_moves(
+        groups.clustering_, matching, moved, groups.prepared(before.X), groups.prepared(stores.X), top=top
+    )
+    found = {}
+    for store, rows in table.groupby("store", sort=True):
+        cause = _CAUSES[rows["cause"].iloc[0]]
+        variables = [
+            {
+                "variable": row["variable"],
+                "before": _plain(before.X.loc[store, row["variable"]]),
+                "now": _plain(stores.X.loc[store, row["variable"]]),
+                "pull": round(float(row["pull"]), 4),
+            }
+            for row in rows[rows["variable"].notna()].to_dict("records")
+        ]
+        found[str(store)] = (cause, _words(cause, variables, rows.iloc[0]), variables)
+    return found
+
+
+def _words(cause: str, variables: list[dict[str, Any]], row: pd.Series) -> str:
+    if cause == "dissolved":
+        return f"Group {row['previous']} is gone: no group of today continues it"
+    if cause == "groups":
+        return "The groups were found anew: as it was before, the store would not be in its old group either"
+    if not variables:
+        return "Many small changes, none of which stands out"
+    return "; ".join(move_words(v["variable"], v["before"], v["now"]) for v in variables)
+
+
+def _text(value: Any) -> str | None:
+    return None if pd.isna(value) else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if pd.isna(value) else value

@@ -1,0 +1,306 @@
+"""How imputed cells are judged: measured cells are taken out and imputed, by the gate and again on every day.
+
+Errors of all candidates are measured on one scale, that of the challenger: the sensor's own where it is about
+normal, in standard deviations. Grades and words have no interval and are not judged.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
+from numpy.typing import NDArray
+from scipy import stats
+
+from models.evaluation.imputation_gate import Hidden, ImputationThresholds, ModelFacts, judge_imputation
+from models.evaluation.verdict import Verdict
+from models.imputation.imputer import BootstrapEMImputer
+from models.imputation.overimpute import overimpute
+from models.imputation.transforms import NumericColumn
+from pipelines.io.lake import Lake, before_day, on_day
+from pipelines.io.registry import ModelVersion, Registry
+from pipelines.monitoring.checks import check_drift
+from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.schemas import Severity, State
+from pipelines.usecase import Checked, Run
+from pipelines.usecases.imputation.dataset import PARTS, SUBJECTS, Wide, day_seed, read_wide, usable_frame
+from pipelines.usecases.imputation.params import (
+    ImputationMonitoringParams,
+    ImputationParams,
+    OverimputationParams,
+)
+from pipelines.usecases.imputation.schemas import CHAINS, COLUMNS, COMPLETED, OUT_OF_SCOPE, VALIDATION
+
+#: Candidates that a challenger must beat, besides the champion.
+_BASELINES = ("mean",)
+#: What names a cell of a wide table.
+_CELL = ["row", "column"]
+#: Earlier days whose mean number of parts counts as usual.
+_EARLIER_DAYS = 7
+#: Fewest cells by which the intervals of a day are judged.
+_FEWEST_CELLS = 100
+
+
+# ----------------------------------------------------------------------------------- overimputation
+
+
+def hide_and_impute(
+    model: BootstrapEMImputer,
+    reference: BootstrapEMImputer,
+    wide: Wide,
+    params: OverimputationParams,
+    *,
+    seed: int,
+) -> pd.DataFrame:
+    """Impute observed cells of a wide table as if they were missing.
+
+    Parameters
+    ----------
+    reference
+        Model whose scale the errors are measured on: the same for all candidates.
+
+    Returns
+    -------
+    DataFrame
+        ``row``, ``column``, ``observed``, ``mean``, ``low``, ``high``, ``covered``, ``missing_share`` and
+        ``error``.
+    """
+    frame = usable_frame(model, wide)
+    found = overimpute(
+        model, frame, level=0.9, draws=params.draws, cells_per_column=params.cells_per_sensor, seed=seed
+    )
+    return _with_errors(found.cells, reference)
+
+
+def fill_means(reference: BootstrapEMImputer, fitted: Wide, cells: pd.DataFrame) -> pd.DataFrame:
+    """Fill in the mean of the training parts: the baseline, whose interval is the value alone."""
+    means = fitted.values[sorted(cells["column"].unique())].mean()
+    predicted = means.loc[cells["column"]].to_numpy(dtype=np.float64)
+    filled = cells.assign(
+        mean=predicted, low=predicted, high=predicted, covered=predicted == cells["observed"]
+    )
+    return _with_errors(filled, reference)
+
+
+def common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The cells that two candidates were judged on, in one order."""
+    both = first[_CELL].merge(second[_CELL], on=_CELL)
+    return both.merge(first, on=_CELL), both.merge(second, on=_CELL)
+
+
+def root_mean_square(errors: pd.Series) -> float:
+    """Root mean square of errors."""
+    return float(np.sqrt(np.square(errors).mean()))
+
+
+def _with_errors(cells: pd.DataFrame, reference: BootstrapEMImputer) -> pd.DataFrame:
+    design = reference.design_
+    scales: dict[Any, tuple[NumericColumn, float]] = {
+        column.name: (column, float(design.scale_[start]))
+        for column, start in zip(design.columns_, design.start_, strict=True)
+        if isinstance(column, NumericColumn)
+    }
+    error: NDArray[np.float64] = np.full(len(cells), np.nan)
+    for name, own in cells.groupby("column", sort=False).indices.items():
+        if name in scales:
+            column, spread = scales[name]
+            means, observed = (cells[part].to_numpy(dtype=np.float64)[own] for part in ("mean", "observed"))
+            error[own] = (column.to_model(means) - column.to_model(observed)) / spread
+    # A sensor that only the other candidate models has no common scale.
+    return cells.assign(error=error).dropna(subset=["error"]).reset_index(drop=True)
+
+
+# --------------------------------------------------------------------------------------------- gate
+
+
+def judge(run: Run[ImputationParams]) -> Verdict:
+    """Judge the challenger of the day by the cells that were hidden from it, and by how it was fitted."""
+    cells, chains, columns = (
+        run.lake.read(table, where=on_day(run.as_of)) for table in (VALIDATION, CHAINS, COLUMNS)
+    )
+    candidates = set(cells["candidate"].to_pylist())
+    gate = run.params.gate
+    actions = columns["action"].to_pylist()
+    facts = ModelFacts(
+        chains=chains.num_rows,
+        converged=int(pc.sum(chains["converged"]).as_py() or 0),
+        columns=columns.num_rows,
+        left_out=sum(action == "left_out" for action in actions),
+        unexplained=tuple(_unexplained(chains, columns)),
+    )
+    return judge_imputation(
+        _hidden(cells, "challenger"),
+        facts,
+        baselines={name: _hidden(cells, name) for name in _BASELINES},
+        champion=_hidden(cells, "champion") if "champion" in candidates else None,
+        thresholds=ImputationThresholds(
+            min_cells=gate.min_cells,
+            coverage=(gate.min_coverage_90, gate.max_coverage_90),
+            max_left_out=gate.max_left_out_share,
+            level=gate.confidence,
+        ),
+        n_replicates=gate.bootstrap_replicates,
+        seed=run.params.seed,
+    )
+
+
+def _unexplained(chains: pa.Table, columns: pa.Table) -> list[str]:
+    """Sensors that EM found all but collinear although the preflight had no remark."""
+    told = {row["sensor_id"] for row in columns.to_pylist() if row["problem"]}
+    known = set(columns["sensor_id"].to_pylist())
+    flat = {name for text in chains["flat_columns"].to_pylist() for name in text.split(", ") if name}
+    return sorted((flat & known) - told)
+
+
+def _hidden(cells: pa.Table, candidate: str) -> Hidden:
+    own = cells.filter(pc.equal(cells["candidate"], candidate)).sort_by(
+        [("part_id", "ascending"), ("sensor_id", "ascending")]
+    )
+    return Hidden(
+        np.array(own["part_id"].to_pylist()),
+        own["error"].to_numpy().astype(np.float64),
+        own["covered"].to_numpy().astype(np.bool_),
+    )
+
+
+# --------------------------------------------------------------------------------------- monitoring
+
+
+def check(run: Run[ImputationParams]) -> Checked:
+    """Check what is missing on the day, how much came, and whether the intervals still hold."""
+    lake, as_of, limits = run.lake, run.as_of, run.params.monitoring
+    first = on_day(as_of) & (pa_dataset.field("draw") == 1)
+    rows = lake.read(COMPLETED, columns=["model_version"], where=first, missing_ok=True)
+    findings = [_completed(rows.num_rows)]
+    if not rows.num_rows:
+        return Checked(findings, None)
+    label: str = rows["model_version"][0].as_py()
+    wide, registry = read_wide(lake, as_of, batch=True), Registry(run.settings, run.usecase)
+    version = registry.version(label.rpartition("/")[2])
+    model: BootstrapEMImputer = registry.load(version)
+    findings += [
+        _volume(lake, as_of, len(wide.parts), limits),
+        *_missing(lake, version, wide, limits),
+        *_not_imputed(lake.read(OUT_OF_SCOPE, where=on_day(as_of), missing_ok=True)),
+        *check_drift(lake, run.usecase, label, wide.values, SUBJECTS, limits),
+        _coverage(model, wide, as_of, run.params),
+    ]
+    return Checked(findings, label)
+
+
+def _completed(cells: int) -> Finding:
+    if cells:
+        return Finding(
+            "completed", "completed", State.OK, "the day has completed data sets", 1.0, 1.0, rows=cells
+        )
+    words = "the day has no completed data sets"
+    return Finding("completed", "completed", State.ALARM, words, 0.0, 1.0, Severity.CRITICAL)
+
+
+def _volume(lake: Lake, as_of: date, parts: int, limits: ImputationMonitoringParams) -> Finding:
+    """Parts of the day against the mean of the days before that were prepared."""
+    where = before_day(as_of) & pa_dataset.field("in_batch")
+    earlier = lake.read(PARTS, columns=["as_of"], where=where)
+    counts = earlier.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")
+    last = counts["as_of_count"].to_pylist()[-_EARLIER_DAYS:]
+    if not last:
+        words = f"{parts:,} parts; there are no earlier days to compare with"
+        return Finding("parts", "parts", State.NOT_ENOUGH_DATA, words, rows=parts)
+    usual = float(np.mean(last))
+    change = abs(parts - usual) / usual
+    # Counts scatter: the square root of so many is no news.
+    noise = 3 * np.sqrt(1 / usual + 1 / (usual * len(last)))
+    raised = change > max(limits.max_volume_change, noise)
+    words = f"{parts:,} parts, {usual:,.0f} in the mean of the last {len(last)} days"
+    return Finding(
+        "parts", "parts", State.ALARM if raised else State.OK, words, change,
+        max(limits.max_volume_change, noise), Severity.WARNING if raised else None, rows=parts,
+    )  # fmt: skip
+
+
+def _missing(
+    lake: Lake, version: ModelVersion, wide: Wide, limits: ImputationMonitoringParams
+) -> list[Finding]:
+    """Share of missing cells of every sensor against that of the training parts."""
+    trained = date.fromisoformat(version.tags["as_of"])
+    known = lake.read(COLUMNS, where=on_day(trained), missing_ok=True)
+    before = {row["sensor_id"]: row for row in known.to_pylist()}
+    parts, found = len(wide.parts), []
+    rate = limits.false_alarm_rate / max(1, len(before))
+    for name in wide.values.columns:
+        if name not in before:
+            continue
+        row = before[name]
+        total = row["observed"] + row["missing"]
+        share = row["missing"] / total
+        now = float(wide.values[name].isna().mean())
+        if parts < limits.min_parts:
+            words = f"{name}: {parts} parts are too few to judge a share ({limits.min_parts} are needed)"
+            found.append(Finding("missing_shift", name, State.NOT_ENOUGH_DATA, words, rows=parts))
+            continue
+        # Beyond the limit, and beyond what a share of so many parts scatters by itself.
+        chance = float(stats.binom.sf(round(now * parts) - 1, parts, min(max(share, 1 / (total + 1)), 1.0)))
+        raised = now - share > limits.max_missing_shift and chance < rate
+        words = (
+            f"{name}: {percent(now)} of the cells are missing, {percent(share)} when the model was trained"
+        )
+        found.append(
+            Finding(
+                "missing_shift", name, State.ALARM if raised else State.OK, words, now - share,
+                limits.max_missing_shift, Severity.WARNING if raised else None,
+                segment=("station", _station(wide, name)), rows=parts, excess=max(0.0, now - share),
+            )
+        )  # fmt: skip
+    return sorted(found, key=lambda f: (-f.excess, f.subject))
+
+
+def _station(wide: Wide, sensor: str) -> str:
+    return str(wide.sensors.loc[wide.sensors["sensor_id"] == sensor, "station"].iloc[0])
+
+
+def _not_imputed(rows: pa.Table) -> list[Finding]:
+    """Sensors described since the training: their gaps stay. Those left out by the preflight were accepted."""
+    new = rows.filter(pc.equal(rows["scope_reason"], "new_sensor")).to_pylist()
+    return [
+        Finding(
+            "not_imputed", row["sensor_id"], State.ALARM,
+            f"{row['sensor_id']}: {row['cells']:,} cells stay missing, {row['words']}",
+            float(row["cells"]), 0.0, Severity.WARNING, rows=row["cells"],
+        )
+        for row in new
+    ]  # fmt: skip
+
+
+def _coverage(model: BootstrapEMImputer, wide: Wide, as_of: date, params: ImputationParams) -> Finding:
+    """Overimpute cells of the day: whether the 90 % intervals hold what was measured."""
+    limits = params.monitoring
+    low, high = limits.min_coverage_90, limits.max_coverage_90
+    enough = wide.values[wide.numeric].notna().to_numpy().sum() >= _FEWEST_CELLS
+    cells = (
+        hide_and_impute(model, model, wide, params.overimputation, seed=day_seed(params.seed, as_of))
+        if enough
+        else None
+    )
+    if cells is None or len(cells) < _FEWEST_CELLS:
+        words = f"fewer than {_FEWEST_CELLS} observed numbers: the intervals cannot be judged"
+        return Finding("coverage_90", "draws", State.NOT_ENOUGH_DATA, words)
+    coverage = float(cells["covered"].mean())
+    # Cells of a part are wrong together: parts, not cells, are independent.
+    by_part = cells.groupby("row")["covered"].agg(["sum", "count"])
+    spread = by_part["sum"] - coverage * by_part["count"]
+    error = float(np.sqrt(np.square(spread).sum()) / len(cells))
+    threshold = low if coverage < (low + high) / 2 else high
+    raised = coverage + 2 * error < low or coverage - 2 * error > high
+    words = (
+        f"90 % intervals hold {percent(coverage)} of {len(cells):,} observed cells that were taken out (give or take "
+        f"{percent(2 * error)})"
+    )
+    return Finding(
+        "coverage_90", "draws", State.ALARM if raised else State.OK, words, coverage, threshold,
+        Severity.CRITICAL if raised else None, rows=len(cells),
+    )  # fmt: skip

@@ -1,0 +1,331 @@
+"""Training: an imputer fitted on past parts, judged on newer ones that it never saw, and asked what it rests on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.imputation.dispersion import Dispersion, disperse
+from models.imputation.fraction import needed_table
+from models.imputation.imputer import BootstrapEMImputer
+from models.imputation.pooling import means, pool_over
+from models.imputation.sensitivity import Sensitivity, delta_sensitivity
+from pipelines.errors import DataContractError
+from pipelines.monitoring.reference import Sample
+from pipelines.usecase import Run, Trained
+from pipelines.usecases.imputation.dataset import (
+    SUBJECTS,
+    TIME,
+    UNIT,
+    Wide,
+    hold_limits,
+    limit_priors,
+    make_imputer,
+    usable_frame,
+)
+from pipelines.usecases.imputation.judging import common, fill_means, hide_and_impute, root_mean_square
+from pipelines.usecases.imputation.params import ImputationParams, SensitivityParams
+from pipelines.usecases.imputation.schemas import CHAINS, COLUMNS, DISPERSION, SENSITIVITY, VALIDATION
+
+log = logging.getLogger(__name__)
+
+#: Fewest parts on either side of the split.
+_FEWEST_PARTS = 20
+#: Most parts that the diagnostics look at, the newest: what they ask does not get surer with more.
+_MOST_PARTS = 20_000
+#: Data sets from which fractions of missing information are told; on five they are little more than a guess.
+_DATA_SETS = 20
+_STARTS = 5
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """What a data scientist asks of a fitted imputer.
+
+    Attributes
+    ----------
+    information
+        Per sensor: ``fmi`` of its mean, and ``m`` that the fraction calls for.
+    dispersion
+        Ends and paths of EM from dispersed starts.
+    sensitivities
+        Sensor, line and what shifts of the line's missing cells do to its difference from the others.
+    """
+
+    information: pd.DataFrame
+    dispersion: Dispersion
+    sensitivities: list[tuple[str, str, Sensitivity]]
+
+
+def fit(run: Run[ImputationParams], wide: Wide, champion: BootstrapEMImputer | None) -> Trained:
+    """Fit an imputer on the past parts, and judge it on the newer ones beside the champion and the means.
+
+    Raises
+    ------
+    DataContractError
+        There are too few parts to learn from or to judge by.
+    """
+    params = run.params
+    past, newer = split(wide, run.as_of, params)
+    model, columns = make_imputer(past, params)
+    model.set_params(priors=limit_priors(past) or None)
+    model.fit(past.frame[columns])
+    model.set_params(priors=None)  # they are of cells of the training parts, which the model does not hold
+    log.info("fitted in %.1f s: %s", model.report_.seconds, model.report_.reference.words)
+    judged = _judge(model, champion, past, newer, params)
+    answers = diagnose(model, past, params)
+    cells = judged["challenger"]
+    facts = {
+        "parts_trained": len(past.parts),
+        "parts_judged": len(newer.parts),
+        "cells_judged": len(cells),
+        "coverage_90": float(cells["covered"].mean()),
+        "error_sd": root_mean_square(cells["error"]),
+        "error_sd_of_means": root_mean_square(judged["mean"]["error"]),
+        "chains_converged": sum(chain.converged for chain in model.report_.chains),
+        "condition": model.report_.reference.condition,
+        "dispersed_starts_agree": answers.dispersion.agree,
+        "fit_seconds": model.report_.seconds,
+    }
+    return Trained(
+        model=model,
+        example=_example(usable_frame(model, newer)),
+        card=_card(run.as_of, params, model, facts, answers),
+        tables={
+            VALIDATION: _validation(newer, judged),
+            CHAINS: model.report_.table(),
+            COLUMNS: _columns(model, answers),
+            DISPERSION: answers.dispersion.paths,
+            SENSITIVITY: _sensitivity(answers),
+        },
+        metrics=facts,
+        record={key: round(value, 4) if isinstance(value, float) else value for key, value in facts.items()},
+        predict="predict",
+        sample=Sample(newer.values.assign(part_id=newer.parts["part_id"]), SUBJECTS),
+    )
+
+
+def split(wide: Wide, as_of: date, params: ImputationParams) -> tuple[Wide, Wide]:
+    """Return the parts to learn from, and those that judge.
+
+    What judges must be like what is completed: on a running line the newest parts, of a closed data set, whose
+    gaps are filled once, parts drawn at random.
+
+    Raises
+    ------
+    DataContractError
+        One side has too few parts.
+    """
+    window = params.window
+    if window.holdout == "random":
+        judges = np.random.default_rng(params.seed).random(len(wide.parts)) < window.holdout_share
+    else:
+        first = pd.Timestamp(as_of - timedelta(days=window.holdout_days))
+        judges = wide.parts["produced_at"].to_numpy() >= first.to_datetime64()
+    learn, judge_by = int((~judges).sum()), int(judges.sum())
+    if min(learn, judge_by) < _FEWEST_PARTS:
+        how = f"of the last {window.holdout_days} days" if window.holdout == "newest" else "drawn at random"
+        raise DataContractError(
+            f"at least {_FEWEST_PARTS} parts must be there to learn from and, {how}, to judge by (window in params.yaml), "
+            f"got {learn} and {judge_by} on {as_of}"
+        )
+    return wide.take(np.flatnonzero(~judges)), wide.take(np.flatnonzero(judges))
+
+
+def _judge(
+    model: BootstrapEMImputer,
+    champion: BootstrapEMImputer | None,
+    past: Wide,
+    newer: Wide,
+    params: ImputationParams,
+) -> dict[str, pd.DataFrame]:
+    """Hide cells of the newer parts from the challenger, the means and the champion: the same cells for all."""
+    limits = params.overimputation
+    ours = hide_and_impute(model, model, newer, limits, seed=params.seed)
+    judged = {}
+    if champion is not None:
+        theirs = hide_and_impute(champion, model, newer, limits, seed=params.seed)
+        ours, judged["champion"] = common(ours, theirs)
+    return {"challenger": ours, "mean": fill_means(model, past, ours), **judged}
+
+
+def _example(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with the fewest gaps: of a column without any value no type can be told."""
+    fewest = frame.isna().sum(axis=1).sort_values(kind="stable").index[:5]
+    return frame.loc[fewest].reset_index(drop=True)
+
+
+# --------------------------------------------------------------------------------------- diagnostics
+
+
+def diagnose(model: BootstrapEMImputer, fitted: Wide, params: ImputationParams) -> Diagnostics:
+    """Ask a model about the parts that it was fitted on."""
+    first = max(0, len(fitted.parts) - _MOST_PARTS)
+    wide = fitted.take(np.arange(first, len(fitted.parts))) if first else fitted
+    frame = usable_frame(model, wide)
+    tables = list(_completed_numbers(model, wide, _DATA_SETS, seed=params.seed))
+    information = needed_table(pool_over(tables, means))
+    return Diagnostics(
+        information,
+        disperse(model, frame, starts=_STARTS, seed=params.seed),
+        _sensitivities(wide, tables[: params.model.m], information, params.sensitivity),
+    )
+
+
+def _completed_numbers(model: BootstrapEMImputer, wide: Wide, m: int, *, seed: int) -> Iterator[pd.DataFrame]:
+    """Completed data sets, the modelled sensors of numbers only."""
+    frame = usable_frame(model, wide)
+    for table in model.iter_complete(frame, m, seed=seed, priors=limit_priors(wide) or None):
+        held = hold_limits(wide, table)
+        numeric = [name for name in wide.numeric if name in held.columns and held[name].notna().all()]
+        yield held[numeric]
+
+
+def _sensitivities(
+    wide: Wide, tables: Sequence[pd.DataFrame], information: pd.DataFrame, params: SensitivityParams
+) -> list[tuple[str, str, Sensitivity]]:
+    """Of the sensors with the most missing information: the line that differs most from the others."""
+    lines = wide.parts["line"].to_numpy()
+    found: list[tuple[str, str, Sensitivity]] = []
+    numeric = set(wide.sensors.loc[wide.sensors["kind"] == "numeric", "sensor_id"])
+    for sensor in information.index:
+        if len(found) == params.sensors:
+            break
+        if sensor not in numeric or sensor not in tables[0]:
+            continue
+        line = _most_different(tables[0][sensor].to_numpy(), lines)
+        if line is None:
+            continue
+        own = lines == line
+        gaps = wide.values[sensor].isna().to_numpy() & own
+        if not gaps.any() or not wide.values[sensor].std() > 0:
+            continue
+
+        def difference(
+            table: pd.DataFrame, sensor: str = sensor, own: NDArray[np.bool_] = own, line: str | None = line
+        ) -> tuple[pd.Series, pd.Series]:
+            values = table[sensor].to_numpy(dtype=np.float64)
+            here, there = values[own], values[~own]
+            variance = here.var(ddof=1) / len(here) + there.var(ddof=1) / len(there)
+            named = [f"the difference of {line}"]
+            return pd.Series([here.mean() - there.mean()], named), pd.Series([variance], named)
+
+        answer = delta_sensitivity(wide.values, tables, sensor, difference, deltas=params.deltas, where=own)
+        found.append((sensor, line, answer))
+    return found
+
+
+def _most_different(values: NDArray[np.float64], lines: NDArray[np.object_]) -> str | None:
+    """Line, of at least 20 parts, whose mean is furthest from the others' in standard errors; None if alone."""
+    best, furthest = None, 0.0
+    for line in np.unique(lines):
+        own = lines == line
+        if min(own.sum(), (~own).sum()) < 20:
+            continue
+        here, there = values[own], values[~own]
+        error = np.sqrt(here.var() / len(here) + there.var() / len(there))
+        distance = abs(here.mean() - there.mean()) / error if error > 0 else 0.0
+        if distance > furthest:
+            best, furthest = str(line), distance
+    return best
+
+
+# ------------------------------------------------------------------------- tables and model card
+
+
+def _validation(newer: Wide, judged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    station = newer.sensors.set_index("sensor_id")["station"]
+    parts = []
+    for candidate, cells in judged.items():
+        row = cells["row"].to_numpy()
+        parts.append(
+            cells.assign(
+                candidate=candidate,
+                part_id=newer.parts["part_id"].to_numpy()[row],
+                line=newer.parts["line"].to_numpy()[row],
+                station=station.loc[cells["column"]].to_numpy(),
+                sensor_id=cells["column"],
+                predicted=cells["mean"],
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _columns(model: BootstrapEMImputer, answers: Diagnostics) -> pd.DataFrame:
+    found = model.report_.preflight.table()
+    found = found[~found["column"].isin([UNIT, TIME])]
+    information = answers.information.reindex(found["column"])
+    return found.assign(
+        sensor_id=found["column"].astype(str),
+        missing_information=information["fmi"].to_numpy(),
+        m_needed=information["m"].to_numpy(),
+    )
+
+
+def _sensitivity(answers: Diagnostics) -> pd.DataFrame:
+    parts = [
+        found.table.assign(
+            sensor_id=sensor,
+            line=line,
+            tipping_low=np.nan if found.tipping_low is None else found.tipping_low,
+            tipping_high=np.nan if found.tipping_high is None else found.tipping_high,
+            words=found.words,
+        )
+        for sensor, line, found in answers.sensitivities
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=SENSITIVITY.column_names)
+
+
+def _card(
+    as_of: date,
+    params: ImputationParams,
+    model: BootstrapEMImputer,
+    facts: Mapping[str, Any],
+    answers: Diagnostics,
+) -> str:
+    """Write the model card: what it is for, what it was made from, how it was judged."""
+    preflight = model.report_.preflight
+    problems = "\n".join(f"- `{one.column}`: {one.words}" for one in preflight.problems) or "- none"
+    notes = "\n".join(f"- {note}" for note in preflight.notes)
+    sensitive = "\n".join(
+        f"- {found.words} ({sensor}, {line})" for sensor, line, found in answers.sensitivities
+    )
+    window = params.window
+    newest = f"those of the last {window.holdout_days} days"
+    judges = newest if window.holdout == "newest" else "a random share"
+    return f"""# Imputation model of {as_of}
+
+**For**: {params.model.m} completed data sets of each day's parts, of which every observed cell is as it was measured.
+**Not for**: a best guess of a single cell, or a decision about a single part; the spread between the data sets is the
+answer's uncertainty and must be carried on (`models.imputation.pooling`).
+
+## Method
+Bootstrap EM: {params.model.m} resamples of the parts, EM for mean and covariance on each, draws of the missing cells
+from their conditional normal distribution. Values are missing at random given the other sensors and the line; what
+lies beyond a detection limit is drawn beyond it.
+
+## Data
+Parts made in the {window.train_days} days before {as_of}; {judges} judge and were not
+learned from. {facts["parts_trained"]:,} parts trained, {facts["parts_judged"]:,} parts judged;
+{preflight.parameters:,} parameters for {preflight.rows:,} rows, ridge {model.report_.reference.ridge:.2g}.
+
+## Judgement, out of time
+- 90 % intervals held {facts["coverage_90"]:.1%} of {facts["cells_judged"]:,} observed cells that were taken out.
+- Error {facts["error_sd"]:.3f} standard deviations; filling in means: {facts["error_sd_of_means"]:.3f}.
+- {model.report_.reference.words}; {facts["chains_converged"]} of {params.model.m} resamples converged.
+- {answers.dispersion.words}.
+
+## Sensors with a remark
+{problems}
+{notes}
+
+## If values are missing because of what they are
+{sensitive or "- no two lines to compare"}
+"""
