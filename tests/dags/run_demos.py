@@ -9,13 +9,14 @@ import json
 import logging
 import os
 import sys
+from datetime import datetime, time
 from pathlib import Path
 from time import process_time
 from typing import Any
 
 from inline_airflow import InlineAirflow
 
-from pipelines.cli import app
+from pipelines.cli import command_line
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, read_promotions
 from pipelines.lab.airflow_api import DagRun
@@ -41,7 +42,7 @@ class Airflow(InlineAirflow):
             verdicts = read_promotions(self.lake, demo.usecase)
             if verdicts and verdicts[-1].outcome in (Outcome.REFUSED, Outcome.NOT_ENOUGH_EVIDENCE):
                 version = verdicts[-1].model_version.rpartition("/")[2]
-                app(["promote", demo.usecase, version, "--why", "a rehearsal"], standalone_mode=False)
+                command("promote", demo.usecase, version, "--why", "a rehearsal")
         return done
 
 
@@ -67,10 +68,15 @@ def land(demo: Demo, settings: Settings) -> None:
     """Simulate by the command that a person would use, and land; the tests of ingest check its reports."""
     folder = settings.var / "data" / demo.usecase
     size = [text for name, value in demo.size.items() for text in (f"--{name}", str(value))]
-    generate = ["generate", demo.usecase, *size, "--end", str(demo.until), "--to", str(folder)]
-    app(generate, standalone_mode=False)
-    ingest(demo.usecase, folder, settings=settings, quality_checks=False)
+    command("generate", demo.usecase, *size, "--end", str(demo.until), "--to", str(folder))
+    landed_at = datetime.combine(demo.until, time(3))
+    ingest(demo.usecase, folder, settings=settings, ingested_at=landed_at, quality_checks=False)
     say(f"{demo.usecase}: landed")
+
+
+def command(*arguments: str) -> None:
+    """Run a command of ours in this process."""
+    command_line()(list(arguments), standalone_mode=False)
 
 
 def last_night_on_spark(airflow: Airflow) -> None:
