@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow.api.common.trigger_dag import trigger_dag
 from airflow.assets.manager import AssetManager
+from airflow.callbacks.database_callback_sink import DatabaseCallbackSink
 from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 from airflow.executors.base_executor import BaseExecutor
@@ -75,6 +76,7 @@ class InlineAirflow(AirflowApi):
             job = Job()
             session.add(job)
         self.executor = InlineExecutor(self.bag)
+        self.executor.callback_sink = DatabaseCallbackSink()
         self.runner = SchedulerJobRunner(job=job, executors=[self.executor])
 
     def tick(self) -> None:

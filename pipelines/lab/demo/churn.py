@@ -87,9 +87,5 @@ DEMO = Demo(
         "snapshots.holdout_months": 3,
         "tuning.trials": 0,
         "gate.bootstrap_replicates": 100,
-        "gate.min_positives": 5,
-        "gate.min_auc_pr": 0.0,
-        "gate.min_recall_at_top20": 0.0,
-        "gate.confidence": 0.51,
     },
 )

@@ -82,8 +82,11 @@ DEMO = Demo(
     small_size={"stores": 6, "skus": 40, "rows": 60_000},
     small_overrides={
         "backtest.training_weeks": 8,
-        "backtest.local_series": 4,
+        "backtest.selection_origins": 2,
+        "backtest.judging_origins": 2,
+        "backtest.local_series": 5,
         "boosting.max_rows": 30_000,
         "boosting.rounds": 40,
+        "gate.bootstrap_replicates": 100,
     },
 )

@@ -106,5 +106,5 @@ DEMO = Demo(
     run=_run_repurchase,
     check=_check_repurchase,
     small_size={"customers": 300},
-    small_overrides={"timing.rounds": 40, "basket.rounds": 40, "gate.bootstrap_replicates": 50},
+    small_overrides={"timing.rounds": 40, "basket.rounds": 40, "gate.bootstrap_replicates": 100},
 )
