@@ -1,7 +1,7 @@
 """The ``millrace`` command: every step of every use case by hand.
 
 Exit codes: 0 done; 1 unexpected failure; 2 configuration or arguments; 3 data broke its contract;
-4 no model may serve; 5 rows could not be delivered.
+4 no model may serve; 5 rows could not be delivered; 6 the model registry failed.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ app = typer.Typer(
     help="Batch MLOps pipelines: dbt features, MLflow training and gates, scoring, publishing.\n\n"
     "Each step takes [bold]--as-of[/bold], the only clock: it computes what was knowable at the start of "
     "that day. Running a step again for the same day changes nothing.",
-    epilog="Exit codes: 0 done, 1 unexpected, 2 configuration, 3 data contract, 4 no model may serve, 5 delivery. "
-    "Settings: environment variables MILLRACE_*; see docs/reference.md.",
+    epilog="Exit codes: 0 done, 1 unexpected, 2 configuration, 3 data contract, 4 no model may serve, 5 delivery, "
+    "6 registry. Settings: environment variables MILLRACE_*; see docs/reference.md.",
 )
 
 
@@ -246,7 +246,9 @@ def explain(
 
     declared, day = find(usecase), parse_as_of(as_of) if as_of else None
     record = explanation.run(declared, keys or [], as_of=day)
-    typer.echo(json.dumps(record, default=str) if as_json else declared.explain.text(record))
+    typer.echo(
+        json.dumps(record, default=str) if as_json else explanation.explanation_of(declared).text(record)
+    )
 
 
 # ------------------------------------------------------------------------------------------ models

@@ -20,7 +20,7 @@ from pathlib import Path
 from pipelines.discovery import every
 from pipelines.errors import MillraceError
 from pipelines.extension import Check, extensions
-from pipelines.settings import Settings
+from pipelines.settings import Settings, hide_credentials
 
 #: Room for 15,000 accounts over three years, and for the models.
 _DISK_GIB, _MEMORY_GIB = 5.0, 3.0
@@ -55,7 +55,7 @@ def _attempt(name: str, mend: str, look: Callable[[], str], errors: tuple[type[E
     try:
         return Check(name, True, look(), mend)
     except errors as error:
-        text = str(error).strip()
+        text = hide_credentials(str(error)).strip()
         return Check(name, False, text.splitlines()[0][:300] if text else type(error).__name__, mend)
 
 
@@ -184,17 +184,17 @@ def _lake(settings: Settings) -> Check:
 
 def _mlflow(settings: Settings) -> Check:
     """The tracking back end answers; a SQLite file that is not there yet is made on first use."""
-    uri = settings.tracking_uri
+    uri, shown = settings.tracking_uri, settings.tracking_address
     mend = "check MILLRACE_MLFLOW_TRACKING_URI; for a database of another release: `mlflow db upgrade <uri>`"
 
     def look() -> str:
         if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
-            return f"{uri} will be made on first use"
+            return f"{shown} will be made on first use"
         if uri.startswith("http"):
             import requests
 
             requests.get(f"{uri.rstrip('/')}/health", timeout=5).raise_for_status()
-            return f"{uri} answers"
+            return f"{shown} answers"
         import sqlalchemy
 
         engine = sqlalchemy.create_engine(uri)
@@ -205,8 +205,8 @@ def _mlflow(settings: Settings) -> Check:
         finally:
             engine.dispose()
         if "experiments" not in tables:
-            raise LookupError(f"{uri} has no MLflow tables, found {tables[:5]}")
-        return f"{uri} holds {len(tables)} tables"
+            raise LookupError(f"{shown} has no MLflow tables, found {tables[:5]}")
+        return f"{shown} holds {len(tables)} tables"
 
     return _attempt("MLflow", mend, look, (OSError, LookupError, ValueError))
 

@@ -39,6 +39,12 @@ class SinkError(MillraceError):
     exit_code = 5
 
 
+class RegistryError(MillraceError):
+    """MLflow did not answer or refused; nothing was decided on models that it did not show."""
+
+    exit_code = 6
+
+
 def unknown(what: str, got: str, known: Iterable[str]) -> ConfigError:
     """Say that a name is none of those that there are, and which is the nearest."""
     listed = sorted(known)

@@ -33,6 +33,11 @@ from pipelines.usecases import names
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 
+def hide_credentials(text: str) -> str:
+    """Leave user and password out of every address in a text."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
+
+
 class SalesforceSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """How to reach a Salesforce org (or the emulator).
 
@@ -178,6 +183,11 @@ class Settings(BaseSettings):
     def tracking_uri(self) -> str:
         """MLflow tracking and registry back end."""
         return self.mlflow_tracking_uri or f"sqlite:///{self.var / 'mlflow' / 'mlflow.db'}"
+
+    @property
+    def tracking_address(self) -> str:
+        """The tracking URI without user, password and parameters, for messages and pages."""
+        return hide_credentials(self.tracking_uri).partition("?")[0]
 
     @property
     def artifact_root(self) -> str:

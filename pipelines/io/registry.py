@@ -10,26 +10,30 @@ import logging
 import os
 import subprocess
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import mlflow
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.models import infer_signature
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from sqlalchemy.exc import SQLAlchemyError
 
-from pipelines.errors import ModelGateError
-from pipelines.settings import Settings
+from pipelines.errors import ConfigError, ModelGateError, RegistryError
+from pipelines.settings import Settings, hide_credentials
 
 with warnings.catch_warnings():
     # When first imported, skops asks every loaded module for names, and Airflow's modules warn once for each that
     # it has moved: a thousand lines in the log of every task.
     warnings.filterwarnings("ignore", message=r"The `airflow\.")
     import skops.io
+
+T = TypeVar("T")
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
@@ -38,6 +42,8 @@ CHALLENGER = "challenger"
 TRUSTED_PACKAGES = (
     "models.", "lightgbm.", "sklearn.", "numpy.", "collections.", "pandas.", "scipy.", "xgboost.",
 )  # fmt: skip
+
+_ABSENT = ErrorCode.Name(RESOURCE_DOES_NOT_EXIST)
 
 #: What a served model needs; passed explicitly because inferring it loads the model in a new process.
 _REQUIREMENTS = ("lightgbm", "xgboost-cpu", "scikit-learn", "numpy", "numba", "pandas", "skops")
@@ -77,6 +83,11 @@ class Registry:
         Where MLflow's back end is.
     usecase
         Name of the experiment and of the registered model.
+
+    Raises
+    ------
+    RegistryError
+        The back end does not answer.
     """
 
     def __init__(self, settings: Settings, usecase: str) -> None:
@@ -91,7 +102,10 @@ class Registry:
         logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
-        self.client = MlflowClient(uri, uri)
+        try:
+            self.client = MlflowClient(uri, uri)
+        except (MlflowException, SQLAlchemyError) as error:
+            raise self._failed(error) from None
 
     def experiment_id(self) -> str:
         """Find or make the use case's experiment."""
@@ -166,17 +180,49 @@ class Registry:
         return mlflow.sklearn.load_model(f"models:/{version.name}/{version.version}")
 
     def version(self, number: str) -> ModelVersion:
-        """Look up a version by number."""
-        found = self.client.get_model_version(self.usecase, number)
+        """Look up a version by number.
+
+        Raises
+        ------
+        ConfigError
+            The registry says that there is no such version.
+        RegistryError
+            It did not say.
+        """
+        found = self._found(self.client.get_model_version, number) if number.isdecimal() else None
+        if found is None:
+            raise ConfigError(f"{self.usecase} has no version {number!r} in the registry")
         return ModelVersion(self.usecase, str(found.version), str(found.run_id), dict(found.tags))
 
     def aliased(self, alias: str) -> ModelVersion | None:
-        """Version that carries an alias, or None."""
+        """Version that carries an alias; None if the registry says that none does.
+
+        Raises
+        ------
+        RegistryError
+            It did not say: to take that for "none" would let a challenger serve that no champion was compared with.
+        """
+        # The aliases of the model, as MLflow has no error code of its own for an alias that is not there.
+        model = self._found(self.client.get_registered_model)
+        number = model.aliases.get(alias) if model else None
+        return self.version(str(number)) if number else None
+
+    def _found(self, look: Callable[..., T], *what: str) -> T | None:
+        """Ask MLflow about the model; None only if MLflow says that there is no such thing."""
         try:
-            found = self.client.get_model_version_by_alias(self.usecase, alias)
-        except MlflowException:
-            return None
-        return self.version(str(found.version))
+            return look(self.usecase, *what)
+        except (MlflowException, SQLAlchemyError) as error:
+            if isinstance(error, MlflowException) and error.error_code == _ABSENT:
+                return None
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> RegistryError:
+        """Make an error to raise without its cause, whose text holds the address with its credentials."""
+        return RegistryError(
+            f"the model registry at {self.settings.tracking_address} did not answer about {self.usecase}: "
+            f"{hide_credentials(str(error)).strip(' .')}. Run `millrace doctor` to see whether it is up, then run the "
+            "step again"
+        )
 
     def serving(self, alias: str) -> ModelVersion:
         """Version to score with.

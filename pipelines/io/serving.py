@@ -6,8 +6,6 @@ import getpass
 from datetime import datetime
 from typing import Any
 
-from mlflow.exceptions import MlflowException
-
 from pipelines.errors import ConfigError
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion, read_promotions
@@ -22,13 +20,11 @@ def promote(settings: Settings, usecase: str, number: str, *, why: str, at: date
     ------
     ConfigError
         The registry has no such version.
+    RegistryError
+        The registry does not answer.
     """
     registry = Registry(settings, usecase)
-    try:
-        version = registry.version(number)
-    except MlflowException:
-        raise ConfigError(f"{usecase} has no version {number!r} in the registry") from None
-    return _serve(settings, registry, version, Outcome.PROMOTED, why, at)
+    return _serve(settings, registry, registry.version(number), Outcome.PROMOTED, why, at)
 
 
 def rollback(settings: Settings, usecase: str, *, why: str, at: datetime) -> dict[str, Any]:

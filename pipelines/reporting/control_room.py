@@ -293,7 +293,7 @@ def _links(site: Site, settings: Settings) -> list[tuple[str, str, str | Missing
     ):
         exists = (site.root / file).exists()
         found.append((title, words, file if exists else Missing("not built yet", command)))
-    uri = settings.tracking_uri
+    uri = settings.tracking_address
     mlflow = uri if uri.startswith("http") else "http://127.0.0.1:5000"
     note = "" if uri.startswith("http") else " (after `make up`)"
     found.append(("MLflow", f"Runs, models and model cards{note}.", mlflow))

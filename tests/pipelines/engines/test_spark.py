@@ -18,8 +18,8 @@ from pipelines.engines import engine_of
 from pipelines.engines.base import GROUP, PLACE, EngineError
 from pipelines.engines.spark import JOB, SparkEngine
 from pipelines.engines.spark_job import arguments_of, named, of_group
-from pipelines.engines.standalone import StandaloneCluster
 from pipelines.errors import ConfigError
+from pipelines.lab.standalone import StandaloneCluster
 from pipelines.settings import Settings
 
 #: The runtime that comes with the environment, so that the test is the same on every machine; small heaps.

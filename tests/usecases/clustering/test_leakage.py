@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from features.leaks import changed
+from pipelines.lab.leaks import changed
 
 KEY = ("as_of", "store_id")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.leaks import Leak, changed, future_dated
+from pipelines.lab.leaks import Leak, changed, future_dated
 
 KEY = ("as_of", "store_id", "sku_id", "ds")
 TABLES = ("panel", "calendar", "ahead", "profile", "out_of_scope")

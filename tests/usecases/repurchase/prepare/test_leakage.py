@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from features.leaks import Leak, changed
+from pipelines.lab.leaks import Leak, changed
 
 KEY = ("as_of", "customer_key", "product_id")
 LABELS = {"bought_next", "days_to_next", "next_lines", "next_repeat_lines"}

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.leaks import MIN_ROWS, Kind, changed, future_dated, surprising, told
+from pipelines.lab.leaks import MIN_ROWS, Kind, changed, future_dated, surprising, told
 
 WEEK = 14  # days of a period
 SERIES = 120
