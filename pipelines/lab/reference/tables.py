@@ -86,7 +86,7 @@ def tables_section() -> str:
         parts.append(f"### {title}\n")
         for table in tables:
             parts.append(f"#### {table.name}\n\n{table.description}\n")
-            parts.append(_keys(table) + "\n")
+            parts.append(" ".join((_keys(table), *_relations(table))) + "\n")
             parts.append(_columns(table.columns))
     return "\n".join(parts)
 
@@ -114,6 +114,20 @@ def truth_section() -> str:
 def _keys(table: Table) -> str:
     text = f"Key: {names(table.key)}."
     return f"{text} Partitioned by {names(table.partition_by)}." if table.partition_by else text
+
+
+def _relations(table: Table) -> list[str]:
+    """Sentences on what a table must agree with."""
+    found = [
+        f"Every {names(reference.columns)} is in `{reference.table}`"
+        + (f" where `{reference.where}`." if reference.where != "true" else ".")
+        for reference in table.references
+    ]
+    for total in table.totals:
+        found.append(f"`{total.column}` sums to that of `{total.table}` where `{total.where}`.")
+    if table.steady:
+        found.append(f"Compared with the last day: {names(table.steady)}.")
+    return found
 
 
 def _columns(columns: Iterable[Column]) -> str:
