@@ -42,7 +42,7 @@ def record_flip(
 ) -> None:
     """Write a move down; one that is written down already is not written again.
 
-    The pointer moves first. A crash in between is mended by the next call, since the pointer carries
+    The pointer moves first. A crash in between is fixed by the next call, since the pointer carries
     the revision.
     """
     known = read_flips(lake, sink, object_)

@@ -118,7 +118,7 @@ class Delivery:
             self._run.record_jobs(pl.DataFrame([self._event(chunk, JobState.COMPLETE, states)]))
             raise SinkError(
                 f"DynamoDB refuses every item of chunk {chunk['chunk'][0]}: {refusals['message'][0]}. What served before "
-                "still serves; mend the cause, then publish with retry_dead"
+                "still serves; fix the cause, then publish with retry_dead"
             )
         return self._event(chunk, JobState.COMPLETE, states)
 
@@ -180,5 +180,5 @@ class Delivery:
         return SinkError(
             f"version {self._run.run_id} is not whole: {counts.ok} of {counts.planned} items were confirmed, {counts.dead} "
             f"are dead, for instance {dead['external_id'].head(3).to_list()}: {reasons}. What served before still serves. "
-            "Mend the cause, then publish with retry_dead"
+            "Fix the cause, then publish with retry_dead"
         )

@@ -162,8 +162,8 @@ def test_rows_that_fail_for_good_are_dead_letters_and_only_they_are_tried_again(
     assert bench.publish(broken).noop
     again = bench.publish(broken, retry_dead=True)
     assert (again.planned, again.dead, again.skipped) == (1, 1, 19)
-    mended = bench.publish(rows)
-    assert (mended.planned, mended.ok, mended.dead) == (1, 1, 0)
+    fixed = bench.publish(rows)
+    assert (fixed.planned, fixed.ok, fixed.dead) == (1, 1, 0)
     assert dead_letters(bench.lake, "salesforce", bench.target.object).height == 0
 
 
