@@ -27,7 +27,7 @@ class RowState(StrEnum):
     SENT = "sent"
     UNKNOWN = "unknown"
     OK = "ok"
-    #: Failed for a passing reason; it is tried again in a later job.
+    #: Failed for a transient reason; it is tried again in a later job.
     FAILED = "failed"
     #: Failed for good, or too often.
     DEAD = "dead"

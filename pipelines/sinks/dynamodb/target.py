@@ -137,7 +137,7 @@ class LoadOptions:
     threads
         Requests under way at a time.
     chunk_rows
-        Items whose fate is written down at once: what a crash may send again.
+        Items whose fates are recorded together; a crash may send this many again.
     max_attempts
         Rounds in which an item may stay unprocessed before it is dead.
     retry_wait

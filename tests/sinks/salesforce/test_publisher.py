@@ -126,7 +126,9 @@ def test_a_delete_finds_ids_the_ledger_lacks_and_accepts_what_is_gone(bench: Any
 
 def test_an_older_day_is_refused_unless_forced(bench: Any) -> None:
     bench.publish(bench.rows(5, bench.day + WEEK), as_of=bench.day + WEEK)
-    with pytest.raises(SinkError, match="already shows 2025-01-13; publishing 2025-01-06 would put older"):
+    with pytest.raises(
+        SinkError, match="already shows 2025-01-13; publishing 2025-01-06 would overwrite newer"
+    ):
         bench.publish(bench.rows(5))
     assert bench.held()["ACC-00000"]["As_Of__c"] == "2025-01-13"
     assert bench.publish(bench.rows(5), force=True).ok == 5
