@@ -9,7 +9,7 @@ from features.schemas import Table
 
 
 class History(StrEnum):
-    """How later knowledge about the same thing arrives."""
+    """How later information about the same thing arrives."""
 
     #: A row is a fact and never changes; the same key with other content is quarantined.
     IMMUTABLE = "immutable"

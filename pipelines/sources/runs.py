@@ -60,5 +60,5 @@ def runs_query(days: str, *, place: str, kind: str) -> str:
 
 
 def announced(day: str) -> str:
-    """SQL of the time at which an event that starts on ``day`` is taken as announced."""
+    """SQL of the time at which an event that starts on ``day`` counts as announced."""
     return f"cast({day} as timestamp) - interval {ANNOUNCED_DAYS} day"
