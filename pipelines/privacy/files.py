@@ -179,9 +179,11 @@ class Scratch:
         for path in sorted((self._var / "runs").rglob("*.duckdb")):
             try:
                 duckdb.connect(str(path)).close()
-            except duckdb.IOException:
-                log.info("%s is in use by a run, which removes it when it succeeds", path)
-                continue
+            except duckdb.IOException as error:
+                # One that is broken, as a killed run may leave it, holds rows all the same.
+                if "Could not set lock" in str(error):
+                    log.info("%s is in use by a run, which removes it when it succeeds", path)
+                    continue
             yield path
 
     def _texts(self, person: Person) -> Iterator[Path]:
