@@ -10,7 +10,7 @@ from pipelines.errors import ConfigError
 from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.backoff import Backoff
 
-#: Attributes that the sink itself gives every item: partition key, sort key, time to live.
+#: Attributes that the sink itself adds to every item: partition key, sort key, time to live.
 PARTITION_KEY, SORT_KEY, EXPIRES_AT = "pk", "sk", "expires_at"
 
 #: Limits of the service.
