@@ -79,8 +79,8 @@ def promo_columns(
 ) -> dict[str, Floats]:
     """Promotion and price of the target days.
 
-    ``ahead`` may give ``promo_day``, ``promo_days_left``, ``days_since_promo`` and ``category_promos`` as
-    the source of promotions knows them, (n, H) each; the first three are read off the discounts else.
+    ``ahead`` may hold ``promo_day``, ``promo_days_left``, ``days_since_promo`` and ``category_promos`` as
+    the source of promotions knows them, (n, H) each; otherwise the first three are derived from the discounts.
     """
     given = ahead or {}
     start = max(0, known.n_history - MOST_DAYS)  # nothing below looks further back

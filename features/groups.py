@@ -79,7 +79,7 @@ def groups_of(series: pd.DataFrame, by: Mapping[str, Sequence[str]] = GROUPS) ->
 
 
 def _same(one: Group, other: Group) -> bool:
-    """Whether two groupings part the series alike."""
+    """Whether two groupings split the series in the same way."""
     if one.size != other.size:
         return False
     pairs = np.unique(one.code * other.size + other.code)

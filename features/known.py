@@ -57,9 +57,9 @@ class Known:
     Attributes
     ----------
     origin : numpy.datetime64
-        First day to forecast; nothing of it is known but what is known ahead.
+        First day to forecast; of it, only what is known ahead is known.
     demand : ndarray of float32, shape (n, T)
-        Units of the days that tell something of the demand: NaN where unknown or closed; raised to what
+        Units on days that say something about demand: NaN where unknown or closed; raised to what
         the weeks before suggest where a stock-out cut the sales short.
     cut_short : ndarray of bool, shape (n, T)
         Stock-outs.
@@ -179,8 +179,8 @@ def _whole(
 def _uncensored(y: Matrix, cut_short: Mask) -> Matrix:
     """Raise sales of stock-out days to the mean of the same weekday in the weeks before, if that is more.
 
-    A lower bound says that the demand was at least so much; taking it for the demand would teach that
-    what ran out is not wanted.
+    A lower bound says that the demand was at least so much; taking it for the demand would teach
+    models that what ran out is not wanted.
     """
     row, day = np.nonzero(cut_short)
     if not len(row):

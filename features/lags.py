@@ -1,8 +1,8 @@
 """Features of a forecast: what was known at an origin, laid out by series and day ahead.
 
 A column is either about the series at the origin, about the target day as known at the origin, or about
-both (what the series sold on such weekdays). Nothing of the origin's day or later is looked at but facts
-known ahead; a day that a store reported later than the origin counts as unknown.
+both (what the series sold on such weekdays). From the origin's day on only facts known ahead are
+used; a day that a store reported later than the origin counts as unknown.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ LEVEL_PRIOR_DAYS = 3.0
 #: Units that pull a ratio of sales to expected sales towards 1.
 RATIO_UNITS = 4.0
 
-#: Share of the expected units that is added to both sides of a ratio, so that no sales are no infinity.
+#: Share of the expected units that is added to both sides of a ratio, so that a ratio without sales stays finite.
 LEAST_SHARE = 0.05
 
 #: Days known within the last four weeks below which the level of the last half year serves.

@@ -1,4 +1,4 @@
-"""Where the year takes a series: the same days one and two years before, for it and its groups."""
+"""Seasons: what a series and its groups sold on the same days one and two years before."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Season:
 
 
 def windows_of(known: Known, levels: Levels) -> Windows:
-    """Sold and expected units of all series around the days that seasons are read off."""
+    """Sold and expected units of all series around the days from which seasons are estimated."""
 
     def window(back: int, days: int) -> tuple[Floats, Floats]:
         """The ``days`` days that end ``back`` days before the origin, (n, days) each."""

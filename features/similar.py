@@ -46,7 +46,7 @@ CURVE_WEEKS = 9
 MATURE_WEEKS = 8
 LEAST_LAUNCHES = 8
 
-#: Rounds in which sales are parted into rates of products and sizes of stores.
+#: Rounds in which sales are split into rates of products and sizes of stores.
 _ROUNDS = 5
 
 
@@ -179,7 +179,7 @@ def _launch_curve(
 
 
 def _rates(level: Floats, sku: Codes, store: Codes, usable: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Part levels into rates of products and sizes of stores, whose mean is 1: level = rate x size."""
+    """Split levels into rates of products and sizes of stores, whose mean is 1: level = rate x size."""
     stores, skus = int(store.max(initial=-1)) + 1, int(sku.max(initial=-1)) + 1
     weight = np.where(usable, level, 0.0)
     size = np.ones(stores)

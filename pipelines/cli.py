@@ -246,7 +246,9 @@ def explain(
 
     declared, day = find(usecase), parse_as_of(as_of) if as_of else None
     record = explanation.run(declared, keys or [], as_of=day)
-    typer.echo(json.dumps(record, default=str) if as_json else declared.explain.text(record))
+    typer.echo(
+        json.dumps(record, default=str) if as_json else explanation.explanation_of(declared).text(record)
+    )
 
 
 # ------------------------------------------------------------------------------------------ models

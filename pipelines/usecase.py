@@ -273,6 +273,21 @@ def _nothing(run: Run[Any]) -> None:
     """Most use cases need no check of their own before they publish."""
 
 
+def _today(run: Run[Any], training: bool) -> Plan:
+    """The day itself, and no numbers."""
+    return Plan()
+
+
+def _no_counts(run: Run[Any], built: DbtRun) -> Record:
+    """The rows per table, which every record has, say enough."""
+    return {}
+
+
+def _no_sections(run: Run[Any]) -> Mapping[str, object]:
+    """What every page shows is enough."""
+    return {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class UseCase(Generic[P, D, M]):
     """One use case, whole.
@@ -330,9 +345,10 @@ class UseCase(Generic[P, D, M]):
     page
         Frame of its report page.
     sections
-        What the template of the page shows; parts that cannot be shown yet are ``Missing``.
+        What its template ``page.html.j2`` shows beyond what every page does; parts that cannot be shown yet are
+        ``Missing``. Without a template of its own the page shows what every page does.
     explain
-        How one result is explained.
+        How one result is explained; by default its row is shown.
     """
 
     name: str
@@ -346,9 +362,9 @@ class UseCase(Generic[P, D, M]):
     adapters: Mapping[str, Callable[[], Adapter]] = field(default_factory=dict)
     marts: tuple[Mart[P], ...]
     grain: str
-    plan: Callable[[Run[P], bool], Plan]
-    summarise: Callable[[Run[P], DbtRun], Record]
-    code: tuple[str, ...]
+    plan: Callable[[Run[P], bool], Plan] = _today
+    summarise: Callable[[Run[P], DbtRun], Record] = _no_counts
+    code: tuple[str, ...] = ()
     read: Callable[[Run[P]], D]
     fit: Callable[[Run[P], D, M | None], Trained]
     judge: Callable[[Run[P], ModelVersion], Verdict]
@@ -356,13 +372,13 @@ class UseCase(Generic[P, D, M]):
     tables: tuple[Table, ...]
     results: Table
     check: Callable[[Run[P]], Checked]
-    alarms: Mapping[str, tuple[str, str]]
+    alarms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     phrase: Phrase = first_and_count
     targets: tuple[Target, ...] = ()
     publishable: Callable[[Run[P]], None] = _nothing
-    page: PageSpec
-    sections: Callable[[Run[P]], Mapping[str, object]]
-    explain: Explain[P]
+    page: PageSpec = field(default_factory=PageSpec)
+    sections: Callable[[Run[P]], Mapping[str, object]] = _no_sections
+    explain: Explain[P] | None = None
 
     @property
     def folder(self) -> Path:

@@ -60,7 +60,7 @@ class UsageTrendRule(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            The column is missing, or ``y`` has not exactly two classes.
+            The column is missing, or ``y`` does not have exactly two classes.
         """
         trend = self._trend(X, reset=True)
         self.classes_, _ = two_classes(y, trend)
@@ -69,7 +69,7 @@ class UsageTrendRule(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Rank scores of the two classes, shape (n, 2); see the class for what they are not."""
+        """Rank scores of the two classes, shape (n, 2); they are no probabilities, see the class."""
         check_is_fitted(self, "median_")
         trend = self._trend(X, reset=False)
         score = 1.0 / (1.0 + np.maximum(np.where(np.isnan(trend), self.median_, trend), 0.0))

@@ -123,7 +123,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            A parameter is out of range, or ``y`` has not exactly two classes.
+            A parameter is out of range, or ``y`` does not have exactly two classes.
         """
         self._check_parameters()
         self.encoder_ = FrameEncoder().fit(X)
@@ -167,7 +167,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Calibrated probabilities of the two classes, shape (n, 2)."""
-        raw = self.raw_score(X)  # first: it is what tells an unfitted estimator
+        raw = self.raw_score(X)  # first, because it reports an unfitted estimator
         event = self.calibration_(raw)
         return np.column_stack([1.0 - event, event])
 

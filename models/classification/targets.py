@@ -24,7 +24,7 @@ def two_classes(y: Any, rows: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     Raises
     ------
     ValueError
-        ``y`` is missing, has another length than ``rows``, or has not exactly two classes.
+        ``y`` is missing, has another length than ``rows``, or does not have exactly two classes.
     """
     if y is None:
         raise ValueError("this estimator requires y to be passed, but the target y is None")

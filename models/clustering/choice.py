@@ -1,4 +1,4 @@
-"""How many groups: what each further one explains, and how clearly the groups are apart."""
+"""How many groups: what each further one explains, and how clearly the groups are separated."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def choose(curve: pd.DataFrame, criterion: str, smallest: int) -> int:
     criterion
         ``drop``: after it, the next split gains least in comparison (the bend of the curve). ``quotient``: its
         split leaves the smallest share of the inertia before it (FactoMineR's HCPC). ``silhouette``: the
-        groups are clearest apart. ``both``: of those nearly as clear as the clearest, the largest drop.
+        groups are most clearly separated. ``both``: of those nearly as clearly separated as the best, the largest drop.
 
     Raises
     ------

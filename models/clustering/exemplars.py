@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 #: Robust deviations from which a store is atypical of its group (Iglewicz & Hoaglin).
 ATYPICAL = 3.5
-#: Of a normal law, the median absolute deviation in standard deviations.
+#: Of a normal distribution, the median absolute deviation in standard deviations.
 _MAD = 0.6744897501960817
 
 

@@ -50,7 +50,7 @@ class GowerSpace(BaseEstimator):  # type: ignore[misc]
     center_, range_ : ndarray of shape (columns,)
         Smallest value and range of scaled columns; 0 and 1 for others and for constant ones.
     constant_, empty_ : list of str
-        Columns with one value, which make all rows more alike (as in daisy), and without any, which do nothing.
+        Columns with one value, which make all rows more alike (as in daisy), and without any, which have no effect.
 
     Notes
     -----

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from models.clustering.clusterer import StoreClustering
 from models.clustering.kinds import Kind
 
-#: Of a normal law, the median absolute deviation in standard deviations.
+#: Of a normal distribution, the median absolute deviation in standard deviations.
 _MAD = 0.6744897501960817
 #: Spread below which all stores of a group are alike.
 _NOTHING = 1e-12
@@ -40,7 +40,7 @@ class NamedGroups(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         Smallest and largest fitted value of numeric columns as they are compared. Values of other rows are taken
         to lie within: a store beyond the range is as different as stores ever were, and not more.
     names_ : list of str
-        Name of each of its groups; letters by size until :meth:`rename` gives others.
+        Name of each of its groups; letters by size until :meth:`rename` is called.
     used_names_ : list of str
         All names that were ever given, so that a group that is gone does not come back as another.
     """
@@ -70,7 +70,7 @@ class NamedGroups(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self.rename(names.tolist())
 
     def rename(self, names: Sequence[str], used: Sequence[str] = ()) -> Self:
-        """Give the groups other names, for instance those of the groups they continue."""
+        """Rename the groups, for instance those of the groups they continue."""
         check_is_fitted(self, "clustering_")
         groups = self.clustering_.n_clusters_
         if len(names) != groups or len(set(names)) != groups:
@@ -157,7 +157,7 @@ class NamedGroups(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def letters(count: int, used: Sequence[str] = ()) -> list[str]:
-    """Give the first so many of A, B, ..., Z, AA, AB, ... that were not used."""
+    """Return the first ``count`` of A, B, ..., Z, AA, AB, ... that were not used."""
     found: list[str] = []
     number = 0
     while len(found) < count:

@@ -17,9 +17,9 @@ class Kind(StrEnum):
     NOMINAL = "nominal"
     #: Ordered levels, compared by their number: an ordered categorical, or the numbers themselves.
     ORDINAL = "ordinal"
-    #: Yes or no where two no's say nothing (a service that few stores have): such pairs are skipped.
+    #: Yes or no where two no's mean nothing (a service that few stores have): such pairs are skipped.
     ASYMMETRIC_BINARY = "asymmetric_binary"
-    #: Yes or no where both say as much.
+    #: Yes or no where both answers are equally informative.
     SYMMETRIC_BINARY = "symmetric_binary"
 
 

@@ -142,8 +142,8 @@ def explain_moves(
 ) -> pd.DataFrame:
     """Why stores moved: which of their variables changed, or that the groups did.
 
-    A store is put into the new groups with its *old* values. If that gives its old group, the store changed,
-    and the variables that pulled it over are told; otherwise the groups changed around it.
+    A store is put into the new groups with its *old* values. If that leads to its old group, the store changed,
+    and the variables that pulled it over are named; otherwise the groups changed around it.
 
     Parameters
     ----------

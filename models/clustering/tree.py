@@ -67,7 +67,7 @@ def squared_distances(coordinates: Floats, centres: Floats) -> Floats:
 def consolidate(coordinates: Floats, labels: Labels, random_state: Any = 0) -> Labels:
     """Move rows to the nearest centre until none moves (k-means started from the groups).
 
-    The tree never takes back a merge; this repairs what later merges made wrong.
+    The tree never undoes a merge; this corrects what later merges made wrong.
     """
     centres = centres_of(coordinates, labels)
     model = KMeans(len(centres), init=centres, n_init=1, tol=0.0, random_state=random_state)

@@ -1,8 +1,8 @@
 """Intervals of metrics by resampling accounts.
 
 An account occurs in several snapshots, and its rows resemble each other; rows drawn one by one would
-pretend to more evidence than there is. So whole accounts are drawn: a replicate gives all rows of an
-account the number of times it was drawn as their weight. The weights of a segment of the ranking are then
+pretend to more evidence than there is. So whole accounts are drawn: a replicate weights all rows of an
+account by the number of times it was drawn. The weights of a segment of the ranking are then
 a sparse product (segments x accounts) x (accounts x replicates): no replicate sorts, or even visits, rows.
 """
 

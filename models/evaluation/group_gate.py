@@ -1,6 +1,6 @@
 """The go/no-go decision for new groups of stores, with its grounds in words.
 
-Groups have no truth to be held against. What can be asked of them: are stores clearly in one group and not
+Groups have no truth to be compared with. What can be asked of them: are stores clearly in one group and not
 between two (silhouette), do the same groups come out of another sample of stores (stability), do they tell more
 than what people group by already, and are they no worse than the groups that policies rest on now.
 """

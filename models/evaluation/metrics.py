@@ -35,7 +35,7 @@ class Ranking:
     score : array-like of shape (n,)
         Higher means more likely; finite.
     bins : int
-        Bins of the calibration error: equal numbers of rows, equal scores never parted.
+        Bins of the calibration error: equal numbers of rows, equal scores never split.
 
     Attributes
     ----------

@@ -95,7 +95,7 @@ def forward_folds(
     snapshots : array-like of shape (n,)
         Day each row would have been scored.
     n_folds : int
-        Wished number of folds; fewer come back when there are too few snapshots.
+        Desired number of folds; fewer are returned when there are too few snapshots.
     horizon_days : int
         Days after a snapshot within which its label happens.
 

@@ -23,7 +23,7 @@ class Check:
     low, high : float or None
         Interval of ``value``, where it has one.
     threshold : float
-        What it was held against.
+        What it was compared with.
     passed : bool
     words : str
         The same as a sentence.

@@ -32,7 +32,7 @@ class ConformalIntervals(BaseEstimator):  # type: ignore[misc]
     """Prediction intervals with measured coverage, by group, horizon and size of the forecast.
 
     An error is divided by ``forecast ** power``, where the power is fitted per group, or by a scale that
-    the caller gives. Within a cell (group x horizons x size) of m past errors the ends are the
+    the caller passes. Within a cell (group x horizons x size) of m past errors the ends are the
     ``floor((m + 1) * a / 2)``-th smallest and largest for a miss rate ``a``, which covers a new day that is
     exchangeable with the past ones with probability ``1 - a`` or more. A cell with too few errors is
     served by a coarser one: all sizes, then all horizons of the group; a group that was never seen, by
@@ -55,7 +55,7 @@ class ConformalIntervals(BaseEstimator):  # type: ignore[misc]
         Sorted; an entry for all together, the empty string, comes first.
     power_ : ndarray of shape (n_groups,)
     edges_ : ndarray of shape (n_groups, sizes - 1)
-        Forecasts that part the classes of size.
+        Forecasts that separate the classes of size.
     quantiles_ : ndarray of shape (n_groups, n_ranges, sizes, 2, n_nominal)
         Scaled errors at the lower and upper ends.
     points_ : ndarray of int, shape (n_groups, n_ranges, sizes)

@@ -1,1 +1,1 @@
-"""Multiple imputation by bootstrap EM: completed data sets that carry what is not known, and what to do with them."""
+"""Multiple imputation by bootstrap EM: completed data sets that carry their uncertainty, and what to do with them."""

@@ -94,7 +94,7 @@ class EMOptions:
     Attributes
     ----------
     ridge : float
-        Prior rows per row of data that say: unit variance, no correlation.
+        Prior rows per row of data, of unit variance and without correlation.
     ridge_cap : float
         Largest ridge that is taken automatically where the covariance is all but singular.
     tolerance : float

@@ -53,7 +53,7 @@ def imputations_needed(fmi: float, m: int, *, cv: float = REPEATABLE) -> Needed:
         raise ValueError(f"m must be at least 2 and cv positive, got m={m!r}, cv={cv!r}")
     inside = min(max(fmi, 1e-6), 1 - 1e-6)
     high = 0.0 if fmi == 0 else float(expit(logit(inside) + norm.ppf(0.975) * math.sqrt(2 / m)))
-    # A hair is taken off, so that a rule that gives 5 does not give 6 by rounding.
+    # A hair is taken off, so that a rule that yields 5 does not yield 6 by rounding.
     return Needed(max(2, math.ceil(1 + 0.5 * (high / cv) ** 2 - 1e-9)), float(fmi), high)
 
 

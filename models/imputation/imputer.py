@@ -1,6 +1,6 @@
 """Bootstrap EM: m models, each learned from its own resample, and draws of what is missing from each.
 
-The resamples carry what is not known of the parameters, the draws what is not known of the cells: Honaker, King
+The resamples carry the uncertainty of the parameters, the draws that of the cells: Honaker, King
 and Blackwell (2011), "Amelia II: A Program for Missing Data", Journal of Statistical Software 45(7).
 """
 
@@ -43,10 +43,10 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     m : int
         Completed data sets; each has a model of its own.
     ridge : float or None
-        Prior rows per row of data that say: unit variance, no correlation. None: none, or one in a hundred if
+        Prior rows per row of data, of unit variance and without correlation. None: none, or one in a hundred if
         there are fewer rows than parameters.
     ridge_cap : float
-        Largest ridge that is taken by itself where the covariance is all but singular.
+        Largest ridge that is taken automatically where the covariance is all but singular.
     transforms : mapping, optional
         ``log``, ``sqrt``, ``logistic``, ``ordinal`` or ``nominal`` by column.
     bounds : mapping, optional
@@ -153,7 +153,7 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         values = self.design_.encode(frame)
         preflight = preflight.sized(values, self.ridge)
         self.design_.standardise(values, learn=True)
-        self.design_.model_bounds(self.bounds or {})  # wrong ones are told before the work
+        self.design_.model_bounds(self.bounds or {})  # wrong ones are reported before the work
         preflight = preflight.with_collinear(values, self.design_.owner_)
         data = Incomplete.of(values, self._prior_table(values, self.priors))
         options = EMOptions(
@@ -197,7 +197,7 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            The imputer was stored and loaded: the table is not stored with it, give it to ``iter_complete``.
+            The imputer was stored and loaded: the table is not stored with it, pass it to ``iter_complete``.
         """
         check_is_fitted(self, "chains_")
         if getattr(self, "_table", None) is None:
@@ -206,7 +206,7 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def completed_(self) -> list[Table]:
-        """The m completed data sets of the table given to ``fit``; drawn anew, and equal, at each look."""
+        """The m completed data sets of the table given to ``fit``; drawn anew, and equal, at each access."""
         return list(self.iter_completed())
 
     def complete(
@@ -271,7 +271,7 @@ class BootstrapEMImputer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Table) -> Table:
         """The table with each missing cell at its conditional mean, averaged over the chains.
 
-        For a look, or a method that needs one number; its scatter is too small for any statement of precision.
+        For a first look, or a method that needs one number; it scatters too little for any statement of precision.
         Categories are the likeliest ones.
         """
         frame, values, _ = self._prepare(X, None)

@@ -1,4 +1,4 @@
-"""Panels: what the place of a row in time and among units says of its missing cells."""
+"""Panels: what the place of a row in time and among units says about its missing cells."""
 
 from __future__ import annotations
 

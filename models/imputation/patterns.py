@@ -15,7 +15,7 @@ from models.imputation.priors import PriorTable
 
 Floats = NDArray[np.float64]
 
-#: Most blocks that rows are worked on in, and fewest rows of one. They depend on nothing but the data, so
+#: Most blocks that rows are worked on in, and fewest rows of one. They depend only on the data, so
 #: that sums of floats are the same however many threads share the blocks.
 MAX_BLOCKS, BLOCK_ROWS = 32, 512
 

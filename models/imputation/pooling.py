@@ -30,7 +30,7 @@ class Pooled:
     df : ndarray of shape (k,)
         Degrees of freedom of the t distribution.
     fmi : ndarray of shape (k,)
-        Fraction of missing information: how much of what full data would tell is lost.
+        Fraction of missing information: how much of the information in full data is lost.
     low, high : ndarray of shape (k,)
         Ends of the intervals.
     level : float
@@ -160,7 +160,7 @@ def pool_over(
     completed : iterable
         ``imputer.iter_completed()``, or tables read from the lake.
     estimator : callable
-        Takes a table, gives estimates and their variances (or covariance matrix): numbers, arrays or Series.
+        Takes a table, returns estimates and their variances (or covariance matrix): numbers, arrays or Series.
         Of statsmodels, ``lambda table: (fit := ols(...).fit()) and (fit.params, fit.cov_params())``.
     level, complete_df
         See ``pool``.

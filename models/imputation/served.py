@@ -11,5 +11,5 @@ class ServedImputer(BootstrapEMImputer):
     """:class:`~models.imputation.imputer.BootstrapEMImputer` for MLflow, which calls ``predict``."""
 
     def predict(self, X: Any) -> Any:
-        """The table with each missing cell at its conditional mean: for a look, see ``transform``."""
+        """The table with each missing cell at its conditional mean, for a first look; see ``transform``."""
         return self.transform(X)

@@ -59,8 +59,8 @@ class BasketCalibration:
 class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Probability that a product bought before is in the customer's next order.
 
-    Boosted trees (XGBoost) on the log loss. A calibration is fitted apart, on later orders, and given by
-    :meth:`calibrate`; before, log-odds are taken as they are and products as independent.
+    Boosted trees (XGBoost) on the log loss. A calibration is fitted separately, on later orders, and set by
+    :meth:`calibrate`; before that, log-odds are taken as they are and products as independent.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            ``y`` has not exactly two classes.
+            ``y`` does not have exactly two classes.
         """
         self.encoder_ = FeatureMatrix().fit(X)
         self.n_features_in_ = self.encoder_.n_features_in_
@@ -157,7 +157,7 @@ class BasketClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> Floats:
         """Calibrated probabilities of the two classes, shape (n, 2)."""
-        raw = self.raw_score(X)  # first: it is what tells an unfitted estimator
+        raw = self.raw_score(X)  # first, because it reports an unfitted estimator
         event = self.calibration.logit(raw)
         return np.column_stack([1 - event, event])
 

@@ -1,7 +1,7 @@
 """How good predicted dates and lists are.
 
 A list is judged against the products of the next order that the customer had bought before: what is bought for the
-first time is not foretold. If the order repeats nothing, the right list is the empty one, which then has the F1 1.
+first time is not predicted. If the order repeats nothing, the right list is the empty one, which then has the F1 1.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def timing_metrics(days: Any, expected: Any, low: Any = None, high: Any = None) 
 def curve(probability: Any, happened: Any, *, bins: int = 20) -> dict[str, NDArray[Any]]:
     """Rows in bins of equal size, likeliest first: mean probability and share that came true.
 
-    Gains are cumulative sums of it. Equal probabilities may be parted; ties go by position.
+    Gains are cumulative sums of it. Equal probabilities may be split; ties go by position.
 
     Returns
     -------

@@ -59,7 +59,7 @@ class NextOrderTiming(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     horizon_days : int
-        Days, from ``as_of`` on, of which something is said. Some training rows must have been observed so long.
+        Days, from ``as_of`` on, that are predicted. Some training rows must have been observed so long.
     window : float in (0, 1)
         Share of the returns within the horizon that the window holds.
     rounds, learning_rate, max_depth, min_child_weight, subsample, colsample, reg_lambda

@@ -5,8 +5,8 @@ Three looks at a table, none of which knows how it was made:
 - :func:`changed` is a proof. Build the table twice, from the rows known before the day and from all rows. What
   differs was made from the future: nothing else was different.
 - :func:`future_dated` finds dates that had not come yet.
-- :func:`surprising` is a suspicion, for a table that cannot be built twice. A feature of the past may tell
-  something of the target beyond the target's own history, but not a quarter of it; and once the target's period
+- :func:`surprising` is a suspicion, for a table that cannot be built twice. A feature of the past may say
+  something about the target beyond the target's own history, but not a quarter of it; and once the target's period
   is over, next to nothing of the period after. A statistic over the whole data set, the target's period and
   later ones included, does. The more periods it is spread over, the weaker the sign: no finding is no proof.
 """
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 #: Share of what history leaves open of the target that no feature of the past explains.
 OWN_LIMIT = 0.25
 
-#: The same of the period after the target's, which the target's own value is known of.
+#: The same for the period after the target's, when the target's own value is known.
 LATER_LIMIT = 0.10
 
 #: A feature that orders the rows as the target does, up to this rank correlation, is the target.
@@ -191,9 +191,9 @@ def surprising(
     later: str | None = None,
     by: str | None = "as_of",
 ) -> list[Leak]:
-    """Find features that tell more of the target than the past can.
+    """Find features that say more about the target than the past can.
 
-    All relations are rank correlations (Spearman) within the days of ``by``, less what the history tells: the
+    All relations are rank correlations (Spearman) within the days of ``by``, less what the history explains: the
     share explained is the square of the partial correlation.
 
     Parameters
@@ -272,7 +272,7 @@ def told(findings: Sequence[Leak], *, columns: int) -> str:
 
 
 def _ranks(frame: pd.DataFrame, columns: Sequence[str], by: str | None) -> pd.DataFrame:
-    """Ranks as shares, apart for each day, so that what all rows of a day have in common tells nothing."""
+    """Ranks as shares, separately for each day, so that what all rows of a day have in common counts for nothing."""
     values = frame[list(columns)].astype(float)
     return values.rank(pct=True) if by is None else values.groupby(frame[by]).rank(pct=True)
 

@@ -76,7 +76,7 @@ def from_dict(record: dict[str, Any]) -> Alarm:
 
 @dataclass(frozen=True)
 class Sentence:
-    """What an alarm says of the findings behind it.
+    """What an alarm says about the findings behind it.
 
     Attributes
     ----------

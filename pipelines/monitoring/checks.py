@@ -35,7 +35,7 @@ _REPLICATES = 200
 
 
 def check_volume(rows: int, subjects: Subjects, params: MonitoringParams) -> Finding:
-    """Hold the number of predictions against its bounds."""
+    """Compare the number of predictions with its bounds."""
     low, high = params.min_predictions, params.max_predictions
     broken = rows < low or rows > high
     return Finding(
@@ -75,7 +75,7 @@ def check_scores_against(
 ) -> list[Finding]:
     """Compare the day's scores with those of earlier score days of the same model version.
 
-    Against the reference a slow move adds up until it shows; against last weeks a sudden one shows
+    Against the reference a slow move adds up until it shows; against the last weeks a sudden one shows
     even if the reference itself is old.
 
     Parameters
@@ -201,9 +201,9 @@ def no_reference(metric: str, subject: str, usecase: str, version: str, rows: in
 
 
 def check_performance(sample: LabelledSample | None, subjects: Subjects, params: MonitoringParams) -> Finding:
-    """Hold the measured AUC-PR of the newest matured score day against its limit.
+    """Compare the measured AUC-PR of the newest matured score day with its limit.
 
-    Too few labels are an honest state of their own: with 20 positives the AUC-PR is anything.
+    Too few labels are a state of their own: with 20 positives the AUC-PR can be anything.
     """
     if sample is None or len(sample.scores) < params.min_labels or sample.positives < params.min_positives:
         have = (

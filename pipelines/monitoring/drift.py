@@ -12,7 +12,7 @@ for a segment of 100. A shift is an alarm only if it exceeds the limit *and* the
 sampling alone reaches with the stated false-alarm rate.
 
 The population stability index is computed from the same bins for those who are used to it; it is
-shown and never judged, so two numbers can not disagree about whether there is an alarm.
+shown and never judged, so two numbers cannot disagree about whether there is an alarm.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class SegmentCounts:
 
     @property
     def independent(self) -> int:
-        """Rows that tell something of their own: one per subject, of those that have a value."""
+        """Independent rows: one per subject, of those that have a value."""
         return min(self.subjects, int(self.counts.sum()))
 
 
@@ -149,7 +149,7 @@ def _binned(
 
 
 def _without_index(table: pa.Table) -> pa.Table:
-    """Drop what Arrow makes of the index of a pandas frame."""
+    """Drop the columns into which Arrow turns the index of a pandas frame."""
     return table.drop_columns([name for name in table.column_names if name.startswith("__index_level_")])
 
 

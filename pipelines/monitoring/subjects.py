@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subjects:
-    """Declaration of a use case to the checks of scores and features.
+    """What a use case declares to the checks of scores and features.
 
     Attributes
     ----------

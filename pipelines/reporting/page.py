@@ -116,9 +116,9 @@ class PageSpec:
         How findings of the monitoring are shown.
     """
 
-    glossary: tuple[tuple[str, str], ...]
-    checks: Mapping[str, CheckStyle]
-    watched: tuple[Watched, ...]
-    train_days: int
-    score_days: int
+    glossary: tuple[tuple[str, str], ...] = ()
+    checks: Mapping[str, CheckStyle] = field(default_factory=dict)
+    watched: tuple[Watched, ...] = ()
+    train_days: int = 35
+    score_days: int = 1
     findings: FindingStyle = FindingStyle()

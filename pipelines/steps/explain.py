@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import reduce
+from operator import and_
+
+import pyarrow.dataset as pa_dataset
 
 from pipelines.errors import ConfigError, DataContractError
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 from pipelines.settings import Settings
-from pipelines.usecase import D, M, P, Record, UseCase
+from pipelines.usecase import D, Explain, M, P, Record, Run, UseCase
 
 
 def run(
@@ -27,14 +31,33 @@ def run(
     DataContractError
         There is no such result.
     """
-    wanted = " ".join(key.upper() for key in usecase.explain.keys)
-    if len(keys) != len(usecase.explain.keys):
+    how = explanation_of(usecase)
+    wanted = " ".join(key.upper() for key in how.keys)
+    if len(keys) != len(how.keys):
         raise ConfigError(
             f"what is explained of {usecase.name} is named by {wanted}, got {' '.join(keys) or 'nothing'}: "
             f"run `millrace explain {usecase.name} {wanted}`"
         )
     settings = settings or Settings.load()
-    return usecase.explain.run(usecase.run(as_of or _newest_day(usecase, Lake.of(settings)), settings), keys)
+    return how.run(usecase.run(as_of or _newest_day(usecase, Lake.of(settings)), settings), keys)
+
+
+def explanation_of(usecase: UseCase[P, D, M]) -> Explain[P]:
+    """How a use case explains a result; one without words of its own shows the row."""
+    if usecase.explain is not None:
+        return usecase.explain
+    names = tuple(name for name in usecase.results.key if name != "as_of")
+
+    def row(here: Run[P], keys: Sequence[str]) -> Record:
+        wanted = [pa_dataset.field(name) == key for name, key in zip(names, keys, strict=True)]
+        found = here.lake.read(
+            usecase.results, where=reduce(and_, wanted, on_day(here.as_of)), missing_ok=True
+        )
+        if not found.num_rows:
+            raise DataContractError(f"no result of {' '.join(keys)} on {here.as_of}: {here.command('score')}")
+        return dict(found.to_pylist()[0])
+
+    return Explain(names, row, lambda record: "\n".join(f"{name}: {value}" for name, value in record.items()))
 
 
 def _newest_day(usecase: UseCase[P, D, M], lake: Lake) -> date:

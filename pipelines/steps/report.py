@@ -23,6 +23,9 @@ from pipelines.usecase import D, M, P, Record, UseCase
 
 log = logging.getLogger(__name__)
 
+#: Template of a use case's own, in its folder.
+_TEMPLATE = "page.html.j2"
+
 
 def run(
     usecase: UseCase[P, D, M], as_of: date, *, settings: Settings | None = None, params: P | None = None
@@ -48,9 +51,10 @@ def run(
     alarms = usecase.word_alarms(as_of, read_findings(lake, usecase.name, as_of))
     written = site.render(
         page.file,
-        f"{usecase.name}/page.html.j2",
+        f"{usecase.name}/{_TEMPLATE}" if (usecase.folder / _TEMPLATE).exists() else "usecase.html.j2",
         {
             **parts,
+            "usecase": usecase,
             "as_of": as_of,
             "alarms": alarms,
             "checks": [] if isinstance(gate, Missing) else sections.gate_checks(gate[0], usecase.page.checks),

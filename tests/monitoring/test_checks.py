@@ -234,21 +234,14 @@ def test_reference_takes_pandas_frames_as_training_has_them(lake: Lake) -> None:
     assert sorted(found.features) == ["logins_28d", "plan_tier", "sector"]
     assert found.counts["logins_28d"][("all", "all")].subjects == 300
     with pytest.raises(DataContractError, match="the same rows, got 300 and 400"):
-        store_reference(lake, "churn/1", part, whole, usecase="churn", as_of=AS_OF, segments=SEGMENTS)
+        store_reference(lake, "churn/1", Sample(whole, SUBJECTS, scores=part), usecase="churn", as_of=AS_OF)
 
 
 def test_reference_needs_its_columns(lake: Lake) -> None:
     scores = portfolio(50, 0)
+    sample = Sample(scores, SUBJECTS, scores=scores.drop_columns("sector"))
     with pytest.raises(DataContractError, match=r"missing \['sector'\]"):
-        store_reference(
-            lake,
-            "churn/1",
-            scores.drop_columns("sector"),
-            scores,
-            usecase="churn",
-            as_of=AS_OF,
-            segments=SEGMENTS,
-        )
+        store_reference(lake, "churn/1", sample, usecase="churn", as_of=AS_OF)
 
 
 def parts(n: int, seed: int, *, gain: float = 1.0, silent: float = 0.0) -> pa.Table:

@@ -34,7 +34,7 @@ def of_seasonal_naive(group: Group, rows: NDArray[np.intp]) -> Floats:
 
 
 def of_tsb(group: Group, rows: NDArray[np.intp]) -> Floats:
-    """TSB knows no week: it sees the series without weekdays and promotions, which come back after."""
+    """TSB has no notion of a week: it sees the series without weekdays and promotions, which come back after."""
     cleaned, horizon = group.cleaned, group.horizon
     length = cleaned.base.shape[1]
     factor = cleaned.week[rows]

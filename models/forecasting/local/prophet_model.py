@@ -24,14 +24,14 @@ def _library() -> Any:
     """Prophet, quiet, with an optimiser whose files live in a folder of each fit's own.
 
     CmdStan talks through files. By default they are in one folder per Python process, whose forks share
-    it, and stay until that process ends in peace; over ten thousand fits that fills a disk.
+    it, and stay until that process ends normally; over ten thousand fits that fills a disk.
     """
     import prophet
     from cmdstanpy.utils import get_logger, write_stan_json
     from prophet.models import CmdStanPyBackend
 
     for logger in (get_logger(), logging.getLogger("prophet")):
-        logger.setLevel(logging.CRITICAL)  # what fails is raised, and told as the series' reason
+        logger.setLevel(logging.CRITICAL)  # what fails is raised, and reported as the series' reason
 
     class OwnFolder(CmdStanPyBackend):
         def fit(self, stan_init: dict[str, Any], stan_data: dict[str, Any], **kwargs: Any) -> Any:

@@ -1,7 +1,7 @@
 """Certificates of reconciled trees.
 
-Sums run over the caller's parent numbers in the caller's order: of the solvers, nothing is used but their
-word for what counts as a sum of zero.
+Sums run over the caller's parent numbers in the caller's order: the only thing taken from the solvers is
+what counts as a sum of zero.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a reconciliation is found to be, computed from its result alone."""
+"""What holds of a reconciliation, computed from its result alone."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Certificate:
         Smallest value.
     split_by_shares, split_evenly : int
         Parents with a value whose children's base forecasts sum to zero, counted over days: split by recent
-        shares, or evenly over the leaves for want of these.
+        shares, or evenly over the leaves where these are missing too.
     ok : bool
         Finite, coherent, as promised, and without negatives where they are ruled out.
     words : str
-        All that for people.
+        The same in words.
     """
 
     method: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
 
 TRAINED = Column("as_of", DType.DATE, "Day for which the groups were found.")
 STORE = Column("store_id", DType.STRING, "Store.")
@@ -66,6 +66,8 @@ CLUSTERS = Table(
     ),
     key=("as_of", "store_id"),
     partition_by=("as_of",),
+    references=(Reference(("as_of", "store_id"), "features/clustering", where="in_scope"),),
+    steady=("cluster",),
 )
 
 PROFILES = Table(

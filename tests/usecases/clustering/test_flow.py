@@ -102,7 +102,9 @@ def test_monitoring_says_what_it_looked_at(grouped: Any) -> None:
     assert sum(record["findings"].values()) >= 4 + groups
     assert all(alarm["first_step"] for alarm in record["alarms"])
     first = grouped.records["monitor", EARLIER]
-    assert first["findings"]["not_enough_data"] == 1, "no moves before the second day"
+    assert first["findings"]["not_enough_data"] == 2, (
+        "no moves before the second day, too few stores for drift"
+    )
 
 
 def test_a_store_is_explained(grouped: Any) -> None:

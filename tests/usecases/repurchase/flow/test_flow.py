@@ -187,7 +187,8 @@ def test_monitoring_says_what_became_of_past_predictions(shop: Shop) -> None:
     record = shop.records["monitor"]
     assert record["realised_days"] == [PAST.isoformat()]
     findings = shop.rows(MONITORING, TODAY).set_index("metric")
-    assert {"predictions", "return_bias", "coverage", "date_error", "list_f1"} == set(findings.index)
+    metrics = {"predictions", "return_bias", "coverage", "date_error", "list_f1", "feature_shift"}
+    assert metrics == set(findings.index)
     assert (findings["state"] != "not_enough_data").all()
     again = USECASE.word_alarms(TODAY, read_findings(shop.lake, "repurchase", TODAY))
     assert [alarm.as_dict() for alarm in again] == record["alarms"]
