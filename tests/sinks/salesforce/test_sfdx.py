@@ -11,14 +11,23 @@ from typing import Any
 import pytest
 import yaml
 
+from pipelines.discovery import every
 from pipelines.lab.emulator.objects import SFDX_SOURCE, load_schema
+from pipelines.sinks.target import SalesforceObject
 from pipelines.usecases.churn.schemas import RISK_LEVELS
 
 PACKAGE = SFDX_SOURCE.parents[2]
 ROOT = Path(__file__).resolve().parents[3]
 NS = "{http://soap.sforce.com/2006/04/metadata}"
 OBJECT, NEXT_ORDER = "Churn_Score__c", "Next_Order__c"
-OBJECTS = (OBJECT, NEXT_ORDER)
+#: What the use cases publish to, by object: the model below marts/exports whose rows are sent.
+EXPORTS = {
+    target.object: target.export
+    for usecase in every()
+    for target in usecase.targets
+    if isinstance(target, SalesforceObject)
+}
+OBJECTS = tuple(EXPORTS)
 FILES = sorted(PACKAGE.rglob("*.xml"))
 FEEDBACK = {"Feedback__c", "Feedback_Comment__c"}
 
@@ -87,7 +96,7 @@ def test_everything_that_is_deployed_can_be_removed() -> None:
     assert removed["CustomField"] == {"Account.Millrace_Account_Id__c"}
     for kind in set(removed) - {"CustomField", "Layout"}:
         assert removed[kind] == deployed[kind]
-    of_the_objects = {f"{OBJECT}-Churn Score Layout", f"{NEXT_ORDER}-Next Order Layout"}
+    of_the_objects = {name for name in deployed["Layout"] if name.partition("-")[0] in OBJECTS}
     assert deployed["Layout"] - removed["Layout"] == of_the_objects
 
 
@@ -215,17 +224,11 @@ def test_the_integration_user_has_no_more_than_it_needs(name: str) -> None:
     assert [g.findtext(f"{NS}name") for g in root.findall(f"{NS}userPermissions")] == ["ApiEnabled"]
 
 
-EXPORTS = {
-    OBJECT: ("_exports__models.yml", "exp_salesforce__churn_scores"),
-    NEXT_ORDER: ("_exports_repurchase__models.yml", "exp_salesforce__next_orders"),
-}
-
-
 def exported(sobject: str = OBJECT) -> dict[str, dict[str, Any]]:
     """Columns of the outbound contract, by name."""
-    file, wanted = EXPORTS[sobject]
-    path = ROOT / "dbt_project" / "models" / "marts" / "exports" / file
-    (model,) = [m for m in yaml.safe_load(path.read_text())["models"] if m["name"] == wanted]
+    files = (ROOT / "dbt_project" / "models" / "marts" / "exports").glob("*.yml")
+    models = [model for path in files for model in yaml.safe_load(path.read_text()).get("models", [])]
+    (model,) = [model for model in models if model["name"] == EXPORTS[sobject]]
     return {column["name"]: column for column in model["columns"]}
 
 

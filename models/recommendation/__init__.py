@@ -1,0 +1,1 @@
+"""Recommendation of products from what customers hold."""

@@ -1,0 +1,84 @@
+"""Propensity, monitoring: volume, drift, and how many of the offered products were taken once that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from models.recommendation.lists import flags_of, names_in
+from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.monitoring.checks import check_drift
+from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.schemas import Severity, State
+from pipelines.usecase import Checked, Run
+from pipelines.usecases.propensity.dataset import LABELS, SUBJECTS, model_columns, read_scope, watched
+from pipelines.usecases.propensity.params import PropensityParams
+from pipelines.usecases.propensity.schemas import CHANCES, OFFERS
+
+#: Fewest takers by which chances of a past day are judged.
+_FEWEST_TAKERS = 100
+
+
+def check(run: Run[PropensityParams], matured: Sequence[date]) -> Checked:
+    """Check the offers of the day, and the chances of the newest past day whose horizon is over."""
+    lake, limits = run.lake, run.params.monitoring
+    rows = lake.read(OFFERS, columns=["model_version"], where=on_day(run.as_of), missing_ok=True)
+    if not rows.num_rows:
+        words = f"no offers of this day: run `{run.command('score')}`"
+        return Checked([Finding("offers", "offers", State.ALARM, words, 0.0, 1.0, Severity.CRITICAL)], None)
+    version = rows["model_version"][0].as_py()
+    findings = [_volume(lake, run.as_of, rows.num_rows, limits.max_volume_change), _taken(run, matured)]
+    scope = pa.Table.from_pandas(watched(read_scope(run), model_columns(run)), preserve_index=False)
+    findings += check_drift(lake, run.usecase, version, scope, SUBJECTS, limits)
+    return Checked(findings, version)
+
+
+def _volume(lake: Lake, as_of: date, scored: int, limit: float) -> Finding:
+    rows = lake.read(OFFERS, columns=["as_of"], where=until_day(as_of))
+    counts = (
+        rows.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")["as_of_count"].to_pylist()
+    )
+    change = scored / counts[-2] - 1 if len(counts) > 1 else 0.0
+    raised = abs(change) > limit
+    words = f"{scored:,} customers have offers"
+    words += (
+        f", {change:+.0%} against the last scored day"
+        if len(counts) > 1
+        else "; no earlier day to compare with"
+    )
+    return Finding(
+        "offers", "offers", State.ALARM if raised else State.OK, words, change, limit,
+        Severity.CRITICAL if raised else None, rows=scored,
+    )  # fmt: skip
+
+
+def _taken(run: Run[PropensityParams], matured: Sequence[date]) -> Finding:
+    """Takers over the sum of the chances, of the newest day whose horizon is over and that was scored."""
+    lake, gate = run.lake, run.params.gate
+    labels = run.mart(LABELS).table
+    for day in sorted(matured, reverse=True):
+        chances = lake.read(CHANCES, where=on_day(day), missing_ok=True)
+        taken = lake.read(labels, columns=["customer_key", "taken"], where=on_day(day), missing_ok=True)
+        if chances.num_rows and taken.num_rows:
+            break
+    else:
+        return Finding("calibration", "past offers", State.NOT_ENOUGH_DATA, "no scored day is over yet")
+    names = names_in(taken["taken"].to_pandas())
+    both = chances.to_pandas().merge(taken.to_pandas(), on="customer_key")
+    place = np.array([names.index(one) if one in names else -1 for one in both["product"]])
+    flags = flags_of(both["taken"], names)
+    took = np.where(place >= 0, flags[np.arange(len(both)), place.clip(0)], False) if names else np.zeros(0)
+    takers, expected = int(took.sum()), float(both["chance"].sum())
+    words = f"{takers:,} products were taken within the horizon of {day}, {expected:,.0f} were expected"
+    if takers < _FEWEST_TAKERS:
+        return Finding("calibration", "past offers", State.NOT_ENOUGH_DATA, f"{words}: too few to judge")
+    ratio = takers / expected
+    raised = not gate.min_calibration <= ratio <= gate.max_calibration
+    limit = gate.min_calibration if ratio < 1 else gate.max_calibration
+    return Finding(
+        "calibration", "past offers", State.ALARM if raised else State.OK, f"{words} ({percent(ratio)})", ratio, limit,
+        Severity.WARNING if raised else None, rows=len(both),
+    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""Raw layouts of the propensity use case: what a bank's systems deliver.
+
+The *business* time of a row (``month_end``, ``contacted_on``) says when something was so; ``known_at`` says when the
+source system had recorded it. A feature at ``as_of`` uses rows with ``known_at < as_of`` only.
+
+A product is known by its name; there is no table of them, so a bank may offer what it likes.
+"""
+
+from __future__ import annotations
+
+from features.schemas import Column, DType, Table
+from pipelines.sources.layout import History, RawLayout, RowRule
+
+#: Column of the pseudonym, in raw tables as in features.
+CUSTOMER_KEY = "customer_key"
+
+EMPLOYMENTS = ("student", "employed", "self_employed", "retired", "not_employed")
+RESPONSES = ("none", "interested", "declined")
+
+CUSTOMER_ID = Column(
+    "customer_id", DType.STRING, "Natural id of the customer in the bank and the CRM.", personal=True
+)
+KNOWN_AT = Column(
+    "known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
+)
+
+CUSTOMERS = RawLayout(
+    Table(
+        name="customers",
+        description="Customer as known from `known_at` on. One row per customer and version.",
+        columns=(
+            CUSTOMER_ID,
+            Column(
+                "birth_year",
+                DType.INTEGER,
+                "Year of birth; null if unknown.",
+                nullable=True,
+                minimum=1900,
+                personal=True,
+            ),
+            Column("joined_on", DType.DATE, "Day on which the customer came to the bank."),
+            Column("region", DType.STRING, "Region of residence; null if unknown.", nullable=True),
+            Column(
+                "employment",
+                DType.STRING,
+                "How the customer earns a living; null if unknown.",
+                nullable=True,
+                allowed=EMPLOYMENTS,
+            ),
+            Column(
+                "income_eur",
+                DType.NUMBER,
+                "Net income per month; null if unknown.",
+                unit="EUR/month",
+                nullable=True,
+                minimum=0,
+            ),
+            Column(
+                "household_size",
+                DType.INTEGER,
+                "People in the household; null if unknown.",
+                unit="people",
+                nullable=True,
+                minimum=1,
+            ),
+            Column(
+                "consents_to_marketing", DType.BOOLEAN, "Whether the customer may be approached with offers."
+            ),
+            KNOWN_AT,
+        ),
+        key=("customer_id", "known_at"),
+    ),
+    history=History.VERSIONED,
+    subject="customer_id",
+    subject_key=CUSTOMER_KEY,
+    keeps_subject=True,
+    rules=(RowRule("known_at", "not be before joined_on", "known_at >= joined_on"),),
+)
+
+HOLDINGS = RawLayout(
+    Table(
+        name="holdings",
+        description="What was held at the end of a month. One row per customer, month and product.",
+        columns=(
+            CUSTOMER_ID,
+            Column("month_end", DType.DATE, "Last day of the month."),
+            Column("product", DType.STRING, "Name of the product; it holds no `|`."),
+            Column("opened_on", DType.DATE, "Day on which the customer took it."),
+            Column(
+                "balance_eur",
+                DType.NUMBER,
+                "Balance at the end of the month: negative if the customer owes it; null for products without.",
+                unit="EUR",
+                nullable=True,
+            ),
+            KNOWN_AT,
+        ),
+        key=("customer_id", "month_end", "product"),
+    ),
+    history=History.IMMUTABLE,
+    subject="customer_id",
+    subject_key=CUSTOMER_KEY,
+    month_of="month_end",
+    references=(("customer_id", "customers", "customer_id"),),
+    rules=(
+        RowRule("month_end", "be the last day of a month", "month_end = last_day(month_end)"),
+        RowRule("opened_on", "not be after month_end", "opened_on <= month_end"),
+        RowRule("product", "hold no |", "not contains(product, '|')"),
+        RowRule("known_at", "be after month_end", "known_at >= month_end + 1"),
+    ),
+)
+
+CAMPAIGNS = RawLayout(
+    Table(
+        name="campaigns",
+        description=(
+            "Offers of a product made to a customer; the answer is a further version. "
+            "One row per contact and version."
+        ),
+        columns=(
+            Column("contact_id", DType.STRING, "Key of the contact."),
+            CUSTOMER_ID,
+            Column("campaign", DType.STRING, "Name of the campaign."),
+            Column("product", DType.STRING, "Name of the product that was offered."),
+            Column(
+                "channel", DType.STRING, "How the customer was approached; null if unknown.", nullable=True
+            ),
+            Column("contacted_on", DType.DATE, "Day of the contact."),
+            Column("response", DType.STRING, "Answer in this version.", allowed=RESPONSES),
+            KNOWN_AT,
+        ),
+        key=("contact_id", "known_at"),
+    ),
+    history=History.VERSIONED,
+    subject="customer_id",
+    subject_key=CUSTOMER_KEY,
+    month_of="contacted_on",
+    references=(("customer_id", "customers", "customer_id"),),
+    rules=(
+        RowRule("product", "hold no |", "not contains(product, '|')"),
+        RowRule("known_at", "not be before contacted_on", "known_at >= contacted_on"),
+    ),
+)
+
+#: In landing order: referenced tables first.
+LAYOUTS: tuple[RawLayout, ...] = (CUSTOMERS, HOLDINGS, CAMPAIGNS)

@@ -1,0 +1,132 @@
+"""Tables that the propensity steps produce in Python (features and labels are declared in dbt)."""
+
+from __future__ import annotations
+
+from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Table
+
+CUSTOMER_KEY = Column("customer_key", DType.STRING, "Pseudonym of the customer.")
+
+
+def _offer(place: int) -> tuple[Column, ...]:
+    """Columns of one of the three offers; null where the customer holds too much already."""
+    return (
+        Column(f"product_{place}", DType.STRING, f"Recommended product no. {place}.", nullable=True),
+        Column(
+            f"chance_{place}",
+            DType.NUMBER,
+            "Calibrated chance that it is taken within the horizon.",
+            unit="share",
+            nullable=True,
+            minimum=0,
+            maximum=1,
+        ),
+        Column(
+            f"score_{place}",
+            DType.NUMBER,
+            "Share of the votes of similar customers.",
+            unit="share",
+            nullable=True,
+            minimum=0,
+            maximum=1,
+        ),
+        Column(f"reason_{place}", DType.STRING, "Why it is recommended, in words.", nullable=True),
+    )
+
+
+OFFERS = Table(
+    name="predictions/propensity_offers",
+    description="Three recommended products for each customer. One row per customer in scope and `as_of`.",
+    columns=(AS_OF, CUSTOMER_KEY, *_offer(1), *_offer(2), *_offer(3), MODEL_VERSION),
+    key=("as_of", "customer_key"),
+    partition_by=("as_of",),
+)
+
+CHANCES = Table(
+    name="predictions/propensity_chances",
+    description=(
+        "Chance of each product for those who do not hold it, from which campaigns are drawn. "
+        "One row per customer in scope, product not held and `as_of`."
+    ),
+    columns=(
+        AS_OF,
+        CUSTOMER_KEY,
+        Column("product", DType.STRING, "Name of the product."),
+        Column(
+            "chance",
+            DType.NUMBER,
+            "Calibrated chance that it is taken within the horizon.",
+            unit="share",
+            minimum=0,
+            maximum=1,
+        ),
+    ),
+    key=("as_of", "customer_key", "product"),
+    partition_by=("as_of",),
+)
+
+PRODUCT = Column("product", DType.STRING, "Name of the product.")
+NOT_HELD = "of the judged customers who did not hold it"
+
+PRODUCTS = Table(
+    name="predictions/propensity_products",
+    description="What a training found of each product, out of time. One row per training `as_of` and product.",
+    columns=(
+        AS_OF,
+        PRODUCT,
+        Column("events", DType.INTEGER, f"Takers {NOT_HELD}.", unit="customers", minimum=0),
+        Column("rate", DType.NUMBER, f"Share {NOT_HELD} who took it.", nullable=True),
+        *(
+            Column(f"{name}{end}", DType.NUMBER, f"{words}{of}; null if nobody took it.", nullable=True)
+            for name, words in (
+                ("ap", "Average precision"),
+                ("calibration", "Takers over the sum of the chances"),
+                ("gain", "Average precision less the champion's"),
+            )
+            for end, of in (("", ""), ("_low", ", lower end"), ("_high", ", upper end"))
+        ),
+    ),
+    key=("as_of", "product"),
+    partition_by=("as_of",),
+)
+
+RULES = Table(
+    name="predictions/propensity_rules",
+    description="Rules that marketing can read. One row per training `as_of`, product and place.",
+    columns=(
+        AS_OF,
+        PRODUCT,
+        Column("place", DType.INTEGER, "1 = strongest.", minimum=1),
+        Column("rule", DType.STRING, "The rule in words."),
+        Column(
+            "support", DType.NUMBER, "Share of those without the product who meet it.", minimum=0, maximum=1
+        ),
+        Column("lift", DType.NUMBER, "How many times as likely they take it.", minimum=0),
+        Column("events", DType.INTEGER, "Takers among them.", minimum=0),
+    ),
+    key=("as_of", "product", "place"),
+    partition_by=("as_of",),
+)
+
+LISTS = Table(
+    name="predictions/propensity_lists",
+    description="Judged lists. One row per training `as_of` and customer who was in scope on the judged day.",
+    columns=(
+        AS_OF,
+        CUSTOMER_KEY,
+        *(
+            Column(f"product_{place}", DType.STRING, "Recommended then.", nullable=True)
+            for place in (1, 2, 3)
+        ),
+        *(
+            Column(
+                f"ap_{name}",
+                DType.NUMBER,
+                "Average precision of the list; null of who took nothing.",
+                nullable=True,
+            )
+            for name in ("challenger", "popularity")
+        ),
+    ),
+    key=("as_of", "customer_key"),
+    partition_by=("as_of",),
+)
