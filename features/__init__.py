@@ -1,1 +1,1 @@
-"""What Python adds to features: schemas, point-in-time rules, leak detection. Pure functions."""
+"""What Python adds to features: schemas and point-in-time rules. Pure functions."""

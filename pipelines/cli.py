@@ -85,17 +85,17 @@ def _run_steps(usecase: str, steps: Sequence[tuple[Step, Options]], as_of: str, 
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Say what is missing on this machine and how to mend it."""
+    """Say what is missing on this machine and how to fix it."""
     from pipelines.doctor import checks
 
     found = checks(Settings.load())
     if as_json:
         typer.echo(json.dumps([vars(check) for check in found], default=str))
     else:
-        table = RichTable("", "check", "found", "how to mend it")
+        table = RichTable("", "check", "found", "how to fix it")
         for check in found:
             mark = "[green]ok[/green]" if check.ok else "[red]no[/red]"
-            table.add_row(mark, check.name, check.detail, "" if check.ok else check.mend)
+            table.add_row(mark, check.name, check.detail, "" if check.ok else check.fix)
         out.print(table)
     if not all(check.ok for check in found):
         raise typer.Exit(ConfigError.exit_code)

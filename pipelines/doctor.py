@@ -1,4 +1,4 @@
-"""What a machine needs to run the pipelines, checked one by one, each with how to mend it.
+"""What a machine needs to run the pipelines, checked one by one, each with how to fix it.
 
 Nothing is changed, except that a probe file is written to and removed from the folders that runs
 write to. Imports of heavy libraries stay inside the functions.
@@ -50,13 +50,13 @@ def checks(settings: Settings) -> list[Check]:
     ]
 
 
-def _attempt(name: str, mend: str, look: Callable[[], str], errors: tuple[type[Exception], ...]) -> Check:
+def _attempt(name: str, fix: str, look: Callable[[], str], errors: tuple[type[Exception], ...]) -> Check:
     """Run ``look``, which returns what it found or raises one of ``errors``."""
     try:
-        return Check(name, True, look(), mend)
+        return Check(name, True, look(), fix)
     except errors as error:
         text = hide_credentials(str(error)).strip()
-        return Check(name, False, text.splitlines()[0][:300] if text else type(error).__name__, mend)
+        return Check(name, False, text.splitlines()[0][:300] if text else type(error).__name__, fix)
 
 
 def _python() -> Check:
@@ -77,7 +77,7 @@ def _locked_versions(settings: Settings) -> dict[str, set[str]]:
 
 def _locked(settings: Settings) -> Check:
     """Every dependency that pyproject.toml names is in the lock."""
-    mend = "run `uv lock` after editing pyproject.toml, then `make setup`"
+    fix = "run `uv lock` after editing pyproject.toml, then `make setup`"
 
     def look() -> str:
         from packaging.requirements import Requirement
@@ -94,12 +94,12 @@ def _locked(settings: Settings) -> Check:
             raise LookupError(f"uv.lock does not satisfy {', '.join(astray)}")
         return f"uv.lock satisfies {len(wanted)} dependencies"
 
-    return _attempt("lock file", mend, look, (OSError, LookupError, ValueError))
+    return _attempt("lock file", fix, look, (OSError, LookupError, ValueError))
 
 
 def _packages(settings: Settings) -> Check:
     """The key packages are installed in the locked version."""
-    mend = "run `make setup`: it installs exactly what uv.lock says"
+    fix = "run `make setup`: it installs exactly what uv.lock says"
 
     def look() -> str:
         versions = _locked_versions(settings)
@@ -115,7 +115,7 @@ def _packages(settings: Settings) -> Check:
             raise LookupError("; ".join(astray))
         return f"{', '.join(_KEY_PACKAGES)} as locked"
 
-    return _attempt("packages", mend, look, (OSError, LookupError, ValueError))
+    return _attempt("packages", fix, look, (OSError, LookupError, ValueError))
 
 
 def _existing(path: Path) -> Path:
@@ -124,12 +124,12 @@ def _existing(path: Path) -> Path:
 
 def _disk(settings: Settings) -> Check:
     free = shutil.disk_usage(_existing(settings.var.absolute())).free / 2**30
-    mend = f"free {_DISK_GIB:g} GiB, or set MILLRACE_VAR to a folder on a larger disk"
-    return Check("free disk", free >= _DISK_GIB, f"{free:.1f} GiB for {settings.var}", mend)
+    fix = f"free {_DISK_GIB:g} GiB, or set MILLRACE_VAR to a folder on a larger disk"
+    return Check("free disk", free >= _DISK_GIB, f"{free:.1f} GiB for {settings.var}", fix)
 
 
 def _memory() -> Check:
-    mend = f"close programs until {_MEMORY_GIB:g} GiB are free, or process fewer accounts"
+    fix = f"close programs until {_MEMORY_GIB:g} GiB are free, or process fewer accounts"
 
     def look() -> str:
         available = _available_memory() / 2**30
@@ -137,7 +137,7 @@ def _memory() -> Check:
             raise LookupError(f"{available:.1f} GiB free")
         return f"{available:.1f} GiB free"
 
-    return _attempt("free memory", mend, look, (OSError, LookupError, ValueError))
+    return _attempt("free memory", fix, look, (OSError, LookupError, ValueError))
 
 
 def _available_memory() -> int:
@@ -150,7 +150,7 @@ def _available_memory() -> int:
 
 
 def _writable(name: str, folder: Path, variable: str) -> Check:
-    mend = f"make {folder} writable, or set {variable} to another folder"
+    fix = f"make {folder} writable, or set {variable} to another folder"
 
     def look() -> str:
         folder.mkdir(parents=True, exist_ok=True)
@@ -159,7 +159,7 @@ def _writable(name: str, folder: Path, variable: str) -> Check:
         probe.unlink()
         return f"{folder} is writable"
 
-    return _attempt(name, mend, look, (OSError,))
+    return _attempt(name, fix, look, (OSError,))
 
 
 def _lake(settings: Settings) -> Check:
@@ -167,7 +167,7 @@ def _lake(settings: Settings) -> Check:
     uri = settings.lake_uri
     if "://" not in uri:
         return _writable("lake", Path(uri), "MILLRACE_LAKE")
-    mend = "check MILLRACE_LAKE and the credentials of the object store (AWS_* variables)"
+    fix = "check MILLRACE_LAKE and the credentials of the object store (AWS_* variables)"
 
     def look() -> str:
         from pyarrow import fs
@@ -179,13 +179,13 @@ def _lake(settings: Settings) -> Check:
         store.delete_file(probe)
         return f"{uri} is writable"
 
-    return _attempt("lake", mend, look, (OSError, ValueError))
+    return _attempt("lake", fix, look, (OSError, ValueError))
 
 
 def _mlflow(settings: Settings) -> Check:
     """The tracking back end answers; a SQLite file that is not there yet is made on first use."""
     uri, shown = settings.tracking_uri, settings.tracking_address
-    mend = "check MILLRACE_MLFLOW_TRACKING_URI; for a database of another release: `mlflow db upgrade <uri>`"
+    fix = "check MILLRACE_MLFLOW_TRACKING_URI; for a database of another release: `mlflow db upgrade <uri>`"
 
     def look() -> str:
         if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
@@ -208,12 +208,12 @@ def _mlflow(settings: Settings) -> Check:
             raise LookupError(f"{shown} has no MLflow tables, found {tables[:5]}")
         return f"{shown} holds {len(tables)} tables"
 
-    return _attempt("MLflow", mend, look, (OSError, LookupError, ValueError))
+    return _attempt("MLflow", fix, look, (OSError, LookupError, ValueError))
 
 
 def _dbt(settings: Settings) -> Check:
     """Have dbt parse the project, as every run begins."""
-    mend = "`millrace dbt parse` says more; `make setup` if dbt is not installed, MILLRACE_HOME must be the checkout"
+    fix = "`millrace dbt parse` says more; `make setup` if dbt is not installed, MILLRACE_HOME must be the checkout"
 
     def look() -> str:
         if not (settings.dbt_project / "dbt_project.yml").exists():
@@ -231,38 +231,38 @@ def _dbt(settings: Settings) -> Check:
             raise LookupError((done.stdout + done.stderr).strip()[-300:].replace("\n", " "))
         return f"{settings.dbt_project} parses"
 
-    return _attempt("dbt", mend, look, (OSError, LookupError, subprocess.TimeoutExpired))
+    return _attempt("dbt", fix, look, (OSError, LookupError, subprocess.TimeoutExpired))
 
 
 def _airflow(settings: Settings) -> Check:
     """Airflow reads our configuration, and keeps its files out of the checkout."""
     ours, home = settings.home / "airflow.cfg", os.environ.get("AIRFLOW_HOME")
     config = os.environ.get("AIRFLOW_CONFIG")
-    mend = f"export AIRFLOW_CONFIG={ours} and AIRFLOW_HOME={settings.var / 'airflow'}; `make up` does both"
+    fix = f"export AIRFLOW_CONFIG={ours} and AIRFLOW_HOME={settings.var / 'airflow'}; `make up` does both"
     if not ours.exists():
         return Check("Airflow", False, f"{ours} does not exist", "set MILLRACE_HOME to the checkout")
     if config is None and home is None:
-        return Check("Airflow", True, f"{ours}; `make demo` and `make up` point Airflow to it", mend)
+        return Check("Airflow", True, f"{ours}; `make demo` and `make up` point Airflow to it", fix)
     ok = config is not None and Path(config).resolve() == ours.resolve()
-    return Check("Airflow", ok, f"AIRFLOW_CONFIG={config}, AIRFLOW_HOME={home}", mend)
+    return Check("Airflow", ok, f"AIRFLOW_CONFIG={config}, AIRFLOW_HOME={home}", fix)
 
 
 def _pseudonym_key(settings: Settings) -> Check:
     """A key that exists is private and long enough; one that does not is made at the first ingest."""
-    mend = "set MILLRACE_PSEUDONYM_KEY to at least 16 characters, or `chmod 600` the key file"
+    fix = "set MILLRACE_PSEUDONYM_KEY to at least 16 characters, or `chmod 600` the key file"
     if settings.pseudonym_key is not None:
         length = len(settings.pseudonym_key.get_secret_value())
-        return Check("pseudonym key", length >= 16, f"from the environment, {length} characters", mend)
+        return Check("pseudonym key", length >= 16, f"from the environment, {length} characters", fix)
     path = settings.var / "secrets" / "pseudonym.key"
     if not path.exists():
-        return Check("pseudonym key", True, f"{path} will be made at the first ingest", mend)
+        return Check("pseudonym key", True, f"{path} will be made at the first ingest", fix)
     mode = path.stat().st_mode & 0o777
-    return Check("pseudonym key", not mode & 0o077, f"{path} has mode {mode:o}", mend)
+    return Check("pseudonym key", not mode & 0o077, f"{path} has mode {mode:o}", fix)
 
 
 def _salesforce(settings: Settings) -> Check:
     """The org answers the login, and every object that is published to takes every field that is sent."""
-    mend = (
+    fix = (
         "check MILLRACE_SALESFORCE__*; deploy the package under pipelines/sinks/salesforce/sfdx and assign"
         " its permission set to the integration user"
     )
@@ -286,4 +286,4 @@ def _salesforce(settings: Settings) -> Check:
                 found.append(f"{target.object} with {len(fields)} fields")
         return f"{settings.salesforce.instance} has {', '.join(found)}"
 
-    return _attempt("Salesforce", mend, look, (OSError, LookupError, MillraceError))
+    return _attempt("Salesforce", fix, look, (OSError, LookupError, MillraceError))

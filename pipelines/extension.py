@@ -28,14 +28,14 @@ class Check:
         Whether it is as it must be.
     detail
         What was found.
-    mend
+    fix
         What to do if it is not.
     """
 
     name: str
     ok: bool
     detail: str
-    mend: str
+    fix: str
 
 
 @dataclass(frozen=True)

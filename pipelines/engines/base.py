@@ -42,7 +42,7 @@ class EngineError(MillraceError):
 
 
 class GroupsLost(EngineError):
-    """Some groups were tried several times and took their process with them each time.
+    """The process of some groups died each time that they were tried.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Engine(Protocol):
         key
             Column of str.
         progress
-            Told of every finished group.
+            Called after every finished group.
 
         Returns
         -------
@@ -116,7 +116,7 @@ def groups_of(frame: pd.DataFrame, key: str) -> list[tuple[str, pd.DataFrame]]:
 
 
 def joined(parts: list[pd.DataFrame], empty: pd.DataFrame) -> pd.DataFrame:
-    """Parts one below the other, with the columns and types of ``empty``."""
+    """Parts concatenated, with the columns and types of ``empty``."""
     filled = [part for part in parts if len(part)]
     if not filled:
         return empty

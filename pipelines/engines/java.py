@@ -1,4 +1,4 @@
-"""A Java runtime for Spark: the system's if it is new enough, else the one that came with the environment."""
+"""A Java runtime for Spark: the system's if it is recent enough, else the one that came with the environment."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def java_home(folder: Path, *, bundled: bool = False) -> Path:
     folder
         Where the wrapper of the packaged runtime is written.
     bundled
-        Take the packaged one in any case.
+        Always take the packaged one.
     """
     if not bundled:
         candidates = [os.environ.get("JAVA_HOME", "")]

@@ -1,4 +1,4 @@
-"""Groups in processes of this machine, as many as its cores and memory carry."""
+"""Groups in processes of this machine, as many as its cores and memory allow."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ATTEMPTS = 3
 
 @dataclass
 class Worker:
-    """A worker process and the group it has in hand."""
+    """A worker process and the group that it works on."""
 
     process: subprocess.Popen[bytes]
     connection: Connection
@@ -73,18 +73,18 @@ class Worker:
 
 @dataclass
 class LocalEngine:
-    """Worker processes that stay between calls and end with the engine.
+    """Worker processes that are reused between calls and end with the engine.
 
     Each works on one group at a time with one thread; the next group is sent when it answers. A worker
-    that dies is replaced and its group tried again, so a group that is too large for the memory left, or
-    that crashes a library, is known by name.
+    that dies is replaced and its group tried again, so that a group that is too large for the memory left, or
+    that crashes a library, can be named.
 
     Parameters
     ----------
     workers
         Most processes; None for as many as cores. Free memory bounds them in any case.
     worker_mb
-        Memory that one process may come to use.
+        Memory that one process may need.
     """
 
     workers: int | None = None

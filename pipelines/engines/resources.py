@@ -1,4 +1,4 @@
-"""How many workers this machine, or this container of it, can carry."""
+"""How many workers this machine, or this container, can run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEMORY_SHARE = 0.7
 
 
 def worker_count(groups: int, *, most: int | None = None, worker_mb: float = WORKER_MB) -> int:
-    """Workers for so many groups: as many as cores, as memory carries, and no idle ones; at least 1.
+    """Workers for a number of groups: bounded by cores, memory and groups; at least 1.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def worker_count(groups: int, *, most: int | None = None, worker_mb: float = WOR
     most
         Further bound; None for none.
     worker_mb
-        Memory that one worker may come to use.
+        Memory that one worker may need.
     """
     by_memory = int(MEMORY_SHARE * available_mb() / worker_mb)
     return max(1, min(groups, cores(), by_memory, most or groups))

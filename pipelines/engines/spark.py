@@ -1,4 +1,4 @@
-"""Groups on Spark: a table goes out as Parquet, a submitted job works on it, its results come back."""
+"""Groups on Spark: a table is written as Parquet, a submitted job processes it, and its results are read."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class SparkEngine:
         return joined([ordered.drop(columns=[GROUP, PLACE])], empty)
 
     def close(self) -> None:
-        """Nothing is left to be stopped."""
+        """Nothing needs to be stopped."""
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +147,7 @@ class SparkEngine:
 def _group(
     command: list[str], errors: Any, environment: dict[str, str], folder: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in a process group of its own, none of which outlives the block."""
+    """Run a command in its own process group, which does not outlive the block."""
     process = subprocess.Popen(  # noqa: S603 - our own command
         command,
         stdin=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 """A process that applies a function to one group after another; started by the local engine.
 
-It lives on its connection: when the other end closes, for whatever reason, it ends.
+It ends when the other end of its connection closes, for whatever reason.
 """
 
 from __future__ import annotations

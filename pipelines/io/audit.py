@@ -20,7 +20,7 @@ Audit = Callable[["duckdb.DuckDBPyRelation"], Sequence[str]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What all rows of a table together are like under one rule.
+    """How the rows of a table fare under one rule.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Great Expectations: its judgement of distributions, and its Data Docs of everything that was checked.
+"""Great Expectations: comparison of distributions, and Data Docs of everything that was checked.
 
 Importing this module takes 6 to 9 seconds: it happens inside the functions that need it. Nothing here leaves
 the machine: analytics and progress bars are off, and the pages are stripped of the style sheets, scripts and
@@ -100,7 +100,7 @@ def moved(result: Any) -> str:
     config, seen = result.expectation_config, result.result.get("observed_value")
     value = "without bound" if seen is None else f"{seen:.2f}"
     return (
-        f"{config.kwargs['column']} is distributed otherwise than on {config.meta['day']}: its divergence must be at "
+        f"{config.kwargs['column']} is distributed differently from {config.meta['day']}: its divergence must be at "
         f"most {MAX_DIVERGENCE}, got {value}"
     )
 

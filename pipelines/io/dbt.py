@@ -109,7 +109,7 @@ class DbtRun:
         )
 
     def discard(self) -> None:
-        """Remove what is large; the log and the timings stay."""
+        """Remove the large files; the log and the timings stay."""
         self.database.unlink(missing_ok=True)
         for leftover in (self.folder / "target").glob("*"):
             if leftover.name != "run_results.json":

@@ -1,4 +1,4 @@
-"""Feature frames as estimators take them, from rows of the lake."""
+"""Feature frames as estimators expect them, from rows of the lake."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines.errors import ModelGateError
 
 
 def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
-    """Feature frame as the estimators take it: numbers as floats, words as strings, null as NaN."""
+    """Feature frame as the estimators expect it: numbers as floats, words as strings, null as NaN."""
     columns = {}
     for name in features:
         column = rows.column(name)
@@ -25,10 +25,10 @@ def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
 
 
 def model_features(model: Any, rows: pa.Table, contract: Contract) -> dict[str, str]:
-    """Columns that a fitted model takes, with their themes.
+    """Columns that a fitted model expects, with their themes.
 
     They may differ from today's contract: a champion goes on serving after a deployment that added
-    features or demoted some. A column without a theme any more is told under ``other``.
+    features or demoted some. A column that no longer has a theme is listed under ``other``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The gate step of every use case: face the challenger with its judge, act on the verdict, log it."""
+"""The gate step of every use case: judge the challenger, act on the verdict, log it."""
 
 from __future__ import annotations
 

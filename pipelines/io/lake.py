@@ -1,7 +1,7 @@
 """The lake: Delta tables under one root, written only as *write, audit, publish*.
 
 A write stages its rows aside, audits them (the declared contract first, then the caller's audits)
-and only then makes one Delta commit. Readers see the table before or after it, never in between;
+and only then makes one Delta commit. Readers see the table before or after the commit, never in between;
 a failed audit or a killed process leaves the previous version in place.
 """
 
@@ -200,7 +200,7 @@ class Lake:
         audits: Sequence[Audit] = (),
         metadata: Mapping[str, Any] | None = None,
     ) -> Commit:
-        """Add rows in one commit. The key is audited within the added rows."""
+        """Add rows in one commit. The key must be unique among the added rows."""
         return self._publish(table, data, audits, metadata, overwrite=False)
 
     def replace_partition(
@@ -298,22 +298,22 @@ class Lake:
         instead: pa.Table | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> int:
-        """Delete the rows that match a filter, or put others in their place, in one commit.
+        """Delete the rows that match a filter, or replace them by others, in one commit.
 
-        Writes anew what stays of every partition that holds such rows, as a stream. Delta's own DELETE writes
+        Rewrites what remains of every partition that holds such rows, as a stream. Delta's own DELETE writes
         files that Arrow then cannot filter by text, and notes its condition in the log.
 
         Parameters
         ----------
         where
-            Rows to go; those for which it is null stay.
+            Rows to remove; those for which it is null stay.
         instead
             Rows in their place, of the same partitions.
 
         Returns
         -------
         int
-            Rows that went.
+            Number of rows removed.
         """
         delta = self.open(name)
         partitioned = list(delta.metadata().partition_columns)
@@ -457,7 +457,7 @@ def _properties(metadata: Mapping[str, Any] | None) -> CommitProperties:
 
 
 def _retried(write: Callable[[], Any], delta: DeltaTable) -> None:
-    """Repeat a write that lost a race to another process, seeing the winner's version."""
+    """Repeat a write that lost a race to another process, on top of the winner's version."""
     for attempt in range(_COMMIT_ATTEMPTS):
         try:
             write()

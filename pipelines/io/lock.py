@@ -1,6 +1,6 @@
-"""Advisory file locks between processes of one machine; the system frees them if we die.
+"""Advisory file locks between processes of one machine; the system releases them if a process dies.
 
-Across machines the scheduler does it, by pools of one slot.
+Across machines the scheduler does this, with pools of one slot.
 """
 
 from __future__ import annotations

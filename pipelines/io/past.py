@@ -17,10 +17,10 @@ _UNDER_WAY_HOURS = 24
 
 
 def drop_past(lake: Lake, name: str) -> int:
-    """Remove every version of a table but the newest; returns how many files went.
+    """Remove every version of a table but the newest; returns how many files were removed.
 
-    Safe to repeat, and to break off: the newest version is readable at every moment. Runs that pin an older
-    version can no longer be repeated, and a reader or writer that is under way may fail and be tried again.
+    Safe to repeat and to interrupt: the newest version is readable at every moment. Runs that pin an older
+    version can no longer be repeated, and a reader or writer that is under way may fail and must be tried again.
     """
     delta = lake.open(name)
     removed = delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)

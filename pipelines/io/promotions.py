@@ -1,6 +1,6 @@
-"""The append-only promotion log: what the gate decided about which model, when, why and on what.
+"""The append-only promotion log: what the gate decided about which model, when, why and on which evidence.
 
-It answers "which version served on that day, and who let it?", and it is what a rollback reads.
+It answers "which version served on that day, and who decided so?", and a rollback reads it.
 """
 
 from __future__ import annotations
@@ -141,21 +141,21 @@ def versions_that_served(lake: Lake, usecase: str) -> set[str]:
 
 
 def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force: bool) -> None:
-    """Refuse predictions that were made for looking at a model, not for working with it.
+    """Refuse predictions that were made to inspect a model, not to act on them.
 
     Parameters
     ----------
     table
         Predictions of a day, with the column ``model_version``.
     force
-        Let predictions of a version through that never was champion.
+        Accept predictions of a version that was never champion.
 
     Raises
     ------
     DataContractError
         The day has no predictions.
     ModelGateError
-        They come from a version that never was champion.
+        They come from a version that was never champion.
     """
     found: set[str] = set()
     if lake.exists(table.name):
@@ -172,5 +172,5 @@ def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force
     if strangers and not force:
         raise ModelGateError(
             f"{table.name} of {as_of} comes from {', '.join(sorted(strangers))}, which never was champion: score again "
-            "with the champion, or use --force to publish it all the same"
+            "with the champion, or use --force to publish it anyway"
         )

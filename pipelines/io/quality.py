@@ -42,7 +42,7 @@ class QualityResult:
     contract, relations
         Broken rules of columns and key, and broken relations to other tables, in words.
     moved
-        Distributions that are not the last day's any more, in words.
+        Distributions that differ from the last day's, in words.
     """
 
     suite: str
@@ -98,7 +98,7 @@ def validate(table: Table, staged: duckdb.DuckDBPyRelation, *, settings: Setting
 def quality_audit(table: Table, settings: Settings) -> Audit:
     """Audit for a write to the lake, beside the contract's own: a broken relation stops the publication.
 
-    A distribution that moved is logged and shown, and stops nothing: a new model may move it rightly, and the
+    A distribution that moved is logged and shown, and stops nothing: a new model may be the reason, and
     monitoring decides about alarms.
     """
 

@@ -108,7 +108,7 @@ class Registry:
             raise self._failed(error) from None
 
     def experiment_id(self) -> str:
-        """Find or make the use case's experiment."""
+        """Find or create the use case's experiment."""
         found = self.client.get_experiment_by_name(self.usecase)
         if found is not None:
             return str(found.experiment_id)
@@ -200,7 +200,7 @@ class Registry:
         Raises
         ------
         RegistryError
-            It did not say: to take that for "none" would let a challenger serve that no champion was compared with.
+            It did not say: taken for "none", a challenger would serve that was never compared with the champion.
         """
         # The aliases of the model, as MLflow has no error code of its own for an alias that is not there.
         model = self._found(self.client.get_registered_model)
@@ -242,7 +242,7 @@ class Registry:
         return version
 
     def mark_complete(self, version: ModelVersion, fingerprint: str) -> None:
-        """Note what a version was made from, once everything that belongs to it is stored."""
+        """Record what a version was made from, once everything that belongs to it is stored."""
         self.client.set_model_version_tag(version.name, version.version, "fingerprint", fingerprint)
 
     def promote(self, version: ModelVersion) -> None:
@@ -251,7 +251,7 @@ class Registry:
 
 
 def typical_row(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row that is nobody's: the lower median of every number, the most frequent of every other value."""
+    """One row that belongs to nobody: the lower median of every number, the most frequent of every other value."""
     made = {}
     for name, column in rows.items():
         known = column.dropna()
@@ -277,7 +277,7 @@ def _trusted(types: list[str]) -> list[str]:
 def code_version(home: Path) -> str:
     """First seven digits of the commit, ``+`` appended if files differ from it.
 
-    An image has no git: its build sets ``MILLRACE_CODE_VERSION``. ``unknown`` where neither tells.
+    An image has no git: its build sets ``MILLRACE_CODE_VERSION``. ``unknown`` if neither is available.
     """
     if given := os.environ.get("MILLRACE_CODE_VERSION"):
         return given

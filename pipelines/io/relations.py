@@ -1,4 +1,4 @@
-"""What a staged table must agree with beyond its rows: other tables of the lake, and its own last day."""
+"""What a staged table must agree with besides its own rules: other tables of the lake, and its own last day."""
 
 # SQL is put together from declared names, quoted; days are dates.
 

@@ -14,7 +14,7 @@ from pipelines.settings import Settings
 
 
 def promote(settings: Settings, usecase: str, number: str, *, why: str, at: datetime) -> dict[str, Any]:
-    """Let a version serve on a person's word.
+    """Let a version serve because a person says so.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def promote(settings: Settings, usecase: str, number: str, *, why: str, at: date
 def rollback(settings: Settings, usecase: str, *, why: str, at: datetime) -> dict[str, Any]:
     """Let the version that served before the champion serve again.
 
-    A second rollback goes one version further back, not forth again.
+    A second rollback goes one version further back; it does not undo the first.
 
     Raises
     ------

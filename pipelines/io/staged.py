@@ -21,7 +21,7 @@ Rows: TypeAlias = pa.Table | pa.RecordBatchReader
 
 @dataclass(frozen=True)
 class Staged:
-    """Rows set aside for audit, re-readable as often as needed."""
+    """Rows set aside for audit, readable as often as needed."""
 
     rows: int
     relation: duckdb.DuckDBPyRelation

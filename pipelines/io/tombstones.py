@@ -1,6 +1,6 @@
-"""Tombstones: by what an ingest recognises rows of people who were forgotten, and the proof of erasures.
+"""Tombstones, by which an ingest recognises rows of people who were forgotten, and the proof of erasures.
 
-A tombstone is a keyed hash of a pseudonym, under a purpose of its own: without the key it leads to nobody,
+A tombstone is a keyed hash of a pseudonym, under a purpose of its own: without the key it identifies nobody,
 and it cannot be joined with old copies of feature tables, which hold the pseudonym itself.
 """
 
@@ -72,12 +72,12 @@ SUBJECT = "subject"
 
 
 def tombstone(natural_id: str, *, kind: str, key: bytes) -> str:
-    """Hash by which an id is recognised after nothing else of it is left."""
+    """Hash that recognises an id after everything else about it is gone."""
     return pseudonym(f"tombstone:{kind}:{pseudonym(natural_id, key=key)}", key=key)
 
 
 class Graveyard:
-    """Tombstones of a lake, by kind; empty as long as nobody was forgotten.
+    """Tombstones of a lake, by kind; empty until somebody was forgotten.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ class Graveyard:
         return kind in self._by_kind
 
     def among(self, kind: str, ids: Iterable[str]) -> list[str]:
-        """Those of the natural ids that were forgotten."""
+        """Natural ids among the given ones that were forgotten."""
         known = self._by_kind.get(kind, set())
         return [each for each in ids if known and tombstone(each, kind=kind, key=self._key) in known]
 
     def pseudonyms(self, pseudonyms: Iterable[str]) -> list[str]:
-        """Those of the pseudonyms whose person was forgotten."""
+        """Pseudonyms among the given ones whose person was forgotten."""
         known = self._by_kind.get(SUBJECT, set())
         return [each for each in pseudonyms if known and _of_pseudonym(each, self._key) in known]
 
@@ -122,7 +122,7 @@ def erasures_of(lake: Lake, natural_id: str, *, key: bytes) -> list[str]:
 
 
 def tombstones_of(lake: Lake, erasure_id: str) -> set[tuple[str, str]]:
-    """Kind and hash of the tombstones that an erasure laid so far."""
+    """Kind and hash of the tombstones that an erasure has recorded so far."""
     mine = pa_dataset.field("erasure_id") == erasure_id
     rows = lake.read(TOMBSTONES, columns=["kind", "tombstone"], where=mine, missing_ok=True).to_pylist()
     return {(row["kind"], row["tombstone"]) for row in rows}
@@ -146,7 +146,7 @@ def found_at_first(lake: Lake, erasure_id: str) -> dict[str, dict[str, int]]:
 
 
 def newest_erasure(lake: Lake) -> datetime | None:
-    """When the newest tombstone was laid; None if nobody was forgotten."""
+    """When the newest tombstone was recorded; None if nobody was forgotten."""
     if not lake.exists(TOMBSTONES.name):
         return None
     laid = lake.read(TOMBSTONES, columns=["recorded_at"])["recorded_at"]

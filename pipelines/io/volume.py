@@ -13,9 +13,9 @@ from pipelines.io.lake import Lake, before_day
 def volume_audit(
     lake: Lake, table: Table, as_of: date, *, share: float, parameter: str, nothing: str = ""
 ) -> Audit:
-    """Refuse a day whose number of rows left the last day's by too much.
+    """Refuse a day whose number of rows differs too much from the last day's.
 
-    The bounds of monitoring are tighter: they tell someone, this stops the commit.
+    The bounds of monitoring are tighter: they alert someone, this stops the commit.
 
     Parameters
     ----------

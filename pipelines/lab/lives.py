@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 
 #: Seconds after which a life is taken for hung; no life that works comes near it.
-_HUNG_S = 600
+_HUNG_S = 3600
 
 
 class Places:

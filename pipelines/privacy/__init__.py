@@ -1,1 +1,1 @@
-"""Erasure on request: who a person is in our stores, how they leave them, and the proof that they did."""
+"""Erasure on request: who a person is in the stores, how they are removed, and the proof that they were."""

@@ -1,4 +1,4 @@
-"""A person in the files of a deployment: delivered copies, report pages, left-over scratch, logs, artifacts."""
+"""A person in the files of a deployment: delivered copies, report pages, scratch left behind, logs, artifacts."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Deliveries:
 
 
 def _rewrite(path: Path, which: Mapping[str, frozenset[str]], *, keep: bool) -> int:
-    """Count the rows with one of the values in one of the columns; without ``keep``, write the file anew."""
+    """Count the rows with one of the values in one of the columns; without ``keep``, rewrite the file without them."""
     aside = path.with_name(f".{path.name}.part")
     try:
         count = _parquet(path, which, aside) if path.suffix == ".parquet" else _csv(path, which, aside)
@@ -121,7 +121,7 @@ def _csv(path: Path, which: Mapping[str, frozenset[str]], aside: Path) -> int:
 
 
 class ReportPages:
-    """Pages of the report that show the person: they go, and are written anew from what is left."""
+    """Pages of the report that show the person: they are removed and rendered again from what is left."""
 
     name = "report pages"
 
@@ -166,7 +166,7 @@ class Scratch:
         return {name: count for name, count in found.items() if count}
 
     def erase(self, person: Person) -> None:
-        """Remove the databases, and take the person out of the texts."""
+        """Remove the databases, and redact the person in the texts."""
         for path in self._databases():
             path.unlink()
         for path in self._texts(person):
@@ -179,9 +179,11 @@ class Scratch:
         for path in sorted((self._var / "runs").rglob("*.duckdb")):
             try:
                 duckdb.connect(str(path)).close()
-            except duckdb.IOException:
-                log.info("%s is in use by a run, which removes it when it succeeds", path)
-                continue
+            except duckdb.IOException as error:
+                # One that is broken, as a killed run may leave it, holds rows all the same.
+                if "Could not set lock" in str(error):
+                    log.info("%s is in use by a run, which removes it when it succeeds", path)
+                    continue
             yield path
 
     def _texts(self, person: Person) -> Iterator[Path]:

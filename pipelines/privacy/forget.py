@@ -1,7 +1,7 @@
-"""``millrace forget``: a person leaves every store, cannot come back by an old file, and it can be proved.
+"""``millrace forget``: a person leaves every store, cannot return with an old file, and this can be proved.
 
 Order matters. Tombstones come first, so that no ingest brings rows back meanwhile; then the systems outside,
-as long as the ledger still knows what they hold; then the lake with its past; then files. After a crash the
+as long as the ledger still knows what they hold; then the lake with its older versions; then files. After a crash the
 same command resumes. Only when a second look finds nothing is the erasure complete.
 """
 
@@ -45,11 +45,11 @@ Tell = Callable[[str], None]
 
 
 class Store(Protocol):
-    """Somewhere a person may be."""
+    """A place where a person may be."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the store."""
 
     def find(self, person: Person) -> dict[str, int]:
         """Count what is there of the person, by place; places without any are left out."""
@@ -90,7 +90,7 @@ def forget(
     dry_run
         Count what there is and change nothing.
     force
-        Lay a tombstone for somebody of whom nothing is found, so that no file brings the person in.
+        Record a tombstone even if nothing is found, so that no later file brings the person in.
     tell
         Called before each store.
 
@@ -104,7 +104,7 @@ def forget(
     ConfigError
         Nothing is known of the person, or a system that holds records is not configured here.
     SinkError
-        A publication is under way or broken off, or a system does not answer; run it again, it resumes.
+        A publication is under way or was interrupted, or a system does not answer; run it again: it resumes.
     DataContractError
         Something was written back meanwhile; run it again when nothing else runs.
     """
@@ -138,7 +138,7 @@ def forget(
     left = _look(places, person, tell)
     if left:
         raise DataContractError(
-            f"erasure {erasure_id}: something was written back meanwhile, by a run that had read the person before: "
+            f"erasure {erasure_id}: something was written back meanwhile, by a run that had read the person's rows before: "
             f"{json.dumps(left)}. Run it again when no other run works on this person's use case"
         )
     total = _joined(found_at_first(lake, erasure_id), found)
@@ -164,7 +164,7 @@ def _begin(
     at: datetime,
     resumed: bool,
 ) -> None:
-    """Lay the tombstones, then write down that it began; a resumed one adds tombstones that are missing."""
+    """Record the tombstones, then that the erasure began; a resumed one adds missing tombstones."""
     ids = [(SUBJECT, person.natural_id)]
     ids += [(kind, each) for kind, listed in sorted(person.referred.items()) for each in sorted(listed)]
     laid = tombstones_of(lake, erasure_id)
@@ -201,7 +201,7 @@ def _impersonal(found: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, i
 def _joined(
     first: Mapping[str, Mapping[str, int]], later: Mapping[str, Mapping[str, int]]
 ) -> dict[str, dict[str, int]]:
-    """Take the larger count of each place: what a broken-off attempt found and removed still counts."""
+    """Take the larger count of each place: what an interrupted attempt found and removed still counts."""
     total: dict[str, dict[str, int]] = {}
     for found in (first, later):
         for store, places in found.items():
@@ -212,7 +212,7 @@ def _joined(
 
 
 def _render(settings: Settings, lake: Lake, page: str) -> None:
-    """Write the page of a use case anew, for the day of its newest report."""
+    """Render the page of a use case again, for the day of its newest report."""
     if page not in names():
         return
     runs = lake.read(STEP_RUNS, columns=["usecase", "step", "as_of", "outcome"], missing_ok=True).to_pylist()
@@ -225,4 +225,4 @@ def _render(settings: Settings, lake: Lake, page: str) -> None:
     try:
         run_step(page, Step.REPORT, max(days), settings=settings)
     except MillraceError as error:
-        log.warning("the report of %s was removed and not written anew: %s", page, error)
+        log.warning("the report of %s was removed and could not be rendered again: %s", page, error)

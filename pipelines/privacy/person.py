@@ -1,4 +1,4 @@
-"""Who is to be forgotten: the ids by which a person appears in our stores."""
+"""Who is to be forgotten: the ids by which a person appears in the stores."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def natural_columns(usecase: UseCase[Any, Any, Any]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Person:
-    """A person, or a company, as our stores know them.
+    """A person, or a company, as the stores know them.
 
     Attributes
     ----------
@@ -117,12 +117,12 @@ class Person:
 
     @property
     def ids(self) -> tuple[str, str]:
-        """Ids that a record of a publication may have."""
+        """Ids under which the person may have been published."""
         return (self.natural_id, self.pseudonym)
 
     @property
     def words(self) -> re.Pattern[str]:
-        """Finds the person in a text, as a word of its own."""
+        """Pattern that finds the person in a text, as a whole word."""
         short = self.natural_id.isdigit() and len(self.natural_id) < _SHORT
         wanted = [self.pseudonym] if short else [self.pseudonym, self.natural_id]
         listed = "|".join(re.escape(each) for each in wanted)

@@ -77,7 +77,7 @@ class SalesforceRecords:
         Raises
         ------
         SinkError
-            A publication is under way or was broken off: its job could bring the record back.
+            A publication is under way or was interrupted: its job could bring the record back.
         """
         with self._connected(person) as connection:
             if connection is None:
@@ -109,7 +109,7 @@ class SalesforceRecords:
 
 
 class DynamoItems:
-    """Items of the person in DynamoDB, of every version that is kept."""
+    """Items of the person in DynamoDB, in every version that is kept."""
 
     name = "dynamodb"
 
@@ -134,7 +134,7 @@ class DynamoItems:
         Raises
         ------
         SinkError
-            A publication is under way or was broken off: it could write the item again.
+            A publication is under way or was interrupted: it could write the item again.
         """
         with self._connected(person) as connection:
             if connection is None:

@@ -14,7 +14,7 @@ def names(text: str, person: Person) -> bool:
 
 
 def redact(text: str, person: Person) -> str:
-    """Take the person out of a text; of JSON, only out of its texts, and rows about the person go whole."""
+    """Take the person out of a text; in JSON, only string values change, and rows about the person are removed."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -19,7 +19,7 @@ class OnLeave(StrEnum):
 
 
 def leavers(wanted: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
-    """Give the records of ``base`` that are not wanted any more."""
+    """Return the records of ``base`` that are no longer wanted."""
     return base.join(wanted, on="external_id", how="anti").sort("external_id")
 
 

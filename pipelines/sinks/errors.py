@@ -10,7 +10,7 @@ class SinkAuthenticationError(SinkError):
 
 
 class RemoteError(SinkError):
-    """The sink answered a request with an error that retrying does not mend.
+    """The sink answered a request with an error that retrying does not fix.
 
     Attributes
     ----------

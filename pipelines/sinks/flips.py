@@ -1,4 +1,4 @@
-"""Which version served since when, and who let it: the log of pointers, for sinks that keep versions."""
+"""Which version served since when, and who decided it: the log of pointers, for sinks that keep versions."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def record_flip(
     why: str,
     who: str,
 ) -> None:
-    """Write a move down; one that is written down already is not written again.
+    """Record a move, unless it is recorded already.
 
-    The pointer moves first. A crash in between is mended by the next call, since the pointer carries
+    The pointer moves first. A crash in between is fixed by the next call, since the pointer carries
     the revision.
     """
     known = read_flips(lake, sink, object_)

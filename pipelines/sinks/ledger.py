@@ -1,7 +1,7 @@
 """The publish ledger of one object in one sink: its runs, and what the sink holds.
 
 ``Ledger(lake, "salesforce", "Churn_Score__c")`` knows the runs of the object; ``newest()`` and
-``start(...)`` give a :class:`~pipelines.sinks.run_ledger.RunLedger`, to which events are appended as
+``start(...)`` return a :class:`~pipelines.sinks.run_ledger.RunLedger`, to which events are appended as
 they happen.
 """
 
@@ -84,7 +84,7 @@ class Ledger:
         return published(run.rows())
 
     def forget_rows(self, before: date) -> None:
-        """Drop the fate of single rows of days before ``before``; runs and jobs stay, with their sums.
+        """Drop the fates of rows of days before ``before``; runs and jobs stay, with their totals.
 
         Only for sinks that never ask what an earlier run left, see :meth:`published`. The newest run
         keeps its rows.

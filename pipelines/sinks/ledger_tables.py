@@ -27,7 +27,7 @@ class RowState(StrEnum):
     SENT = "sent"
     UNKNOWN = "unknown"
     OK = "ok"
-    #: Failed for a passing reason; it is tried again in a later job.
+    #: Failed for a transient reason; it is tried again in a later job.
     FAILED = "failed"
     #: Failed for good, or too often.
     DEAD = "dead"
@@ -61,7 +61,7 @@ class RunState(StrEnum):
     SUPERSEDED = "superseded"
 
 
-#: Codes that the ledger itself gives to rows; the others are the sink's.
+#: Codes that the ledger itself assigns to rows; the others are the sink's.
 UNCHANGED, KEPT, ABSENT = "UNCHANGED", "KEPT", "ABSENT"
 SUPERSEDED, NOT_PROCESSED, JOB_GONE = "SUPERSEDED", "NOT_PROCESSED", "JOB_GONE"
 

@@ -1,4 +1,4 @@
-"""What a publish did, in numbers that balance."""
+"""Outcome of a publish, in numbers that balance."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PublishReport:
         return cls(**asdict(counts), balanced=counts.balanced, **more)
 
     def require_delivery(self, max_dead_share: float) -> None:
-        """Refuse to call a publication done that is not.
+        """Raise unless everything was delivered.
 
         Parameters
         ----------
@@ -85,8 +85,8 @@ class PublishReport:
         """
         if not self.complete and not self.dry_run:
             raise SinkError(
-                f"{self.object}: {self.unknown} rows are unknown, {self.sink} has not answered yet; run it again, it "
-                f"asks for the same jobs instead of sending twice (run {self.run_id} in ops/publish_runs)"
+                f"{self.object}: {self.unknown} rows are unknown, {self.sink} has not answered yet; run it again: it "
+                f"asks about the same jobs instead of sending twice (run {self.run_id} in ops/publish_runs)"
             )
         if self.dead > max_dead_share * max(self.planned, 1):
             raise SinkError(

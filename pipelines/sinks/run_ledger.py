@@ -108,7 +108,7 @@ class RunLedger:
             self._append(JOBS, jobs)
 
     def close(self, state: RunState, counts: Counts | None = None) -> Counts:
-        """Write down the end of the run with its balanced counts.
+        """Record the end of the run with its balanced counts.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class RunLedger:
         return self.close(RunState.SUPERSEDED)
 
     def begin(self) -> None:
-        """Write down that the run exists; its plan must have been recorded before."""
+        """Record that the run exists; its plan must have been recorded before."""
         self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run])))
 
     def _append(self, table: Table, events: pl.DataFrame) -> None:

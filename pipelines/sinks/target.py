@@ -47,7 +47,7 @@ class Asked:
     dry_run
         Count and show five rows, send nothing.
     force
-        Override the guards: an older day, many leavers, a model that the gate never let serve.
+        Override the guards: an older day, many leavers, a model that never passed the gate.
     retry_dead
         Send dead letters again, once their cause is fixed.
     """
@@ -107,7 +107,7 @@ class SalesforceObject(Generic[P]):
         settings: Settings,
         lake: Lake,
     ) -> PublishReport:
-        """Make the records equal to the rows; refuses to call a publication done that is not."""
+        """Make the records equal to the rows; raises unless everything was delivered."""
         from pipelines.sinks.salesforce.publisher import publish
         from pipelines.sinks.salesforce.target import PublishOptions
 

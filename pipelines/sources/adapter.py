@@ -25,7 +25,7 @@ class Adapted:
     Attributes
     ----------
     outcomes
-        One per source file: rows read, taken over (``landed``) and quarantined.
+        One per source file: rows read, landed and quarantined.
     notes
         Cross-checks in words.
     """
@@ -39,9 +39,9 @@ class Adapter:
     """Layouts of a source's files and the function that turns them into raw files.
 
     ``adapt(staging, files, into)`` puts bad rows into the quarantine of ``staging`` and writes
-    the rest to the new folder ``into``; the same input must give the same bytes. Files called as
-    in ``ignored`` come with the source and are not read. A source whose files are no CSV with a header line
-    has ``translate(folder, into)``, which writes them as such before anything is looked at.
+    the rest to the new folder ``into``; the same input must give the same bytes. Files named in
+    ``ignored`` come with the source and are not read. A source whose files are not CSV with a header
+    line has ``translate(folder, into)``, which writes them as such before anything is looked at.
     """
 
     layouts: Sequence[RawLayout]
@@ -63,5 +63,5 @@ def write_raw(
 
 
 def no_rows(layout: RawLayout) -> str:
-    """Query for a table of which the source knows nothing."""
+    """Query for a table that the source does not have."""
     return f"select {', '.join(f'null as {name}' for name in layout.table.column_names)} limit 0"

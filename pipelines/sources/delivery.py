@@ -71,12 +71,12 @@ def discover(
 
     A table is one file ``<table>.csv``, ``.csv.gz`` or ``.parquet``, or a folder ``<table>/`` of
     such files. A table may be absent: a delivery can bring corrections of one table only. Files
-    called as in ``ignored`` are not read.
+    named in ``ignored`` are not read.
 
     Raises
     ------
     DataContractError
-        Nothing to read, a file nobody declared, a table delivered twice, or a file that cannot be
+        Nothing to read, an undeclared file, a table delivered twice, or a file that cannot be
         read as its table. All problems are listed, not only the first.
     """
     if not folder.is_dir():

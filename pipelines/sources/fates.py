@@ -41,7 +41,7 @@ def decide(
 
     ``fate`` is ``already_landed`` (same content in the lake), ``duplicate`` (same content earlier
     in the delivery) or ``conflict`` (other content; ``reason`` says where and in which columns).
-    A key never has two contents: of two rows with one key, the one that came first stands, whether
+    A key never has two contents: of two rows with one key, the one that came first wins, whether
     the table holds facts or versions (whose key includes ``known_at``).
 
     Parameters

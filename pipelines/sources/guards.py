@@ -1,4 +1,4 @@
-"""What is refused before a row is looked at: mixed sources, a changed key, dangling references."""
+"""What is refused before any row is read: mixed sources, a changed key, dangling references."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipelines.sources.layout import RawLayout
 
 
 def check_source(lake: Lake, usecase: str, source: str) -> None:
-    """Refuse data of another source than the lake holds.
+    """Refuse data of another source than that of the lake.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def check_source(lake: Lake, usecase: str, source: str) -> None:
 
 
 def check_key(lake: Lake, usecase: str, layouts: Sequence[RawLayout], key: bytes) -> None:
-    """Refuse a changed key: the same account would get a second pseudonym and so a second life.
+    """Refuse a changed key: the same account would get a second pseudonym and count as another.
 
     Raises
     ------
@@ -47,13 +47,13 @@ def check_key(lake: Lake, usecase: str, layouts: Sequence[RawLayout], key: bytes
         for row in lake.dataset(name).head(1, columns=[subject, layout.subject_key]).to_pylist():
             if pseudonym(row[subject], key=key) != row[layout.subject_key]:
                 raise ConfigError(
-                    f"{lake.root} was landed with another pseudonym key than the one in use:"
+                    f"{lake.root} was landed with a different pseudonym key than the one in use:"
                     " set MILLRACE_PSEUDONYM_KEY to the key of this lake, or start a new lake"
                 )
 
 
 def check_references(lake: Lake, usecase: str, delivered: Sequence[DeliveredFile]) -> None:
-    """Refuse tables whose referenced table was never delivered.
+    """Refuse tables that refer to a table that was never delivered.
 
     Raises
     ------

@@ -26,7 +26,7 @@ from pipelines.sources.staging import FileOutcome, Staging
 def finished(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Files that need not be read again: fully landed, with no row waiting for another table.
 
-    After an erasure every file is read once more: what was landed of it may be no longer there.
+    After an erasure every file is read once more: what was landed from it may no longer be there.
     """
     erased = newest_erasure(lake)
     rows = lake.read(INGESTS, missing_ok=True).sort_by("ingested_at").to_pylist()
@@ -39,7 +39,7 @@ def finished(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileOutcome:
-    """Report a finished file without reading it: its good rows are landed, its bad ones quarantined."""
+    """Report a finished file without reading it: its good rows were landed, its bad ones quarantined."""
     read, quarantined, duplicates = earlier["rows_read"], earlier["quarantined"], earlier["duplicates"]
     forgotten = earlier["forgotten"]
     outcome = FileOutcome(
@@ -62,7 +62,7 @@ def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileO
 
 
 def claim(lake: Lake, usecase: str, source: str, ingested_at: datetime) -> None:
-    """Note whose data the lake holds before the first row lands."""
+    """Record whose data the lake holds, before the first row lands."""
     if lake.exists(SOURCES.name) and usecase in lake.read(SOURCES).column("usecase").to_pylist():
         return
     row = {"usecase": usecase, "source": source, "ingested_at": ingested_at}

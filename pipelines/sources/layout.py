@@ -9,7 +9,7 @@ from features.schemas import Table
 
 
 class History(StrEnum):
-    """How later knowledge about the same thing arrives."""
+    """How later information about the same thing arrives."""
 
     #: A row is a fact and never changes; the same key with other content is quarantined.
     IMMUTABLE = "immutable"
@@ -29,7 +29,7 @@ class RowRule:
         The rule in words, completing "`column` must ...".
     holds
         SQL condition over the row's columns. A row offends where it is *false*; where a null makes
-        it unknown, the null rule of the column decides.
+        it unknown, the column's rule for nulls decides.
     """
 
     column: str

@@ -1,6 +1,6 @@
-"""Rows of people who were forgotten: refused before anything else looks at them, counted, kept nowhere.
+"""Rows of people who were forgotten: refused before anything else reads them, counted, and kept nowhere.
 
-They are no bad rows: the quarantine would keep what they say.
+They are not bad rows: the quarantine would keep their content.
 """
 
 # SQL is put together from declared names, quoted; values are parameters.
@@ -40,7 +40,7 @@ class Refusal:
         self.refused = 0
 
     def refuse(self, layout: RawLayout) -> None:
-        """Take the rows out that name such a person, or refer to what did."""
+        """Take out the rows that name such a person, or refer to rows that did."""
         self.refused = 0
         kinds = [(layout.subject, SUBJECT)] if layout.subject is not None else []
         kinds += [(column, f"{self._usecase}_{table}.{other}") for column, table, other in layout.references]

@@ -7,7 +7,7 @@ from __future__ import annotations
 #: A fact dated D is known at the end of D.
 END_OF_DAY = "cast({day} as timestamp) + interval 1 day - interval 1 second"
 
-#: Facts that a source gives in advance without saying when it told them: announced so long before.
+#: Facts known in advance whose source does not say when it announced them count as announced so long before.
 ANNOUNCED_DAYS = 56
 
 
@@ -60,5 +60,5 @@ def runs_query(days: str, *, place: str, kind: str) -> str:
 
 
 def announced(day: str) -> str:
-    """SQL of the time at which an event that starts on ``day`` is taken as announced."""
+    """SQL of the time at which an event that starts on ``day`` counts as announced."""
     return f"cast({day} as timestamp) - interval {ANNOUNCED_DAYS} day"

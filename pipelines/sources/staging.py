@@ -1,6 +1,6 @@
 """First half of an ingest: validate every delivered row and set the good ones aside.
 
-Nothing here writes to the lake. Files are worked on one after the other in a scratch DuckDB with
+Nothing here writes to the lake. Files are processed one after the other in a scratch DuckDB with
 bounded memory that spills to disk, so a delivery of any size needs the memory of its largest file
 at most, and usually less.
 """
@@ -112,7 +112,7 @@ class Staging:
         self.con.close()
 
     def know(self, arriving: Iterable[RawLayout], layouts: Iterable[RawLayout]) -> None:
-        """Load what arriving rows may refer to from the tables landed already."""
+        """Load what arriving rows may refer to from tables that were landed earlier."""
         self._referred.expect(arriving, layouts)
         for table in self._referred.tables:
             name = f"raw/{self.usecase}_{table}"
@@ -148,7 +148,7 @@ class Staging:
         explain(self.con, check(self.con, file.layout))
 
     def settle(self, file: DeliveredFile) -> FileOutcome:
-        """Quarantine the rows with a verdict of a file that an adapter reads; the rest is its to use."""
+        """Quarantine the rows with a verdict of a file that an adapter reads; the adapter uses the rest."""
         self.con.execute(
             "create or replace temp table fates (row_number bigint, fate varchar, reason varchar)"
         )
@@ -187,7 +187,7 @@ class Staging:
         self.con.unregister("hashed")
 
     def _count(self, file: DeliveredFile) -> FileOutcome:
-        """Count rows and reasons; rows that fail nothing but a reference may be cured later."""
+        """Count rows and reasons; rows that fail only a reference may become valid later."""
         outcome = FileOutcome(file)
         (
             outcome.read,

@@ -1,7 +1,7 @@
 """Row checks of a delivered file, as set-based SQL in a scratch DuckDB.
 
 :func:`load` reads one file as it is; :func:`check` casts every column with ``try_cast`` (a value
-that cannot be cast costs its row, not the file) and marks the rows that break a rule;
+that cannot be cast rejects its row, not the file) and marks the rows that break a rule;
 :func:`explain` words the reasons, for the marked rows only, so that clean data pays one pass.
 """
 
@@ -40,7 +40,7 @@ def load(con: duckdb.DuckDBPyConnection, file: DeliveredFile) -> None:
     Raises
     ------
     DataContractError
-        The file breaks off or is damaged.
+        The file is truncated or damaged.
     """
     lists = file.layout.lists if file.is_csv else ()
     names = ", ".join(
@@ -209,7 +209,7 @@ def period_rules(period: Period) -> list[Rule]:
 
 
 def curable(layout: RawLayout) -> list[str]:
-    """Words of the rules that a later delivery of another table may make a row keep."""
+    """Words of the rules that a row may satisfy after a later delivery of another table."""
     references = [reference_rule(*reference) for reference in layout.references]
     periods = [rule for period in layout.periods for rule in period_rules(period)]
     return [rule.words for rule in (*references, *periods)]

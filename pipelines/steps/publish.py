@@ -96,7 +96,7 @@ def roll_back(
     ConfigError
         The use case publishes no versions.
     SinkError
-        There is no such version, or it has expired or is not whole; what served still serves.
+        There is no such version, or it has expired or is incomplete; what served still serves.
     """
     namespaces = [each.namespace for each in usecase.targets if isinstance(each, DynamoNamespace)]
     if not namespaces:

@@ -175,7 +175,7 @@ def test_a_distribution_that_moved_is_told_and_published(
     assert lake.version(TABLE.name) == 2
     told = [record.getMessage() for record in caplog.records]
     assert [re.sub(r"got .*", "", text) for text in told] == [
-        f"predictions/example: {name} is distributed otherwise than on 2025-01-06: its divergence must be at most "
+        f"predictions/example: {name} is distributed differently from 2025-01-06: its divergence must be at most "
         "0.25, "
         for name in ("score", "level")
         if moved

@@ -79,7 +79,7 @@ def test_a_version_promoted_after_a_rollback_goes_back_to_the_one_before_it(sett
     """Not to the one that was rolled back: it was found wanting."""
     serve(settings, "1", "2")
     back(settings, 1)
-    promote(settings, "churn", "3", why="mended", at=NOON + timedelta(days=2))
+    promote(settings, "churn", "3", why="fixed", at=NOON + timedelta(days=2))
     rolled = rollback(settings, "churn", why="worse too", at=NOON + timedelta(days=3))
     assert rolled["champion"] == champion(settings) == "churn/1"
 

@@ -1,4 +1,4 @@
-"""Each check passes on this machine and fails, with a way to mend it, on what it is there to find."""
+"""Each check passes on this machine and fails, with a way to fix it, on what it is there to find."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> Settings:
 def failed(check: Check, words: str) -> None:
     assert not check.ok, check
     assert words in check.detail
-    assert len(check.mend) > 20
+    assert len(check.fix) > 20
 
 
 def test_this_checkout_is_healthy(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

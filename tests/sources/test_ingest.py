@@ -541,7 +541,7 @@ def test_another_pseudonym_key_is_refused(
 ) -> None:
     land(write_files(tmp_path / "in", company))
     changed = Settings(var=settings.var, pseudonym_key="another key")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="another pseudonym key"):
+    with pytest.raises(ConfigError, match="a different pseudonym key"):
         land(write_files(tmp_path / "in2", company, "parquet"), settings=changed)
 
 

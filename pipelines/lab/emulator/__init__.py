@@ -19,7 +19,7 @@ Not emulated
   the retry of failed internal batches; processing of several jobs in parallel and real lock contention
   (rows meet a lock by schedule).
 - Error *codes* are the documented ones. Some message texts (an upload that is too large or no CSV, a
-  second upload, results of a running job) are worded here, for the documentation does not give them.
+  second upload, results of a running job) are worded here, as the documentation does not state them.
 - Of several errors of one row only the first is reported; duplicates of an external id are found
   within an internal batch of 10,000 rows, where the service looks at 200.
 """

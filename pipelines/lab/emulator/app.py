@@ -44,7 +44,7 @@ class Route:
     Attributes
     ----------
     kind
-        Name in the counts, and the kind of call of a :class:`~pipelines.lab.faults.Fault`.
+        Name in the counts, and the kind of call in a :class:`~pipelines.lab.faults.Fault`.
     method, pattern
         What it matches.
     handle
@@ -87,12 +87,12 @@ class App:
         control.attach_counts(self.counts, self.reset_counts)
 
     def counts(self) -> dict[str, int]:
-        """Count requests by kind since the start or the last reset, those that met a fault included."""
+        """Count requests by kind since the start or the last reset, including those that met a fault."""
         with self._lock:
             return dict(self._counts)
 
     def reset_counts(self) -> None:
-        """Start counting anew."""
+        """Start counting again."""
         with self._lock:
             self._counts.clear()
 
@@ -102,7 +102,7 @@ class App:
         Returns
         -------
         tuple
-            The response, and what the transport is to do wrong (``drop_before``, ``drop_after``,
+            The response, and the fault that the transport injects (``drop_before``, ``drop_after``,
             ``truncate``, ``silence``), or None. With ``drop_before`` nothing was processed.
         """
         if request.path.startswith("/_emulator/"):

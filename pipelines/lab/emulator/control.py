@@ -80,7 +80,7 @@ class ControlService:
         self._reset_counts: Callable[[], None] = lambda: None
 
     def attach_counts(self, counts: Callable[[], dict[str, int]], reset: Callable[[], None]) -> None:
-        """Where the counts of requests come from."""
+        """Set where the counts of requests come from."""
         self._counts, self._reset_counts = counts, reset
 
     def seed(self, object_name: str, records: Iterable[Mapping[str, Any]], key: str) -> int:

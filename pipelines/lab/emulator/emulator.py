@@ -113,7 +113,7 @@ class Emulator:
         self._thread.start()
 
     def stop(self) -> None:
-        """Break the open connections and close the org after the batch in hand."""
+        """Break the open connections and close the org after the present batch."""
         self._server.shutdown()
         self._server.server_close()
         self._server.close_connections()

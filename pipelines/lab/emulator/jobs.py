@@ -67,7 +67,7 @@ class JobWorker:
         self._wake.set()
 
     def stop(self) -> None:
-        """End after the batch in hand."""
+        """End after the present batch."""
         self._stop.set()
         self._wake.set()
         self._thread.join()

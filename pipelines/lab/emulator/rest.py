@@ -70,7 +70,7 @@ class RestService:
         )
 
     def purge(self, record_ids: Sequence[str]) -> list[str]:
-        """Empty records out of the recycle bin; returns those that were in it."""
+        """Remove records from the recycle bin; returns those that were in it."""
         return self._store.purge(record_ids)
 
     def query(self, request: Request, version: str, *, deleted: bool = False) -> Response:

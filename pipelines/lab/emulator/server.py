@@ -80,7 +80,7 @@ class HttpsServer(ThreadingHTTPServer):
         request.close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of connections that break, this server's trade; log everything else."""
+        """Ignore broken connections, which are this server's purpose; log everything else."""
         if not isinstance(sys.exc_info()[1], OSError):
             _LOG.exception("the Salesforce emulator failed to answer")
 

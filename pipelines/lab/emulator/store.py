@@ -49,7 +49,7 @@ class Store:
         Objects by lower-case name; a field that was added since the file was written becomes a
         column.
     clock
-        Gives the time stamps of records and jobs.
+        Returns the time stamps of records and jobs.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Store:
             )
 
     def close(self) -> None:
-        """Close the database; the object is of no use afterwards."""
+        """Close the database; the object cannot be used afterwards."""
         with self._lock:
             self._connection.close()
 

@@ -1,4 +1,4 @@
-"""A throw-away certificate authority: the client insists on https, a laptop has no certificate."""
+"""A throw-away certificate authority: the client insists on HTTPS, and a laptop has no certificate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def server_context(folder: Path, hosts: Sequence[str]) -> ssl.SSLContext:
         Gets ``ca.pem`` (for clients to trust) and ``server.pem`` (key and certificate, readable by
         the owner only). Kept, so that a restarted emulator is trusted by its old clients.
     hosts
-        Names and addresses that the certificate is for; other ones than last time make a new authority.
+        Names and addresses that the certificate is for; if they differ from last time, a new authority is made.
     """
     ca_file, server_file, hosts_file = folder / CA_FILE, folder / _SERVER_FILE, folder / _HOSTS_FILE
     wanted = "\n".join(hosts)

@@ -1,4 +1,4 @@
-"""A boto3 client with our own retries, errors in our own kinds, and batches sent as they were encoded."""
+"""A boto3 client with its own retries and kinds of errors, which sends batches as they were encoded."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _AUTHENTICATION = frozenset(
 
 
 class PassingError(SinkError):
-    """One try failed for a reason that passes."""
+    """One try failed for a transient reason."""
 
 
 class _Encoded(dict[str, Any]):
@@ -136,9 +136,9 @@ class Connection:
         PassingError
             No answer, or the service is overloaded.
         RemoteError
-            It refused for a reason that does not pass.
+            It refused for a reason that is not transient.
         SinkAuthenticationError
-            It refused the credentials, or they may not do this.
+            It refused the credentials, or they lack a permission.
         ConfigError
             There are no credentials.
         """
@@ -156,7 +156,7 @@ class Connection:
         return answer
 
     def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Make a request, again as long as the reason passes; see :meth:`attempt`.
+        """Make a request, and repeat it after transient failures; see :meth:`attempt`.
 
         Raises
         ------
@@ -208,9 +208,9 @@ class Connection:
         return self.attempt("batch_write_item", RequestItems=_Encoded(table, requests.encode()))
 
     def unavailable(self, tries: int, last: str) -> SinkUnavailableError:
-        """Make the error of a service that stayed away."""
+        """Build the error of a service that stayed unavailable."""
         return SinkUnavailableError(
-            f"DynamoDB at {self.where} did not do its work in {tries} tries, last: {last}. "
+            f"DynamoDB at {self.where} did not complete a request in {tries} tries, last: {last}. "
             "Run the publish again later: it resumes where it stopped"
         )
 

@@ -59,7 +59,7 @@ class Delivery:
         Raises
         ------
         SinkError
-            Items are dead: the version is not whole and must not serve. The run stays open.
+            Items are dead: the version is incomplete and must not serve. The run stays open.
         """
         rows = self._run.rows()
         again = [RowState.FAILED, RowState.DEAD] if self._options.retry_dead else [RowState.FAILED]
@@ -78,7 +78,7 @@ class Delivery:
         return counts
 
     def _carry(self, rows: pl.DataFrame) -> int:
-        """Send the chunks that have items without a fate; gives the number of items that were refused.
+        """Send the chunks that have items without a fate; returns the number of items that were refused.
 
         One commit settles a chunk and announces the next.
         """
@@ -99,7 +99,7 @@ class Delivery:
         return self._refused
 
     def _settled(self, chunk: pl.DataFrame, waiting: pl.Expr) -> dict[str, object]:
-        """Carry a chunk; gives the event that says so, once the fates of its items are written down."""
+        """Send a chunk; returns the event that says so, once the fates of its items are recorded."""
         todo = chunk.filter(waiting)
         refusals = self._loader.load(self._outbound.items(todo["external_id"], self._run.run_id))
         outcomes = self._fates(todo, refusals)
@@ -118,7 +118,7 @@ class Delivery:
             self._run.record_jobs(pl.DataFrame([self._event(chunk, JobState.COMPLETE, states)]))
             raise SinkError(
                 f"DynamoDB refuses every item of chunk {chunk['chunk'][0]}: {refusals['message'][0]}. What served before "
-                "still serves; mend the cause, then publish with retry_dead"
+                "still serves; fix the cause, then publish with retry_dead"
             )
         return self._event(chunk, JobState.COMPLETE, states)
 
@@ -137,7 +137,7 @@ class Delivery:
         return joined.with_columns(state=state, job_id=pl.lit(self._job_id(chunk)))
 
     def _plan_again(self, states: Sequence[RowState]) -> int:
-        """Plan another try of the items in these states; gives their number."""
+        """Plan another try of the items in these states; returns their number."""
         rows = self._run.rows()
         chosen = rows.filter(pl.col("state").is_in(states))
         if chosen.height:
@@ -178,7 +178,7 @@ class Delivery:
         dead = self._run.rows().filter(pl.col("state") == RowState.DEAD)
         reasons = dead["message"].unique().sort().head(3).to_list()
         return SinkError(
-            f"version {self._run.run_id} is not whole: {counts.ok} of {counts.planned} items were confirmed, {counts.dead} "
+            f"version {self._run.run_id} is incomplete: {counts.ok} of {counts.planned} items were confirmed, {counts.dead} "
             f"are dead, for instance {dead['external_id'].head(3).to_list()}: {reasons}. What served before still serves. "
-            "Mend the cause, then publish with retry_dead"
+            "Fix the cause, then publish with retry_dead"
         )

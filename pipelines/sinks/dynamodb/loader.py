@@ -74,7 +74,7 @@ class Loader:
     Parameters
     ----------
     connection, target, options
-        Where to, what, how fast.
+        Where to put the items, which, and how fast.
     """
 
     def __init__(self, connection: Connection, target: DynamoTarget, options: LoadOptions) -> None:
@@ -113,7 +113,7 @@ class Loader:
         SinkUnavailableError
             The service stayed away; some items may be in the table.
         SinkError
-            It refused for a reason that concerns all items.
+            It refused for a reason that applies to all items.
         """
         units = -(-items["bytes"] // WRITE_UNIT_BYTES)
         puts = [_Put(*row) for row in zip(items["external_id"], items["line"], units, strict=True)]
@@ -184,7 +184,7 @@ class Loader:
         Raises
         ------
         SinkError
-            One of them was never sent: count in would not be count out.
+            One of them was never sent, so the counts would not balance.
         """
         requests = answer.get("UnprocessedItems", {}).get(self._target.table, [])
         back = {request["PutRequest"]["Item"][PARTITION_KEY]["S"] for request in requests}
@@ -192,7 +192,7 @@ class Loader:
         if len(left) != len(back) or len(back) != len(requests):
             raise SinkError(
                 f"DynamoDB handed {len(requests)} items back of a batch of {len(sent)}, of which "
-                f"{len(left)} are in the batch: nothing about this batch is sure; run the publish again"
+                f"{len(left)} are in the batch: what became of this batch is unknown; run the publish again"
             )
         return left
 

@@ -155,8 +155,8 @@ class _Publisher:
         published = [day for day in (self.ledger.newest_as_of(), pointer and pointer.as_of) if day]
         if published and self.as_of < max(published):
             raise SinkError(
-                f"{self.target.object} was published for {max(published)} already; {self.as_of} would put older values over "
-                f"newer ones. Publish {max(published)} or later, or use force if that is what you want"
+                f"{self.target.object} was published for {max(published)} already; {self.as_of} would overwrite newer "
+                f"values with older ones. Publish {max(published)} or later, or use force if that is what you want"
             )
         items = len(self.outbound.wanted)
         if pointer and items < (1 - self.options.max_loss_share) * pointer.items:
@@ -231,13 +231,13 @@ class _Publisher:
         found = [key for key, values in wanted.items() if held.get(key) != values]
         if found:
             raise SinkError(
-                f"DynamoDB holds {len(found)} of {len(wanted)} sampled items of version {version} otherwise than it "
-                f"confirmed them, for instance {found[0]!r}: {held.get(found[0])}. What served before still serves"
+                f"DynamoDB holds {len(found)} of {len(wanted)} sampled items of version {version} that differ from "
+                f"what it confirmed, for instance {found[0]!r}: {held.get(found[0])}. What served before still serves"
             )
         return len(wanted)
 
     def _serve(self, run: RunLedger) -> Pointer:
-        """Let the run's version serve and write that down; done again it changes nothing."""
+        """Let the run's version serve and record that; doing it again changes nothing."""
         version = self._version(run, VersionState.COMPLETE)
         self.versions.write(version)
         seen = self.versions.pointer()

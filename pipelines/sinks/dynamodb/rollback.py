@@ -30,7 +30,7 @@ def rollback(
 ) -> Pointer:
     """Let an earlier version serve again.
 
-    A second rollback goes one version further back, not forth again.
+    A second rollback goes one version further back, and does not undo the first.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def rollback(
     Raises
     ------
     SinkError
-        There is no such version, it has expired or is not whole, or somebody else moved the pointer
+        There is no such version, it has expired or is incomplete, or somebody else moved the pointer
         meanwhile. What served still serves.
     """
     where = configured(settings)
@@ -75,7 +75,7 @@ def rollback(
         if version.kept_through < day:
             raise SinkError(
                 f"version {name} is kept through {version.kept_through} only, {day} is later: DynamoDB may remove it "
-                "at any moment. Publish the day anew instead"
+                "at any moment. Publish the day again instead"
             )
         pointer = versions.flip(version, seen=seen, served=seen.served[: seen.served.index(name)])
         record_flip(
@@ -94,7 +94,7 @@ def rollback(
 
 
 def check_whole(versions: Versions, reader: Reader, name: str) -> Version:
-    """See that a version was completed and is still there.
+    """Check that a version was completed and is still there.
 
     Raises
     ------
@@ -103,15 +103,15 @@ def check_whole(versions: Versions, reader: Reader, name: str) -> Version:
     """
     version = versions.version(name)
     if version is None:
-        raise SinkError(f"version {name} has expired, nothing of it can serve; publish its day anew")
+        raise SinkError(f"version {name} has expired, nothing of it can serve; publish its day again")
     if version.state is not VersionState.COMPLETE:
-        raise SinkError(f"version {name} was never completed and must not serve; publish its day anew")
+        raise SinkError(f"version {name} was never completed and must not serve; publish its day again")
     held = reader.read(name, version.sample)
     gone = [key for key in version.sample if key not in held]
     if gone:
         raise SinkError(
-            f"version {name} is not whole any more: {len(gone)} of {len(version.sample)} sampled items are gone, for "
-            f"instance {gone[0]!r}; publish its day anew"
+            f"version {name} is no longer complete: {len(gone)} of {len(version.sample)} sampled items are gone, for "
+            f"instance {gone[0]!r}; publish its day again"
         )
     return version
 

@@ -1,4 +1,4 @@
-"""The table: there, of the right shape, with a time to live; made if that is wanted."""
+"""The table: its shape and time to live are checked, and it is created where that is allowed."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ _CREATION = Backoff(attempts=40, base_s=0.5, cap_s=5.0)
 
 
 def require_table(connection: Connection, table: str, *, create: bool) -> None:
-    """Check the table, and make it if it is missing and that is wanted.
+    """Check the table, and create it if it is missing and may be created.
 
-    Made tables are billed on demand, drop what has expired, and are protected from deletion.
+    Created tables are billed on demand, drop expired items, and are protected from deletion.
 
     Raises
     ------
     ConfigError
         It is missing, or is not of the shape that the sink writes.
     SinkUnavailableError
-        It was made and did not become ready.
+        It was created and did not become ready.
     """
     if not find_table(connection, table, create=create):
         _create(connection, table)
@@ -51,7 +51,7 @@ def find_table(connection: Connection, table: str, *, create: bool) -> bool:
         return False
     raise ConfigError(
         f"DynamoDB at {connection.where} has no table {table!r}: check MILLRACE_DYNAMODB__TABLE and __REGION, "
-        "or let it be made with MILLRACE_DYNAMODB__CREATE_TABLE=true"
+        "or have it created with MILLRACE_DYNAMODB__CREATE_TABLE=true"
     )
 
 
@@ -102,20 +102,20 @@ def _check_shape(described: dict[str, Any], table: str) -> None:
 
 
 def _require_expiry(connection: Connection, table: str, *, create: bool) -> None:
-    """See that old versions are removed: without it they stay and cost storage for ever."""
+    """Check that old versions are removed; otherwise they stay and cost storage forever."""
     answer = connection.call("describe_time_to_live", TableName=table)["TimeToLiveDescription"]
     if answer["TimeToLiveStatus"] in ("ENABLED", "ENABLING"):
         name = answer.get("AttributeName")
         if name != EXPIRES_AT:
             raise ConfigError(
                 f"the DynamoDB table {table} expires items by {name!r}, the sink writes {EXPIRES_AT!r}: old "
-                f"versions would stay for ever. Set the table's time to live to {EXPIRES_AT!r}"
+                f"versions would stay forever. Set the table's time to live to {EXPIRES_AT!r}"
             )
         return
     if not create:
         raise ConfigError(
-            f"the DynamoDB table {table} has no time to live: old versions would stay for ever. Set it to the attribute "
-            f"{EXPIRES_AT!r}, or let it be set with MILLRACE_DYNAMODB__CREATE_TABLE=true"
+            f"the DynamoDB table {table} has no time to live: old versions would stay forever. Set it to the attribute "
+            f"{EXPIRES_AT!r}, or have it set with MILLRACE_DYNAMODB__CREATE_TABLE=true"
         )
     try:
         connection.call(

@@ -10,7 +10,7 @@ from pipelines.errors import ConfigError
 from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.backoff import Backoff
 
-#: Attributes that the sink itself gives every item: partition key, sort key, time to live.
+#: Attributes that the sink itself adds to every item: partition key, sort key, time to live.
 PARTITION_KEY, SORT_KEY, EXPIRES_AT = "pk", "sk", "expires_at"
 
 #: Limits of the service.
@@ -137,7 +137,7 @@ class LoadOptions:
     threads
         Requests under way at a time.
     chunk_rows
-        Items whose fate is written down at once: what a crash may send again.
+        Items whose fates are recorded together; a crash may send this many again.
     max_attempts
         Rounds in which an item may stay unprocessed before it is dead.
     retry_wait

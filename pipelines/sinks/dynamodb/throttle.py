@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class TokenBucket:
-    """Lets so many units pass per second, from any number of threads.
+    """Lets a fixed number of units pass per second, from any number of threads.
 
     A request may be larger than what is left: it passes and the next ones wait for the debt, so no
     request can starve, however large.

@@ -116,7 +116,7 @@ class Versions:
         self._namespace = namespace
 
     def pointer(self) -> Pointer | None:
-        """Where the pointer stands, read consistently; None before the first version served."""
+        """Where the pointer stands, read consistently; None before the first version serves."""
         found = self._read(_CURRENT, _CURRENT)
         if found is None:
             return None
@@ -145,7 +145,7 @@ class Versions:
         )
 
     def write(self, version: Version) -> None:
-        """Write the facts about a version down; it expires with its items."""
+        """Record the facts about a version; the record expires with its items."""
         self._put(
             _VERSIONS,
             version.name,
@@ -216,12 +216,12 @@ class Versions:
             if error.code != _LOST:
                 raise
             now = self.pointer()
-            if now == pointer:  # an earlier try of ours, whose answer was lost
+            if now == pointer:  # an earlier try of this process, whose answer was lost
                 return pointer
             raise SinkError(
                 f"{self._table}/{self._namespace}: somebody else moved the pointer meanwhile, from "
                 f"{seen.version if seen else 'nothing'} to {now.version if now else 'nothing'}; {to.name} does not "
-                "serve. See that one process publishes at a time, then run it again"
+                "serve. Make sure that only one process publishes at a time, then run it again"
             ) from None
         return pointer
 
@@ -241,7 +241,7 @@ class Versions:
 
 
 def version_names(connection: Connection, table: str, namespace: str) -> list[str]:
-    """Names of all versions that are still written down, oldest first."""
+    """Names of all versions that are still on record, oldest first."""
     keys = connection.query_keys(table, f"{namespace}#{_VERSIONS}")
     return sorted(key[SORT_KEY]["S"] for key in keys)
 

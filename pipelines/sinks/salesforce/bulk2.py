@@ -97,7 +97,7 @@ class BulkIngest:
         kind
             ``successfulResults``, ``failedResults`` or ``unprocessedrecords``.
         columns
-            Wanted columns of the file and how to call them.
+            Wanted columns of the file and their new names.
         """
         body = self._connection.get(self._url(job_id, f"/{kind}"), accept="text/csv").content
         empty = pl.DataFrame(schema=dict.fromkeys(columns.values(), pl.String))
@@ -136,7 +136,7 @@ class BulkIngest:
             page = self._connection.get(page["nextRecordsUrl"]).json()
 
     def _move(self, job_id: str, state: RemoteState) -> RemoteState:
-        """Ask for a state; an answer that got lost is found out by looking."""
+        """Ask for a state; if the answer is lost, look up the state."""
         try:
             answer = self._connection.send(
                 "PATCH", self._url(job_id), repeatable=True, data=json.dumps({"state": state.value})

@@ -43,9 +43,9 @@ class Carrier:
     known_jobs
         Ids of all jobs in the ledger.
     since
-        When the run began, by Salesforce's clock give or take: no stray job of ours is older.
+        Roughly when the run began, by Salesforce's clock: no stray job of ours is older.
     sweep
-        Whether an earlier process may have left a stray job; those of this process are noticed.
+        Whether an earlier process may have left a stray job; those of this process are known.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Carrier:
         )
 
     def settle(self, chunk: int, rows: pl.DataFrame, job_id: str) -> JobState:
-        """Find out what became of a job, waiting if it runs, and write the rows' outcomes down.
+        """Find out what became of a job, waiting if it runs, and record the outcomes of its rows.
 
         Returns
         -------
@@ -197,8 +197,8 @@ class Carrier:
                 return results
             _LOG.warning("results of job %s: %s", job_id, problem)
         raise SinkError(
-            f"job {job_id} does not account for its rows: {problem}. Nothing of it was written down; look at "
-            "the job in Salesforce (Setup, Bulk Data Load Jobs), then run the publish again to ask anew"
+            f"job {job_id} does not account for its rows: {problem}. Nothing of it was recorded; look at "
+            "the job in Salesforce (Setup, Bulk Data Load Jobs), then run the publish again to ask again"
         )
 
     # ---------------------------------------------------------------- writing down

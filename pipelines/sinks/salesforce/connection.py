@@ -146,7 +146,7 @@ class Connection:
         Parameters
         ----------
         repeatable
-            Whether doing it twice does no harm. If not, it is repeated only after refusals that did
+            Whether sending it twice is harmless. If not, it is repeated only after refusals that did
             nothing (expired session, quota, too many requests).
 
         Raises
@@ -154,7 +154,7 @@ class Connection:
         AmbiguousRequestError
             A request that is not repeatable got no answer.
         RemoteError
-            Salesforce refused it for a reason that does not pass.
+            Salesforce refused it for a reason that is not transient.
         SinkUnavailableError
             All tries failed.
         SinkAuthenticationError
@@ -185,7 +185,7 @@ class Connection:
                     ) from error
             _LOG.warning("%s %s: %s (try %d of %d)", method, url, last, attempt + 1, self._http.attempts)
         raise SinkUnavailableError(
-            f"Salesforce did not do {method} {url} in {self._http.attempts} tries, last: {last}. "
+            f"Salesforce did not complete {method} {url} in {self._http.attempts} tries, last: {last}. "
             "Run the publish again later: it resumes where it stopped"
         )
 
@@ -200,7 +200,7 @@ class Connection:
             page = self.get(page["nextRecordsUrl"]).json()
 
     def empty_recycle_bin(self, record_ids: Sequence[str]) -> None:
-        """Remove deleted records for good; records that are not in the bin any more are no error.
+        """Remove deleted records for good; records that are no longer in the bin are no error.
 
         Only the SOAP interface offers it.
 

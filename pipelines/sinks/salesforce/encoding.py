@@ -34,7 +34,7 @@ def as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
     Raises
     ------
     DataContractError
-        The type has no notation, a number is not finite, or a text is the very word that clears.
+        The type has no notation, a number is not finite, or a text is the marker that clears a field.
     """
     column, dtype = pl.col(name), frame.schema[name]
     if dtype == pl.String:

@@ -1,4 +1,4 @@
-"""Checks before anything is sent: does the object take what we are about to write, and is there quota."""
+"""Checks before anything is sent: does the object accept what is about to be written, and is there quota."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def check_fields(connection: Connection, target: SalesforceTarget) -> dict[str, 
         elif entry is not None:
             found[name] = entry
     if problems:
-        raise ConfigError(f"{target.object} does not take what is to be published: {'; '.join(problems)}")
+        raise ConfigError(f"{target.object} does not accept what is to be published: {'; '.join(problems)}")
     return found
 
 
@@ -85,7 +85,7 @@ def check_case(described: dict[str, Any], external_ids: pl.Series) -> None:
     Raises
     ------
     DataContractError
-        Salesforce would take two rows for one record.
+        Salesforce would treat two rows as one record.
     """
     if described.get("caseSensitive"):
         return
@@ -93,7 +93,7 @@ def check_case(described: dict[str, Any], external_ids: pl.Series) -> None:
     if len(twins):
         raise DataContractError(
             f"{described['name']} ignores case, so these {len(twins)} external ids would overwrite each other: "
-            f"{twins.sort().head(6).to_list()}. Make the field case-sensitive, or the ids different"
+            f"{twins.sort().head(6).to_list()}. Make the field case-sensitive, or make the ids differ"
         )
 
 

@@ -67,11 +67,11 @@ def publish(
     Raises
     ------
     ConfigError
-        Settings are missing, or the object does not take the fields.
+        Settings are missing, or the object does not accept the fields.
     DataContractError
         Rows cannot be written, or an external id repeats.
     SinkError
-        A guard refused, Salesforce did not answer, or the books do not balance. Nothing is lost: the
+        A guard refused, Salesforce did not answer, or the ledger does not balance. Nothing is lost: the
         next call resumes.
     """
     if settings.salesforce is None:
@@ -137,8 +137,8 @@ class _Publisher:
         newest = self.ledger.newest_as_of()
         if newest is not None and self.as_of < newest and not self.options.force:
             raise SinkError(
-                f"{self.target.object} already shows {newest}; publishing {self.as_of} would put older "
-                f"values over newer ones. Publish {newest} or later, or use force if that is what you want"
+                f"{self.target.object} already shows {newest}; publishing {self.as_of} would overwrite "
+                f"newer values with older ones. Publish {newest} or later, or use force if that is what you want"
             )
 
     def _start(self, key: str) -> RunLedger:
@@ -206,7 +206,7 @@ class _Publisher:
         )
 
     def _deliver(self, run: RunLedger, carrier: Carrier) -> bool:
-        """Send what is planned and try again what may pass; false if a job is still running."""
+        """Send what is planned and retry transient failures; false if a job is still running."""
         if not self._settle(run, carrier):
             return False
         rounds = 0
@@ -220,7 +220,9 @@ class _Publisher:
             failed = rows.filter(pl.col("state") == RowState.FAILED)
             if not failed.height:
                 return True
-            _LOG.info("run %s: %d rows failed for a passing reason, again later", run.run_id, failed.height)
+            _LOG.info(
+                "run %s: %d rows failed for a transient reason and are sent again", run.run_id, failed.height
+            )
             self.options.retry_wait.wait(rounds)
             rounds += 1
             again = failed.select(
@@ -244,7 +246,7 @@ class _Publisher:
         return True
 
     def _supersede(self, run: RunLedger) -> None:
-        """Close a run with other rows: its jobs are settled first, so that the books are true.
+        """Close a run with other rows: its jobs are settled first, so that the ledger is correct.
 
         Raises
         ------
@@ -282,8 +284,8 @@ class _Publisher:
         found = differences(self.connection, self.target, self.described, values, deleted.to_list())
         if found:
             text = (
-                f"Salesforce stores {len(found)} values of {checked} sampled records otherwise than it accepted "
-                f"them: {'; '.join(found[:5])}. Look for a flow, trigger or user that changes them"
+                f"Salesforce stores {len(found)} values of {checked} sampled records that differ from what it "
+                f"accepted: {'; '.join(found[:5])}. Look for a flow, trigger or user that changes them"
             )
             if not self.options.force:
                 raise SinkError(f"{text}; publish with force to accept it")

@@ -62,7 +62,7 @@ def differences(
     sent
         Sample of the wanted rows, in the columns of the target.
     removed
-        External ids that must not exist any more.
+        External ids that must no longer exist.
 
     Returns
     -------

@@ -94,7 +94,7 @@ class PublishOptions:
     max_jobs_per_chunk
         Jobs made for one chunk before giving up when uploads keep breaking.
     retry_wait
-        Waits before rows that failed for a passing reason are sent again.
+        Waits before rows that failed for a transient reason are sent again.
     http
         Waits and tries of a single request.
     poll

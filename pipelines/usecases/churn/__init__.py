@@ -37,7 +37,7 @@ _ALARMS = {
     "score_shift": (
         "Customer success would work a list that the model was not validated for: the bounds of the risk "
         "levels may no longer separate the accounts they used to.",
-        "Open the feature shifts on the report page: if the one that moved most is a data fault, mend it, "
+        "Open the feature shifts on the report page: if the one that moved most is a data fault, fix it, "
         "ingest and score again; if customers changed, run churn_train and let the gate decide.",
     ),
     "score_shift_weekly": (

@@ -118,7 +118,7 @@ class Proxy:
         return None
 
     def forward(self, body: dict[str, Any], request: BaseHTTPRequestHandler) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self._twin, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._twin, timeout=300)
         names = ("X-Amz-Target", "Content-Type", "Authorization", "X-Amz-Date")
         headers = {name: request.headers[name] for name in names}
         connection.request("POST", "/", json.dumps(body), headers)

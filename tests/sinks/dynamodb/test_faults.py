@@ -154,7 +154,7 @@ def test_items_stored_otherwise_than_confirmed_keep_the_version_from_serving(ben
 
     bench.proxy.hook = hook
     with pytest.raises(
-        SinkError, match=r"holds 5 of 5 sampled items of version .* otherwise than it confirmed"
+        SinkError, match=r"holds 5 of 5 sampled items of version .* that differ from what it confirmed"
     ):
         bench.publish(bench.rows(5, shift=3))
     assert bench.reader.current().version == first.run_id

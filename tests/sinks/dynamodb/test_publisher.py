@@ -89,7 +89,7 @@ def test_a_day_that_is_scored_again_becomes_a_version_of_its_own(bench: Any) -> 
 def test_older_days_and_far_fewer_items_are_refused_unless_forced(bench: Any) -> None:
     bench.publish(day=NEXT)
     before = writes(bench)
-    with pytest.raises(SinkError, match="published for 2026-01-06 already; 2026-01-05 would put older"):
+    with pytest.raises(SinkError, match="published for 2026-01-06 already; 2026-01-05 would overwrite newer"):
         bench.publish()
     with pytest.raises(SinkError, match="31 items would replace 40; at most 20%"):
         bench.publish(bench.rows(31, NEXT), NEXT)
@@ -108,7 +108,7 @@ def test_a_rehearsal_counts_and_writes_nothing(bench: Any) -> None:
     assert set(bench.proxy.requests) == {"DescribeTable"}
     assert not bench.lake.exists(ROWS.name)
     bench.publish()
-    with pytest.raises(SinkError, match="older"):
+    with pytest.raises(SinkError, match="with older ones"):
         bench.publish(day=DAY - timedelta(days=1), dry_run=True)
     assert bench.publish(dry_run=True).facts["serves"] == bench.ledger.newest().run_id
 
@@ -298,7 +298,7 @@ def test_an_unreachable_service_is_named_with_its_address(bench: Any) -> None:
     settings = bench.settings.model_copy(update={"dynamodb": place})
     options = replace(bench.options, http=replace(bench.options.http, attempts=2))
     with pytest.raises(
-        SinkUnavailableError, match=r"http://127.0.0.1:9 \(eu-west-3\) did not do its work in 2"
+        SinkUnavailableError, match=r"http://127.0.0.1:9 \(eu-west-3\) did not complete a request in 2"
     ):
         publish(
             bench.rows(1), as_of=DAY, target=bench.target, settings=settings, lake=bench.lake, options=options

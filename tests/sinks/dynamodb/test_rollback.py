@@ -81,7 +81,7 @@ def test_versions_that_never_served_or_are_not_whole_are_refused(bench: Any, thr
     remove(bench, third, gone := bench.keys(third)[0])
     newest = DAY + timedelta(days=2)
     with pytest.raises(
-        SinkError, match=rf"{third} is not whole any more: 1 of 5 sampled items are gone, .*{gone}"
+        SinkError, match=rf"{third} is no longer complete: 1 of 5 sampled items are gone, .*{gone}"
     ):
         bench.publish(bench.rows(5, newest, shift=2), newest, force=True)
     with pytest.raises(
@@ -90,7 +90,7 @@ def test_versions_that_never_served_or_are_not_whole_are_refused(bench: Any, thr
         back(bench, on=date(2026, 1, 20))
     remove(bench, first, gone)
     with pytest.raises(
-        SinkError, match=rf"{first} is not whole any more: 1 of 5 sampled items are gone, .*{gone}"
+        SinkError, match=rf"{first} is no longer complete: 1 of 5 sampled items are gone, .*{gone}"
     ):
         back(bench)
     bench.connection.call(

@@ -126,7 +126,9 @@ def test_a_delete_finds_ids_the_ledger_lacks_and_accepts_what_is_gone(bench: Any
 
 def test_an_older_day_is_refused_unless_forced(bench: Any) -> None:
     bench.publish(bench.rows(5, bench.day + WEEK), as_of=bench.day + WEEK)
-    with pytest.raises(SinkError, match="already shows 2025-01-13; publishing 2025-01-06 would put older"):
+    with pytest.raises(
+        SinkError, match="already shows 2025-01-13; publishing 2025-01-06 would overwrite newer"
+    ):
         bench.publish(bench.rows(5))
     assert bench.held()["ACC-00000"]["As_Of__c"] == "2025-01-13"
     assert bench.publish(bench.rows(5), force=True).ok == 5
@@ -162,8 +164,8 @@ def test_rows_that_fail_for_good_are_dead_letters_and_only_they_are_tried_again(
     assert bench.publish(broken).noop
     again = bench.publish(broken, retry_dead=True)
     assert (again.planned, again.dead, again.skipped) == (1, 1, 19)
-    mended = bench.publish(rows)
-    assert (mended.planned, mended.ok, mended.dead) == (1, 1, 0)
+    fixed = bench.publish(rows)
+    assert (fixed.planned, fixed.ok, fixed.dead) == (1, 1, 0)
     assert dead_letters(bench.lake, "salesforce", bench.target.object).height == 0
 
 

@@ -197,7 +197,7 @@ def test_rows_of_a_job_that_salesforce_forgot_are_sent_again(bench: Any, monkeyp
 
 def test_an_outage_leaves_a_run_that_the_next_call_ends(bench: Any) -> None:
     bench.org.faults = [Fault("unavailable", "bulk.info")]
-    with pytest.raises(SinkError, match=r"did not do GET .* in 10 tries"):
+    with pytest.raises(SinkError, match=r"did not complete GET .* in 10 tries"):
         bench.publish(bench.rows(ROWS))
     run = bench.ledger.newest()
     assert run.state is RunState.OPEN
