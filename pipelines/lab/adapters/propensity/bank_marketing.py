@@ -218,4 +218,4 @@ _QUERIES = (
 )
 
 
-ADAPTER = Adapter(LAYOUTS, adapt)
+ADAPTER = Adapter(LAYOUTS, adapt, translate=translate)
