@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -113,6 +112,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         }
         made = Settings(var=var, dynamodb=DynamoSettings(**given))
         lake = Lake.of(made)
+        for table in USECASE.raw_tables:
+            lake.overwrite(table, table.arrow_schema.empty_table())
         let_serve(lake, "demand/1")
         for day, shift in ((DAY, 0.0), (NEXT, 1.0)):
             forecast(lake, day, shift)
@@ -234,8 +235,3 @@ def test_a_forecast_that_lacks_a_day_is_refused_by_dbt(days: Days) -> None:
 def test_a_version_must_outlive_its_forecasts(settings: Settings) -> None:
     with pytest.raises(ConfigError, match=r"retention_days must be at least horizon_days \(14\), got 13"):
         USECASE.load_params(settings, {"publish.retention_days": 13})
-
-
-def test_without_settings_the_variables_are_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="MILLRACE_DYNAMODB__TABLE"):
-        run(Settings(var=tmp_path), DAY)
