@@ -1,4 +1,4 @@
-"""A limit on the time that one series may take."""
+"""A limit on the CPU time that one series may take."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from types import FrameType
 
 
 class FitTimeout(Exception):
-    """Fitting a series took longer than it may."""
+    """Fitting a series took more CPU time than it may."""
 
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise :class:`FitTimeout` in the block after so many seconds.
+    """Raise :class:`FitTimeout` in the block after so many seconds of CPU.
 
-    By the alarm signal, so it acts between two steps of an optimiser, and only in the main thread of a
+    Seconds of the process, not of the clock: a busy machine must not change which model a series gets. By the
+    profiling signal, so it acts between two steps of an optimiser, and only in the main thread of a
     process, which is where engines run models; elsewhere the optimisers' own limits hold alone. It is a
     guard, far above what a fit takes: a run that meets it is not repeatable.
     """
@@ -26,12 +27,12 @@ def time_limit(seconds: float) -> Iterator[None]:
         return
 
     def ring(signum: int, frame: FrameType | None) -> None:
-        raise FitTimeout(f"more than {seconds:g} s")
+        raise FitTimeout(f"more than {seconds:g} s of CPU")
 
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
