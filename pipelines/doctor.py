@@ -282,7 +282,7 @@ def _salesforce(settings: Settings) -> Check:
         for target in (each for usecase in every() for each in usecase.targets):
             if isinstance(target, SalesforceObject):
                 contract = mart_contract(settings.dbt_project, "exports", target.export)
-                fields = check_fields(connection, target.described(contract))
+                fields = check_fields(connection, target.described(contract.table.column_names))
                 found.append(f"{target.object} with {len(fields)} fields")
         return f"{settings.salesforce.instance} has {', '.join(found)}"
 

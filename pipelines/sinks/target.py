@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import pyarrow as pa
 from pydantic import Field
 
-from features.contracts import Contract
 from pipelines.io.lake import Lake
 from pipelines.params import Params
 from pipelines.settings import Settings
@@ -90,17 +89,16 @@ class SalesforceObject(Generic[P]):
         """Object in ``ops/publish_runs``; ``*/`` stands for any table of the deployment."""
         return self.object
 
-    def described(self, contract: Contract) -> SalesforceTarget:
-        """Object and fields that rows of the export's contract are sent to."""
+    def described(self, columns: Sequence[str]) -> SalesforceTarget:
+        """Object and fields that rows with these columns are sent to."""
         from pipelines.sinks.salesforce.target import Null, SalesforceTarget
 
-        fields = {name: Null.CLEAR for name in contract.table.column_names if name != self.external_id}
+        fields = {name: Null.CLEAR for name in columns if name != self.external_id}
         return SalesforceTarget(self.object, self.external_id, fields, sort_by=self.parent)
 
     def publish(
         self,
         rows: pa.Table,
-        contract: Contract,
         as_of: date,
         params: P,
         asked: Asked,
@@ -115,7 +113,7 @@ class SalesforceObject(Generic[P]):
         report = publish(
             rows,
             as_of=as_of,
-            target=self.described(contract),
+            target=self.described(rows.column_names),
             settings=settings,
             lake=lake,
             options=PublishOptions(
@@ -163,7 +161,6 @@ class DynamoNamespace(Generic[P]):
     def publish(
         self,
         rows: pa.Table,
-        contract: Contract,
         as_of: date,
         params: P,
         asked: Asked,

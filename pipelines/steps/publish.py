@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from pipelines.errors import ConfigError
 from pipelines.io.dbt import run_dbt
-from pipelines.io.marts import mart_contract
 from pipelines.io.promotions import require_served
 from pipelines.settings import Settings
 from pipelines.sinks.dynamodb.rollback import serve_earlier
@@ -67,10 +66,7 @@ def run(
     outbound, asked = _outbound(usecase, here), Asked(dry_run, force, retry_dead)
     records: dict[str, Record] = {}
     for target in usecase.targets:
-        contract = mart_contract(here.settings.dbt_project, "exports", target.export)
-        report = target.publish(
-            outbound[target.export], contract, as_of, here.params, asked, here.settings, here.lake
-        )
+        report = target.publish(outbound[target.export], as_of, here.params, asked, here.settings, here.lake)
         records[target.sink] = report.record()
     return records if len(records) > 1 else next(iter(records.values()))
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from pipelines import doctor
-from pipelines.extension import Check, Extension, checks
+from pipelines.extension import Check, Extension
 from pipelines.lab.emulator import Emulator
 from pipelines.settings import SalesforceSettings, Settings
 
@@ -35,7 +35,7 @@ def test_this_checkout_is_healthy(settings: Settings, monkeypatch: pytest.Monkey
 
     extension = Extension(commands=lambda app: None, adapters=lambda usecase: {}, checks=more)
     monkeypatch.setattr(doctor, "extensions", lambda: (extension,))
-    found = checks(settings)
+    found = doctor.checks(settings)
     assert [check for check in found if not check.ok] == []
     assert len({check.name for check in found}) == len(found) == 13
     assert (found[-1].name, asked) == ("extended", [settings])

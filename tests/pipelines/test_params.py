@@ -9,11 +9,15 @@ import pytest
 import yaml
 
 from pipelines.errors import ConfigError
-from pipelines.usecases.churn.params import PATH, ChurnParams
+from pipelines.settings import Settings
+from pipelines.usecases.churn import USECASE
+from pipelines.usecases.churn.params import ChurnParams
+
+PATH = USECASE.folder / "params.yaml"
 
 
 def test_the_shipped_file_holds_the_mission_s_gate() -> None:
-    params = ChurnParams.load_default()
+    params = ChurnParams.load(PATH)
     assert params.gate.min_auc_pr == 0.65
     assert params.gate.min_recall_at_top20 == 0.55
     assert params.snapshots.holdout_months == 4
@@ -62,17 +66,17 @@ def test_unreadable_files(tmp_path: Path, content: str | None, message: str) -> 
 
 
 def test_a_deployment_overrides_by_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = ChurnParams.load_default()
+    before = USECASE.load_params(Settings.load())
     monkeypatch.setenv("MILLRACE_CHURN_PARAMS", json.dumps({"tuning.trials": 0}))
-    after = ChurnParams.load_default()
+    after = USECASE.load_params(Settings.load())
     assert (before.tuning.trials, after.tuning.trials) == (8, 0)
     assert before.fingerprint != after.fingerprint
     monkeypatch.setenv("MILLRACE_CHURN_PARAMS", "[1]")
     with pytest.raises(ConfigError, match="must be a mapping of dotted keys"):
-        ChurnParams.load_default()
+        Settings.load()
 
 
 def test_flat_names_every_value() -> None:
-    flat = ChurnParams.load_default().flat()
+    flat = ChurnParams.load(PATH).flat()
     assert flat["gate.min_auc_pr"] == 0.65
     assert not any(isinstance(value, dict) for value in flat.values())

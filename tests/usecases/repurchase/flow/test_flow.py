@@ -86,10 +86,10 @@ def test_the_same_data_reuse_the_version(shop: Shop) -> None:
 
 
 def test_the_card_says_what_it_is_for(shop: Shop) -> None:
-    registry = Registry(shop.settings, USECASE)
+    registry = Registry(shop.settings, USECASE.name)
     version = registry.aliased(CHALLENGER)
     assert version is not None
-    card = registry.client.get_model_version(USECASE, version.version).description
+    card = registry.client.get_model_version(version.name, version.version).description
     assert "Not for" in card
     assert "| challenger |" in card
     model = registry.load(version)
@@ -97,7 +97,7 @@ def test_the_card_says_what_it_is_for(shop: Shop) -> None:
 
 
 def test_the_lists_that_serve_are_calibrated_on_the_judged_snapshots(shop: Shop) -> None:
-    registry = Registry(shop.settings, USECASE)
+    registry = Registry(shop.settings, USECASE.name)
     version = registry.aliased(CHALLENGER)
     assert version is not None
     basket = registry.load(version).basket
