@@ -19,13 +19,13 @@ from pydantic import SecretStr
 from sklearn.metrics import log_loss, roc_auc_score
 
 from models.repurchase.bgnbd import BgNbd, History
-from models.repurchase.counts import PurchaseCounts
 from models.repurchase.metrics import timing_metrics
 from models.repurchase.timing import NextOrderTiming
 from pipelines.io.lake import Lake
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.bench.shop_truth import rounded
 from pipelines.lab.memory import PeakMemory
+from pipelines.lab.purchase_counts import PurchaseCounts
 from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest

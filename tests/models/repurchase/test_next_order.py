@@ -8,7 +8,6 @@ import pytest
 
 from models.repurchase import rules
 from models.repurchase.bgnbd import BgNbd, History
-from models.repurchase.counts import PurchaseCounts
 from models.repurchase.metrics import curve, f1_of, list_metrics, timing_metrics
 from models.repurchase.next_order import (
     DUE_THEN,
@@ -18,6 +17,7 @@ from models.repurchase.next_order import (
     with_expected_date,
 )
 from models.repurchase.order_size import OrderSize
+from pipelines.lab.purchase_counts import PurchaseCounts
 
 
 def test_lists_are_ranked_within_customers_and_ties_keep_their_order():
