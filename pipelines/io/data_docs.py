@@ -13,7 +13,6 @@ import re
 import shutil
 import warnings
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -135,7 +134,7 @@ def publish(
             notes=[table.description, looked_at],
         )
     )
-    run = RunIdentifier(run_time=datetime.now(UTC))
+    run = RunIdentifier()
     suite = ExpectationSuiteIdentifier(name=name)
     key = ValidationResultIdentifier(suite, run, "rows")
     results = [*(_result(outcome, expectation) for outcome, expectation in decided), *compared]
