@@ -165,7 +165,7 @@ def test_all_quiet_is_said_only_when_it_is(settings: Settings, tmp_path: Path) -
 
 def test_a_lost_day_is_on_the_page(settings: Settings, tmp_path: Path) -> None:
     """The lake of the fixture has scores whose publication failed: the reason stands beside the day."""
-    page = control_room.write_index(Site(tmp_path), settings, Lake.of(settings), AS_OF, shown="churn")
+    page = report.write_index(Site(tmp_path), settings, Lake.of(settings), AS_OF, shown="churn")
     text = page.read_text(encoding="utf-8")
     assert "churn: score to publish" in text
     assert "SinkError: no" in text

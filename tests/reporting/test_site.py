@@ -12,6 +12,12 @@ from jinja2 import UndefinedError
 
 from pipelines.reporting.site import Site, inline, script_json
 
+#: What the control room shows before anything ran.
+NOTHING_RAN: dict[str, Any] = {
+    "as_of": None, "alarms": [], "tables": [], "late": [], "unbalanced": [], "failed": [], "use_cases": [],
+    "steps": [], "quarantined": [], "links": [], "hand_overs": [], "untried": [], "broken": [],
+}  # fmt: skip
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -36,26 +42,18 @@ def test_inline_escapes_before_it_marks_code() -> None:
 
 def test_assets_are_beside_the_page_and_the_library_is_copied_once(tmp_path: Path) -> None:
     site = Site(tmp_path)
-    context = {
-        "as_of": None, "alarms": [], "tables": [], "late": [], "unbalanced": [], "failed": [], "use_cases": [],
-        "steps": [], "quarantined": [], "links": [],
-    }  # fmt: skip
-    page = site.render("index.html", "index.html.j2", context)
+    page = site.render("index.html", "index.html.j2", NOTHING_RAN)
     library = tmp_path / "assets" / f"plotly-{plotly.__version__}.min.js"
     assert "plotly.js" in library.read_text(encoding="utf-8")[:200]
     library.write_text("kept")
-    assert site.render("index.html", "index.html.j2", context) == page
+    assert site.render("index.html", "index.html.j2", NOTHING_RAN) == page
     assert library.read_text() == "kept"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["assets", "index.html"]
     assert {"millrace.css", "grid.js", "figures.js"} < {p.name for p in (tmp_path / "assets").iterdir()}
 
 
 def test_a_page_in_a_folder_reaches_the_assets_of_the_site(tmp_path: Path) -> None:
-    context = {
-        "as_of": None, "alarms": [], "tables": [], "late": [], "unbalanced": [], "failed": [], "use_cases": [],
-        "steps": [], "quarantined": [], "links": [],
-    }  # fmt: skip
-    page = Site(tmp_path).render("series/S1/a.html", "index.html.j2", context)
+    page = Site(tmp_path).render("series/S1/a.html", "index.html.j2", NOTHING_RAN)
     assert page == tmp_path / "series" / "S1" / "a.html"
     text = page.read_text(encoding="utf-8")
     assert 'href="../../assets/millrace.css"' in text

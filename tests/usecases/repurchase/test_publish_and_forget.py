@@ -33,6 +33,8 @@ from pipelines.steps import publish
 from pipelines.usecases.repurchase import USECASE
 from pipelines.usecases.repurchase.schemas import BASKETS, NEXT_ORDERS
 
+OBJECT, NAMESPACE = "Next_Order__c", "repurchase"
+
 DAY = date(2026, 1, 5)
 NEXT = DAY + timedelta(days=1)
 KEY = b"key of the tests"
@@ -127,8 +129,8 @@ class Story:
 
     def look(self, name: str) -> None:
         """Note what the two systems hold."""
-        self.held[name] = {record["External_Id__c"]: record for record in self.org.records(publish.OBJECT)}
-        with Reader.open(self.settings, publish.NAMESPACE) as reader:
+        self.held[name] = {record["External_Id__c"]: record for record in self.org.records(OBJECT)}
+        with Reader.open(self.settings, NAMESPACE) as reader:
             self.items[name] = reader.get_many(CUSTOMERS).found
 
 
@@ -296,7 +298,7 @@ def test_old_versions_cannot_be_read_any_more(story: Story) -> None:
 
 
 def test_the_ledger_still_balances(story: Story) -> None:
-    for sink, object_ in (("salesforce", publish.OBJECT), ("dynamodb", "shop/repurchase")):
+    for sink, object_ in (("salesforce", OBJECT), ("dynamodb", "shop/repurchase")):
         run = Ledger(story.lake, sink, object_).newest()
         assert run is not None
         assert run.counts().balanced
