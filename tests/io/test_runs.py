@@ -13,7 +13,7 @@ from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Lake
 from pipelines.io.runs import STEP_RUNS, StepRuns
 from pipelines.settings import Settings
-from pipelines.usecase import parse_as_of, run_step
+from pipelines.steps import parse_as_of, run_step
 
 DAY = date(2025, 6, 2)
 

@@ -28,7 +28,7 @@ from pipelines.privacy.rows import LakeRows
 from pipelines.settings import SalesforceSettings
 from pipelines.sinks.ledger import Ledger
 from pipelines.sinks.ledger_tables import RunState
-from pipelines.usecase import run_step
+from pipelines.steps import run_step
 
 if TYPE_CHECKING:
     from tests.conftest import Deployment

@@ -13,30 +13,29 @@ import pytest
 from pipelines.io.lake import Lake
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.usecase import run_step
+from pipelines.steps import TRAINING, Options, Step, run_step
 from pipelines.usecases.imputation.dataset import read_wide
-from pipelines.usecases.imputation.params import ImputationParams
 from pipelines.usecases.imputation.scoring import iter_completed
 
 AS_OF = date(1994, 10, 11)
 #: A closed data set of few jobs for many sensors: all of it is completed, judged at random, with a ridge.
-PARAMS = ImputationParams.load_default(
-    {"window.train_days": 1700, "window.batch_days": 1700, "window.holdout": "random", "model.ridge": 0.05}
-)
+OVERRIDES = {
+    "window.train_days": 1700, "window.batch_days": 1700, "window.holdout": "random", "model.ridge": 0.05,
+}  # fmt: skip
 
 
 @pytest.mark.real_data
 def test_cylinder_bands_from_end_to_end(
     data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = Settings(var=tmp_path)
+    settings = Settings(var=tmp_path, overrides={"imputation": OVERRIDES})
     ingest(
         "imputation", data_dir / "cylinder_bands", settings=settings, ingested_at=datetime(2026, 1, 1),
         source="cylinder_bands", quality_checks=False,
     )  # fmt: skip
     records = {
-        step: run_step("imputation", step, AS_OF, settings=settings, params=PARAMS, **options)
-        for step, options in (("prepare", {"training": True}), ("train", {}), ("gate", {}), ("score", {}))
+        str(step): run_step("imputation", step, AS_OF, settings=settings, options=options)
+        for step, options in (*TRAINING, (Step.SCORE, Options()))
     }
     trained = records["train"]
     with capsys.disabled():

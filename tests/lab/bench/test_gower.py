@@ -11,13 +11,13 @@ from numpy.testing import assert_allclose
 
 from models.clustering.gower import GowerSpace
 from pipelines.lab.bench import gower as bench
-from pipelines.lab.bench import gower_peer, run_bench
+from pipelines.lab.bench import gower_peer
 from pipelines.lab.bench.result import BenchResult
 
 
 @pytest.fixture(scope="module")
 def found() -> BenchResult:
-    return run_bench("gower", {"rows": 700, "cols": 7, "seed": 3})
+    return bench.run(rows=700, cols=7, seed=3)
 
 
 def test_the_bench_measures_time_and_error(found):
