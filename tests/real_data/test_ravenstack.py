@@ -101,7 +101,7 @@ def test_its_accounts_can_be_looked_at_all_the_same(ran: Run) -> None:
     scores = ran.lake.read(SCORES, where=day).to_pylist()
     outside = ran.lake.read(OUT_OF_SCOPE, where=day)
     assert len(scores) == ran.records["score"]["scored"] == ran.records["prepare"]["in_scope"] > 0
-    assert len(scores) + outside.num_rows == ran.records["prepare"]["rows"]
+    assert len(scores) + outside.num_rows == ran.lake.read("features/churn", where=day).num_rows
     for row in scores:
         assert 0 <= row["score"] <= 1
         assert len({row["reason_1"], row["reason_2"], row["reason_3"]}) == 3

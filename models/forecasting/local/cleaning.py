@@ -144,8 +144,11 @@ def _elasticity(values: Floats, expected: Floats, on_promo: Floats, plain: Float
 
 def _weekday_factors(values: Floats, weights: Floats, weekday: NDArray[np.intp]) -> Floats:
     """Mean of each weekday relative to the mean of all, drawn to 1; shape (n, 7)."""
-    of_day = np.equal.outer(weekday, np.arange(7)).astype(np.float64)
-    count, total = weights @ of_day, (weights * values) @ of_day
+    # Sums along rows, not a product of matrices: how that rounds depends on how many series there are.
+    count, total = (
+        np.stack([np.ascontiguousarray(x[:, weekday == day]).sum(axis=1) for day in range(7)], axis=1)
+        for x in (weights, weights * values)
+    )
     mean = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1.0)
     prior = WEEKDAY_PRIOR_DAYS * np.maximum(mean, 1e-9)[:, None]
     factor = (total + prior) / (count * np.maximum(mean, 1e-9)[:, None] + prior)

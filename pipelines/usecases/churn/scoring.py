@@ -60,7 +60,7 @@ def predict(run: Run[ChurnParams], model: ChurnClassifier, version: ModelVersion
             "scored": scores.num_rows,
             "out_of_scope": outside.num_rows,
             "levels": {level["values"]: level["counts"] for level in levels},
-            "mean_score": round(float(score.mean()), 4),
+            "mean_score": round(float(score.mean()), 4) if len(score) else None,
         },
     )
 

@@ -4,7 +4,9 @@ import pytest
 from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import SalesforceMalformedRequest, SalesforceResourceNotFound
 
+from pipelines.discovery import every
 from pipelines.lab.emulator import Emulator
+from pipelines.sinks.target import SalesforceObject
 
 
 def test_versions_need_no_session(org: Emulator, sf: Salesforce) -> None:
@@ -49,7 +51,8 @@ def test_describe_gives_what_the_sfdx_package_declares(sf: Salesforce) -> None:
 
 def test_objects_of_the_org(sf: Salesforce) -> None:
     """REST API Developer Guide, "Describe Global" and "sObject Basic Information"."""
-    own = {"Churn_Score__c", "Next_Order__c"}
+    targets = [target for usecase in every() for target in usecase.targets]
+    own = {target.object for target in targets if isinstance(target, SalesforceObject)}
     assert {o["name"] for o in sf.describe()["sobjects"]} == {"Account", "Organization", *own}
     assert sf.Account.metadata()["objectDescribe"]["keyPrefix"] == "001"
     with pytest.raises(SalesforceResourceNotFound):

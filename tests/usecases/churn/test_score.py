@@ -8,16 +8,16 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 import pytest
 
 from pipelines.errors import ConfigError, DataContractError, ModelGateError
+from pipelines.io.marts import mart_contract
 from pipelines.io.registry import CHAMPION, Registry
 from pipelines.steps import score
-from pipelines.usecases.churn import USECASE
+from pipelines.usecases.churn import USECASE, scoring
 from pipelines.usecases.churn.params import RiskLevelParams
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, SCORES
 
@@ -63,7 +63,7 @@ def test_ranks_and_levels_follow_from_the_score(deployed: Deployment) -> None:
 def test_a_bound_belongs_to_the_level_above_it() -> None:
     bounds = RiskLevelParams(medium=0.05, high=0.2, critical=0.65)
     given = np.array([0.0, 0.0499, 0.05, 0.2, 0.6499, 0.65, 1.0])
-    assert score.risk_levels(given, bounds).tolist() == [
+    assert scoring.risk_levels(given, bounds).tolist() == [
         "low", "low", "medium", "high", "high", "critical", "critical",
     ]  # fmt: skip
 
@@ -94,7 +94,7 @@ def test_an_action_guide_without_a_level_is_refused(deployed: Deployment, tmp_pa
     (seeds / "churn_action_guide.csv").write_text("risk_level,title,text\nlow,No action,Nothing.\n")
     settings = deployed.settings.model_copy(update={"home": tmp_path})
     with pytest.raises(ConfigError, match=r"every risk level, missing: \['medium', 'high', 'critical'\]"):
-        score._action_guide(settings)
+        scoring._action_guide(settings)
 
 
 def test_contributions_of_the_sample_belong_to_scored_accounts(deployed: Deployment) -> None:
@@ -123,8 +123,15 @@ def test_a_volume_that_jumped_is_not_committed(working_copy: Deployment) -> None
 
 
 def test_a_day_with_nobody_in_scope_is_not_committed(working_copy: Deployment) -> None:
-    empty = score._volume_audit(working_copy.lake, working_copy.trained_on, working_copy.params())
-    assert "no account is in scope" in empty(duckdb.sql("select 1 as x where false"))[0]
+    lake, day = working_copy.lake, working_copy.scored_on
+    features, before = of_day(working_copy, "features/churn"), of_day(working_copy, SCORES)
+    frame = features.to_pandas().assign(in_scope=False, scope_reason="trial")
+    nobody = pa.Table.from_pandas(frame, features.schema, preserve_index=False)
+    mart = mart_contract(working_copy.settings.dbt_project, "ml", "ml_churn_features")
+    lake.replace_partitions(mart.table, nobody, "as_of", [day])
+    with pytest.raises(DataContractError, match="no account is in scope: look at the freshness"):
+        score.run(USECASE, day, settings=working_copy.settings, params=working_copy.params())
+    assert of_day(working_copy, SCORES).equals(before)
 
 
 def test_without_a_champion_nobody_is_scored_and_the_error_says_what_to_do(working_copy: Deployment) -> None:
