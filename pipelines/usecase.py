@@ -20,7 +20,7 @@ from features.contracts import Contract
 from features.schemas import Table
 from pipelines.io.lake import Lake
 from pipelines.io.marts import mart_contract
-from pipelines.monitoring.alarms import Alarm, Phrase, first_and_count, raise_alarms
+from pipelines.monitoring.alarms import Alarm, Phrase, Words, first_and_count, raise_alarms
 from pipelines.monitoring.findings import Finding
 from pipelines.params import Params
 from pipelines.reporting.page import PageSpec, Watched
@@ -334,8 +334,6 @@ class UseCase(Generic[P, D, M]):
         The table that readers and the publication go by.
     check
         Findings of the day's monitoring.
-    alarms
-        By metric: what an alarm means for whom, and the first thing to do.
     phrase
         Words an alarm from the findings behind it.
     targets
@@ -372,7 +370,6 @@ class UseCase(Generic[P, D, M]):
     tables: tuple[Table, ...]
     results: Table
     check: Callable[[Run[P]], Checked]
-    alarms: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     phrase: Phrase = first_and_count
     targets: tuple[Target, ...] = ()
     publishable: Callable[[Run[P]], None] = _nothing
@@ -395,6 +392,12 @@ class UseCase(Generic[P, D, M]):
         given = {**settings.overrides.get(self.name, {}), **(overrides or {})}
         return self.params.load(self.folder / "params.yaml", given)
 
+    @property
+    def words(self) -> Words:
+        """What alarms and terms mean, from ``words.yaml`` in its folder; none without the file."""
+        path = self.folder / "words.yaml"
+        return Words.load(path) if path.exists() else Words()
+
     def raw(self, name: str) -> Table:
         """Raw table of a layout, by the layout's name."""
         layout = next(each for each in self.layouts if each.table.name == name)
@@ -402,7 +405,7 @@ class UseCase(Generic[P, D, M]):
 
     def word_alarms(self, as_of: date, findings: Sequence[Finding]) -> list[Alarm]:
         """Alarms of a day's findings, in words."""
-        return raise_alarms(self.name, as_of, findings, self.alarms, self.phrase)
+        return raise_alarms(self.name, as_of, findings, self.words.alarms, self.phrase)
 
     @property
     def watched(self) -> tuple[Watched, ...]:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from pydantic import Field
+
 from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.schemas import ALL, Severity, State
+from pipelines.params import Params
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,28 @@ def from_dict(record: dict[str, Any]) -> Alarm:
     )
 
 
+class AlarmWords(Params):
+    """What an alarm means for whom, and the first thing to do."""
+
+    meaning: str
+    first_step: str
+
+
+class Words(Params):
+    """Words of a use case for people, which whoever reads them may edit.
+
+    Attributes
+    ----------
+    alarms
+        By metric, in the order in which alarms of equal severity are told.
+    glossary
+        Terms of the page and what they mean.
+    """
+
+    alarms: dict[str, AlarmWords] = Field(default_factory=dict)
+    glossary: dict[str, str] = Field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Sentence:
     """What an alarm says about the findings behind it.
@@ -104,7 +129,7 @@ def raise_alarms(
     usecase: str,
     as_of: date,
     findings: Sequence[Finding],
-    words: Mapping[str, tuple[str, str]],
+    words: Mapping[str, AlarmWords],
     phrase: Phrase,
 ) -> list[Alarm]:
     """One alarm per metric, whatever the number of segments and subjects that raised it.
@@ -123,7 +148,7 @@ def raise_alarms(
     Critical ones first, then in the order of ``words``.
     """
     alarms = []
-    for metric, (meaning, first_step) in words.items():
+    for metric, told in words.items():
         of_metric = [f for f in findings if f.metric == metric]
         raised = [f for f in of_metric if f.state is State.ALARM]
         if not raised:
@@ -142,8 +167,8 @@ def raise_alarms(
                 threshold=speaker.threshold or 0.0,
                 segment=said.segment,
                 finding=said.finding,
-                meaning=meaning,
-                first_step=first_step,
+                meaning=told.meaning,
+                first_step=told.first_step,
             )
         )
     return sorted(alarms, key=lambda alarm: alarm.severity.value)

@@ -104,8 +104,6 @@ class PageSpec:
 
     Attributes
     ----------
-    glossary
-        Terms and what they mean.
     checks
         How the checks of the gate are called.
     watched
@@ -116,7 +114,6 @@ class PageSpec:
         How findings of the monitoring are shown.
     """
 
-    glossary: tuple[tuple[str, str], ...] = ()
     checks: Mapping[str, CheckStyle] = field(default_factory=dict)
     watched: tuple[Watched, ...] = ()
     train_days: int = 35

@@ -59,7 +59,7 @@ def run(
             "alarms": alarms,
             "checks": [] if isinstance(gate, Missing) else sections.gate_checks(gate[0], usecase.page.checks),
             "tables": control_room.freshness(lake, usecase.name, _watched(usecase, lake), as_of),
-            "glossary": usecase.page.glossary,
+            "glossary": usecase.words.glossary,
         },
     )
     index = write_index(site, here.settings, lake, as_of, shown=usecase.name)

@@ -12,14 +12,12 @@ import sys
 from datetime import datetime, time
 from pathlib import Path
 from time import process_time
-from typing import Any
 
 from inline_airflow import InlineAirflow
 
 from pipelines.cli import command_line
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, read_promotions
-from pipelines.lab.airflow_api import DagRun
 from pipelines.lab.demo import Demo, demos, run_dag
 from pipelines.lab.demo.demand import DEMO as DEMAND
 from pipelines.lab.demo.demand import FORECAST_ON
@@ -35,15 +33,14 @@ class Airflow(InlineAirflow):
         super().__init__(Path(settings.home) / "dags")
         self.lake = Lake.of(settings)
 
-    def wait(self, dag_id: str, run_id: str, **arguments: Any) -> DagRun:
-        """Run until a run ends, and overrule the gate if it refused."""
-        done = super().wait(dag_id, run_id, **arguments)
+    def tick(self) -> None:
+        """Go once through the scheduler's loop, and overrule the gate if it refused."""
+        super().tick()
         for demo in demos():
             verdicts = read_promotions(self.lake, demo.usecase)
             if verdicts and verdicts[-1].outcome in (Outcome.REFUSED, Outcome.NOT_ENOUGH_EVIDENCE):
                 version = verdicts[-1].model_version.rpartition("/")[2]
                 command("promote", demo.usecase, version, "--why", "a rehearsal")
-        return done
 
 
 def main(ports: Ports) -> None:

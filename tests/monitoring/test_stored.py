@@ -7,13 +7,16 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from pipelines.io.lake import Lake
-from pipelines.monitoring.alarms import Sentence, from_dict, raise_alarms
+from pipelines.monitoring.alarms import AlarmWords, Sentence, from_dict, raise_alarms
 from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.monitoring.stored import newest_monitored_day, read_findings, store_findings
 
 DAY = date(2025, 6, 2)
-WORDS = {"bias": ("It leans.", "Look."), "mape": ("It errs.", "Search.")}
+WORDS = {
+    "bias": AlarmWords(meaning="It leans.", first_step="Look."),
+    "mape": AlarmWords(meaning="It errs.", first_step="Search."),
+}
 
 
 def finding(
@@ -70,7 +73,7 @@ def test_one_alarm_per_metric_critical_ones_first() -> None:
     mape, bias = alarms
     assert mape.finding == "mape of new (2 of 2)", "the largest excess speaks where nothing is said of all"
     assert bias.finding == "bias of all (2 of 2)", "the finding on all rows speaks"
-    assert (mape.meaning, mape.first_step) == WORDS["mape"]
+    assert (mape.meaning, mape.first_step) == ("It errs.", "Search.")
     assert from_dict(mape.as_dict()) == mape
     quiet = [f for f in FINDINGS if f.state is State.OK]
     assert raise_alarms("demand", DAY, quiet, WORDS, phrase) == []

@@ -27,70 +27,6 @@ if TYPE_CHECKING:
 #: Past score days whose labels are built again with every run; several, so that a missed week heals.
 _MATURED_WEEKS = 2
 
-#: What an alarm means for whom, and the first thing to do, by metric.
-_ALARMS = {
-    "predictions": (
-        "Customer success may miss accounts, or see accounts that are not customers any more.",
-        "Compare accounts in and out of scope with last week on the report page, then the row and "
-        "quarantine counts of the last ingest.",
-    ),
-    "score_shift": (
-        "Customer success would work a list that the model was not validated for: the bounds of the risk "
-        "levels may no longer separate the accounts they used to.",
-        "Open the feature shifts on the report page: if the one that moved most is a data fault, fix it, "
-        "ingest and score again; if customers changed, run churn_train and let the gate decide.",
-    ),
-    "score_shift_weekly": (
-        "This week's list differs more from the last weeks' than customers usually change in a week.",
-        "Look for a late or partial delivery first: freshness on the control room page, then `millrace "
-        "ingest churn` and score again.",
-    ),
-    "feature_shift": (
-        "For data scientists: an input moved away from what the model was fitted on; scores rest on it in "
-        "proportion to its impact.",
-        "Check the feature's source for a changed unit, a renamed category or missing rows before "
-        "retraining.",
-    ),
-    "auc_pr": (
-        "Customer success contacts more accounts that would have stayed and misses more that leave than "
-        "the gate promised.",
-        "Run churn_train for the current month; if its challenger passes no gate, roll back to the last "
-        "version that held (`millrace rollback churn --why ...`).",
-    ),
-}
-
-_GLOSSARY = (
-    (
-        "Score",
-        "Probability that the account does not renew a term that ends within the 30 days from the score "
-        "day, from what was known before that day.",
-    ),
-    ("Risk level", "Band of the score; the bounds are in params.yaml and are the same every week."),
-    ("As of", "The day of the decision. Nothing that became known on or after it is used."),
-    ("Out of time", "Judged on months that lie after everything the model was fitted on."),
-    (
-        "AUC-PR",
-        "Mean precision over all recalls, between 0 and 1; guessing gives the share of churners. It says "
-        "more than AUC-ROC when few accounts leave.",
-    ),
-    ("AUC-ROC", "Chance that an account that leaves has a higher score than one that stays."),
-    ("Recall@top 20 %", "Share of all churners among the fifth of the accounts with the highest scores."),
-    ("Lift", "How many times more churners a group holds than a random group of its size."),
-    ("Calibration error", "Mean gap between predicted and observed churn over tenths of the scores."),
-    ("Brier score", "Mean squared difference between probability and outcome; lower is better."),
-    (
-        "Interval",
-        "90 % bootstrap interval: accounts are drawn with replacement and the figure is computed again.",
-    ),
-    ("Challenger, champion", "The newest trained model; the one that serves."),
-    (
-        "Shift",
-        "Share of accounts that sit in another bin than in the reference (total variation distance).",
-    ),
-    ("SHAP contribution", "What a feature added to the log-odds of churn of one account."),
-    ("Dead letter", "A row that the CRM refused for good, or too often; it needs a person."),
-    ("Pseudonym", "Keyed hash that stands for an account everywhere but in the list above."),
-)
 
 #: Checks of the gate as people call them.
 _CHECKS = {
@@ -230,7 +166,6 @@ USECASE = UseCase(
     tables=(SCORES, OUT_OF_SCOPE, CONTRIBUTIONS, VALIDATION),
     results=SCORES,
     check=check,
-    alarms=_ALARMS,
     phrase=phrase,
     targets=(
         SalesforceObject(
@@ -242,7 +177,6 @@ USECASE = UseCase(
         ),
     ),
     page=PageSpec(
-        glossary=_GLOSSARY,
         checks=_CHECKS,
         watched=_WATCHED,
         train_days=35,

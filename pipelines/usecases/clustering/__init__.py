@@ -108,79 +108,7 @@ def explanation(record: Record) -> str:
     return describe.explanation(record)
 
 
-#: What an alarm means for whom, and the first thing to do, by metric.
-_ALARMS = {
-    "stores": (
-        "Stores have no group: no policy is set for them, and demand forecasts treat them as unknown.",
-        "Look at the stores out of scope on the clustering page: a lost delivery of sales makes stores look closed.",
-    ),
-    "moved": (
-        "Many stores changed their group at once: policies would change for stores that did not, and forecasts "
-        "with them.",
-        "Read the moves on the clustering page. One cause for all of them (a variable that a delivery changed) is "
-        "to be fixed first; many causes call for `millrace train clustering`.",
-    ),
-    "atypical": (
-        "The groups no longer describe the stores: policies are made for stores that are not there any more.",
-        "Look at what makes stores atypical on the clustering page, then run `millrace train clustering`.",
-    ),
-    "size": (
-        "A group has hardly any stores: a policy of its own is not worth its cost.",
-        "Run `millrace train clustering`; if the group stays, treat its stores one by one.",
-    ),
-    "age": (
-        "Policies rest on groups that were found long ago.",
-        "Run `millrace train clustering`: groups that continue keep their names.",
-    ),
-    "feature_shift": (
-        "Stores are not like those among which the groups were found: what sets groups apart may no longer do so.",
-        "Check whether a delivery changed the variable (a unit, a renamed category, missing rows); if stores changed, "
-        "run `millrace train clustering`.",
-    ),
-}
-
 _PAGE = PageSpec(
-    glossary=(
-        (
-            "Group",
-            "Stores that resemble one another more than the others; its letter stays with it from run to run.",
-        ),
-        (
-            "Typical store",
-            "Nearest to the middle of its group: the one to visit in order to understand the group.",
-        ),
-        (
-            "Store that does not fit",
-            "Much more different from the stores of its group than those are from each other: a policy for the group may "
-            "be wrong for it.",
-        ),
-        (
-            "Fit",
-            "Share of the stores of the group that are as different from it or more; near 0 the store is unlike all.",
-        ),
-        (
-            "Distance",
-            "Gower's: the mean over the variables known of both stores of their difference, as a share of the largest.",
-        ),
-        ("Theme", "Variables that tell of the same thing; a theme weighs the same however many there are."),
-        (
-            "Test value",
-            "How far a group's mean is from that of a random draw of as many stores; beyond 2 it is not chance.",
-        ),
-        (
-            "Silhouette",
-            "How much nearer a store is to its own group than to the next: 1 is far from all others, 0 between.",
-        ),
-        (
-            "Stability",
-            "Mean overlap (Jaccard) of a group with its likeness among stores drawn anew; from 75 % on it is stable, below "
-            "60 % not to be trusted.",
-        ),
-        (
-            "Explained by a split",
-            "Share of all differences that one more group takes out of the groups (inertia).",
-        ),
-    ),
     checks={
         "stores": CheckStyle("Stores judged", 0, "at least"),
         "silhouette": CheckStyle("Silhouette", 3, "at least"),
@@ -235,7 +163,6 @@ USECASE: UseCase[ClusteringParams, Stores, NamedGroups] = UseCase(
     tables=TABLES,
     results=CLUSTERS,
     check=check,
-    alarms=_ALARMS,
     phrase=phrase,
     page=_PAGE,
     sections=sections,

@@ -28,7 +28,6 @@ from pipelines.usecase import (
 from pipelines.usecases.demand.layouts import LAYOUTS
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import CERTIFICATES, FORECASTS, TABLES
-from pipelines.usecases.demand.wording import ALARMS, GLOSSARY
 
 if TYPE_CHECKING:
     from models.evaluation.verdict import Verdict
@@ -183,7 +182,6 @@ USECASE: UseCase[DemandParams, Dataset, DemandForecaster] = UseCase(
     tables=TABLES,
     results=FORECASTS,
     check=check,
-    alarms=ALARMS,
     phrase=phrase,
     targets=(
         DynamoNamespace[DemandParams](
@@ -192,7 +190,6 @@ USECASE: UseCase[DemandParams, Dataset, DemandForecaster] = UseCase(
     ),
     publishable=publishable,
     page=PageSpec(
-        glossary=GLOSSARY,
         checks={
             "products": CheckStyle("Products sold on the judged days", 0, "\u2265"),
             "bias": CheckStyle("Bias, either way", 3, "\u2264"),

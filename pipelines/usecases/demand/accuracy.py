@@ -20,8 +20,7 @@ from pipelines.usecases.demand import plots
 from pipelines.usecases.demand.checks import MIN_DAYS, TARGET_HORIZON
 from pipelines.usecases.demand.day import DayData
 from pipelines.usecases.demand.realised import WINDOW_DAYS, Realised
-from pipelines.usecases.demand.schemas import COVERAGE, HORIZONS, INTERVALS, SEGMENTS
-from pipelines.usecases.demand.wording import LEVELS as LEVEL_WORDS
+from pipelines.usecases.demand.schemas import COVERAGE, HORIZONS, INTERVALS, LEVEL_WORDS, SEGMENTS
 
 _STORES_SHOWN = 8
 _DAYS_SHOWN = 60

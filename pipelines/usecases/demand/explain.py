@@ -27,8 +27,7 @@ from pipelines.usecases.demand.fan import Outlook, fan
 from pipelines.usecases.demand.outlook import holidays, series_outlook
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.recent import Recent, dates, narrowed
-from pipelines.usecases.demand.schemas import HORIZONS
-from pipelines.usecases.demand.wording import SCOPE
+from pipelines.usecases.demand.schemas import HORIZONS, SCOPE_WORDS
 
 #: Days of sales shown: two months more than on the page of all.
 _HISTORY_DAYS = 112
@@ -237,7 +236,7 @@ def _why_not(lake: Lake, as_of: date, store_id: str, sku_id: str) -> str:
     if lake.exists(OUT_OF_SCOPE):
         gone = lake.read(OUT_OF_SCOPE, where=narrowed(day, (store_id, sku_id))).to_pylist()
         if gone:
-            words = SCOPE.get(gone[0]["scope_reason"], gone[0]["scope_reason"])
+            words = SCOPE_WORDS.get(gone[0]["scope_reason"], gone[0]["scope_reason"])
             return f"{name} is out of scope on {as_of}: {words} Last sold on {gone[0]['last_sold_on']}."
     stores = pc.unique(pairs["store_id"]).to_pylist()
     if store_id not in stores:

@@ -28,9 +28,8 @@ from pipelines.usecases.demand.fan import changes as changes_figure
 from pipelines.usecases.demand.outlook import as_day, fan_chart
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.recent import Recent, dates
-from pipelines.usecases.demand.schemas import BACKTEST, CERTIFICATES
+from pipelines.usecases.demand.schemas import BACKTEST, CERTIFICATES, SCOPE_WORDS
 from pipelines.usecases.demand.weeks import GRID, weeks
-from pipelines.usecases.demand.wording import SCOPE
 
 #: Series with a chart of their own because they changed or erred most.
 _CHOSEN = 30
@@ -63,7 +62,7 @@ def sections(run: Run[DemandParams]) -> Mapping[str, object]:
         "competition": competition(data),
         "tolerance": run.params.backtest.tolerance,
         "models": models_in_use(data),
-        "out_of_scope": scope_reasons(data.lake, OUT_OF_SCOPE, data.as_of, SCOPE),
+        "out_of_scope": scope_reasons(data.lake, OUT_OF_SCOPE, data.as_of, SCOPE_WORDS),
     }
 
 

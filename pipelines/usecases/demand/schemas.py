@@ -268,3 +268,19 @@ ORDERS = Table(
 TABLES = (
     FORECASTS, AGGREGATES, WEEKLY, CERTIFICATES, SERIES, BACKTEST, VALIDATION, COVERAGE, ORDERS,
 )  # fmt: skip
+
+#: Levels of the hierarchy.
+LEVEL_WORDS = {
+    "national": "nation",
+    "region": "region",
+    "store": "store",
+    "sku": "product",
+    "sku_store": "product by store",
+}
+
+#: Why a series is out of scope.
+SCOPE_WORDS = {
+    "store_closed": "The store's last day of trade is over.",
+    "delisted": "The product's last day on sale is over.",
+    "not_sold": "No sale and no stock-out for so long that the series is taken as gone.",
+}

@@ -18,8 +18,7 @@ from pipelines.reporting.tables import Grid, GridColumn
 from pipelines.usecases.demand.dataset import node_codes
 from pipelines.usecases.demand.day import DayData
 from pipelines.usecases.demand.recent import Recent
-from pipelines.usecases.demand.schemas import WEEKLY
-from pipelines.usecases.demand.wording import LEVELS as LEVEL_WORDS
+from pipelines.usecases.demand.schemas import LEVEL_WORDS, WEEKLY
 
 #: Most series that the page holds; of more, the largest are shown.
 MAX_SERIES = 2000

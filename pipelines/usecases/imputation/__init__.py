@@ -127,78 +127,7 @@ def explanation(record: Record) -> str:
     return scoring.explanation(record)
 
 
-#: What an alarm means for whom, and the first thing to do, by metric.
-_ALARMS = {
-    "completed": (
-        "Whoever reads the completed data sets has none of this day.",
-        "Run `millrace score imputation` for the day and read its error.",
-    ),
-    "coverage_90": (
-        "For everybody who uses the completed data sets: the spread between them no longer tells how uncertain a "
-        "drawn cell is.",
-        "Look at the overimputation by station on the report page; if a sensor was exchanged or recalibrated, run "
-        "imputation_train on parts made since.",
-    ),
-    "parts": (
-        "The completed data sets hold far fewer or more parts than usual; comparisons with other days mislead.",
-        "Compare the row counts of the last ingest with the line's own count, then ingest and score again.",
-    ),
-    "missing_shift": (
-        "For process engineers: a sensor is silent more often than when the model was trained. Its cells are drawn, "
-        "and say less about the part the more of them there are.",
-        "Open the missingness map: a whole station at once is a stop, a single sensor is a fault or a full disk.",
-    ),
-    "not_imputed": (
-        "Cells of a sensor stay missing: users of the wide table meet gaps.",
-        "Read the sensor's words on the report page; a new sensor is learned by the next imputation_train.",
-    ),
-    "feature_shift": (
-        "For process engineers: a sensor measures other values than when the model was judged; drawn cells rest on "
-        "what was usual then.",
-        "Check the sensor for a new calibration or unit; if the process changed, run imputation_train.",
-    ),
-}
-
 _PAGE = PageSpec(
-    glossary=(
-        ("Cell", "What one sensor says of one part; measured, beyond a limit, or missing."),
-        (
-            "Completed data set",
-            "The day's table with every missing cell drawn once. Several differ in the drawn cells only; how far they "
-            "differ is what is not known.",
-        ),
-        (
-            "Pooled",
-            "An analysis run on each completed data set, its answers put together by Rubin's rules: the interval holds "
-            "what the missing cells make uncertain.",
-        ),
-        (
-            "Overimputation",
-            "Cells that were measured are taken out and imputed; the share that lies within the 90\u202f% intervals tells "
-            "whether the intervals are right.",
-        ),
-        ("Missing completely at random", "Whether a cell is missing has nothing to do with any value."),
-        (
-            "Missing at random",
-            "Whether a cell is missing depends on what was measured elsewhere, and on the line. Imputation is right then.",
-        ),
-        (
-            "Missing not at random",
-            "It depends on the missing value itself. Nothing in the data can show that; the sensitivity section tells how "
-            "large the dependence must be to change a conclusion.",
-        ),
-        (
-            "Fraction of missing information",
-            "Share of what complete data would tell of a sensor's mean that is lost; less than the share of missing cells "
-            "where other sensors tell much of them.",
-        ),
-        ("Ridge", "Rows without any correlation, added where the parts are too few for the sensors."),
-        (
-            "Condition number",
-            "How nearly some sensors follow from others; beyond a million, look at the sensors named.",
-        ),
-        ("As of", "The day of the decision. Nothing that became known on or after it is used."),
-    ),
     checks={
         "cells": CheckStyle("Hidden cells", 0, "\u2265"),
         "converged": CheckStyle("Chains that converged", 0, "="),
@@ -249,7 +178,6 @@ USECASE: UseCase[ImputationParams, Wide, BootstrapEMImputer] = UseCase(
     tables=TABLES,
     results=COMPLETED,
     check=check,
-    alarms=_ALARMS,
     phrase=phrase,
     page=_PAGE,
     sections=sections,

@@ -137,21 +137,6 @@ USECASE = UseCase(
     tables=(OFFERS, CHANCES, PRODUCTS, RULES, LISTS),
     results=OFFERS,
     check=check,
-    alarms={
-        "offers": (
-            "Advisers would miss customers, or approach people who left or never consented.",
-            "Look for a lost or partial delivery of customers and holdings first (freshness on the control room page), "
-            "then ingest and score again.",
-        ),
-        "calibration": (
-            "Chances are too high or too low: campaigns reach too many or too few.",
-            "See on the page of bank products which products differ, then run propensity_train.",
-        ),
-        "feature_shift": (
-            "For data scientists: an input moved away from what the forests were fitted on.",
-            "Check the feature's source for a changed unit or missing rows before retraining.",
-        ),
-    },
     targets=(
         SalesforceObject(
             object="Product_Offer__c",
@@ -162,23 +147,6 @@ USECASE = UseCase(
         ),
     ),
     page=PageSpec(
-        glossary=(
-            (
-                "Chance",
-                "Calibrated probability that a customer who does not hold the product takes it in the horizon.",
-            ),
-            (
-                "Offer",
-                "One of three products by the votes of similar customers; held products are never offered.",
-            ),
-            (
-                "Lift",
-                "How many times as often those who meet a rule take the product as all who do not hold it.",
-            ),
-            ("Average precision", "Mean precision over all recalls; guessing gives the share of takers."),
-            ("MAP@3", "Mean average precision of the lists of three, over customers who took something."),
-            ("Out of time", "Judged on days that lie after everything the model was fitted on."),
-        ),
         checks={
             "takers": CheckStyle("Customers who took something", 0, "\u2265"),
             "average_precision": CheckStyle("Products that rank no better than chance", 2, "\u2264"),

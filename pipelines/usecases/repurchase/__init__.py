@@ -32,75 +32,6 @@ if TYPE_CHECKING:
 #: Past score days whose labels are built again with every run; several, so that a missed day heals.
 _MATURED_DAYS = 3
 
-#: What an alarm means for whom, and the first thing to do, by metric.
-_ALARMS = {
-    "predictions": (
-        "Marketing would miss customers, or write to people who left long ago.",
-        "Look for a lost or partial delivery of orders first (freshness on the control room page), then run "
-        "`millrace ingest repurchase` and score again.",
-    ),
-    "return_bias": (
-        "More or fewer customers come back than the probabilities say: reminders go to too many or too few.",
-        "See on the repurchase page since when; if orders are complete, run repurchase_train, which estimates the "
-        "waits anew.",
-    ),
-    "coverage": (
-        "The windows are too narrow or too wide: marketing writes at the wrong time more often than it was told.",
-        "Run repurchase_train; if it happens again, look at the gap calibration on the repurchase page for the "
-        "customers whose habits changed.",
-    ),
-    "date_error": (
-        "Expected days are no better than the customer's own median gap: nobody needs the model for them.",
-        "Compare the realised errors on the repurchase page day by day: a jump points to a delivery, a slope to "
-        "changed habits; then run repurchase_train.",
-    ),
-    "list_f1": (
-        "Lists hold fewer products that customers buy again than they promise: the shop shows worse suggestions.",
-        "Check whether product ids changed (freshness and quarantine of products and lines), then run "
-        "repurchase_train.",
-    ),
-    "feature_shift": (
-        "Customers are not like those the models learned from: dates and lists rest on the habits of others.",
-        "Look for a lost or doubled delivery first (freshness and quarantine on the control room page); if customers "
-        "changed, run repurchase_train.",
-    ),
-}
-
-_GLOSSARY = (
-    (
-        "Chance of an order",
-        "Calibrated probability that the customer orders within the horizon from the day on.",
-    ),
-    (
-        "Expected on",
-        "Day around which the customer comes, if at all within the horizon: before it is as likely as after it.",
-    ),
-    ("Window", "Days that hold 80 % of the orders of such customers: a tenth comes earlier, a tenth later."),
-    (
-        "List",
-        "Products whose list has the highest expected F1 for this customer; it may be empty: then nothing again is the "
-        "best guess.",
-    ),
-    (
-        "F1",
-        "Between 0 and 1: the harmonic mean of precision (how much of the list was bought) and recall (how much of "
-        "what was bought again is on the list). An empty list scores 1 if nothing was bought again.",
-    ),
-    ("Bought again", "Products of an order that the customer had bought before; only these can be foretold."),
-    (
-        "Censored",
-        "A customer who had not come back when observation ended: it took longer, we do not know how long.",
-    ),
-    ("Out of time", "Judged on days that lie after everything the model was fitted on."),
-    ("Median gap", "Simple rule: the customer comes after the median of the days between the orders so far."),
-    (
-        "BG/NBD",
-        "Classic model of repeat buying: customers buy at their own rate until they silently drop out.",
-    ),
-    ("Gains", "Share of all hits among the likeliest so many percent."),
-    ("Challenger, champion", "The newest trained model; the one that serves."),
-    ("Dead letter", "A row that the CRM refused for good, or too often; it needs a person."),
-)
 
 #: Simpler rules and the champion, as the gate's checks name them.
 _RIVALS = ("champion", "median_gap", "bgnbd", "last_order", "most_frequent")
@@ -243,7 +174,6 @@ USECASE = UseCase(
     tables=(NEXT_ORDERS, BASKETS, TIMING_VALIDATION, BASKET_VALIDATION, CURVES, REALISED),
     results=NEXT_ORDERS,
     check=check,
-    alarms=_ALARMS,
     targets=(
         # First what customers see: all of it changes at once.
         DynamoNamespace(
@@ -261,7 +191,6 @@ USECASE = UseCase(
         ),
     ),
     page=PageSpec(
-        glossary=_GLOSSARY,
         checks=_CHECKS,
         watched=_WATCHED,
         train_days=35,
