@@ -73,7 +73,6 @@ def run(environment: dict[str, str], *arguments: str) -> str:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=280,
         check=False,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]

@@ -21,6 +21,9 @@ Say = Callable[[str], None]
 #: the holidays and the new year, which would raise honest alarms.
 TODAY = date(2025, 12, 1)
 
+#: Longest wait for a run to start or end: far beyond what a busy machine needs.
+WAIT_SECONDS = 3_600
+
 
 def _nothing_to_prepare(settings: Settings, stack: LocalStack) -> None:
     """Most use cases need nothing from the stack before their DAGs run."""
@@ -94,7 +97,7 @@ def demos() -> list[Demo]:
 
 def finish(api: AirflowApi, say: Say, dag_id: str, run_id: str, what: str) -> None:
     """Wait for a DAG run and say how it ended."""
-    done = api.wait(dag_id, run_id, seconds=1200)
+    done = api.wait(dag_id, run_id, seconds=WAIT_SECONDS)
     say(f"  {dag_id:<16} {what}: {done.state} in {done.seconds:.0f} s")
 
 
@@ -107,7 +110,7 @@ def await_triggered(
     def new() -> list[str]:
         return sorted(set(api.runs(dag_id)) - set(before))
 
-    wait_until(lambda: len(new()) >= runs, f"{runs} new runs of {dag_id}", 120)
+    wait_until(lambda: len(new()) >= runs, f"{runs} new runs of {dag_id}", WAIT_SECONDS)
     for run_id in new():
         finish(api, say, dag_id, run_id, what)
 
