@@ -20,24 +20,16 @@ Audit = Callable[["duckdb.DuckDBPyRelation"], Sequence[str]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the rows of a table fare under one rule.
+    """How the rows of a table fare under one rule."""
 
-    Attributes
-    ----------
-    words
-        The rule, without a value.
-    rows, offending
-        Rows looked at, and those that break the rule.
-    column
-        Column that the rule is about; None if it is about several.
-    got
-        Offending value, as text; None if there is none to show.
-    """
-
+    #: The rule, without a value.
     words: str
+    #: Rows looked at, and those that break the rule.
     rows: int
     offending: int
+    #: Column that the rule is about; None if it is about several.
     column: str | None = None
+    #: Offending value, as text; None if there is none to show.
     got: str | None = None
 
     @property

@@ -56,23 +56,15 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class DbtRun:
-    """A finished run, whose marts can be read until :meth:`discard`.
+    """A finished run, whose marts can be read until :meth:`discard`."""
 
-    Attributes
-    ----------
-    folder
-        ``<var>/runs/<run_id>``: database, ``target/``, ``logs/``.
-    versions
-        Version of every lake table the run read.
-    nodes
-        Outcome per node, in order of completion.
-    seconds
-        Wall time of the dbt process.
-    """
-
+    #: ``<var>/runs/<run_id>``: database, ``target/``, ``logs/``.
     folder: Path
+    #: Version of every lake table the run read.
     versions: Mapping[str, int]
+    #: Outcome per node, in order of completion.
     nodes: tuple[NodeResult, ...]
+    #: Wall time of the dbt process.
     seconds: float
 
     @property

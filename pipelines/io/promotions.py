@@ -63,28 +63,21 @@ PROMOTIONS = Table(
 
 @dataclass(frozen=True)
 class Promotion:
-    """One decision, as a row of :data:`PROMOTIONS`.
-
-    Attributes
-    ----------
-    checks
-        JSON-able mappings with the keys ``name``, ``value``, ``threshold``, ``passed`` and, where
-        known, ``low`` and ``high`` (bootstrap interval) and ``words``.
-    metrics
-        JSON-able values by name.
-    decided_at
-        UTC, without a zone attached.
-    """
+    """One decision, as a row of :data:`PROMOTIONS`."""
 
     usecase: str
     as_of: date
     model_version: str
     outcome: Outcome
     words: str
+    #: UTC, without a zone attached.
     decided_at: datetime
     who: str
     previous_version: str | None = None
+    #: JSON-able mappings with the keys ``name``, ``value``, ``threshold``, ``passed`` and, where known,
+    #: ``low`` and ``high`` (bootstrap interval) and ``words``.
     checks: Sequence[Mapping[str, Any]] = ()
+    #: JSON-able values by name.
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -31,24 +31,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class QualityResult:
-    """Outcome of one validation.
+    """Outcome of one validation."""
 
-    Attributes
-    ----------
-    suite
-        Name of the suite.
-    rows
-        Rows of the table, all of which SQL looked at.
-    contract, relations
-        Broken rules of columns and key, and broken relations to other tables, in words.
-    moved
-        Distributions that differ from the last day's, in words.
-    """
-
+    #: Name of the suite.
     suite: str
+    #: Rows of the table, all of which SQL looked at.
     rows: int
+    #: Broken rules of columns and key, and broken relations to other tables, in words.
     contract: tuple[str, ...]
     relations: tuple[str, ...]
+    #: Distributions that differ from the last day's, in words.
     moved: tuple[str, ...]
     seconds: float
 

@@ -51,21 +51,14 @@ _REQUIREMENTS = ("lightgbm", "xgboost-cpu", "scikit-learn", "numpy", "numba", "p
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version in the registry.
+    """A version in the registry."""
 
-    Attributes
-    ----------
-    name, version
-        Registered model and version number; ``label`` joins them as ``shop/3``.
-    run_id
-        MLflow run that trained it.
-    tags
-        Tags of the version, among them ``as_of`` and ``fingerprint``.
-    """
-
+    #: Registered model and version number; ``label`` joins them as ``shop/3``.
     name: str
     version: str
+    #: MLflow run that trained it.
     run_id: str
+    #: Tags of the version, among them ``as_of`` and ``fingerprint``.
     tags: Mapping[str, str]
 
     @property

@@ -27,18 +27,12 @@ _TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Samples:
-    """Steady columns of the staged rows and of the last day before them.
+    """Steady columns of the staged rows and of the last day before them."""
 
-    Attributes
-    ----------
-    now, before
-        Rows drawn by the hash of the key, with the steady columns.
-    day
-        Day of ``before``.
-    """
-
+    #: Rows drawn by the hash of the key, with the steady columns.
     now: pa.Table
     before: pa.Table
+    #: Day of ``before``.
     day: date
 
 

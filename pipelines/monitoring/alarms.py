@@ -16,33 +16,23 @@ from pipelines.params import Params
 
 @dataclass(frozen=True)
 class Alarm:
-    """One alarm, complete enough to act on without opening anything else.
-
-    Attributes
-    ----------
-    name
-        Metric that raised it, for instance ``score_shift``.
-    value, threshold
-        What was measured and the limit it broke.
-    segment
-        ``column=value`` of the segment that moved most; ``all`` if no segment stands out.
-    finding
-        What was seen, in one sentence with the figures.
-    meaning
-        What it means, and for whom.
-    first_step
-        The first thing to do.
-    """
+    """One alarm, complete enough to act on without opening anything else."""
 
     usecase: str
     as_of: date
+    #: Metric that raised it, for instance ``score_shift``.
     name: str
     severity: Severity
+    #: What was measured and the limit it broke.
     value: float
     threshold: float
+    #: ``column=value`` of the segment that moved most; ``all`` if no segment stands out.
     segment: str
+    #: What was seen, in one sentence with the figures.
     finding: str
+    #: What it means, and for whom.
     meaning: str
+    #: The first thing to do.
     first_step: str
 
     @property
@@ -85,33 +75,21 @@ class AlarmWords(Params):
 
 
 class Words(Params):
-    """Words of a use case for people, which whoever reads them may edit.
+    """Words of a use case for people, which whoever reads them may edit."""
 
-    Attributes
-    ----------
-    alarms
-        By metric, in the order in which alarms of equal severity are told.
-    glossary
-        Terms of the page and what they mean.
-    """
-
+    #: By metric, in the order in which alarms of equal severity are told.
     alarms: dict[str, AlarmWords] = Field(default_factory=dict)
+    #: Terms of the page and what they mean.
     glossary: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """What an alarm says about the findings behind it.
+    """What an alarm says about the findings behind it."""
 
-    Attributes
-    ----------
-    finding
-        The sentence, with the figures.
-    segment
-        Segment it names; ``all`` if none stands out.
-    """
-
+    #: The sentence, with the figures.
     finding: str
+    #: Segment it names; ``all`` if none stands out.
     segment: str
 
 

@@ -26,22 +26,15 @@ class Bins:
 
     Numeric variables have the bins ``(-inf, e0], (e0, e1], ..., (e_last, inf)`` and *missing*;
     categorical ones a bin per category, *other* and *missing*.
-
-    Attributes
-    ----------
-    variable
-        Name of the column.
-    kind
-        ``"numeric"`` or ``"categorical"``.
-    edges
-        Ascending inner edges of a numeric variable.
-    categories
-        Categories of a categorical one.
     """
 
+    #: Name of the column.
     variable: str
+    #: ``"numeric"`` or ``"categorical"``.
     kind: str
+    #: Ascending inner edges of a numeric variable.
     edges: tuple[float, ...] = ()
+    #: Categories of a categorical one.
     categories: tuple[str, ...] = ()
 
     @property

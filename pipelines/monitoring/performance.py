@@ -18,22 +18,15 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LabelledSample:
-    """Past predictions whose outcome is known by now.
+    """Past predictions whose outcome is known by now."""
 
-    Attributes
-    ----------
-    scored_on
-        Score day of the sample.
-    subjects, scores, outcomes
-        Shape (n,): subject, predicted probability, and whether it happened.
-    model_version
-        Version that made the predictions.
-    """
-
+    #: Score day of the sample.
     scored_on: date
+    #: Shape (n,): subject, predicted probability, and whether it happened.
     subjects: npt.NDArray[np.str_]
     scores: FloatArray
     outcomes: npt.NDArray[np.bool_]
+    #: Version that made the predictions.
     model_version: str
 
     @property

@@ -69,23 +69,15 @@ _ANY_STEP = (
 
 @dataclass(frozen=True)
 class Message:
-    """One message, ready for every channel.
+    """One message, ready for every channel."""
 
-    Attributes
-    ----------
-    subject
-        One line.
-    lines
-        Pairs of a label and a text, in reading order.
-    link
-        Where to look; empty if unknown.
-    facts
-        JSON-able details for machines (the webhook).
-    """
-
+    #: One line.
     subject: str
+    #: Pairs of a label and a text, in reading order.
     lines: tuple[tuple[str, str], ...]
+    #: Where to look; empty if unknown.
     link: str
+    #: JSON-able details for machines (the webhook).
     facts: Mapping[str, Any]
 
     @property

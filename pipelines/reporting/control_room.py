@@ -29,24 +29,16 @@ from pipelines.sinks.target import Target
 
 @dataclass(frozen=True)
 class Freshness:
-    """State of a watched table on a day.
-
-    Attributes
-    ----------
-    newest
-        Newest date not after the day; None if the table is missing or has none.
-    state
-        ``fresh``, ``late`` or ``missing``.
-    command
-        What brings it up to date.
-    version, rows, written_at
-        Delta version, rows in it and time of its commit; None if the table is missing.
-    """
+    """State of a watched table on a day."""
 
     watched: Watched
+    #: Newest date not after the day; None if the table is missing or has none.
     newest: date | None
+    #: ``fresh``, ``late`` or ``missing``.
     state: str
+    #: What brings it up to date.
     command: str
+    #: Delta version, rows in it and time of its commit; None if the table is missing.
     version: int | None = None
     rows: int | None = None
     written_at: datetime | None = None
@@ -54,44 +46,29 @@ class Freshness:
 
 @dataclass(frozen=True)
 class UseCaseState:
-    """What the control room shows of a use case.
-
-    Attributes
-    ----------
-    verdict
-        Newest entry of the promotion log; None before the first.
-    publish
-        Newest run of the publish ledger, as a row of ``ops/publish_runs``; None before the first.
-    publishes
-        Whether its results leave the lake.
-    """
+    """What the control room shows of a use case."""
 
     page: Page
+    #: Newest entry of the promotion log; None before the first.
     verdict: Promotion | None
+    #: Newest run of the publish ledger, as a row of ``ops/publish_runs``; None before the first.
     publish: dict[str, Any] | None
     alarms: Sequence[Alarm]
+    #: Whether its results leave the lake.
     publishes: bool
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What a use case adds to the control room.
+    """What a use case adds to the control room."""
 
-    Attributes
-    ----------
-    state
-        Its card.
-    tables
-        Its watched tables.
-    quarantined
-        See :func:`quarantine`.
-    hand_overs
-        Landed against completed days.
-    """
-
+    #: Its card.
     state: UseCaseState
+    #: Its watched tables.
     tables: Sequence[Freshness]
+    #: See :func:`quarantine`.
     quarantined: Sequence[dict[str, Any]]
+    #: Landed against completed days.
     hand_overs: Sequence[HandOver]
 
     @property

@@ -29,26 +29,17 @@ _URGENCY = {"alarm": 0, "ok": 1, "not_enough_data": 2}
 
 @dataclass(frozen=True)
 class Publication:
-    """What the systems of the users were sent.
+    """What the systems of the users were sent."""
 
-    Attributes
-    ----------
-    runs
-        Publish runs to all targets, newest first.
-    dead
-        Rows of the newest runs that failed for good, at most 50.
-    dead_total
-        How many there are.
-    flips
-        Moves of the pointer to the version that serves, newest first; empty for records.
-    is_today
-        Whether the version that serves is the day's.
-    """
-
+    #: Publish runs to all targets, newest first.
     runs: list[dict[str, Any]]
+    #: Rows of the newest runs that failed for good, at most 50.
     dead: list[dict[str, Any]]
+    #: How many there are.
     dead_total: int
+    #: Moves of the pointer to the version that serves, newest first; empty for records.
     flips: list[dict[str, Any]]
+    #: Whether the version that serves is the day's.
     is_today: bool
 
 

@@ -26,21 +26,14 @@ _STATIC = ("millrace.css", "figures.js", "grid.js")
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the site, for the navigation and the control room.
+    """A page of the site, for the navigation and the control room."""
 
-    Attributes
-    ----------
-    file
-        Name below the site's root.
-    title, description
-        What it is called and whom it serves, one sentence.
-    usecase
-        Use case whose page it is; empty for others.
-    """
-
+    #: Name below the site's root.
     file: str
+    #: What it is called and whom it serves, one sentence.
     title: str
     description: str
+    #: Use case whose page it is; empty for others.
     usecase: str = ""
 
     @classmethod

@@ -20,17 +20,11 @@ _BATCH_ROWS = 200_000
 
 @dataclass(frozen=True)
 class Adapted:
-    """Result of an adapter.
+    """Result of an adapter."""
 
-    Attributes
-    ----------
-    outcomes
-        One per source file: rows read, landed and quarantined.
-    notes
-        Cross-checks in words.
-    """
-
+    #: One per source file: rows read, landed and quarantined.
     outcomes: tuple[FileOutcome, ...]
+    #: Cross-checks in words.
     notes: tuple[str, ...]
 
 

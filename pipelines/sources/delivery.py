@@ -37,25 +37,17 @@ _READABLE = {
 
 @dataclass(frozen=True)
 class DeliveredFile:
-    """One readable file whose columns fit the layout.
+    """One readable file whose columns fit the layout."""
 
-    Attributes
-    ----------
-    layout, path, name
-        Table it belongs to, where it is, and how it is called relative to the delivery.
-    sha256
-        Of its bytes: the identity by which a file is recognised when it is delivered again.
-    header
-        Names of all its columns in file order.
-    is_csv
-        CSV (comma, double quotes, UTF-8, header line) as opposed to Parquet.
-    """
-
+    #: Table it belongs to, where it is, and how it is called relative to the delivery.
     layout: RawLayout
     path: Path
     name: str
+    #: Of its bytes: the identity by which a file is recognised when it is delivered again.
     sha256: str
+    #: Names of all its columns in file order.
     header: tuple[str, ...]
+    #: CSV (comma, double quotes, UTF-8, header line) as opposed to Parquet.
     is_csv: bool
 
     @property

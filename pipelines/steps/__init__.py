@@ -36,26 +36,17 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """What a caller may ask of a step; each option belongs to one step.
+    """What a caller may ask of a step; each option belongs to one step."""
 
-    Attributes
-    ----------
-    training
-        ``prepare``: also build the past days that models learn from.
-    only_if_missing
-        ``prepare``: do nothing if the days are built already.
-    pins
-        ``prepare``: versions of raw tables to read instead of the newest; the same pins give the same bytes.
-    alias
-        ``score``: the model to use, ``champion`` or ``challenger``.
-    dry_run, force, retry_dead
-        ``publish``: see :class:`pipelines.sinks.target.Asked`.
-    """
-
+    #: ``prepare``: also build the past days that models learn from.
     training: bool = False
+    #: ``prepare``: do nothing if the days are built already.
     only_if_missing: bool = False
+    #: ``prepare``: versions of raw tables to read instead of the newest; the same pins give the same bytes.
     pins: Mapping[str, int] | None = None
+    #: ``score``: the model to use, ``champion`` or ``challenger``.
     alias: str = "champion"
+    #: ``publish``: see :class:`pipelines.sinks.target.Asked`.
     dry_run: bool = False
     force: bool = False
     retry_dead: bool = False
