@@ -51,8 +51,7 @@ def draw_samples(
     if not table.steady or not lake.exists(table.name):
         return None
     rows, first = staged.aggregate("count(*), min(as_of)").fetchall()[0]
-    days = [date.fromisoformat(part["as_of"]) for part in lake.open(table.name).partitions()]
-    earlier = [day for day in days if rows and day < first]
+    earlier = [day for day in lake.days(table.name) if rows and day < first]
     if not earlier:
         return None
     day = max(earlier)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
-from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.io.lake import Lake, on_day
 from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.monitoring.schemas import MONITORING
 from pipelines.reporting.control_room import newest_runs
@@ -116,10 +116,7 @@ def findings(lake: Lake, usecase: str, as_of: date, style: FindingStyle) -> list
 
 def newest_day(lake: Lake, table: Table, as_of: date) -> date | None:
     """Newest ``as_of`` of a table up to a day; None before the first."""
-    where = until_day(as_of)
-    days = lake.read(table, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-    newest: date | None = pc.max(days).as_py() if len(days) else None
-    return newest
+    return max((day for day in lake.days(table.name) if day <= as_of), default=None)
 
 
 def scope_reasons(

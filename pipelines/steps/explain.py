@@ -62,7 +62,7 @@ def explanation_of(usecase: UseCase[P, D, M]) -> Explain[P]:
 
 def _newest_day(usecase: UseCase[P, D, M], lake: Lake) -> date:
     table = usecase.results.name
-    days = lake.days(table) if lake.exists(table) else []
+    days = lake.days(table)
     if not days:
         raise DataContractError(f"{table} has no rows: run `millrace score {usecase.name} --as-of DAY` first")
     return max(days)

@@ -31,16 +31,7 @@ def run(
     only_if_missing: bool = False,
     pins: Mapping[str, int] | None = None,
 ) -> Record:
-    """Build the features of ``as_of`` and what else the use case's plan asks for.
-
-    Parameters
-    ----------
-    training
-        Also build the past days that models learn from.
-    only_if_missing
-        Do nothing if all days are published already.
-    pins
-        Versions of raw tables to read instead of the newest: the same pins give the same bytes.
+    """Build the features of ``as_of`` and what else the use case's plan asks for, see :class:`pipelines.steps.Options`.
 
     Returns
     -------

@@ -30,17 +30,8 @@ def run(
 ) -> Record:
     """Make every target of the use case say what the results of ``as_of`` say, sending only what differs.
 
-    Called again after a crash it resumes; after success it does nothing.
-
-    Parameters
-    ----------
-    dry_run
-        Count and show five rows, send nothing.
-    force
-        Publish a day older than the newest published one, many leavers, a version that was rolled back, or
-        results of a model that the gate never let serve.
-    retry_dead
-        Send the dead letters of the last publication again, once their cause is fixed.
+    Called again after a crash it resumes; after success it does nothing. The options are those of
+    :class:`pipelines.sinks.target.Asked`.
 
     Returns
     -------

@@ -51,9 +51,15 @@ def run(
         if isinstance(rows, pd.DataFrame):
             rows = as_rows(output.table, rows, as_of, version.label)
         examined = output.examined or output.table is usecase.results
-        audits = [*output.audits, *([quality_audit(output.table, here.settings)] if examined else [])]
         commit = commit_day(
-            here.lake, output.table, as_of, rows, version.label, audits=audits, metadata=output.metadata
+            here.lake,
+            output.table,
+            as_of,
+            rows,
+            version.label,
+            audits=output.audits,
+            examine=quality_audit(output.table, here.settings) if examined else None,
+            metadata=output.metadata,
         )
         record |= {**output.record, "rows": commit.rows, "lake_version": commit.version}
         if output.table is usecase.results and isinstance(rows, pa.Table):
