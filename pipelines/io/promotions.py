@@ -83,17 +83,10 @@ class Promotion:
 
 def append_promotion(lake: Lake, promotion: Promotion) -> Commit:
     """Add a decision to the log."""
-    row = {
-        "usecase": promotion.usecase,
-        "as_of": promotion.as_of,
-        "model_version": promotion.model_version,
+    row = vars(promotion) | {
         "outcome": promotion.outcome.value,
-        "previous_version": promotion.previous_version,
-        "words": promotion.words,
         "checks_json": json.dumps([dict(check) for check in promotion.checks], sort_keys=True),
         "metrics_json": json.dumps(dict(promotion.metrics), sort_keys=True),
-        "decided_at": promotion.decided_at,
-        "who": promotion.who,
     }
     return lake.append(PROMOTIONS, pa.Table.from_pylist([row], schema=PROMOTIONS.arrow_schema))
 
@@ -110,21 +103,13 @@ def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> l
     if until is not None:
         where &= pa_dataset.field("as_of") <= until
     rows = lake.read(PROMOTIONS, where=where, missing_ok=True).sort_by("decided_at").to_pylist()
-    return [
-        Promotion(
-            usecase=row["usecase"],
-            as_of=row["as_of"],
-            model_version=row["model_version"],
-            outcome=Outcome(row["outcome"]),
-            words=row["words"],
-            decided_at=row["decided_at"],
-            who=row["who"],
-            previous_version=row["previous_version"],
-            checks=json.loads(row["checks_json"]),
-            metrics=json.loads(row["metrics_json"]),
+    for row in rows:
+        row["outcome"] = Outcome(row["outcome"])
+        row["checks"], row["metrics"] = (
+            json.loads(row.pop("checks_json")),
+            json.loads(row.pop("metrics_json")),
         )
-        for row in rows
-    ]
+    return [Promotion(**row) for row in rows]
 
 
 def versions_that_served(lake: Lake, usecase: str) -> set[str]:

@@ -41,30 +41,8 @@ class Alarm:
         return f"{self.usecase} {self.as_of}: {self.finding}"
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able form, small enough for XCom; :func:`from_dict` reads it."""
-        return {
-            "usecase": self.usecase,
-            "as_of": self.as_of.isoformat(),
-            "name": self.name,
-            "severity": self.severity.value,
-            "value": self.value,
-            "threshold": self.threshold,
-            "segment": self.segment,
-            "finding": self.finding,
-            "meaning": self.meaning,
-            "first_step": self.first_step,
-        }
-
-
-def from_dict(record: dict[str, Any]) -> Alarm:
-    """Inverse of :meth:`Alarm.as_dict`."""
-    return Alarm(
-        **{
-            **record,
-            "as_of": date.fromisoformat(record["as_of"]),
-            "severity": Severity(record["severity"]),
-        }
-    )
+        """JSON-able form, small enough for XCom."""
+        return vars(self) | {"as_of": self.as_of.isoformat(), "severity": self.severity.value}
 
 
 class AlarmWords(Params):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -310,7 +311,7 @@ def _with_expected_loss(finding: Finding, now: float, stored: SegmentCounts | No
     if finding.value is None or stored is None or stored.expected_auc_pr is None:
         return finding
     words = f"; expected AUC-PR {now:.2f} against {stored.expected_auc_pr:.2f} before"
-    return Finding(**{**finding.__dict__, "message": finding.message + words})
+    return replace(finding, message=finding.message + words)
 
 
 def _is_large_enough(rows: int, stored: SegmentCounts, params: DriftParams) -> bool:

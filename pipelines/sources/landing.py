@@ -20,7 +20,7 @@ from pipelines.io.lake import Lake
 from pipelines.io.tombstones import newest_erasure
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import INGESTS, QUARANTINE, SOURCES, landed_table
-from pipelines.sources.staging import FileOutcome, Staging
+from pipelines.sources.staging import FATES, FileOutcome, Staging
 
 
 def finished(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
@@ -134,12 +134,7 @@ def note(
             "source_sha256": outcome.file.sha256,
             "source": source,
             "rows_read": outcome.read,
-            "landed": outcome.landed,
-            "already_landed": outcome.already_landed,
-            "duplicates": outcome.duplicates,
-            "quarantined": outcome.quarantined,
-            "forgotten": outcome.forgotten,
-            "unresolved": outcome.unresolved,
+            **{fate: getattr(outcome, fate) for fate in (*FATES, "unresolved")},
             "ingested_at": ingested_at,
         }
         for outcome in outcomes

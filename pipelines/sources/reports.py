@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipelines.sources.staging import FileOutcome
+from pipelines.sources.staging import FATES, FileOutcome
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,9 @@ def by_table(outcomes: Sequence[FileOutcome]) -> tuple[TableReport, ...]:
                 table=name,
                 files=len(mine),
                 files_known=sum(outcome.skipped for outcome in mine),
-                read=sum(outcome.read for outcome in mine),
-                landed=sum(outcome.landed for outcome in mine),
-                already_landed=sum(outcome.already_landed for outcome in mine),
-                duplicates=sum(outcome.duplicates for outcome in mine),
-                quarantined=sum(outcome.quarantined for outcome in mine),
-                forgotten=sum(outcome.forgotten for outcome in mine),
                 rules=dict(rules),
                 undeclared=tuple(sorted({column for outcome in mine for column in outcome.file.undeclared})),
+                **{fate: sum(getattr(outcome, fate) for outcome in mine) for fate in ("read", *FATES)},
             )
         )
     return tuple(reports)

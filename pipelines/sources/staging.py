@@ -37,6 +37,10 @@ _MEMORY = "1500MB"
 _ROWS_PER_COMMIT = 2_000_000
 
 
+#: What a delivered row may become; every row becomes one of them.
+FATES = ("landed", "already_landed", "duplicates", "quarantined", "forgotten")
+
+
 @dataclass
 class FileOutcome:
     """Fate of the rows of one file; ``staged`` are the Parquet files that wait to be landed."""
@@ -59,9 +63,10 @@ class FileOutcome:
         """Rows by fate, without the fates that no row had."""
         if self.skipped:
             return "landed before, skipped"
-        names = ("landed", "already_landed", "duplicates", "quarantined", "forgotten", "unresolved")
-        fates = [f"{count:,} {name.replace('_', ' ')}" for name in names if (count := getattr(self, name))]
-        return f"{self.read:,} rows read" + "".join(f", {fate}" for fate in fates)
+        counts = {name.replace("_", " "): getattr(self, name) for name in (*FATES, "unresolved")}
+        return f"{self.read:,} rows read" + "".join(
+            f", {count:,} {name}" for name, count in counts.items() if count
+        )
 
     def balance(self) -> None:
         """Check that every row that was read has exactly one fate.
@@ -71,12 +76,11 @@ class FileOutcome:
         DataContractError
             It does not: a defect of the ingest itself, and nothing may be landed.
         """
-        fates_sum = self.landed + self.already_landed + self.duplicates + self.quarantined + self.forgotten
-        if self.read != fates_sum:
+        counts = {name.replace("_", " "): getattr(self, name) for name in FATES}
+        if self.read != sum(counts.values()):
             raise DataContractError(
-                f"{self.file.name}: rows read must equal landed + already landed + duplicates + quarantined"
-                f" + forgotten, got {self.read} and {self.landed} + {self.already_landed} + {self.duplicates}"
-                f" + {self.quarantined} + {self.forgotten}; nothing was landed"
+                f"{self.file.name}: rows read must equal {' + '.join(counts)}, got {self.read} and"
+                f" {' + '.join(map(str, counts.values()))}; nothing was landed"
             )
 
 
