@@ -212,25 +212,6 @@ class Explain(Generic[P]):
 # ------------------------------------------------------------------------------------------ use case
 
 
-def _nothing(run: Run[Any]) -> None:
-    """Most use cases need no check of their own before they publish."""
-
-
-def _today(run: Run[Any], training: bool) -> Plan:
-    """The day itself, and no numbers."""
-    return Plan()
-
-
-def _no_counts(run: Run[Any], built: DbtRun) -> Record:
-    """The rows per table, which every record has, say enough."""
-    return {}
-
-
-def _no_sections(run: Run[Any]) -> Mapping[str, object]:
-    """What every page shows is enough."""
-    return {}
-
-
 @dataclass(frozen=True, kw_only=True)
 class UseCase(Generic[P, D, M]):
     """One use case, whole."""
@@ -257,9 +238,9 @@ class UseCase(Generic[P, D, M]):
     #: The mart whose rows are what is scored.
     grain: str
     #: Days and numbers of a run of dbt, for training or not.
-    plan: Callable[[Run[P], bool], Plan] = _today
+    plan: Callable[[Run[P], bool], Plan] = lambda run, training: Plan()
     #: Counts of a finished run of dbt for the record, before anything is published; may refuse the run.
-    summarise: Callable[[Run[P], DbtRun], Record] = _no_counts
+    summarise: Callable[[Run[P], DbtRun], Record] = lambda run, built: {}
     #: Folders whose code decides what a model is, besides those every model depends on.
     code: tuple[str, ...] = ()
     #: Reads the training data of a day.
@@ -281,12 +262,12 @@ class UseCase(Generic[P, D, M]):
     #: Where results are published; empty if they are read in the lake.
     targets: tuple[Target, ...] = ()
     #: Refuses results that must not leave the lake.
-    publishable: Callable[[Run[P]], None] = _nothing
+    publishable: Callable[[Run[P]], None] = lambda run: None
     #: Frame of its report page.
     page: PageSpec = field(default_factory=PageSpec)
     #: What its template ``page.html.j2`` shows beyond what every page does; parts that cannot be shown yet
     #: are ``Missing``. Without a template of its own the page shows what every page does.
-    sections: Callable[[Run[P]], Mapping[str, object]] = _no_sections
+    sections: Callable[[Run[P]], Mapping[str, object]] = lambda run: {}
     #: How one result is explained; by default its row is shown.
     explain: Explain[P] | None = None
 

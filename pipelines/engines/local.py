@@ -13,12 +13,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 
 from pipelines.engines.base import (
     ONE_THREAD,
+    Engine,
     EngineError,
     GroupFunction,
     GroupsLost,
@@ -72,7 +73,7 @@ class Worker:
 
 
 @dataclass
-class LocalEngine:
+class LocalEngine(Engine):
     """Worker processes that are reused between calls and end with the engine.
 
     Each works on one group at a time with one thread; the next group is sent when it answers. A worker
@@ -157,12 +158,6 @@ class LocalEngine:
             self._finalizer = None
         self._alive.clear()
         self._folder = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     def _grow(self, count: int) -> None:
         if self._folder is None:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +23,7 @@ from pipelines.engines.base import (
     ONE_THREAD,
     PLACE,
     PROGRESS,
+    Engine,
     EngineError,
     GroupFunction,
     Progress,
@@ -38,7 +39,7 @@ LOG_LINES = 60
 
 
 @dataclass
-class SparkEngine:
+class SparkEngine(Engine):
     """Submits a job per call; nothing stays behind between calls, in memory or on disk.
 
     Parameters
@@ -102,15 +103,6 @@ class SparkEngine:
         if done > groups:
             raise EngineError(f"results must be of {groups} groups, got {done}")
         return joined([ordered.drop(columns=[GROUP, PLACE])], empty)
-
-    def close(self) -> None:
-        """Nothing needs to be stopped."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     @staticmethod
     def _send(frame: pd.DataFrame, system: fs.FileSystem, path: str) -> None:

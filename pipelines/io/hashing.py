@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 
-class _Digest:
-    """A file-like sink that only hashes, for :func:`content_hash`."""
+class _Digest(io.RawIOBase):
+    """A file that only hashes what is written to it, for :func:`content_hash`."""
 
     def __init__(self) -> None:
         self.sha = hashlib.sha256()
-        self.closed = False
 
-    def write(self, data: bytes) -> int:
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
         self.sha.update(data)
         return len(data)
-
-    def flush(self) -> None:
-        """Nothing is buffered."""
-
-    def close(self) -> None:
-        self.closed = True
 
 
 def content_hash(data: pa.Table, *, sort_by: Sequence[str]) -> str:

@@ -31,21 +31,15 @@ def drop_past(lake: Lake, name: str) -> int:
     # so the entry that names what was deleted is among those that go.
     delta = lake.open(name)
     delta.create_checkpoint()
-    return len(removed) + _drop_log(lake, name, before=int(delta.version()))
-
-
-def versions_kept(lake: Lake, name: str) -> list[int]:
-    """Versions whose entries the log still has."""
-    filesystem, folder = _log(lake, name)
-    return sorted({number for number, _ in _entries(filesystem, folder)})
-
-
-def _drop_log(lake: Lake, name: str, *, before: int) -> int:
-    filesystem, folder = _log(lake, name)
-    old = [path for number, path in _entries(filesystem, folder) if number < before]
+    filesystem, path = lake.filesystem()
+    old = [
+        path
+        for number, path in _entries(filesystem, f"{path}/{name}/_delta_log")
+        if number < int(delta.version())
+    ]
     for path in old:
         filesystem.delete_file(path)
-    return len(old)
+    return len(removed) + len(old)
 
 
 def _entries(filesystem: pa_fs.FileSystem, folder: str) -> list[tuple[int, str]]:
@@ -54,8 +48,3 @@ def _entries(filesystem: pa_fs.FileSystem, folder: str) -> list[tuple[int, str]]
         (PurePosixPath(each.path).name.partition(".")[0], each.path) for each in files if each.is_file
     ]
     return [(int(number), path) for number, path in numbered if number.isdigit()]
-
-
-def _log(lake: Lake, name: str) -> tuple[pa_fs.FileSystem, str]:
-    filesystem, path = lake.filesystem()
-    return filesystem, f"{path}/{name}/_delta_log"

@@ -12,7 +12,10 @@ import html
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
+
+import yaml
 
 log = logging.getLogger(__name__)
 
@@ -21,50 +24,6 @@ SMTP_CONNECTION = "millrace_smtp"
 
 #: Type ``http``; host with path of the hook; the message is posted as JSON.
 WEBHOOK_CONNECTION = "millrace_webhook"
-
-#: What a failed step means to its users, and what to do first. The step is the last part of a task id.
-_STEPS: Mapping[str, tuple[str, str]] = {
-    "ingest": (
-        "New source data did not land: everything computed from now on works with older data.",
-        "The error names the file, column or rule; fix the delivery and run `millrace ingest` again.",
-    ),
-    "prepare": (
-        "There are no features for this day, so training or scoring of the day did not start. Users keep "
-        "what was published last.",
-        "Read which dbt model or test failed in the task log; `millrace doctor` checks the set-up.",
-    ),
-    "train": (
-        "There is no new challenger. Users are not affected: the champion keeps serving.",
-        "Read the error in the task log, then trigger the DAG again with the same as_of.",
-    ),
-    "gate": (
-        "The challenger was not judged, so the champion keeps serving.",
-        "Read the verdict or error in the task log; the report page shows every check.",
-    ),
-    "score": (
-        "There are no new scores or forecasts: users keep the last ones, which age.",
-        "If an audit refused the result, the error says which rule; otherwise trigger the DAG again "
-        "with the same as_of.",
-    ),
-    "publish": (
-        "Not every row reached the users' system. What did arrive is right: a CRM is updated in part, DynamoDB still serves "
-        "the last complete run.",
-        "Trigger the DAG again with the same as_of: it resumes and sends only what is missing. The report "
-        "page lists the rows that were refused, with the reason.",
-    ),
-    "monitor": (
-        "The results were written but not checked for shifts.",
-        "Trigger the DAG again with the same as_of before they are acted on.",
-    ),
-    "report": (
-        "The pages show the previous state; what was published is not affected.",
-        "Run `millrace report` by hand and read the error.",
-    ),
-}
-_ANY_STEP = (
-    "The run did not finish; what was published before stays in place.",
-    "Open the log of the failed task and read the last error.",
-)
 
 
 @dataclass(frozen=True)
@@ -169,7 +128,9 @@ def failure_message(context: Mapping[str, Any]) -> Message:
     dag_id = context["dag"].dag_id
     run_id = str(context.get("run_id", ""))
     as_of = _as_of(context)
-    meaning, first_step = _STEPS.get(str(task_id).rsplit(".", 1)[-1], _ANY_STEP)
+    # The step is the last part of a task id.
+    told = yaml.safe_load((files("pipelines.orchestration") / "steps.yaml").read_text(encoding="utf-8"))
+    words = told.get(str(task_id).rsplit(".", 1)[-1], told["other"])
     what = f"task {task_id} failed" if task_id else "the run failed"
     if task_id and getattr(task, "try_number", None):
         what += f" in try {task.try_number}"
@@ -177,8 +138,8 @@ def failure_message(context: Mapping[str, Any]) -> Message:
         subject=f"[millrace] {dag_id} failed{f' at {task_id}' if task_id else ''}, as_of {as_of}",
         lines=(
             ("What failed", f"{what} ({context.get('reason') or 'no reason given'})"),
-            ("What it means", meaning),
-            ("First step", first_step),
+            ("What it means", words["meaning"]),
+            ("First step", words["first_step"]),
             ("Run", f"DAG {dag_id}, run {run_id}, as_of {as_of}"),
         ),
         link=str(getattr(task, "log_url", None) or ""),

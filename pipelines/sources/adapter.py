@@ -14,6 +14,9 @@ from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.staging import FileOutcome, Staging
 
+#: SQL of the time from which a fact dated a day is known: the end of that day.
+END_OF_DAY = "cast({day} as timestamp) + interval 1 day - interval 1 second"
+
 #: Rows per row group of a raw file.
 _BATCH_ROWS = 200_000
 
