@@ -46,10 +46,7 @@ class Extension:
 def extensions() -> tuple[Extension, ...]:
     """Load the installed extensions, by name; one whose package was left out, as in an image, is not there.
 
-    Raises
-    ------
-    TypeError
-        An entry point is not an :class:`Extension`.
+    Raises ``TypeError`` if an entry point is not an :class:`Extension`.
     """
     found = []
     for point in sorted(entry_points(group="millrace.extensions"), key=lambda each: each.name):

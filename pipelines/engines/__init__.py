@@ -16,6 +16,8 @@ __all__ = ["Engine", "EngineError", "GroupsLost", "engine_of"]
 def engine_of(name: str, settings: Settings, **options: Any) -> Engine:
     """Engine by its name; to be closed, or used as a context manager.
 
+    Raises ``ConfigError`` if there is no such engine.
+
     Parameters
     ----------
     name
@@ -25,11 +27,6 @@ def engine_of(name: str, settings: Settings, **options: Any) -> Engine:
     **options
         Of :class:`~pipelines.engines.local.LocalEngine` (``workers``, ``worker_mb``) or of
         :class:`~pipelines.engines.spark.SparkEngine` (``master``, ``exchange``, ``conf``).
-
-    Raises
-    ------
-    ConfigError
-        There is no such engine.
     """
     # Imported when asked for: a worker process of the one needs nothing of the other.
     if name == "local":

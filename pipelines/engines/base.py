@@ -75,6 +75,10 @@ class Engine(ABC):
     ) -> pd.DataFrame:
         """Apply ``function`` to the rows of each value of the column ``key``.
 
+        Raises ``EngineError`` if the function raised; the message names the group and holds the traceback.
+        Raises ``GroupsLost`` if the process of some groups died each time; the error carries the results of
+        all others.
+
         Parameters
         ----------
         function
@@ -90,13 +94,6 @@ class Engine(ABC):
         -------
         DataFrame
             Results of all groups in the order of their keys.
-
-        Raises
-        ------
-        EngineError
-            The function raised; the message names the group and holds the traceback.
-        GroupsLost
-            The process of some groups died each time; the error carries the results of all others.
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to stop

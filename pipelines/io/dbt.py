@@ -125,6 +125,10 @@ def run_dbt(
 ) -> DbtRun:
     """Build and test a selection of models for the given days.
 
+    Raises ``DataContractError`` if a table is missing, or a model or test failed; the message names the
+    nodes, the log and the command that repeats the run by hand. The previous contents of the lake are
+    untouched.
+
     Parameters
     ----------
     run_id
@@ -148,12 +152,6 @@ def run_dbt(
         Names of tables that are empty where the lake has none.
     unit_tests
         Also run dbt's unit tests. They guard the SQL against its authors, not a run's data.
-
-    Raises
-    ------
-    DataContractError
-        A table is missing, or a model or test failed; the message names the nodes, the log and the
-        command that repeats the run by hand. The previous contents of the lake are untouched.
     """
     if not as_of_dates:
         raise ConfigError("as_of_dates must hold at least one day, got none")
@@ -216,17 +214,12 @@ def project_hash(project: Path) -> str:
 def write_docs(settings: Settings, to: Path) -> Path:
     """Write dbt's documentation site (models, columns, lineage) as one page that needs no server.
 
-    A page of the same project is kept.
+    A page of the same project is kept. Raises ``ConfigError`` if the project does not parse.
 
     Returns
     -------
     Path
         ``<to>/index.html``.
-
-    Raises
-    ------
-    ConfigError
-        The project does not parse.
     """
     page, stamp = to / "index.html", to / "project_hash"
     made_from = project_hash(settings.dbt_project)

@@ -126,10 +126,7 @@ class Lake:
     def open(self, name: str, version: int | None = None) -> DeltaTable:
         """Delta table at a version (the newest by default).
 
-        Raises
-        ------
-        DataContractError
-            There is no such table or version.
+        Raises ``DataContractError`` if there is no such table or version.
         """
         try:
             return DeltaTable(self.uri(name), version=version)

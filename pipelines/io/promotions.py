@@ -121,19 +121,15 @@ def versions_that_served(lake: Lake, usecase: str) -> set[str]:
 def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force: bool) -> None:
     """Refuse predictions that were made to inspect a model, not to act on them.
 
+    Raises ``DataContractError`` if the day has no predictions. Raises ``ModelGateError`` if they come from a
+    version that was never champion.
+
     Parameters
     ----------
     table
         Predictions of a day, with the column ``model_version``.
     force
         Accept predictions of a version that was never champion.
-
-    Raises
-    ------
-    DataContractError
-        The day has no predictions.
-    ModelGateError
-        They come from a version that was never champion.
     """
     found: set[str] = set()
     if lake.exists(table.name):

@@ -26,6 +26,9 @@ def fill(
 ) -> dict[str, int]:
     """Create the sources of a run in a new database.
 
+    Raises ``ConfigError`` if ``pins`` names a table that is not read. Raises ``DataContractError`` if a table
+    or version is missing.
+
     Parameters
     ----------
     tables
@@ -43,13 +46,6 @@ def fill(
     -------
     dict
         Version read of each table that there is.
-
-    Raises
-    ------
-    ConfigError
-        ``pins`` names a table that is not read.
-    DataContractError
-        A table or version is missing.
     """
     unknown = sorted(set(pins) - {table.name for table in tables})
     if unknown:

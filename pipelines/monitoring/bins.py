@@ -45,10 +45,8 @@ class Bins:
     def codes(self, values: pa.ChunkedArray) -> IntArray:
         """Bin of every value, shape (n,).
 
-        Raises
-        ------
-        pyarrow.ArrowInvalid
-            A value cannot be read as a number although the variable is numeric.
+        Raises ``pyarrow.ArrowInvalid`` if a value cannot be read as a number although the variable is
+        numeric.
         """
         if self.kind == "numeric":
             numbers = _numbers(values)

@@ -62,15 +62,12 @@ class Grid:
     def payload(self, rows: pa.Table) -> dict[str, Any]:
         """Everything ``grid.js`` needs, ready for :func:`pipelines.reporting.site.script_json`.
 
+        Raises ``KeyError`` if ``rows`` lacks a field that a column, filter, search or export names.
+
         Parameters
         ----------
         rows
             In the order to be shown first.
-
-        Raises
-        ------
-        KeyError
-            ``rows`` lacks a field that a column, filter, search or export names.
         """
         wanted = dict.fromkeys(
             [field for column in self.columns for field in column.fields]

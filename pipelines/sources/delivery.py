@@ -61,15 +61,10 @@ def discover(
 ) -> list[DeliveredFile]:
     """Find and check the files of a delivery, in landing order.
 
-    A table is one file ``<table>.csv``, ``.csv.gz`` or ``.parquet``, or a folder ``<table>/`` of
-    such files. A table may be absent: a delivery can bring corrections of one table only. Files
-    named in ``ignored`` are not read.
-
-    Raises
-    ------
-    DataContractError
-        Nothing to read, an undeclared file, a table delivered twice, or a file that cannot be
-        read as its table. All problems are listed, not only the first.
+    A table is one file ``<table>.csv``, ``.csv.gz`` or ``.parquet``, or a folder ``<table>/`` of such files.
+    A table may be absent: a delivery can bring corrections of one table only. Files named in ``ignored`` are
+    not read. Raises ``DataContractError`` if there is nothing to read, an undeclared file, a table delivered twice, or
+    a file that cannot be read as its table. All problems are listed, not only the first.
     """
     if not folder.is_dir():
         raise DataContractError(f"--from must be a folder with the delivered files, got {folder}")

@@ -72,6 +72,10 @@ def ingest(
 ) -> IngestReport:
     """Validate the delivered files of a use case and land their rows.
 
+    Raises ``DataContractError`` if a file is missing, unreadable or lacks a column, or an audit failed:
+    nothing was landed. Raises ``ConfigError`` if the use case has no raw tables or no such source, the lake
+    holds another source or was landed with another pseudonym key, or another ingest is running.
+
     Parameters
     ----------
     usecase
@@ -94,14 +98,6 @@ def ingest(
     -------
     IngestReport
         Counts per table and quarantine reasons.
-
-    Raises
-    ------
-    DataContractError
-        A file is missing, unreadable or lacks a column, or an audit failed: nothing was landed.
-    ConfigError
-        The use case has no raw tables or no such source, the lake holds another source or was landed with
-        another pseudonym key, or another ingest is running.
     """
     declared, lake = find(usecase), lake or Lake.of(settings)
     layouts, adapter = _layouts(declared), _adapter(declared, source)

@@ -71,10 +71,7 @@ class FileOutcome:
     def balance(self) -> None:
         """Check that every row that was read has exactly one fate.
 
-        Raises
-        ------
-        DataContractError
-            It does not: a defect of the ingest itself, and nothing may be landed.
+        Raises ``DataContractError`` if it does not: a defect of the ingest itself, and nothing may be landed.
         """
         counts = {name.replace("_", " "): getattr(self, name) for name in FATES}
         if self.read != sum(counts.values()):
@@ -128,10 +125,7 @@ class Staging:
     def stage(self, file: DeliveredFile) -> FileOutcome:
         """Validate one file and set its new rows aside.
 
-        Raises
-        ------
-        DataContractError
-            The file cannot be read to its end, or the rows do not add up.
+        Raises ``DataContractError`` if the file cannot be read to its end, or the rows do not add up.
         """
         self.examine(file)
         table = landed_table(self.usecase, file.layout)

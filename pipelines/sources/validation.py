@@ -35,12 +35,8 @@ _ARTICLE = {
 def load(con: duckdb.DuckDBPyConnection, file: DeliveredFile) -> None:
     """Read a file into the table ``delivered`` (``row_number`` and the declared columns, uncast).
 
-    Lines of a CSV file that cannot be split into the header's fields go to ``unparsed``.
-
-    Raises
-    ------
-    DataContractError
-        The file is truncated or damaged.
+    Lines of a CSV file that cannot be split into the header's fields go to ``unparsed``. Raises
+    ``DataContractError`` if the file is truncated or damaged.
     """
     lists = file.layout.lists if file.is_csv else ()
     names = ", ".join(

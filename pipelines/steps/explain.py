@@ -24,12 +24,8 @@ def run(
 ) -> Record:
     """Explain the result that ``keys`` name, of ``as_of`` or of the newest day.
 
-    Raises
-    ------
-    ConfigError
-        There are more or fewer keys than name a result.
-    DataContractError
-        There is no such result.
+    Raises ``ConfigError`` if there are more or fewer keys than name a result. Raises ``DataContractError`` if
+    there is no such result.
     """
     how = explanation_of(usecase)
     wanted = " ".join(key.upper() for key in how.keys)

@@ -39,14 +39,10 @@ def decide_on_challenger(
 ) -> Record:
     """Judge the challenger trained for ``as_of``; promote it if it passes.
 
-    The verdict goes to the promotion log, to the tags of the model version and, as the record, to
-    Airflow. A version that was decided on keeps its verdict: running the step again changes nothing.
-    A refusal is a result, not a failure; the champion goes on serving.
-
-    Raises
-    ------
-    ModelGateError
-        The challenger was not trained for ``as_of``.
+    The verdict goes to the promotion log, to the tags of the model version and, as the record, to Airflow. A
+    version that was decided on keeps its verdict: running the step again changes nothing. A refusal is a
+    result, not a failure; the champion goes on serving. Raises ``ModelGateError`` if the challenger was not
+    trained for ``as_of``.
     """
     lake, registry = Lake.of(settings), Registry(settings, usecase)
     version = _challenger(registry, as_of)

@@ -33,17 +33,15 @@ def run(
 ) -> Record:
     """Build the features of ``as_of`` and what else the use case's plan asks for, see :class:`pipelines.steps.Options`.
 
+    Raises ``DataContractError`` if a raw table is missing, a dbt test or an audit failed: nothing was
+    published.
+
     Returns
     -------
     dict
         The use case's own counts, ``rows`` and ``versions`` per table written, ``snapshots``,
         ``source_versions``, ``features_hash`` (content of the day's rows of the mart that is scored),
         ``code_hash``, ``seconds_dbt``, ``slowest``; ``published`` is False if nothing was to be done.
-
-    Raises
-    ------
-    DataContractError
-        A raw table is missing, a dbt test or an audit failed: nothing was published.
     """
     here = usecase.run(as_of, settings, params)
     lake, plan = here.lake, usecase.plan(here, training)
@@ -97,10 +95,7 @@ def run(
 def tables_read(usecase: UseCase[Any, Any, Any]) -> tuple[list[Table], list[str]]:
     """Tables that the SQL of a use case reads, own and borrowed, and the names of those that may be absent.
 
-    Raises
-    ------
-    ConfigError
-        It borrows a table that the other use case does not have.
+    Raises ``ConfigError`` if it borrows a table that the other use case does not have.
     """
     tables = list(usecase.raw_tables)
     absent = [usecase.raw(name).name for name in usecase.optional]

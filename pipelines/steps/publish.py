@@ -31,23 +31,15 @@ def run(
     """Make every target of the use case say what the results of ``as_of`` say, sending only what differs.
 
     Called again after a crash it resumes; after success it does nothing. The options are those of
-    :class:`pipelines.sinks.target.Asked`.
+    :class:`pipelines.sinks.target.Asked`. Raises ``ConfigError`` if the use case publishes nothing. Raises
+    ``DataContractError`` if the day has no results, or they must not leave the lake. Raises
+    ``ModelGateError`` if they come from a model that never was champion. Raises ``SinkError`` if a guard
+    refused, or a system did not take all rows. The ledger knows every row; the next call resumes.
 
     Returns
     -------
     dict
         Rows by fate, see :class:`pipelines.sinks.report.PublishReport`; by sink if there are several targets.
-
-    Raises
-    ------
-    ConfigError
-        The use case publishes nothing.
-    DataContractError
-        The day has no results, or they must not leave the lake.
-    ModelGateError
-        They come from a model that never was champion.
-    SinkError
-        A guard refused, or a system did not take all rows. The ledger knows every row; the next call resumes.
     """
     if not usecase.targets:
         raise ConfigError(f"{usecase.name} publishes nothing: its results are read in the lake")
@@ -67,7 +59,9 @@ def roll_back(
 ) -> Record:
     """Let the version that readers of DynamoDB saw before serve again; models, lake and CRM stay as they are.
 
-    A second rollback goes one version further back. The next publication goes forward again.
+    A second rollback goes one version further back. The next publication goes forward again. Raises
+    ``ConfigError`` if the use case publishes no versions. Raises ``SinkError`` if there is no such version,
+    or it has expired or is incomplete; what served still serves.
 
     Parameters
     ----------
@@ -77,13 +71,6 @@ def roll_back(
         Version to go back to; the one that served before by default.
     on
         Today: a version that is not kept through it is refused. By default the day that serves.
-
-    Raises
-    ------
-    ConfigError
-        The use case publishes no versions.
-    SinkError
-        There is no such version, or it has expired or is incomplete; what served still serves.
     """
     namespaces = [each.namespace for each in usecase.targets if isinstance(each, DynamoNamespace)]
     if not namespaces:

@@ -25,21 +25,15 @@ def run(
 ) -> Record:
     """Compute the results of ``as_of`` with the model that carries ``alias``.
 
-    Tables are committed in the order in which the use case yields them. Readers go by the last, its results: a
-    day whose audit fails keeps the results it had.
+    Tables are committed in the order in which the use case yields them. Readers go by the last, its results:
+    a day whose audit fails keeps the results it had. Raises ``ModelGateError`` if no version carries the
+    alias. Raises ``DataContractError`` if the day has no features, or an audit failed.
 
     Returns
     -------
     dict
         ``model_version``, what the use case reports, ``rows``, ``lake_version`` of the results, and
         ``content_hash`` unless they are streamed.
-
-    Raises
-    ------
-    ModelGateError
-        No version carries the alias.
-    DataContractError
-        The day has no features, or an audit failed.
     """
     here = usecase.run(as_of, settings, params)
     registry = Registry(here.settings, usecase.name)
