@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -138,7 +138,7 @@ def _now() -> datetime:
 
 def _print_ingest(report: IngestReport, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(report.as_record(), default=str))
+        typer.echo(json.dumps(asdict(report), default=str))
         return
     for title, rows in (("adapted", report.adapted), ("landed", report.tables)):
         if not rows:

@@ -73,7 +73,7 @@ class Engine(ABC):
         key: str,
         progress: Progress | None = None,
     ) -> pd.DataFrame:
-        """Apply ``function`` to the rows of each value of the column ``key``.
+        """Apply ``function`` to the rows of each value of the column ``key``; results come in the order of the keys.
 
         Raises ``EngineError`` if the function raised; the message names the group and holds the traceback.
         Raises ``GroupsLost`` if the process of some groups died each time; the error carries the results of
@@ -89,11 +89,6 @@ class Engine(ABC):
             Column of str.
         progress
             Called after every finished group.
-
-        Returns
-        -------
-        DataFrame
-            Results of all groups in the order of their keys.
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to stop

@@ -214,12 +214,7 @@ def project_hash(project: Path) -> str:
 def write_docs(settings: Settings, to: Path) -> Path:
     """Write dbt's documentation site (models, columns, lineage) as one page that needs no server.
 
-    A page of the same project is kept. Raises ``ConfigError`` if the project does not parse.
-
-    Returns
-    -------
-    Path
-        ``<to>/index.html``.
+    A page of the same project is kept. Returns ``<to>/index.html``. Raises ``ConfigError`` if the project does not parse.
     """
     page, stamp = to / "index.html", to / "project_hash"
     made_from = project_hash(settings.dbt_project)

@@ -249,7 +249,7 @@ class Lake:
         instead: pa.Table | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> int:
-        """Delete the rows that match a filter, or replace them by others, in one commit.
+        """Delete the rows that match a filter, or replace them by others, in one commit; returns how many.
 
         Rewrites what remains of every partition that holds such rows, as a stream. Delta's own DELETE writes
         files that Arrow then cannot filter by text, and notes its condition in the log.
@@ -260,11 +260,6 @@ class Lake:
             Rows to remove; those for which it is null stay.
         instead
             Rows in their place, of the same partitions.
-
-        Returns
-        -------
-        int
-            Number of rows removed.
         """
         delta = self.open(name)
         partitioned = list(delta.metadata().partition_columns)

@@ -43,10 +43,7 @@ def published_days(lake: Lake, contract: Contract) -> set[date]:
 def drop_days(lake: Lake, contract: Contract, days: Iterable[date]) -> list[date]:
     """Remove partitions of a mart that is large and can be rebuilt from the raw tables at any time.
 
-    Returns
-    -------
-    list of date
-        The days removed, oldest first.
+    Returns the days removed, oldest first.
     """
     old = sorted(days)
     if old:

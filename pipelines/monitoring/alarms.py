@@ -88,7 +88,7 @@ def raise_alarms(
     words: Mapping[str, AlarmWords],
     phrase: Phrase,
 ) -> list[Alarm]:
-    """One alarm per metric, whatever the number of segments and subjects that raised it.
+    """One alarm per metric, whatever the number of segments and subjects that raised it; critical ones first.
 
     Parameters
     ----------
@@ -98,10 +98,6 @@ def raise_alarms(
     phrase
         Words the finding. The finding on all rows speaks for the metric, else the one with the largest
         excess.
-
-    Returns
-    -------
-    Critical ones first, then in the order of ``words``.
     """
     alarms = []
     for metric, told in words.items():

@@ -82,7 +82,7 @@ def make_bins(variable: str, values: pa.ChunkedArray, *, bins: int = 10) -> Bins
 
 
 def count(codes: IntArray, size: int, groups: IntArray | None = None, n_groups: int = 1) -> IntArray:
-    """Rows per group and bin.
+    """Rows per group and bin, shape (n_groups, size).
 
     Parameters
     ----------
@@ -92,10 +92,6 @@ def count(codes: IntArray, size: int, groups: IntArray | None = None, n_groups: 
         Number of bins.
     groups
         Group of every row, shape (n,), values in ``[0, n_groups)``; one group if None.
-
-    Returns
-    -------
-    Shape (n_groups, size).
     """
     index = codes if groups is None else groups * size + codes
     return np.bincount(index, minlength=n_groups * size).reshape(n_groups, size).astype(np.int64)

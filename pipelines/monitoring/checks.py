@@ -12,7 +12,7 @@ import pyarrow as pa
 from models.evaluation.bootstrap import bootstrap_metrics
 from pipelines.io.lake import Lake
 from pipelines.monitoring.bins import Bins, make_bins
-from pipelines.monitoring.drift import Shift, measure_shift
+from pipelines.monitoring.drift import Counts, Shift, measure_shift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.params import DriftParams, MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
@@ -130,13 +130,7 @@ def check_features(
         bins, stored = reference.bins[name], reference.counts[name]
         counted = segment_counts(features, bins, groups, counts_missing=subjects.counts_missing)
         shifts = {
-            segment: measure_shift(
-                counts,
-                stored[segment].counts,
-                reference_subjects=stored[segment].independent,
-                max_shift=params.max_feature_shift,
-                false_alarm_rate=rate,
-            )
+            segment: _shift(counts, stored[segment], params.max_feature_shift, rate)
             for segment, counts in counted.items()
             if segment in stored and _is_large_enough(int(counts.sum()), stored[segment], params)
         }
@@ -262,48 +256,39 @@ def _compare(
                 Finding(metric, SCORE, State.NOT_ENOUGH_DATA, f"{name} {reason}", segment=segment, rows=rows)
             )
             continue
-        shift = measure_shift(
-            counts,
-            stored[segment].counts,
-            reference_subjects=stored[segment].independent,
-            max_shift=params.max_score_shift,
-            false_alarm_rate=rate,
+        shift = _shift(counts, stored[segment], params.max_score_shift, rate)
+        severity = None
+        if shift.is_alarm:
+            severity = Severity.CRITICAL if segment == (ALL, ALL) else Severity.WARNING
+        direction = "up" if _mean_rank(counts) > _mean_rank(stored[segment].counts) else "down"
+        against = "the model was validated on" if metric == "score_shift" else "in the weeks before"
+        found.append(
+            Finding(
+                metric=metric,
+                subject=SCORE,
+                segment=segment,
+                state=State.ALARM if shift.is_alarm else State.OK,
+                severity=severity,
+                value=shift.value,
+                threshold=shift.threshold,
+                psi=shift.psi,
+                rows=shift.rows,
+                excess=shift.excess,
+                message=f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on "
+                f"balance {direction}",
+            )
         )
-        found.append(_score_finding(metric, segment, shift, counts, stored[segment], subjects))
     return found
 
 
-def _score_finding(
-    metric: str,
-    segment: Segment,
-    shift: Shift,
-    counts: np.ndarray,
-    reference: SegmentCounts,
-    subjects: Subjects,
-) -> Finding:
-    severity = None
-    if shift.is_alarm:
-        severity = Severity.CRITICAL if segment == (ALL, ALL) else Severity.WARNING
-    mean_move = _mean_rank(counts) - _mean_rank(reference.counts)
-    direction = "up" if mean_move > 0 else "down"
-    against = "the model was validated on" if metric == "score_shift" else "in the weeks before"
-    return Finding(
-        metric=metric,
-        subject=SCORE,
-        segment=segment,
-        state=State.ALARM if shift.is_alarm else State.OK,
-        severity=severity,
-        value=shift.value,
-        threshold=shift.threshold,
-        psi=shift.psi,
-        rows=shift.rows,
-        excess=shift.excess,
-        message=f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on balance "
-        f"{direction}",
+def _shift(counts: Counts, reference: SegmentCounts, limit: float, rate: float) -> Shift:
+    independent = reference.independent
+    return measure_shift(
+        counts, reference.counts, reference_subjects=independent, max_shift=limit, false_alarm_rate=rate
     )
 
 
-def _mean_rank(counts: np.ndarray) -> float:
+def _mean_rank(counts: Counts) -> float:
     return float((counts * np.arange(counts.size)).sum() / counts.sum())
 
 

@@ -47,6 +47,8 @@ def matured_sample(
 ) -> LabelledSample | None:
     """Join the latest score day whose outcomes could be known at the start of ``as_of`` with them.
 
+    None if there is no such day: no predictions old enough, or their labels were never built.
+
     Parameters
     ----------
     predictions
@@ -55,10 +57,6 @@ def matured_sample(
         Name of the table with ``as_of``, the subject, the outcome and the day it became known.
     outcome, known_on
         Columns of the labels; ``known_on`` holds the first day on which the outcome could be known.
-
-    Returns
-    -------
-    None if there is no such day: no predictions old enough, or their labels were never built.
     """
     if not (lake.exists(predictions.name) and lake.exists(labels)):
         return None
@@ -92,16 +90,7 @@ def matured_sample(
 
 
 def expected_auc_pr(scores: FloatArray) -> float:
-    """AUC-PR (average precision) to expect if every score is the probability it claims to be.
-
-    Parameters
-    ----------
-    scores
-        Calibrated probabilities, shape (n,).
-
-    Returns
-    -------
-    Value in [0, 1]; 0 if all scores are 0.
+    """AUC-PR (average precision) to expect if every score is the probability it claims to be; 0 if all are 0.
 
     Notes
     -----

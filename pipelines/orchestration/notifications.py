@@ -70,16 +70,12 @@ def notify_failure(context: Mapping[str, Any]) -> None:
 
 
 def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Send one message about all alarms of a monitoring run; none if there are none.
+    """Send one message about all alarms of a monitoring run, if any; returns the channels that took it.
 
     Parameters
     ----------
     alarms
         As in the record of a ``monitor`` step (:meth:`pipelines.monitoring.alarms.Alarm.as_dict`).
-
-    Returns
-    -------
-    Channels that took the message.
     """
     return send(alarm_message(alarms)) if alarms else []
 

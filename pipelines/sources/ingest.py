@@ -70,7 +70,7 @@ def ingest(
     progress: Progress | None = None,
     quality_checks: bool = True,
 ) -> IngestReport:
-    """Validate the delivered files of a use case and land their rows.
+    """Validate the delivered files of a use case, land their rows and count what became of each.
 
     Raises ``DataContractError`` if a file is missing, unreadable or lacks a column, or an audit failed:
     nothing was landed. Raises ``ConfigError`` if the use case has no raw tables or no such source, the lake
@@ -93,11 +93,6 @@ def ingest(
     quality_checks
         Whether the rows about to land are audited as a whole before any does, with Great Expectations'
         Data Docs of it: 7 s on top, most of it their import.
-
-    Returns
-    -------
-    IngestReport
-        Counts per table and quarantine reasons.
     """
     declared, lake = find(usecase), lake or Lake.of(settings)
     layouts, adapter = _layouts(declared), _adapter(declared, source)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from pipelines.sources.staging import FATES, FileOutcome
 
@@ -51,10 +50,6 @@ class IngestReport:
             for report in (*self.adapted, *self.tables)
             for rule, count in sorted(report.rules.items(), key=lambda item: (-item[1], item[0]))
         ]
-
-    def as_record(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return asdict(self)
 
 
 def by_table(outcomes: Sequence[FileOutcome]) -> tuple[TableReport, ...]:

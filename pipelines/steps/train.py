@@ -12,7 +12,7 @@ from datetime import date
 import mlflow
 
 from pipelines.io.commits import commit_day
-from pipelines.io.fingerprint import code_fingerprint
+from pipelines.io.hashing import code_fingerprint
 from pipelines.io.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, code_version
 from pipelines.monitoring.reference import store_reference
 from pipelines.settings import Settings
