@@ -85,7 +85,9 @@ class SparkEngine(Engine):
         root = f"{self.exchange.rstrip('/')}/{folder.rsplit('/', 1)[1]}"
         system.create_dir(folder)
         try:
-            self._send(frame, system, f"{folder}/packed.parquet")
+            placed = frame.assign(**{PLACE: range(len(frame))})
+            packed = pa.Table.from_pandas(placed, preserve_index=False).replace_schema_metadata(None)
+            pq.write_table(packed, f"{folder}/packed.parquet", filesystem=system, row_group_size=1000)
             arguments = [
                 *("--source", f"{root}/packed.parquet", "--target", f"{root}/results"),
                 *("--function", f"{function.__module__}:{function.__qualname__}"),
@@ -103,11 +105,6 @@ class SparkEngine(Engine):
         if done > groups:
             raise EngineError(f"results must be of {groups} groups, got {done}")
         return joined([ordered.drop(columns=[GROUP, PLACE])], empty)
-
-    @staticmethod
-    def _send(frame: pd.DataFrame, system: fs.FileSystem, path: str) -> None:
-        table = pa.Table.from_pandas(frame.assign(**{PLACE: range(len(frame))}), preserve_index=False)
-        pq.write_table(table.replace_schema_metadata(None), path, filesystem=system, row_group_size=1000)
 
     def _submit(self, arguments: list[str], groups: int, progress: Progress | None) -> None:
         scratch = self.scratch.resolve()

@@ -8,7 +8,6 @@ from ``run.parameters``.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ import pyarrow as pa
 
 from features.schemas import Table
 from pipelines.errors import ConfigError, DataContractError
+from pipelines.io.hashing import code_fingerprint
 from pipelines.io.lake import Lake
 from pipelines.io.scratch import fill
 from pipelines.settings import Settings
@@ -116,11 +116,9 @@ def run_dbt(
     tables: Sequence[Table],
     as_of_dates: Sequence[date],
     label_dates: Sequence[date] = (),
-    known_before: date | None = None,
     parameters: Mapping[str, float] | None = None,
     pins: Mapping[str, int] | None = None,
     may_be_absent: Collection[str] = (),
-    threads: int = 2,
     unit_tests: bool = False,
 ) -> DbtRun:
     """Build and test a selection of models for the given days.
@@ -138,11 +136,9 @@ def run_dbt(
     tables
         Lake tables that the selection reads; ``raw/shop_orders`` becomes ``raw.shop_orders``.
     as_of_dates
-        Days to compute, all in one pass.
+        Days to compute, all in one pass. Labels use only what was known before the newest of them.
     label_dates
         Further days of which only labels are wanted.
-    known_before
-        Labels use only what was known before this day; the newest of ``as_of_dates`` by default.
     parameters
         Numbers that models read from ``run.parameters``. They are data and not dbt vars, whose change
         would cost a full parse.
@@ -157,10 +153,7 @@ def run_dbt(
         raise ConfigError("as_of_dates must hold at least one day, got none")
     folder = settings.var / "runs" / run_id
     folder.mkdir(parents=True)
-    spine = [
-        (day, known_before or max(as_of_dates), day in as_of_dates)
-        for day in sorted({*as_of_dates, *label_dates})
-    ]
+    spine = [(day, max(as_of_dates), day in as_of_dates) for day in sorted({*as_of_dates, *label_dates})]
     versions = fill(
         folder / DATABASE,
         Lake.of(settings),
@@ -171,14 +164,9 @@ def run_dbt(
         may_be_absent=may_be_absent,
     )
     command = [
-        "build",
-        "--select",
-        *select,
-        "--threads",
-        str(threads),
+        *("build", "--select", *select, "--threads", "2"),
         # Only tests whose models are all in the selection: the others' tables do not exist here.
-        "--indirect-selection",
-        "cautious",
+        *("--indirect-selection", "cautious"),
     ]
     if not unit_tests:
         command += ["--exclude-resource-type", "unit_test"]
@@ -204,17 +192,14 @@ def call_dbt(settings: Settings, arguments: Sequence[str], folder: Path | None =
 
 def project_hash(project: Path) -> str:
     """Short hash of every file of the dbt project that can change a result."""
-    digest = hashlib.sha256()
-    for file in sorted(project.rglob("*")):
-        if file.suffix in {".sql", ".yml", ".csv"}:
-            digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
+    return code_fingerprint(project, ["."])
 
 
 def write_docs(settings: Settings, to: Path) -> Path:
     """Write dbt's documentation site (models, columns, lineage) as one page that needs no server.
 
-    A page of the same project is kept. Returns ``<to>/index.html``. Raises ``ConfigError`` if the project does not parse.
+    Returns its path, ``<to>/index.html``. A page of the same project is kept. Raises ``ConfigError`` if the project
+    does not parse.
     """
     page, stamp = to / "index.html", to / "project_hash"
     made_from = project_hash(settings.dbt_project)

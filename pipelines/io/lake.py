@@ -247,7 +247,6 @@ class Lake:
         where: pa_dataset.Expression,
         *,
         instead: pa.Table | None = None,
-        metadata: Mapping[str, Any] | None = None,
     ) -> int:
         """Delete the rows that match a filter, or replace them by others, in one commit; returns how many.
 
@@ -285,7 +284,7 @@ class Lake:
                 rows,
                 mode="overwrite",
                 predicate=" OR ".join(f"({_predicate(part)})" for part in touched) or None,
-                commit_properties=_properties(metadata),
+                commit_properties=_properties(None),
             )
 
         _retried(commit, delta)

@@ -112,12 +112,6 @@ def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> l
     return [Promotion(**row) for row in rows]
 
 
-def versions_that_served(lake: Lake, usecase: str) -> set[str]:
-    """Versions that were champion at some time, by promotion or rollback."""
-    served = (Outcome.PROMOTED, Outcome.ROLLED_BACK)
-    return {entry.model_version for entry in read_promotions(lake, usecase) if entry.outcome in served}
-
-
 def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force: bool) -> None:
     """Refuse predictions that were made to inspect a model, not to act on them.
 
@@ -142,7 +136,10 @@ def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force
         raise DataContractError(
             f"{table.name} has no rows for {as_of}: run `millrace score {usecase} --as-of {as_of}` first"
         )
-    strangers = found - versions_that_served(lake, usecase)
+    served = (Outcome.PROMOTED, Outcome.ROLLED_BACK)
+    strangers = found - {
+        each.model_version for each in read_promotions(lake, usecase) if each.outcome in served
+    }
     if strangers and not force:
         raise ModelGateError(
             f"{table.name} of {as_of} comes from {', '.join(sorted(strangers))}, which never was champion: score again "

@@ -68,16 +68,9 @@ class ModelVersion:
 
 
 class Registry:
-    """Registered model of one use case.
+    """Registered model of one use case, whose name it and its experiment have.
 
     Raises ``RegistryError`` if the back end does not answer.
-
-    Parameters
-    ----------
-    settings
-        Where MLflow's back end is.
-    usecase
-        Name of the experiment and of the registered model.
     """
 
     def __init__(self, settings: Settings, usecase: str) -> None:

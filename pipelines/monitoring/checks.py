@@ -168,7 +168,6 @@ def check_drift(
     features: Any,
     subjects: Subjects,
     params: DriftParams,
-    importance: Mapping[str, float] | None = None,
 ) -> list[Finding]:
     """Compare a day's features with the reference of the version that served; what is missing is a finding.
 
@@ -176,13 +175,11 @@ def check_drift(
     ----------
     features
         Rows of the day, with the segment columns; anything Arrow can read, made as at training.
-    importance
-        See :func:`check_features`.
     """
     features, reference = pa.table(features), load_reference(lake, usecase, version)
     if reference is None:
         return [no_reference("feature_shift", "features", usecase, version, features.num_rows)]
-    found = check_features(features, reference, subjects, params, importance or {})
+    found = check_features(features, reference, subjects, params, {})
     if found:
         return found
     words = f"features of {features.num_rows:,} {subjects.noun} are too few to judge, or none were kept"

@@ -43,7 +43,6 @@ def matured_sample(
     *,
     outcome: str,
     subject: str,
-    known_on: str = "label_known_on",
 ) -> LabelledSample | None:
     """Join the latest score day whose outcomes could be known at the start of ``as_of`` with them.
 
@@ -54,9 +53,10 @@ def matured_sample(
     predictions
         Table with ``as_of``, the subject, ``score`` and ``model_version``.
     labels
-        Name of the table with ``as_of``, the subject, the outcome and the day it became known.
-    outcome, known_on
-        Columns of the labels; ``known_on`` holds the first day on which the outcome could be known.
+        Name of the table with ``as_of``, the subject, the outcome and ``label_known_on``, the first day on which it
+        could be known.
+    outcome
+        Its column.
     """
     if not (lake.exists(predictions.name) and lake.exists(labels)):
         return None
@@ -64,7 +64,7 @@ def matured_sample(
     known = lake.read(
         labels,
         columns=["as_of", subject, outcome],
-        where=(field("as_of") < as_of) & (field(known_on) <= as_of) & field(outcome).is_valid(),
+        where=(field("as_of") < as_of) & (field("label_known_on") <= as_of) & field(outcome).is_valid(),
     )
     days = set(pc.unique(known["as_of"]).to_pylist())
     if not days:

@@ -169,6 +169,7 @@ def send(message: Message) -> list[str]:
     A channel that fails is logged, and the others are still tried: a message about a failure must not
     fail because a mail server does.
     """
+    from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
     log.error("%s", message.text)
@@ -179,7 +180,7 @@ def send(message: Message) -> list[str]:
     )
     for channel, connection_id, deliver in channels:
         try:
-            deliver(message, _connection(connection_id))
+            deliver(message, BaseHook.get_connection(connection_id))
         except AirflowNotFoundException:
             log.debug("no connection %s: nothing sent by %s", connection_id, channel)
         except (AirflowException, OSError, ValueError) as error:  # smtplib and requests raise OSErrors
@@ -193,12 +194,6 @@ def send(message: Message) -> list[str]:
         else:
             delivered.append(channel)
     return delivered
-
-
-def _connection(connection_id: str) -> Any:
-    from airflow.sdk import BaseHook
-
-    return BaseHook.get_connection(connection_id)
 
 
 def _send_mail(message: Message, connection: Any) -> None:

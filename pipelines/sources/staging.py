@@ -186,31 +186,29 @@ class Staging:
 
     def _count(self, file: DeliveredFile) -> FileOutcome:
         """Count rows and reasons; rows that fail only a reference may become valid later."""
-        outcome = FileOutcome(file)
-        (
-            outcome.read,
-            bad,
-            outcome.unresolved,
-        ) = self.con.execute(
+        read, bad, unresolved = self.con.execute(
             f"select (select count(*) from delivered) + (select count(*) from unparsed) + {self._refusal.refused},"
             " (select count(*) from verdicts) + (select count(*) from unparsed)"
             " + (select count(*) from fates where fate = 'conflict'),"
             " (select count(*) from verdicts where list_has_all($references, rules))",
             {"references": curable(file.layout)},
         ).fetchall()[0]
-        outcome.quarantined, outcome.forgotten = bad, self._refusal.refused
-        counted = self.con.execute("select fate, count(*) from fates group by fate").fetchall()
-        by_fate = dict(counted)
-        outcome.already_landed = by_fate.get("already_landed", 0)
-        outcome.duplicates = by_fate.get("duplicate", 0)
-        outcome.rules = dict(
-            self.con.execute(
-                "select rule, count(*) from (select unnest(rules) as rule from verdicts union all"
-                f" select {literal(fates.CONFLICT)} from fates where fate = 'conflict' union all"
-                f" select {literal(_UNPARSED)} from unparsed) group by rule order by rule"
-            ).fetchall()
+        by_fate = dict(self.con.execute("select fate, count(*) from fates group by fate").fetchall())
+        rules = self.con.execute(
+            "select rule, count(*) from (select unnest(rules) as rule from verdicts union all"
+            f" select {literal(fates.CONFLICT)} from fates where fate = 'conflict' union all"
+            f" select {literal(_UNPARSED)} from unparsed) group by rule order by rule"
+        ).fetchall()
+        return FileOutcome(
+            file,
+            read=read,
+            already_landed=by_fate.get("already_landed", 0),
+            duplicates=by_fate.get("duplicate", 0),
+            quarantined=bad,
+            forgotten=self._refusal.refused,
+            unresolved=unresolved,
+            rules=dict(rules),
         )
-        return outcome
 
     def _quarantine(self, file: DeliveredFile) -> None:
         """Add the bad rows to the scratch table ``quarantine``."""

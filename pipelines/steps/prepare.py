@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -121,13 +121,8 @@ def _days(as_of: date, plan: Plan) -> Mapping[Span, Sequence[date]]:
 
 def _is_published(usecase: UseCase[P, D, M], here: Run[P], days: Mapping[Span, Sequence[date]]) -> bool:
     """Whether every mart that tells has every day; labels of matured days are built again with each run."""
-
-    def missing() -> Iterator[date]:
-        for mart in usecase.marts:
-            if not mart.sparse and mart.span is not Span.LABELS:
-                yield from set(days[mart.span]) - published_days(here.lake, here.mart(mart.model))
-
-    return not any(missing())
+    telling = [mart for mart in usecase.marts if not mart.sparse and mart.span is not Span.LABELS]
+    return all(set(days[mart.span]) <= published_days(here.lake, here.mart(mart.model)) for mart in telling)
 
 
 def _drop_old(here: Run[P], mart: Mart[P], days: Mapping[Span, Sequence[date]]) -> None:

@@ -54,9 +54,7 @@ def run(
     return records if len(records) > 1 else next(iter(records.values()))
 
 
-def roll_back(
-    usecase: UseCase[P, D, M], settings: Settings, *, why: str, to: str | None = None, on: date | None = None
-) -> Record:
+def roll_back(usecase: UseCase[P, D, M], settings: Settings, *, why: str, on: date | None = None) -> Record:
     """Let the version that readers of DynamoDB saw before serve again; models, lake and CRM stay as they are.
 
     A second rollback goes one version further back. The next publication goes forward again. Raises
@@ -67,8 +65,6 @@ def roll_back(
     ----------
     why
         Written to ``ops/publish_flips`` with the name of the user.
-    to
-        Version to go back to; the one that served before by default.
     on
         Today: a version that is not kept through it is refused. By default the day that serves.
     """
@@ -78,7 +74,7 @@ def roll_back(
             f"{usecase.name} publishes no versions that could be rolled back: only what DynamoDB serves can be. "
             "Without --published the previous model serves again"
         )
-    return serve_earlier(namespaces[0], settings, why=why, to=to, on=on)
+    return serve_earlier(namespaces[0], settings, why=why, on=on)
 
 
 def _outbound(usecase: UseCase[P, D, M], here: Run[P]) -> Mapping[str, pa.Table]:
