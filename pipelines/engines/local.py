@@ -123,7 +123,8 @@ class LocalEngine(Engine):
                     try:
                         finished, answer = worker.connection.recv()
                     except (EOFError, OSError):  # the process died
-                        self._replace(worker)
+                        worker.kill()
+                        self._alive[self._alive.index(worker)] = Worker.start(self._folder.name)
                         attempts[group] += 1
                         if attempts[group] < ATTEMPTS:
                             waiting.append(group)
@@ -177,10 +178,6 @@ class LocalEngine(Engine):
         """Busy workers that answered or died."""
         busy = {worker.connection: worker for worker in self._alive if worker.group != IDLE}
         return [busy[connection] for connection in wait(list(busy)) if isinstance(connection, Connection)]
-
-    def _replace(self, worker: Worker) -> None:
-        worker.kill()
-        self._alive[self._alive.index(worker)] = Worker.start(self._folder.name)
 
 
 def _end(workers: list[Worker], folder: tempfile.TemporaryDirectory[str]) -> None:

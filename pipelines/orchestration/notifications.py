@@ -58,24 +58,14 @@ class Message:
 
 
 def notify_failure(context: Mapping[str, Any]) -> None:
-    """``on_failure_callback`` of every DAG.
-
-    Parameters
-    ----------
-    context
-        What Airflow hands to a DAG's failure callback. Parts may be missing: only ``dag`` and
-        ``run_id`` are certain.
-    """
+    """``on_failure_callback`` of every DAG; of its context only ``dag`` and ``run_id`` are certain to be there."""
     send(failure_message(context))
 
 
 def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
     """Send one message about all alarms of a monitoring run, if any; returns the channels that took it.
 
-    Parameters
-    ----------
-    alarms
-        As in the record of a ``monitor`` step (:meth:`pipelines.monitoring.alarms.Alarm.as_dict`).
+    They come as in the record of a ``monitor`` step (:meth:`pipelines.monitoring.alarms.Alarm.as_dict`).
     """
     return send(alarm_message(alarms)) if alarms else []
 
@@ -83,12 +73,7 @@ def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
 def notify_deadline(context: Mapping[str, Any], what: str, for_whom: str) -> None:
     """Send a message about a run that has not ended by its deadline; the run itself continues.
 
-    Parameters
-    ----------
-    context
-        What Airflow hands over: the run and the deadline, as JSON.
-    what, for_whom
-        What is late, and what that means to those who wait for it.
+    Airflow hands over the run and the deadline as JSON; the DAG says what is late and what that means for whom.
     """
     send(deadline_message(context, what, for_whom))
 

@@ -80,9 +80,7 @@ def gate_checks(verdict: Promotion, styles: Mapping[str, CheckStyle]) -> list[di
 def findings(lake: Lake, usecase: str, as_of: date, style: FindingStyle) -> list[dict[str, Any]] | Missing:
     """Findings of a day's monitoring, most urgent first.
 
-    Returns
-    -------
-    Rows of ``ops/monitoring`` with ``where`` (the segment in words), ``shown_subject``, ``shown_value`` and
+    Returns rows of ``ops/monitoring`` with ``where`` (the segment in words), ``shown_subject``, ``shown_value`` and
     ``shown_threshold``.
     """
     where = on_day(as_of) & (pa_dataset.field("usecase") == usecase)

@@ -80,15 +80,9 @@ class Site:
         self._templates.tests["missing"] = lambda section: isinstance(section, Missing)
 
     def render(self, file: str, template: str, context: Mapping[str, Any]) -> Path:
-        """Write one page; returns its path.
+        """Write one page, a path below the root, to which templates get back by ``{{ base }}``; returns its path.
 
-        The page appears at once: it is written aside and moved into place, so that a reader never
-        sees half of it.
-
-        Parameters
-        ----------
-        file
-            Path below the root; templates reach the root by ``{{ base }}``.
+        The page appears at once: it is written aside and moved into place, so that a reader never sees half of it.
         """
         self._install_assets()
         # The control room is built after the pages it links to, so it may not be there yet.

@@ -183,14 +183,9 @@ def _check_header(name: str, header: Iterable[str], declared: Sequence[Column]) 
     )
 
 
-def _is_text(found: pa.DataType) -> bool:
+def _readable(found: pa.DataType, wanted: DType) -> bool:
     if pa.types.is_dictionary(found):
         found = found.value_type
-    return bool(
-        pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
-    )
-
-
-def _readable(found: pa.DataType, wanted: DType) -> bool:
+    is_text = pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
     # A column that is null throughout is written without a type.
-    return _is_text(found) or pa.types.is_null(found) or any(test(found) for test in _READABLE[wanted])
+    return is_text or pa.types.is_null(found) or any(test(found) for test in _READABLE[wanted])

@@ -28,7 +28,7 @@ from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import QUARANTINE, SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.referred import Referred
-from pipelines.sources.refusal import Refusal
+from pipelines.sources.refusal import refuse
 from pipelines.sources.validation import check, curable, explain, load
 
 #: Scratch memory; with Arrow copies and Python a process stays below 3 GB.
@@ -106,7 +106,7 @@ class Staging:
         self.con.execute(f"create temp table quarantine ({columns})")
         self._staged: dict[str, list[str]] = {}
         self._referred = Referred(self.con)
-        self._refusal = Refusal(self.con, Graveyard(lake, key), usecase)
+        self._graveyard, self._refused = Graveyard(lake, key), 0
 
     def close(self) -> None:
         """Release the connection."""
@@ -141,7 +141,7 @@ class Staging:
     def examine(self, file: DeliveredFile) -> None:
         """Make the tables ``checked`` and ``verdicts`` of one file."""
         load(self.con, file)
-        self._refusal.refuse(file.layout)
+        self._refused = refuse(self.con, file.layout, self._graveyard, self.usecase)
         self._pseudonymise(file.layout)
         explain(self.con, check(self.con, file.layout))
 
@@ -187,7 +187,7 @@ class Staging:
     def _count(self, file: DeliveredFile) -> FileOutcome:
         """Count rows and reasons; rows that fail only a reference may become valid later."""
         read, bad, unresolved = self.con.execute(
-            f"select (select count(*) from delivered) + (select count(*) from unparsed) + {self._refusal.refused},"
+            f"select (select count(*) from delivered) + (select count(*) from unparsed) + {self._refused},"
             " (select count(*) from verdicts) + (select count(*) from unparsed)"
             " + (select count(*) from fates where fate = 'conflict'),"
             " (select count(*) from verdicts where list_has_all($references, rules))",
@@ -205,7 +205,7 @@ class Staging:
             already_landed=by_fate.get("already_landed", 0),
             duplicates=by_fate.get("duplicate", 0),
             quarantined=bad,
-            forgotten=self._refusal.refused,
+            forgotten=self._refused,
             unresolved=unresolved,
             rules=dict(rules),
         )

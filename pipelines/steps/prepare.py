@@ -36,12 +36,9 @@ def run(
     Raises ``DataContractError`` if a raw table is missing, a dbt test or an audit failed: nothing was
     published.
 
-    Returns
-    -------
-    dict
-        The use case's own counts, ``rows`` and ``versions`` per table written, ``snapshots``,
-        ``source_versions``, ``features_hash`` (content of the day's rows of the mart that is scored),
-        ``code_hash``, ``seconds_dbt``, ``slowest``; ``published`` is False if nothing was to be done.
+    Returns the use case's own counts, ``rows`` and ``versions`` per table written, ``snapshots``,
+    ``source_versions``, ``features_hash`` (content of the day's rows of the mart that is scored),
+    ``code_hash``, ``seconds_dbt``, ``slowest``; ``published`` is False if nothing was to be done.
     """
     here = usecase.run(as_of, settings, params)
     lake, plan = here.lake, usecase.plan(here, training)

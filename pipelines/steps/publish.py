@@ -36,10 +36,7 @@ def run(
     ``ModelGateError`` if they come from a model that never was champion. Raises ``SinkError`` if a guard
     refused, or a system did not take all rows. The ledger knows every row; the next call resumes.
 
-    Returns
-    -------
-    dict
-        Rows by fate, see :class:`pipelines.sinks.report.PublishReport`; by sink if there are several targets.
+    Returns rows by fate, see :class:`pipelines.sinks.report.PublishReport`; by sink if there are several targets.
     """
     if not usecase.targets:
         raise ConfigError(f"{usecase.name} publishes nothing: its results are read in the lake")

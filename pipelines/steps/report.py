@@ -35,9 +35,7 @@ def run(
 
     A part whose data is missing says so and names the command that makes it; the page is written in any case.
 
-    Returns
-    -------
-    ``as_of``, paths of the pages, the sections that are missing and the number of ``open_alarms``.
+    Returns ``as_of``, paths of the pages, the sections that are missing and the number of ``open_alarms``.
     """
     here = usecase.run(as_of, settings, params)
     lake, site, page = here.lake, Site(here.settings.report_dir), Page.of(usecase)

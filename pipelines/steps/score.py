@@ -29,11 +29,8 @@ def run(
     a day whose audit fails keeps the results it had. Raises ``ModelGateError`` if no version carries the
     alias. Raises ``DataContractError`` if the day has no features, or an audit failed.
 
-    Returns
-    -------
-    dict
-        ``model_version``, what the use case reports, ``rows``, ``lake_version`` of the results, and
-        ``content_hash`` unless they are streamed.
+    Returns ``model_version``, what the use case reports, ``rows``, ``lake_version`` of the results, and
+    ``content_hash`` unless they are streamed.
     """
     here = usecase.run(as_of, settings, params)
     registry = Registry(here.settings, usecase.name)

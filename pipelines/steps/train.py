@@ -30,10 +30,7 @@ def run(
     A run with the same data, parameters and code as the newest challenger's reuses that version. Raises
     ``DataContractError`` if the day was not prepared, or there is too little to learn from or to judge by.
 
-    Returns
-    -------
-    dict
-        ``model_version``, whether it was ``reused``, ``run_id`` and what the use case reports.
+    Returns ``model_version``, whether it was ``reused``, ``run_id`` and what the use case reports.
     """
     here = usecase.run(as_of, settings, params)
     registry, data = Registry(here.settings, usecase.name), usecase.read(here)
