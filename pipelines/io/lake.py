@@ -316,6 +316,8 @@ class Lake:
 
     def _publish(self, table: Table, data: Rows, extras: Extras, *further: Audit, **how: Any) -> Commit:
         """Audit and write; ``how`` is passed to ``write_deltalake``."""
+        if isinstance(data, Sequence):
+            data = pa.Table.from_pylist(data, schema=table.arrow_schema)
         problems = schema_problems(table, data.schema)
         if problems:
             raise _refusal(table, problems)

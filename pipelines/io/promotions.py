@@ -12,7 +12,6 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Column, DType, Table
@@ -88,7 +87,7 @@ def append_promotion(lake: Lake, promotion: Promotion) -> Commit:
         "checks_json": json.dumps([dict(check) for check in promotion.checks], sort_keys=True),
         "metrics_json": json.dumps(dict(promotion.metrics), sort_keys=True),
     }
-    return lake.append(PROMOTIONS, pa.Table.from_pylist([row], schema=PROMOTIONS.arrow_schema))
+    return lake.append(PROMOTIONS, [row])
 
 
 def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> list[Promotion]:

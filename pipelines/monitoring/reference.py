@@ -98,8 +98,7 @@ def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: 
     rows += _binned(features, monitored_columns(features.schema, subjects.column), subjects, {})
     partition = {"usecase": usecase, "model_version": model_version}
     fixed = {**partition, "as_of": as_of}
-    data = pa.Table.from_pylist([fixed | row for row in rows], schema=REFERENCE.arrow_schema)
-    return lake.replace_partition(REFERENCE, data, partition)
+    return lake.replace_partition(REFERENCE, [fixed | row for row in rows], partition)
 
 
 def _require(table: pa.Table, names: Sequence[str], what: str, model_version: str) -> None:

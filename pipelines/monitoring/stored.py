@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 
-import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
 from pipelines.io.lake import Lake, days_in, on_day, until_day
@@ -40,7 +39,7 @@ def store_findings(
     ]
     lake.replace_partition(
         MONITORING,
-        pa.Table.from_pylist(rows, schema=MONITORING.arrow_schema),
+        rows,
         {"usecase": usecase, "as_of": as_of},
         metadata={"alarms": [alarm.name for alarm in alarms]},
     )

@@ -66,7 +66,7 @@ def claim(lake: Lake, usecase: str, source: str, ingested_at: datetime) -> None:
     if lake.exists(SOURCES.name) and usecase in lake.read(SOURCES).column("usecase").to_pylist():
         return
     row = {"usecase": usecase, "source": source, "ingested_at": ingested_at}
-    lake.append(SOURCES, pa.Table.from_pylist([row], schema=SOURCES.arrow_schema))
+    lake.append(SOURCES, [row])
 
 
 def land_quarantine(lake: Lake, staging: Staging, outcomes: Sequence[FileOutcome]) -> None:
@@ -140,4 +140,4 @@ def note(
         for outcome in outcomes
     ]
     if rows:
-        lake.append(INGESTS, pa.Table.from_pylist(rows, schema=INGESTS.arrow_schema))
+        lake.append(INGESTS, rows)
