@@ -117,7 +117,10 @@ class LocalEngine(Engine):
             while done < len(groups):
                 for worker in self._alive:
                     if worker.group == IDLE and waiting:
-                        self._hand_over(worker, waiting.popleft(), function, groups)
+                        worker.group = waiting.popleft()
+                        # If it died, that is seen when its answer is waited for.
+                        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                            worker.connection.send((function, groups[worker.group][1]))
                 for worker in self._ready():
                     group, worker.group = worker.group, IDLE
                     try:
@@ -166,13 +169,6 @@ class LocalEngine(Engine):
             self._finalizer = weakref.finalize(self, _end, self._alive, self._folder)
         while len(self._alive) < count:
             self._alive.append(Worker.start(self._folder.name))
-
-    def _hand_over(
-        self, worker: Worker, group: int, function: GroupFunction, groups: list[tuple[str, pd.DataFrame]]
-    ) -> None:
-        worker.group = group
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died: seen when waiting for it
-            worker.connection.send((function, groups[group][1]))
 
     def _ready(self) -> list[Worker]:
         """Busy workers that answered or died."""

@@ -265,12 +265,7 @@ def _results(path: Path) -> tuple[NodeResult, ...]:
     if not path.exists():  # dbt stopped before it ran anything
         return ()
     return tuple(
-        NodeResult(
-            name=result["unique_id"],
-            status=result["status"],
-            seconds=result["execution_time"],
-            message=result["message"] or "",
-        )
+        NodeResult(result["unique_id"], result["status"], result["execution_time"], result["message"] or "")
         for result in json.loads(path.read_text())["results"]
     )
 

@@ -16,7 +16,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +66,6 @@ def ingest(
     settings: Settings,
     ingested_at: datetime,
     source: str = NATIVE,
-    lake: Lake | None = None,
     progress: Progress | None = None,
     quality_checks: bool = True,
 ) -> IngestReport:
@@ -94,7 +93,7 @@ def ingest(
         Whether the rows about to land are audited as a whole before any does, with Great Expectations'
         Data Docs of it: 7 s on top, most of it their import.
     """
-    declared, lake = find(usecase), lake or Lake.of(settings)
+    declared, lake = find(usecase), Lake.of(settings)
     layouts, adapter = _layouts(declared), _adapter(declared, source)
     # Two ingests at once could both find a row absent and land it twice.
     busy = ConfigError(f"another ingest of {usecase} is running on this machine; wait for it to end")
@@ -110,7 +109,7 @@ def ingest(
             staging = Staging(
                 folder, lake, usecase=usecase, ingest_id=ingest_id, key=key, ingested_at=ingested_at
             )
-            try:
+            with closing(staging):
                 adapted = Adapted((), ())
                 if adapter:
                     adapted = adapter.adapt(staging, delivered, folder / "adapted")
@@ -124,8 +123,6 @@ def ingest(
                 land_rows(lake, usecase, outcomes, ingest_id)
                 done = worth_noting(lake, usecase, [*adapted.outcomes, *outcomes])
                 note(lake, done, usecase, source, ingest_id, ingested_at)
-            finally:
-                staging.close()
     return IngestReport(
         usecase=usecase,
         source=source,

@@ -23,19 +23,23 @@ from pipelines.sources.landed import INGESTS, QUARANTINE, SOURCES, landed_table
 from pipelines.sources.staging import FATES, FileOutcome, Staging
 
 
-def finished(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Files that need not be read again: fully landed, with no row waiting for another table.
+def _noted(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Newest entry of each file in the ledger, by table and hash.
 
-    After an erasure every file is read once more: what was landed from it may no longer be there.
+    Only those since the newest erasure count: what was landed from a file before may no longer be there.
     """
     erased = newest_erasure(lake)
-    rows = lake.read(INGESTS, missing_ok=True).sort_by("ingested_at").to_pylist()
-    newest = {(row["table_name"], row["source_sha256"]): row for row in rows if row["usecase"] == usecase}
+    rows = lake.read(INGESTS, where=pc.field("usecase") == usecase, missing_ok=True).sort_by("ingested_at")
     return {
-        key: row
-        for key, row in newest.items()
-        if row["unresolved"] == 0 and (erased is None or row["ingested_at"] > erased)
+        (row["table_name"], row["source_sha256"]): row
+        for row in rows.to_pylist()
+        if erased is None or row["ingested_at"] > erased
     }
+
+
+def finished(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Files that need not be read again: fully landed, with no row waiting for another table."""
+    return {key: row for key, row in _noted(lake, usecase).items() if row["unresolved"] == 0}
 
 
 def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileOutcome:
@@ -101,12 +105,7 @@ def land_rows(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome], ingest_
 
 def worth_noting(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
     """Files not in the ledger yet (since the newest erasure), and those with something new."""
-    entries, erased = lake.read(INGESTS, missing_ok=True).to_pylist(), newest_erasure(lake)
-    known = {
-        (row["table_name"], row["source_sha256"])
-        for row in entries
-        if row["usecase"] == usecase and (erased is None or row["ingested_at"] > erased)
-    }
+    known = _noted(lake, usecase)
     return [
         outcome
         for outcome in outcomes
