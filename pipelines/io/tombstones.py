@@ -77,15 +77,7 @@ def tombstone(natural_id: str, *, kind: str, key: bytes) -> str:
 
 
 class Graveyard:
-    """Tombstones of a lake, by kind; empty until somebody was forgotten.
-
-    Parameters
-    ----------
-    lake
-        Where they are.
-    key
-        Key of the pseudonyms.
-    """
+    """Tombstones of a lake, by kind, laid with the key of the pseudonyms; empty until somebody was forgotten."""
 
     def __init__(self, lake: Lake, key: bytes) -> None:
         rows = lake.read(TOMBSTONES, columns=["kind", "tombstone"], missing_ok=True).to_pylist()

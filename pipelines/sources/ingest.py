@@ -66,6 +66,7 @@ def ingest(
     settings: Settings,
     ingested_at: datetime,
     source: str = NATIVE,
+    lake: Lake | None = None,
     progress: Progress | None = None,
     quality_checks: bool = True,
 ) -> IngestReport:
@@ -93,7 +94,7 @@ def ingest(
         Whether the rows about to land are audited as a whole before any does, with Great Expectations'
         Data Docs of it: 7 s on top, most of it their import.
     """
-    declared, lake = find(usecase), Lake.of(settings)
+    declared, lake = find(usecase), lake or Lake.of(settings)
     layouts, adapter = _layouts(declared), _adapter(declared, source)
     # Two ingests at once could both find a row absent and land it twice.
     busy = ConfigError(f"another ingest of {usecase} is running on this machine; wait for it to end")
