@@ -6,8 +6,6 @@ largest values of every file. Dropping the past ends both: afterwards the newest
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 import pyarrow.fs as pa_fs
 
 from pipelines.io.lake import Lake
@@ -32,19 +30,9 @@ def drop_past(lake: Lake, name: str) -> int:
     delta = lake.open(name)
     delta.create_checkpoint()
     filesystem, path = lake.filesystem()
-    old = [
-        path
-        for number, path in _entries(filesystem, f"{path}/{name}/_delta_log")
-        if number < int(delta.version())
-    ]
+    entries = filesystem.get_file_info(pa_fs.FileSelector(f"{path}/{name}/_delta_log"))
+    numbered = [(each.base_name.partition(".")[0], each.path) for each in entries if each.is_file]
+    old = [path for number, path in numbered if number.isdigit() and int(number) < delta.version()]
     for path in old:
         filesystem.delete_file(path)
     return len(removed) + len(old)
-
-
-def _entries(filesystem: pa_fs.FileSystem, folder: str) -> list[tuple[int, str]]:
-    files = filesystem.get_file_info(pa_fs.FileSelector(folder))
-    numbered = [
-        (PurePosixPath(each.path).name.partition(".")[0], each.path) for each in files if each.is_file
-    ]
-    return [(int(number), path) for number, path in numbered if number.isdigit()]
