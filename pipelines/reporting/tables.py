@@ -60,14 +60,9 @@ class Grid:
     hint: str = "name, id, reason, action"
 
     def payload(self, rows: pa.Table) -> dict[str, Any]:
-        """Everything ``grid.js`` needs, ready for :func:`pipelines.reporting.site.script_json`.
+        """Everything ``grid.js`` needs of rows, which come in the order to be shown first.
 
         Raises ``KeyError`` if ``rows`` lacks a field that a column, filter, search or export names.
-
-        Parameters
-        ----------
-        rows
-            In the order to be shown first.
         """
         wanted = dict.fromkeys(
             [field for column in self.columns for field in column.fields]
