@@ -30,7 +30,7 @@ class Staged:
 
 
 @contextmanager
-def staged(table: Table, data: Rows) -> Iterator[Staged]:
+def staged(table: Table, data: pa.Table | pa.RecordBatchReader) -> Iterator[Staged]:
     """Set rows aside: tables stay in memory, streams go to a temporary Parquet file."""
     schema = table.arrow_schema
     with duckdb.connect(config={"threads": 2}) as con:
