@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -64,11 +64,14 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
+def _spinner(*, transient: bool = False) -> Progress:
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    return Progress(*columns, console=notes, transient=transient)
+
+
 def _run_steps(usecase: str, steps: Sequence[tuple[Step, Options]], as_of: str, as_json: bool) -> None:
     day, records = parse_as_of(as_of), {}
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=notes
-    ) as progress:
+    with _spinner() as progress:
         for step, options in steps:
             task = progress.add_task(f"{usecase} {step} {day}", total=1)
             records[str(step)] = run_step(usecase, step, day, options=options)
@@ -135,7 +138,7 @@ def _now() -> datetime:
 
 def _print_ingest(report: IngestReport, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(report.as_record(), default=str))
+        typer.echo(json.dumps(asdict(report), default=str))
         return
     for title, rows in (("adapted", report.adapted), ("landed", report.tables)):
         if not rows:
@@ -323,9 +326,7 @@ def forget(
     """
     from pipelines.privacy.forget import forget as forget_person
 
-    with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=notes, transient=True
-    ) as progress:
+    with _spinner(transient=True) as progress:
         task = progress.add_task("looking", total=None)
         record = forget_person(
             customer,

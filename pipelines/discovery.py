@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 def find(name: str) -> UseCase[Any, Any, Any]:
     """Return the declaration of a use case.
 
-    Raises
-    ------
-    ConfigError
-        There is no such use case, or its package does not declare ``USECASE``.
+    Raises ``ConfigError`` if there is no such use case, or its package does not declare ``USECASE``.
     """
     from pipelines.usecase import UseCase
 

@@ -18,42 +18,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check:
-    """One finding of ``millrace doctor``.
+    """One finding of ``millrace doctor``."""
 
-    Attributes
-    ----------
-    name
-        What was looked at.
-    ok
-        Whether it is as it must be.
-    detail
-        What was found.
-    fix
-        What to do if it is not.
-    """
-
+    #: What was looked at.
     name: str
+    #: Whether it is as it must be.
     ok: bool
+    #: What was found.
     detail: str
+    #: What to do if it is not.
     fix: str
 
 
 @dataclass(frozen=True)
 class Extension:
-    """One extension; importing it must be cheap.
+    """One extension; importing it must be cheap."""
 
-    Attributes
-    ----------
-    commands
-        Adds commands to the command line.
-    adapters
-        By name of a use case: its further sources.
-    checks
-        Further checks of ``millrace doctor``.
-    """
-
+    #: Adds commands to the command line.
     commands: Callable[[typer.Typer], None]
+    #: By name of a use case: its further sources.
     adapters: Callable[[str], Mapping[str, Callable[[], Adapter]]]
+    #: Further checks of ``millrace doctor``.
     checks: Callable[[Settings], list[Check]]
 
 
@@ -61,10 +46,7 @@ class Extension:
 def extensions() -> tuple[Extension, ...]:
     """Load the installed extensions, by name; one whose package was left out, as in an image, is not there.
 
-    Raises
-    ------
-    TypeError
-        An entry point is not an :class:`Extension`.
+    Raises ``TypeError`` if an entry point is not an :class:`Extension`.
     """
     found = []
     for point in sorted(entry_points(group="millrace.extensions"), key=lambda each: each.name):

@@ -21,18 +21,15 @@ class Params(BaseModel, frozen=True, extra="forbid"):
     def load(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> Self:
         """Read and validate a parameter file.
 
+        Raises ``ConfigError`` if the file is missing or not YAML, a key is unknown, a value is out of range.
+        The message names file, key, value and rule.
+
         Parameters
         ----------
         path
             YAML file.
         overrides
             ``{"gate.min_auc_pr": 0.5}``: dotted keys that replace values of the file.
-
-        Raises
-        ------
-        ConfigError
-            The file is missing or not YAML, a key is unknown, a value is out of range. The message
-            names file, key, value and rule.
         """
         try:
             content = yaml.safe_load(path.read_text())

@@ -87,10 +87,7 @@ _PARAMS = re.compile(r"MILLRACE_([A-Z0-9_]+)_PARAMS")
 def _overrides() -> dict[str, Mapping[str, Any]]:
     """Parameter overrides by use case, from ``MILLRACE_<USE CASE>_PARAMS``.
 
-    Raises
-    ------
-    ConfigError
-        A variable names no use case, or is not a mapping.
+    Raises ``ConfigError`` if a variable names no use case, or is not a mapping.
     """
     found: dict[str, Mapping[str, Any]] = {}
     for variable, text in os.environ.items():
@@ -158,10 +155,7 @@ class Settings(BaseSettings):
     def load(cls) -> Settings:
         """Read the environment.
 
-        Raises
-        ------
-        ConfigError
-            A variable is unknown or malformed; the message names it, never its value.
+        Raises ``ConfigError`` if a variable is unknown or malformed; the message names it, never its value.
         """
         try:
             return cls(overrides=_overrides())

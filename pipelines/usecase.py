@@ -63,21 +63,14 @@ M = TypeVar("M")
 
 @dataclass(frozen=True)
 class Run(Generic[P]):
-    """The run that a hook belongs to.
+    """The run that a hook belongs to."""
 
-    Attributes
-    ----------
-    usecase
-        Name of the use case.
-    as_of
-        Day of the decision; nothing known on or after it is used.
-    params
-        Parameters of the use case, overrides applied.
-    """
-
+    #: Name of the use case.
     usecase: str
+    #: Day of the decision; nothing known on or after it is used.
     as_of: date
     settings: Settings
+    #: Parameters of the use case, overrides applied.
     params: P
 
     @cached_property
@@ -112,56 +105,37 @@ class Span(StrEnum):
 
 @dataclass(frozen=True)
 class Mart(Generic[P]):
-    """A feature table, built by the dbt model of the same name below ``marts/ml``.
-
-    Attributes
-    ----------
-    kept
-        Number of newest days to keep, for a table that is large and can be rebuilt from the raw tables at
-        any time; all days by default.
-    sparse
-        Whether a day may have no row; such a table does not tell whether the day was built.
-    """
+    """A feature table, built by the dbt model of the same name below ``marts/ml``."""
 
     model: str
     span: Span = Span.TODAY
+    #: Number of newest days to keep, for a table that is large and can be rebuilt from the raw tables at any
+    #: time; all days by default.
     kept: Callable[[P], int] | None = None
+    #: Whether a day may have no row; such a table does not tell whether the day was built.
     sparse: bool = False
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one run of dbt computes.
+    """What one run of dbt computes."""
 
-    Attributes
-    ----------
-    snapshots
-        Past days that models learn from; empty unless training.
-    matured
-        Past days whose outcome is complete by now; several, so that a missed day heals.
-    parameters
-        Numbers that the SQL reads, by the names they have there.
-    """
-
+    #: Past days that models learn from; empty unless training.
     snapshots: Sequence[date] = ()
+    #: Past days whose outcome is complete by now; several, so that a missed day heals.
     matured: Sequence[date] = ()
+    #: Numbers that the SQL reads, by the names they have there.
     parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Borrowed:
-    """A table of another use case that the SQL of this one reads.
-
-    Attributes
-    ----------
-    table
-        Name in the lake, for instance ``raw/shop_orders``.
-    optional
-        Whether it may be absent.
-    """
+    """A table of another use case that the SQL of this one reads."""
 
     usecase: str
+    #: Name in the lake, for instance ``raw/shop_orders``.
     table: str
+    #: Whether it may be absent.
     optional: bool = False
 
 
@@ -170,71 +144,47 @@ class Borrowed:
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted model and everything that is kept about it.
+    """A fitted model and everything that is kept about it."""
 
-    Attributes
-    ----------
-    model
-        Estimator, preprocessing included; stored without pickle.
-    example
-        A few rows of its input, for the signature.
-    card
-        Model card in Markdown.
-    tables
-        Rows of the training day in the order in which they are published; the gate goes by the last.
-        ``as_of`` and ``model_version`` are filled in where the table declares them.
-    metrics
-        Numbers for MLflow; those that are not finite are left out.
-    record
-        What the step reports.
-    predict
-        Method that serves.
-    chosen
-        Parameters that the training chose, logged beside the configured ones.
-    tags
-        Further tags of the model version.
-    texts
-        Further artefacts by file name.
-    sample
-        Scores and features of the judged rows, against which later days are watched for drift.
-    """
-
+    #: Estimator, preprocessing included; stored without pickle.
     model: object
+    #: A few rows of its input, for the signature.
     example: pd.DataFrame
+    #: Model card in Markdown.
     card: str
+    #: Rows of the training day in the order in which they are published; the gate goes by the last. ``as_of``
+    #: and ``model_version`` are filled in where the table declares them.
     tables: Mapping[Table, Rows | pd.DataFrame]
+    #: Numbers for MLflow; those that are not finite are left out.
     metrics: Mapping[str, float]
+    #: What the step reports.
     record: Record
+    #: Method that serves.
     predict: Literal["predict", "predict_proba"] = "predict_proba"
+    #: Parameters that the training chose, logged beside the configured ones.
     chosen: Mapping[str, object] = field(default_factory=dict)
+    #: Further tags of the model version.
     tags: Mapping[str, str] = field(default_factory=dict)
+    #: Further artefacts by file name.
     texts: Mapping[str, str] = field(default_factory=dict)
+    #: Scores and features of the judged rows, against which later days are watched for drift.
     sample: Sample | None = None
 
 
 @dataclass(frozen=True)
 class Output:
-    """Rows of the day for one table.
-
-    Attributes
-    ----------
-    rows
-        Complete rows; of a frame, ``as_of`` and ``model_version`` are filled in where the table declares them.
-    audits
-        What the rows must pass beyond the table's contract.
-    examined
-        Whether Great Expectations looks at them too; it always looks at the results.
-    metadata
-        Written to the commit, beside the model version.
-    record
-        What the step reports, taken once the rows are committed.
-    """
+    """Rows of the day for one table."""
 
     table: Table
+    #: Complete rows; of a frame, ``as_of`` and ``model_version`` are filled in where the table declares them.
     rows: Rows | pd.DataFrame
+    #: What the rows must pass beyond the table's contract.
     audits: Sequence[Audit] = ()
+    #: Whether Great Expectations looks at them too; it always looks at the results.
     examined: bool = False
+    #: Written to the commit, beside the model version.
     metadata: Mapping[str, object] = field(default_factory=dict)
+    #: What the step reports, taken once the rows are committed.
     record: Record = field(default_factory=dict)
 
 
@@ -249,132 +199,76 @@ class Checked:
 
 @dataclass(frozen=True)
 class Explain(Generic[P]):
-    """How one result is explained to people and machines.
+    """How one result is explained to people and machines."""
 
-    Attributes
-    ----------
-    keys
-        What names a result, in the order of the command line, for instance ``("store", "sku")``.
-    run
-        Returns the facts as JSON-able values.
-    text
-        Words them for people.
-    """
-
+    #: What names a result, in the order of the command line, for instance ``("store", "sku")``.
     keys: tuple[str, ...]
+    #: Returns the facts as JSON-able values.
     run: Callable[[Run[P], Sequence[str]], Record]
+    #: Words them for people.
     text: Callable[[Record], str]
 
 
 # ------------------------------------------------------------------------------------------ use case
 
 
-def _nothing(run: Run[Any]) -> None:
-    """Most use cases need no check of their own before they publish."""
-
-
-def _today(run: Run[Any], training: bool) -> Plan:
-    """The day itself, and no numbers."""
-    return Plan()
-
-
-def _no_counts(run: Run[Any], built: DbtRun) -> Record:
-    """The rows per table, which every record has, say enough."""
-    return {}
-
-
-def _no_sections(run: Run[Any]) -> Mapping[str, object]:
-    """What every page shows is enough."""
-    return {}
-
-
 @dataclass(frozen=True, kw_only=True)
 class UseCase(Generic[P, D, M]):
-    """One use case, whole.
+    """One use case, whole."""
 
-    Attributes
-    ----------
-    name
-        Name of its folder, experiment, registered model and DAG tag.
-    title, sentence
-        What people call it, and whom it serves with what.
-    params
-        Type of its parameters, read from ``params.yaml`` in its folder.
-    layouts
-        Raw tables that its deliveries land in, in landing order; empty if it lives on borrowed ones.
-    unread
-        Names of layouts that its SQL does not read.
-    optional
-        Names of layouts that a deployment may lack.
-    borrows
-        Tables of other use cases that its SQL reads.
-    adapters
-        By source: how files in a layout of their own become raw files.
-    marts
-        Feature tables in the order in which they are published: whoever finds the last finds them all.
-    grain
-        The mart whose rows are what is scored.
-    plan
-        Days and numbers of a run of dbt, for training or not.
-    summarise
-        Counts of a finished run of dbt for the record, before anything is published; may refuse the run.
-    code
-        Folders whose code decides what a model is, besides those every model depends on.
-    read
-        Reads the training data of a day.
-    fit
-        Fits and judges a challenger, beside the champion if there is one.
-    judge
-        The gate's verdict on the challenger of the day.
-    predict
-        Yields the tables of the day in the order in which they are committed; ``results`` comes last.
-    tables
-        Every table that it writes to the lake, features apart.
-    results
-        The table that readers and the publication go by.
-    check
-        Findings of the day's monitoring.
-    phrase
-        Words an alarm from the findings behind it.
-    targets
-        Where results are published; empty if they are read in the lake.
-    publishable
-        Refuses results that must not leave the lake.
-    page
-        Frame of its report page.
-    sections
-        What its template ``page.html.j2`` shows beyond what every page does; parts that cannot be shown yet are
-        ``Missing``. Without a template of its own the page shows what every page does.
-    explain
-        How one result is explained; by default its row is shown.
-    """
-
+    #: Name of its folder, experiment, registered model and DAG tag.
     name: str
+    #: What people call it, and whom it serves with what.
     title: str
     sentence: str
+    #: Type of its parameters, read from ``params.yaml`` in its folder.
     params: type[P]
+    #: Raw tables that its deliveries land in, in landing order; empty if it lives on borrowed ones.
     layouts: tuple[RawLayout, ...] = ()
+    #: Names of layouts that its SQL does not read.
     unread: frozenset[str] = frozenset()
+    #: Names of layouts that a deployment may lack.
     optional: frozenset[str] = frozenset()
+    #: Tables of other use cases that its SQL reads.
     borrows: tuple[Borrowed, ...] = ()
+    #: By source: how files in a layout of their own become raw files.
     adapters: Mapping[str, Callable[[], Adapter]] = field(default_factory=dict)
+    #: Feature tables in the order in which they are published: whoever finds the last finds them all.
     marts: tuple[Mart[P], ...]
+    #: The mart whose rows are what is scored.
     grain: str
-    plan: Callable[[Run[P], bool], Plan] = _today
-    summarise: Callable[[Run[P], DbtRun], Record] = _no_counts
+    #: Days and numbers of a run of dbt, for training or not.
+    plan: Callable[[Run[P], bool], Plan] = lambda run, training: Plan()
+    #: Counts of a finished run of dbt for the record, before anything is published; may refuse the run.
+    summarise: Callable[[Run[P], DbtRun], Record] = lambda run, built: {}
+    #: Folders whose code decides what a model is, besides those every model depends on.
     code: tuple[str, ...] = ()
+    #: Reads the training data of a day.
     read: Callable[[Run[P]], D]
+    #: Fits and judges a challenger, beside the champion if there is one.
     fit: Callable[[Run[P], D, M | None], Trained]
+    #: The gate's verdict on the challenger of the day.
     judge: Callable[[Run[P], ModelVersion], Verdict]
+    #: Yields the tables of the day in the order in which they are committed; ``results`` comes last.
     predict: Callable[[Run[P], M, ModelVersion], Iterator[Output]]
+    #: Every table that it writes to the lake, features apart.
     tables: tuple[Table, ...]
+    #: The table that readers and the publication go by.
     results: Table
+    #: Findings of the day's monitoring.
     check: Callable[[Run[P]], Checked]
+    #: Words an alarm from the findings behind it.
     phrase: Phrase = first_and_count
+    #: Where results are published; empty if they are read in the lake.
     targets: tuple[Target, ...] = ()
-    publishable: Callable[[Run[P]], None] = _nothing
+    #: Refuses results that must not leave the lake.
+    publishable: Callable[[Run[P]], None] = lambda run: None
+    #: Frame of its report page.
     page: PageSpec = field(default_factory=PageSpec)
-    sections: Callable[[Run[P]], Mapping[str, object]] = _no_sections
+    #: What its template ``page.html.j2`` shows beyond what every page does; parts that cannot be shown yet
+    #: are ``Missing``. Without a template of its own the page shows what every page does.
+    sections: Callable[[Run[P]], Mapping[str, object]] = lambda run: {}
+    #: How one result is explained; by default its row is shown.
     explain: Explain[P] | None = None
 
     @property

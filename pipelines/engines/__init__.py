@@ -14,22 +14,11 @@ __all__ = ["Engine", "EngineError", "GroupsLost", "engine_of"]
 
 
 def engine_of(name: str, settings: Settings, **options: Any) -> Engine:
-    """Engine by its name; to be closed, or used as a context manager.
+    """Engine ``local`` or ``spark``; to be closed, or used as a context manager.
 
-    Parameters
-    ----------
-    name
-        ``local`` or ``spark``.
-    settings
-        Where a run keeps its files.
-    **options
-        Of :class:`~pipelines.engines.local.LocalEngine` (``workers``, ``worker_mb``) or of
-        :class:`~pipelines.engines.spark.SparkEngine` (``master``, ``exchange``, ``conf``).
-
-    Raises
-    ------
-    ConfigError
-        There is no such engine.
+    The options are those of :class:`~pipelines.engines.local.LocalEngine` (``workers``, ``worker_mb``) or of
+    :class:`~pipelines.engines.spark.SparkEngine` (``master``, ``exchange``, ``conf``), whose files are kept where the
+    settings say. Raises ``ConfigError`` if there is no such engine.
     """
     # Imported when asked for: a worker process of the one needs nothing of the other.
     if name == "local":

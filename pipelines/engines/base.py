@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Self
 
 import pandas as pd
 
@@ -58,11 +59,12 @@ class GroupsLost(EngineError):
         self.rest = rest
 
 
-class Engine(Protocol):
+class Engine(ABC):
     """Applies a function to groups of rows. The result does not depend on which engine does it."""
 
     name: str
 
+    @abstractmethod
     def map_groups(
         self,
         function: GroupFunction,
@@ -71,7 +73,11 @@ class Engine(Protocol):
         key: str,
         progress: Progress | None = None,
     ) -> pd.DataFrame:
-        """Apply ``function`` to the rows of each value of the column ``key``.
+        """Apply ``function`` to the rows of each value of the column ``key``; results come in the order of the keys.
+
+        Raises ``EngineError`` if the function raised; the message names the group and holds the traceback.
+        Raises ``GroupsLost`` if the process of some groups died each time; the error carries the results of
+        all others.
 
         Parameters
         ----------
@@ -83,28 +89,16 @@ class Engine(Protocol):
             Column of str.
         progress
             Called after every finished group.
-
-        Returns
-        -------
-        DataFrame
-            Results of all groups in the order of their keys.
-
-        Raises
-        ------
-        EngineError
-            The function raised; the message names the group and holds the traceback.
-        GroupsLost
-            The process of some groups died each time; the error carries the results of all others.
         """
-        ...
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most have nothing to stop
         """Stop what was started."""
-        ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *exception: object) -> None: ...
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def groups_of(frame: pd.DataFrame, key: str) -> list[tuple[str, pd.DataFrame]]:

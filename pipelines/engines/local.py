@@ -13,12 +13,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 
 from pipelines.engines.base import (
     ONE_THREAD,
+    Engine,
     EngineError,
     GroupFunction,
     GroupsLost,
@@ -72,7 +73,7 @@ class Worker:
 
 
 @dataclass
-class LocalEngine:
+class LocalEngine(Engine):
     """Worker processes that are reused between calls and end with the engine.
 
     Each works on one group at a time with one thread; the next group is sent when it answers. A worker
@@ -116,13 +117,17 @@ class LocalEngine:
             while done < len(groups):
                 for worker in self._alive:
                     if worker.group == IDLE and waiting:
-                        self._hand_over(worker, waiting.popleft(), function, groups)
+                        worker.group = waiting.popleft()
+                        # If it died, that is seen when its answer is waited for.
+                        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                            worker.connection.send((function, groups[worker.group][1]))
                 for worker in self._ready():
                     group, worker.group = worker.group, IDLE
                     try:
                         finished, answer = worker.connection.recv()
                     except (EOFError, OSError):  # the process died
-                        self._replace(worker)
+                        worker.kill()
+                        self._alive[self._alive.index(worker)] = Worker.start(self._folder.name)
                         attempts[group] += 1
                         if attempts[group] < ATTEMPTS:
                             waiting.append(group)
@@ -158,12 +163,6 @@ class LocalEngine:
         self._alive.clear()
         self._folder = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
     def _grow(self, count: int) -> None:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="millrace-workers-", ignore_cleanup_errors=True)
@@ -171,21 +170,10 @@ class LocalEngine:
         while len(self._alive) < count:
             self._alive.append(Worker.start(self._folder.name))
 
-    def _hand_over(
-        self, worker: Worker, group: int, function: GroupFunction, groups: list[tuple[str, pd.DataFrame]]
-    ) -> None:
-        worker.group = group
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it died: seen when waiting for it
-            worker.connection.send((function, groups[group][1]))
-
     def _ready(self) -> list[Worker]:
         """Busy workers that answered or died."""
         busy = {worker.connection: worker for worker in self._alive if worker.group != IDLE}
         return [busy[connection] for connection in wait(list(busy)) if isinstance(connection, Connection)]
-
-    def _replace(self, worker: Worker) -> None:
-        worker.kill()
-        self._alive[self._alive.index(worker)] = Worker.start(self._folder.name)
 
 
 def _end(workers: list[Worker], folder: tempfile.TemporaryDirectory[str]) -> None:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +23,7 @@ from pipelines.engines.base import (
     ONE_THREAD,
     PLACE,
     PROGRESS,
+    Engine,
     EngineError,
     GroupFunction,
     Progress,
@@ -38,7 +39,7 @@ LOG_LINES = 60
 
 
 @dataclass
-class SparkEngine:
+class SparkEngine(Engine):
     """Submits a job per call; nothing stays behind between calls, in memory or on disk.
 
     Parameters
@@ -84,7 +85,9 @@ class SparkEngine:
         root = f"{self.exchange.rstrip('/')}/{folder.rsplit('/', 1)[1]}"
         system.create_dir(folder)
         try:
-            self._send(frame, system, f"{folder}/packed.parquet")
+            placed = frame.assign(**{PLACE: range(len(frame))})
+            packed = pa.Table.from_pandas(placed, preserve_index=False).replace_schema_metadata(None)
+            pq.write_table(packed, f"{folder}/packed.parquet", filesystem=system, row_group_size=1000)
             arguments = [
                 *("--source", f"{root}/packed.parquet", "--target", f"{root}/results"),
                 *("--function", f"{function.__module__}:{function.__qualname__}"),
@@ -102,20 +105,6 @@ class SparkEngine:
         if done > groups:
             raise EngineError(f"results must be of {groups} groups, got {done}")
         return joined([ordered.drop(columns=[GROUP, PLACE])], empty)
-
-    def close(self) -> None:
-        """Nothing needs to be stopped."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    @staticmethod
-    def _send(frame: pd.DataFrame, system: fs.FileSystem, path: str) -> None:
-        table = pa.Table.from_pandas(frame.assign(**{PLACE: range(len(frame))}), preserve_index=False)
-        pq.write_table(table.replace_schema_metadata(None), path, filesystem=system, row_group_size=1000)
 
     def _submit(self, arguments: list[str], groups: int, progress: Progress | None) -> None:
         scratch = self.scratch.resolve()

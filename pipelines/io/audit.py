@@ -17,27 +17,22 @@ if TYPE_CHECKING:
 #: An audit looks at the staged rows (a DuckDB relation) and returns problems in words; none is good.
 Audit = Callable[["duckdb.DuckDBPyRelation"], Sequence[str]]
 
+#: An audit that is also told how the rows fare under the contract, which is decided once per write.
+Examine = Callable[["duckdb.DuckDBPyRelation", Sequence["Outcome"]], Sequence[str]]
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the rows of a table fare under one rule.
+    """How the rows of a table fare under one rule."""
 
-    Attributes
-    ----------
-    words
-        The rule, without a value.
-    rows, offending
-        Rows looked at, and those that break the rule.
-    column
-        Column that the rule is about; None if it is about several.
-    got
-        Offending value, as text; None if there is none to show.
-    """
-
+    #: The rule, without a value.
     words: str
+    #: Rows looked at, and those that break the rule.
     rows: int
     offending: int
+    #: Column that the rule is about; None if it is about several.
     column: str | None = None
+    #: Offending value, as text; None if there is none to show.
     got: str | None = None
 
     @property
@@ -65,7 +60,11 @@ def schema_problems(table: Table, schema: pa.Schema) -> list[str]:
 
 
 def judge_contract(table: Table, staged: duckdb.DuckDBPyRelation) -> list[Outcome]:
-    """Outcomes of the key and of every rule of every column, kept or broken."""
+    """Outcomes of the key and of every rule of every column (nulls, finite numbers, ranges, allowed values).
+
+    Broken or kept, each names the column, the rule, the number of offending rows and, unless it is personal, one
+    offending value.
+    """
     rules = [rule for column in table.columns for rule in column_rules(column)]
     rows, *counts = _aggregated(
         staged, ["count(*)", *(f"count(*) filter (where {rule.broken})" for rule in rules)]
@@ -80,19 +79,6 @@ def judge_contract(table: Table, staged: duckdb.DuckDBPyRelation) -> list[Outcom
     for rule, count in zip(rules, counts, strict=True):
         found.append(Outcome(rule.words, rows, count, rule.column, got.get(rule)))
     return found
-
-
-def contract_audit(table: Table) -> Audit:
-    """Audit that checks nulls, finite numbers, ranges, allowed values and the uniqueness of the key.
-
-    Every problem names the column, the rule, the number of offending rows and, unless it is personal, one
-    offending value.
-    """
-
-    def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
-        return [outcome.problem for outcome in judge_contract(table, staged) if outcome.offending]
-
-    return audit
 
 
 def _repeats(staged: duckdb.DuckDBPyRelation, key: Sequence[str]) -> int:

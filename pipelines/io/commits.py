@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from features.schemas import Table
-from pipelines.io.audit import Audit
-from pipelines.io.lake import Commit, Lake
+from pipelines.io.lake import Commit, Extras, Lake
 from pipelines.io.staged import Rows
 
 
@@ -22,9 +20,7 @@ def commit_day(
     as_of: date,
     rows: Rows | pd.DataFrame,
     model_version: str,
-    *,
-    audits: Sequence[Audit] = (),
-    metadata: Mapping[str, object] | None = None,
+    **extras: Unpack[Extras],
 ) -> Commit:
     """Replace the partition of a day; a failed audit leaves the table as it was.
 
@@ -35,8 +31,8 @@ def commit_day(
         declares them, numbers that are not finite become null, and rows are put in the order of the key.
     """
     data = as_rows(table, rows, as_of, model_version) if isinstance(rows, pd.DataFrame) else rows
-    stamped = {"model_version": model_version, **(metadata or {})}
-    return lake.replace_partition(table, data, {"as_of": as_of}, audits=audits, metadata=stamped)
+    extras["metadata"] = {"model_version": model_version, **(extras.get("metadata") or {})}
+    return lake.replace_partition(table, data, {"as_of": as_of}, **extras)
 
 
 def as_rows(table: Table, frame: pd.DataFrame, as_of: date, model_version: str) -> pa.Table:

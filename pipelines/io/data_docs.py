@@ -107,16 +107,9 @@ def moved(result: Any) -> str:
 def publish(
     table: Table, name: str, outcomes: Sequence[Outcome], compared: Sequence[Any], *, home: Path, site: Path
 ) -> None:
-    """Render the outcomes of a table as the newest validation of its suite.
+    """Render what SQL decided and what :func:`compare` found as the newest validation of a table's suite.
 
-    Parameters
-    ----------
-    outcomes
-        What SQL decided.
-    compared
-        What :func:`compare` found.
-    home, site
-        Folders of suites and results, and of the pages.
+    Suites and results are written below ``home``, pages below ``site``.
     """
     for earlier in (home, site):
         shutil.rmtree(earlier / "validations" / name, ignore_errors=True)

@@ -8,7 +8,6 @@ from ``run.parameters``.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ import pyarrow as pa
 
 from features.schemas import Table
 from pipelines.errors import ConfigError, DataContractError
+from pipelines.io.hashing import code_fingerprint
 from pipelines.io.lake import Lake
 from pipelines.io.scratch import fill
 from pipelines.settings import Settings
@@ -56,23 +56,15 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class DbtRun:
-    """A finished run, whose marts can be read until :meth:`discard`.
+    """A finished run, whose marts can be read until :meth:`discard`."""
 
-    Attributes
-    ----------
-    folder
-        ``<var>/runs/<run_id>``: database, ``target/``, ``logs/``.
-    versions
-        Version of every lake table the run read.
-    nodes
-        Outcome per node, in order of completion.
-    seconds
-        Wall time of the dbt process.
-    """
-
+    #: ``<var>/runs/<run_id>``: database, ``target/``, ``logs/``.
     folder: Path
+    #: Version of every lake table the run read.
     versions: Mapping[str, int]
+    #: Outcome per node, in order of completion.
     nodes: tuple[NodeResult, ...]
+    #: Wall time of the dbt process.
     seconds: float
 
     @property
@@ -124,14 +116,16 @@ def run_dbt(
     tables: Sequence[Table],
     as_of_dates: Sequence[date],
     label_dates: Sequence[date] = (),
-    known_before: date | None = None,
     parameters: Mapping[str, float] | None = None,
     pins: Mapping[str, int] | None = None,
     may_be_absent: Collection[str] = (),
-    threads: int = 2,
     unit_tests: bool = False,
 ) -> DbtRun:
     """Build and test a selection of models for the given days.
+
+    Raises ``DataContractError`` if a table is missing, or a model or test failed; the message names the
+    nodes, the log and the command that repeats the run by hand. The previous contents of the lake are
+    untouched.
 
     Parameters
     ----------
@@ -142,11 +136,9 @@ def run_dbt(
     tables
         Lake tables that the selection reads; ``raw/shop_orders`` becomes ``raw.shop_orders``.
     as_of_dates
-        Days to compute, all in one pass.
+        Days to compute, all in one pass. Labels use only what was known before the newest of them.
     label_dates
         Further days of which only labels are wanted.
-    known_before
-        Labels use only what was known before this day; the newest of ``as_of_dates`` by default.
     parameters
         Numbers that models read from ``run.parameters``. They are data and not dbt vars, whose change
         would cost a full parse.
@@ -156,21 +148,12 @@ def run_dbt(
         Names of tables that are empty where the lake has none.
     unit_tests
         Also run dbt's unit tests. They guard the SQL against its authors, not a run's data.
-
-    Raises
-    ------
-    DataContractError
-        A table is missing, or a model or test failed; the message names the nodes, the log and the
-        command that repeats the run by hand. The previous contents of the lake are untouched.
     """
     if not as_of_dates:
         raise ConfigError("as_of_dates must hold at least one day, got none")
     folder = settings.var / "runs" / run_id
     folder.mkdir(parents=True)
-    spine = [
-        (day, known_before or max(as_of_dates), day in as_of_dates)
-        for day in sorted({*as_of_dates, *label_dates})
-    ]
+    spine = [(day, max(as_of_dates), day in as_of_dates) for day in sorted({*as_of_dates, *label_dates})]
     versions = fill(
         folder / DATABASE,
         Lake.of(settings),
@@ -181,14 +164,9 @@ def run_dbt(
         may_be_absent=may_be_absent,
     )
     command = [
-        "build",
-        "--select",
-        *select,
-        "--threads",
-        str(threads),
+        *("build", "--select", *select, "--threads", "2"),
         # Only tests whose models are all in the selection: the others' tables do not exist here.
-        "--indirect-selection",
-        "cautious",
+        *("--indirect-selection", "cautious"),
     ]
     if not unit_tests:
         command += ["--exclude-resource-type", "unit_test"]
@@ -214,27 +192,14 @@ def call_dbt(settings: Settings, arguments: Sequence[str], folder: Path | None =
 
 def project_hash(project: Path) -> str:
     """Short hash of every file of the dbt project that can change a result."""
-    digest = hashlib.sha256()
-    for file in sorted(project.rglob("*")):
-        if file.suffix in {".sql", ".yml", ".csv"}:
-            digest.update(file.relative_to(project).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
-    return digest.hexdigest()[:12]
+    return code_fingerprint(project, ["."])
 
 
 def write_docs(settings: Settings, to: Path) -> Path:
     """Write dbt's documentation site (models, columns, lineage) as one page that needs no server.
 
-    A page of the same project is kept.
-
-    Returns
-    -------
-    Path
-        ``<to>/index.html``.
-
-    Raises
-    ------
-    ConfigError
-        The project does not parse.
+    Returns its path, ``<to>/index.html``. A page of the same project is kept. Raises ``ConfigError`` if the project
+    does not parse.
     """
     page, stamp = to / "index.html", to / "project_hash"
     made_from = project_hash(settings.dbt_project)
@@ -300,12 +265,7 @@ def _results(path: Path) -> tuple[NodeResult, ...]:
     if not path.exists():  # dbt stopped before it ran anything
         return ()
     return tuple(
-        NodeResult(
-            name=result["unique_id"],
-            status=result["status"],
-            seconds=result["execution_time"],
-            message=result["message"] or "",
-        )
+        NodeResult(result["unique_id"], result["status"], result["execution_time"], result["message"] or "")
         for result in json.loads(path.read_text())["results"]
     )
 

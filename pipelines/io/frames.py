@@ -27,13 +27,9 @@ def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
 def model_features(model: Any, rows: pa.Table, contract: Contract) -> dict[str, str]:
     """Columns that a fitted model expects, with their themes.
 
-    They may differ from today's contract: a champion goes on serving after a deployment that added
-    features or demoted some. A column that no longer has a theme is listed under ``other``.
-
-    Raises
-    ------
-    ModelGateError
-        The table no longer has a column that the model needs.
+    They may differ from today's contract: a champion goes on serving after a deployment that added features
+    or demoted some. A column that no longer has a theme is listed under ``other``. Raises ``ModelGateError``
+    if the table no longer has a column that the model needs.
     """
     names = [str(name) for name in model.feature_names_in_]
     gone = [name for name in names if name not in rows.column_names]

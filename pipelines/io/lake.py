@@ -17,7 +17,7 @@ from functools import reduce
 from itertools import chain
 from operator import and_, or_
 from pathlib import Path
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypedDict, Unpack
 from urllib.parse import unquote
 
 import duckdb
@@ -31,8 +31,8 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from features.schemas import Table
 from features.sql import literal, quoted
 from pipelines.errors import DataContractError
-from pipelines.io.audit import Audit, contract_audit, schema_problems
-from pipelines.io.staged import Rows, Staged, staged
+from pipelines.io.audit import Audit, Examine, judge_contract, schema_problems
+from pipelines.io.staged import Rows, staged
 from pipelines.settings import Settings
 
 PartitionValue: TypeAlias = str | date
@@ -50,6 +50,17 @@ class Commit:
     rows: int
 
 
+class Extras(TypedDict, total=False):
+    """What every write takes besides the rows."""
+
+    #: What the rows must pass beyond the table's contract.
+    audits: Sequence[Audit]
+    #: Shown the rows and what the contract found; may find more.
+    examine: Examine | None
+    #: Kept with the commit.
+    metadata: Mapping[str, Any] | None
+
+
 def on_day(day: date) -> pa_dataset.Expression:
     """Rows of a day, for ``where``."""
     return pa_dataset.field("as_of") == day
@@ -65,20 +76,23 @@ def until_day(day: date) -> pa_dataset.Expression:
     return pa_dataset.field("as_of") <= day
 
 
+def days_in(column: pa.ChunkedArray) -> list[date]:
+    """Distinct days of a column of dates or times."""
+    values = pc.unique(column.drop_null()).to_pylist()
+    return [value.date() if isinstance(value, datetime) else value for value in values]
+
+
 class Lake:
     """Delta tables below a root folder or object-store address.
 
     Parameters
     ----------
     root
-        Folder or ``s3://`` address.
-    storage_options
-        Passed to ``deltalake`` (credentials come from the environment by default).
+        Folder or ``s3://`` address; credentials come from the environment.
     """
 
-    def __init__(self, root: str | Path, storage_options: Mapping[str, str] | None = None) -> None:
+    def __init__(self, root: str | Path) -> None:
         self.root = str(root).rstrip("/")
-        self.storage_options = dict(storage_options) if storage_options else None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -93,7 +107,7 @@ class Lake:
 
     def exists(self, name: str) -> bool:
         """Whether the table has at least one version."""
-        return bool(DeltaTable.is_deltatable(self.uri(name), self.storage_options))
+        return bool(DeltaTable.is_deltatable(self.uri(name)))
 
     def tables(self) -> list[str]:
         """Names of all tables, for maintenance."""
@@ -104,18 +118,18 @@ class Lake:
 
     def filesystem(self) -> tuple[pa_fs.FileSystem, str]:
         """File system that the lake lies on, and its root's path there."""
-        return pa_fs.FileSystem.from_uri(self.root) if "://" in self.root else _local(self.root)
+        if "://" not in self.root:
+            return pa_fs.LocalFileSystem(), str(Path(self.root).resolve())
+        filesystem, path = pa_fs.FileSystem.from_uri(self.root)
+        return filesystem, path
 
     def open(self, name: str, version: int | None = None) -> DeltaTable:
         """Delta table at a version (the newest by default).
 
-        Raises
-        ------
-        DataContractError
-            There is no such table or version.
+        Raises ``DataContractError`` if there is no such table or version.
         """
         try:
-            return DeltaTable(self.uri(name), version=version, storage_options=self.storage_options)
+            return DeltaTable(self.uri(name), version=version)
         except TableNotFoundError:
             if version is not None and self.exists(name):
                 raise DataContractError(
@@ -178,51 +192,34 @@ class Lake:
     def days(self, name: str, column: str = "as_of") -> list[date]:
         """Days of a column of dates or times, without reading a row.
 
-        All of them if the table is partitioned by it, otherwise the last of every file.
+        All of them if the table is partitioned by it, otherwise the last of every file; none without the table.
         """
+        if not self.exists(name):
+            return []
         # Arrow's C interface: deltalake returns its own Arrow types.
         files = pa.table(self.open(name).get_add_actions(flatten=True))
         known = [each for each in (f"partition.{column}", f"max.{column}") if each in files.column_names]
-        values = pc.unique(files[known[0]].drop_null()).to_pylist() if known else []
-        return [value.date() if isinstance(value, datetime) else value for value in values]
-
-    def history(self, name: str) -> list[dict[str, Any]]:
-        """List the commits, newest first, with their metadata."""
-        return list(self.open(name).history())
+        return days_in(files[known[0]]) if known else []
 
     # ---------------------------------------------------------------- writing
 
-    def append(
-        self,
-        table: Table,
-        data: Rows,
-        *,
-        audits: Sequence[Audit] = (),
-        metadata: Mapping[str, Any] | None = None,
-    ) -> Commit:
+    def append(self, table: Table, data: Rows, **extras: Unpack[Extras]) -> Commit:
         """Add rows in one commit. The key must be unique among the added rows."""
-        return self._publish(table, data, audits, metadata, overwrite=False)
+        return self._publish(table, data, extras, mode="append")
+
+    def overwrite(self, table: Table, data: Rows, **extras: Unpack[Extras]) -> Commit:
+        """Replace the whole table in one commit."""
+        return self._publish(table, data, extras, mode="overwrite")
 
     def replace_partition(
-        self,
-        table: Table,
-        data: Rows,
-        partition: Mapping[str, PartitionValue],
-        *,
-        audits: Sequence[Audit] = (),
-        metadata: Mapping[str, Any] | None = None,
+        self, table: Table, data: Rows, partition: Mapping[str, PartitionValue], **extras: Unpack[Extras]
     ) -> Commit:
         """Replace the rows of one partition in one commit; rows outside it are refused."""
         unknown = [name for name in partition if name not in table.partition_by]
         if unknown or not partition:
             raise ValueError(f"{table.name} is partitioned by {table.partition_by}, got {dict(partition)}")
         return self._publish(
-            table,
-            data,
-            (*audits, _inside(partition)),
-            metadata,
-            overwrite=True,
-            predicate=_predicate(partition),
+            table, data, extras, _inside(partition), mode="overwrite", predicate=_predicate(partition)
         )
 
     def replace_partitions(
@@ -231,59 +228,13 @@ class Lake:
         data: Rows,
         column: str,
         values: Sequence[PartitionValue],
-        *,
-        audits: Sequence[Audit] = (),
-        metadata: Mapping[str, Any] | None = None,
+        **extras: Unpack[Extras],
     ) -> Commit:
         """Replace several values of one partition column in one commit."""
         if column not in table.partition_by or not values:
             raise ValueError(f"{table.name} is partitioned by {table.partition_by}, got {column} in {values}")
         listed = ", ".join(literal(str(value)) for value in values)
-        return self._publish(
-            table, data, audits, metadata, overwrite=True, predicate=f"{column} IN ({listed})"
-        )
-
-    def overwrite(
-        self,
-        table: Table,
-        data: Rows,
-        *,
-        audits: Sequence[Audit] = (),
-        metadata: Mapping[str, Any] | None = None,
-    ) -> Commit:
-        """Replace the whole table in one commit."""
-        return self._publish(table, data, audits, metadata, overwrite=True)
-
-    def merge(
-        self,
-        table: Table,
-        data: pa.Table,
-        *,
-        audits: Sequence[Audit] = (),
-        metadata: Mapping[str, Any] | None = None,
-    ) -> Commit:
-        """Update rows that have the same key and insert the others, in one commit."""
-        on = " AND ".join(f"target.{name} = source.{name}" for name in table.key)
-
-        def commit(staged: Staged) -> None:
-            delta = self._create(table)
-            _retried(
-                lambda: (
-                    delta.merge(
-                        staged.read(),
-                        predicate=on,
-                        source_alias="source",
-                        target_alias="target",
-                        commit_properties=_properties(metadata),
-                    )
-                    .when_matched_update_all()
-                    .when_not_matched_insert_all()
-                    .execute()
-                ),
-                delta,
-            )
-
-        return self._audited(table, data, audits, commit)
+        return self._publish(table, data, extras, mode="overwrite", predicate=f"{column} IN ({listed})")
 
     def delete(self, name: str, predicate: str, *, metadata: Mapping[str, Any] | None = None) -> None:
         """Delete whole partitions, by an SQL predicate on them, in one commit; see :meth:`rewrite` for rows."""
@@ -296,9 +247,8 @@ class Lake:
         where: pa_dataset.Expression,
         *,
         instead: pa.Table | None = None,
-        metadata: Mapping[str, Any] | None = None,
     ) -> int:
-        """Delete the rows that match a filter, or replace them by others, in one commit.
+        """Delete the rows that match a filter, or replace them by others, in one commit; returns how many.
 
         Rewrites what remains of every partition that holds such rows, as a stream. Delta's own DELETE writes
         files that Arrow then cannot filter by text, and notes its condition in the log.
@@ -309,11 +259,6 @@ class Lake:
             Rows to remove; those for which it is null stay.
         instead
             Rows in their place, of the same partitions.
-
-        Returns
-        -------
-        int
-            Number of rows removed.
         """
         delta = self.open(name)
         partitioned = list(delta.metadata().partition_columns)
@@ -329,18 +274,17 @@ class Lake:
             touched = found.group_by(partitioned).aggregate([]).to_pylist() if partitioned else []
             kept = ~pc.coalesce(where, pa_dataset.scalar(value=False))
             if touched:
-                kept &= _either([_all(part) for part in touched])
+                kept &= reduce(or_, (_all(part) for part in touched))
             rows = dataset.scanner(filter=kept).to_reader()
+            if instead is not None:
+                further = instead.cast(rows.schema).to_batches()
+                rows = pa.RecordBatchReader.from_batches(rows.schema, chain(rows, further))
             write_deltalake(
                 delta,
-                pa.RecordBatchReader.from_batches(
-                    rows.schema, chain(rows, instead.cast(rows.schema).to_batches())
-                )
-                if instead is not None
-                else rows,
+                rows,
                 mode="overwrite",
                 predicate=" OR ".join(f"({_predicate(part)})" for part in touched) or None,
-                commit_properties=_properties(metadata),
+                commit_properties=_properties(None),
             )
 
         _retried(commit, delta)
@@ -367,56 +311,27 @@ class Lake:
                 mode="ignore",
                 partition_by=list(table.partition_by) or None,
                 description=table.description,
-                storage_options=self.storage_options,
             )
         return self.open(table.name)
 
-    def _publish(
-        self,
-        table: Table,
-        data: Rows,
-        audits: Sequence[Audit],
-        metadata: Mapping[str, Any] | None,
-        *,
-        overwrite: bool,
-        predicate: str | None = None,
-    ) -> Commit:
-        def commit(staged: Staged) -> None:
-            delta = self._create(table)
-            properties = _properties(metadata)
-            if overwrite:
-                _retried(
-                    lambda: write_deltalake(
-                        delta,
-                        staged.read(),
-                        mode="overwrite",
-                        predicate=predicate,
-                        commit_properties=properties,
-                    ),
-                    delta,
-                )
-            else:
-                _retried(
-                    lambda: write_deltalake(
-                        delta, staged.read(), mode="append", commit_properties=properties
-                    ),
-                    delta,
-                )
-
-        return self._audited(table, data, audits, commit)
-
-    def _audited(
-        self, table: Table, data: Rows, audits: Sequence[Audit], commit: Callable[[Staged], None]
-    ) -> Commit:
+    def _publish(self, table: Table, data: Rows, extras: Extras, *further: Audit, **how: Any) -> Commit:
+        """Audit and write; ``how`` is passed to ``write_deltalake``."""
+        if isinstance(data, Sequence):
+            data = pa.Table.from_pylist(data, schema=table.arrow_schema)
         problems = schema_problems(table, data.schema)
         if problems:
             raise _refusal(table, problems)
         with staged(table, data) as rows:
-            for audit in (contract_audit(table), *audits):
+            contract = judge_contract(table, rows.relation)
+            problems += [outcome.problem for outcome in contract if outcome.offending]
+            for audit in (*extras.get("audits", ()), *further):
                 problems += audit(rows.relation)
+            if examine := extras.get("examine"):
+                problems += examine(rows.relation, contract)
             if problems:
                 raise _refusal(table, problems)
-            commit(rows)
+            delta, properties = self._create(table), _properties(extras.get("metadata"))
+            _retried(lambda: write_deltalake(delta, rows.read(), commit_properties=properties, **how), delta)
             return Commit(table.name, self.version(table.name), rows.rows)
 
 
@@ -431,10 +346,6 @@ def _predicate(partition: Mapping[str, PartitionValue]) -> str:
 
 def _all(partition: Mapping[str, PartitionValue]) -> pa_dataset.Expression:
     return reduce(and_, (pa_dataset.field(name) == value for name, value in partition.items()))
-
-
-def _either(conditions: Sequence[pa_dataset.Expression]) -> pa_dataset.Expression:
-    return reduce(or_, conditions)
 
 
 def _inside(partition: Mapping[str, PartitionValue]) -> Audit:
@@ -468,7 +379,3 @@ def _retried(write: Callable[[], Any], delta: DeltaTable) -> None:
             delta.update_incremental()
         else:
             return
-
-
-def _local(root: str) -> tuple[pa_fs.FileSystem, str]:
-    return pa_fs.LocalFileSystem(), str(Path(root).resolve())

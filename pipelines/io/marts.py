@@ -37,19 +37,13 @@ def mart_rows(built: DbtRun, contract: Contract, relation: str, days: Sequence[d
 
 def published_days(lake: Lake, contract: Contract) -> set[date]:
     """Days of which the mart's lake table holds a partition."""
-    name = contract.table.name
-    if not lake.exists(name):
-        return set()
-    return {date.fromisoformat(values["as_of"]) for values in lake.open(name).partitions()}
+    return set(lake.days(contract.table.name))
 
 
 def drop_days(lake: Lake, contract: Contract, days: Iterable[date]) -> list[date]:
     """Remove partitions of a mart that is large and can be rebuilt from the raw tables at any time.
 
-    Returns
-    -------
-    list of date
-        The days removed, oldest first.
+    Returns the days removed, oldest first.
     """
     old = sorted(days)
     if old:

@@ -6,8 +6,6 @@ largest values of every file. Dropping the past ends both: afterwards the newest
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 import pyarrow.fs as pa_fs
 
 from pipelines.io.lake import Lake
@@ -31,31 +29,10 @@ def drop_past(lake: Lake, name: str) -> int:
     # so the entry that names what was deleted is among those that go.
     delta = lake.open(name)
     delta.create_checkpoint()
-    return len(removed) + _drop_log(lake, name, before=int(delta.version()))
-
-
-def versions_kept(lake: Lake, name: str) -> list[int]:
-    """Versions whose entries the log still has."""
-    filesystem, folder = _log(lake, name)
-    return sorted({number for number, _ in _entries(filesystem, folder)})
-
-
-def _drop_log(lake: Lake, name: str, *, before: int) -> int:
-    filesystem, folder = _log(lake, name)
-    old = [path for number, path in _entries(filesystem, folder) if number < before]
+    filesystem, path = lake.filesystem()
+    entries = filesystem.get_file_info(pa_fs.FileSelector(f"{path}/{name}/_delta_log"))
+    numbered = [(each.base_name.partition(".")[0], each.path) for each in entries if each.is_file]
+    old = [path for number, path in numbered if number.isdigit() and int(number) < delta.version()]
     for path in old:
         filesystem.delete_file(path)
-    return len(old)
-
-
-def _entries(filesystem: pa_fs.FileSystem, folder: str) -> list[tuple[int, str]]:
-    files = filesystem.get_file_info(pa_fs.FileSelector(folder))
-    numbered = [
-        (PurePosixPath(each.path).name.partition(".")[0], each.path) for each in files if each.is_file
-    ]
-    return [(int(number), path) for number, path in numbered if number.isdigit()]
-
-
-def _log(lake: Lake, name: str) -> tuple[pa_fs.FileSystem, str]:
-    filesystem, path = lake.filesystem()
-    return filesystem, f"{path}/{name}/_delta_log"
+    return len(removed) + len(old)

@@ -12,7 +12,6 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Column, DType, Table
@@ -63,46 +62,32 @@ PROMOTIONS = Table(
 
 @dataclass(frozen=True)
 class Promotion:
-    """One decision, as a row of :data:`PROMOTIONS`.
-
-    Attributes
-    ----------
-    checks
-        JSON-able mappings with the keys ``name``, ``value``, ``threshold``, ``passed`` and, where
-        known, ``low`` and ``high`` (bootstrap interval) and ``words``.
-    metrics
-        JSON-able values by name.
-    decided_at
-        UTC, without a zone attached.
-    """
+    """One decision, as a row of :data:`PROMOTIONS`."""
 
     usecase: str
     as_of: date
     model_version: str
     outcome: Outcome
     words: str
+    #: UTC, without a zone attached.
     decided_at: datetime
     who: str
     previous_version: str | None = None
+    #: JSON-able mappings with the keys ``name``, ``value``, ``threshold``, ``passed`` and, where known,
+    #: ``low`` and ``high`` (bootstrap interval) and ``words``.
     checks: Sequence[Mapping[str, Any]] = ()
+    #: JSON-able values by name.
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
 def append_promotion(lake: Lake, promotion: Promotion) -> Commit:
     """Add a decision to the log."""
-    row = {
-        "usecase": promotion.usecase,
-        "as_of": promotion.as_of,
-        "model_version": promotion.model_version,
+    row = vars(promotion) | {
         "outcome": promotion.outcome.value,
-        "previous_version": promotion.previous_version,
-        "words": promotion.words,
         "checks_json": json.dumps([dict(check) for check in promotion.checks], sort_keys=True),
         "metrics_json": json.dumps(dict(promotion.metrics), sort_keys=True),
-        "decided_at": promotion.decided_at,
-        "who": promotion.who,
     }
-    return lake.append(PROMOTIONS, pa.Table.from_pylist([row], schema=PROMOTIONS.arrow_schema))
+    return lake.append(PROMOTIONS, [row])
 
 
 def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> list[Promotion]:
@@ -117,31 +102,20 @@ def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> l
     if until is not None:
         where &= pa_dataset.field("as_of") <= until
     rows = lake.read(PROMOTIONS, where=where, missing_ok=True).sort_by("decided_at").to_pylist()
-    return [
-        Promotion(
-            usecase=row["usecase"],
-            as_of=row["as_of"],
-            model_version=row["model_version"],
-            outcome=Outcome(row["outcome"]),
-            words=row["words"],
-            decided_at=row["decided_at"],
-            who=row["who"],
-            previous_version=row["previous_version"],
-            checks=json.loads(row["checks_json"]),
-            metrics=json.loads(row["metrics_json"]),
+    for row in rows:
+        row["outcome"] = Outcome(row["outcome"])
+        row["checks"], row["metrics"] = (
+            json.loads(row.pop("checks_json")),
+            json.loads(row.pop("metrics_json")),
         )
-        for row in rows
-    ]
-
-
-def versions_that_served(lake: Lake, usecase: str) -> set[str]:
-    """Versions that were champion at some time, by promotion or rollback."""
-    served = (Outcome.PROMOTED, Outcome.ROLLED_BACK)
-    return {entry.model_version for entry in read_promotions(lake, usecase) if entry.outcome in served}
+    return [Promotion(**row) for row in rows]
 
 
 def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force: bool) -> None:
     """Refuse predictions that were made to inspect a model, not to act on them.
+
+    Raises ``DataContractError`` if the day has no predictions. Raises ``ModelGateError`` if they come from a
+    version that was never champion.
 
     Parameters
     ----------
@@ -149,13 +123,6 @@ def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force
         Predictions of a day, with the column ``model_version``.
     force
         Accept predictions of a version that was never champion.
-
-    Raises
-    ------
-    DataContractError
-        The day has no predictions.
-    ModelGateError
-        They come from a version that was never champion.
     """
     found: set[str] = set()
     if lake.exists(table.name):
@@ -168,7 +135,10 @@ def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force
         raise DataContractError(
             f"{table.name} has no rows for {as_of}: run `millrace score {usecase} --as-of {as_of}` first"
         )
-    strangers = found - versions_that_served(lake, usecase)
+    served = (Outcome.PROMOTED, Outcome.ROLLED_BACK)
+    strangers = found - {
+        each.model_version for each in read_promotions(lake, usecase) if each.outcome in served
+    }
     if strangers and not force:
         raise ModelGateError(
             f"{table.name} of {as_of} comes from {', '.join(sorted(strangers))}, which never was champion: score again "

@@ -12,12 +12,13 @@ import json
 import logging
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.schemas import Table
-from pipelines.io.audit import Audit, judge_contract
+from pipelines.io.audit import Examine, Outcome, judge_contract
 from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
 from pipelines.io.relations import draw_samples, judge_relations
@@ -31,24 +32,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class QualityResult:
-    """Outcome of one validation.
+    """Outcome of one validation."""
 
-    Attributes
-    ----------
-    suite
-        Name of the suite.
-    rows
-        Rows of the table, all of which SQL looked at.
-    contract, relations
-        Broken rules of columns and key, and broken relations to other tables, in words.
-    moved
-        Distributions that differ from the last day's, in words.
-    """
-
+    #: Name of the suite.
     suite: str
+    #: Rows of the table, all of which SQL looked at.
     rows: int
+    #: Broken rules of columns and key, and broken relations to other tables, in words.
     contract: tuple[str, ...]
     relations: tuple[str, ...]
+    #: Distributions that differ from the last day's, in words.
     moved: tuple[str, ...]
     seconds: float
 
@@ -58,18 +51,27 @@ class QualityResult:
         return not (self.contract or self.relations or self.moved)
 
 
-def validate(table: Table, staged: duckdb.DuckDBPyRelation, *, settings: Settings) -> QualityResult:
+def validate(
+    table: Table,
+    staged: duckdb.DuckDBPyRelation,
+    *,
+    settings: Settings,
+    contract: Sequence[Outcome] | None = None,
+) -> QualityResult:
     """Check a staged table and render everything that was checked.
 
-    Returns
-    -------
-    QualityResult
-        Also written to ``<var>/gx/results/<suite>.json``; its page is in ``<var>/report/data_docs``. Both show
-        the latest validation of a table: which rows went where is the matter of the lake's own ledgers.
+    The result is also written to ``<var>/gx/results/<suite>.json``; its page is in ``<var>/report/data_docs``. Both
+    show the latest validation of a table: which rows went where is the matter of the lake's own ledgers.
+
+    Parameters
+    ----------
+    contract
+        What the contract found of these rows; decided here if nobody did yet.
+
     """
-    started = time.monotonic()
-    lake = Lake.of(settings)
-    contract, relations = judge_contract(table, staged), judge_relations(table, staged, lake)
+    started, lake = time.monotonic(), Lake.of(settings)
+    contract = contract or judge_contract(table, staged)
+    relations = judge_relations(table, staged, lake)
     samples = draw_samples(table, staged, lake)
     # Slashes and dots would become folders.
     suite = re.sub(r"[/.]", "_", table.name)
@@ -95,20 +97,20 @@ def validate(table: Table, staged: duckdb.DuckDBPyRelation, *, settings: Setting
     return result
 
 
-def quality_audit(table: Table, settings: Settings) -> Audit:
-    """Audit for a write to the lake, beside the contract's own: a broken relation stops the publication.
+def quality_audit(table: Table, settings: Settings) -> Examine:
+    """What a write to the lake is examined by: a broken relation stops the publication.
 
     A distribution that moved is logged and shown, and stops nothing: a new model may be the reason, and
     monitoring decides about alarms.
     """
 
-    def audit(staged: duckdb.DuckDBPyRelation) -> list[str]:
-        result = validate(table, staged, settings=settings)
+    def examine(staged: duckdb.DuckDBPyRelation, contract: Sequence[Outcome]) -> list[str]:
+        result = validate(table, staged, settings=settings, contract=contract)
         for words in result.moved:
             log.warning("%s: %s", table.name, words)
         return list(result.relations)
 
-    return audit
+    return examine
 
 
 def docs_dir(settings: Settings) -> Path:

@@ -51,21 +51,14 @@ _REQUIREMENTS = ("lightgbm", "xgboost-cpu", "scikit-learn", "numpy", "numba", "p
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version in the registry.
+    """A version in the registry."""
 
-    Attributes
-    ----------
-    name, version
-        Registered model and version number; ``label`` joins them as ``shop/3``.
-    run_id
-        MLflow run that trained it.
-    tags
-        Tags of the version, among them ``as_of`` and ``fingerprint``.
-    """
-
+    #: Registered model and version number; ``label`` joins them as ``shop/3``.
     name: str
     version: str
+    #: MLflow run that trained it.
     run_id: str
+    #: Tags of the version, among them ``as_of`` and ``fingerprint``.
     tags: Mapping[str, str]
 
     @property
@@ -75,19 +68,9 @@ class ModelVersion:
 
 
 class Registry:
-    """Registered model of one use case.
+    """Registered model of one use case, whose name it and its experiment have.
 
-    Parameters
-    ----------
-    settings
-        Where MLflow's back end is.
-    usecase
-        Name of the experiment and of the registered model.
-
-    Raises
-    ------
-    RegistryError
-        The back end does not answer.
+    Raises ``RegistryError`` if the back end does not answer.
     """
 
     def __init__(self, settings: Settings, usecase: str) -> None:
@@ -170,10 +153,7 @@ class Registry:
     def load(self, version: ModelVersion) -> Any:
         """Load the estimator of a version.
 
-        Raises
-        ------
-        ModelGateError
-            The stored model holds types outside the trusted packages.
+        Raises ``ModelGateError`` if the stored model holds types outside the trusted packages.
         """
         info = mlflow.models.get_model_info(f"models:/{version.name}/{version.version}")
         _trusted(info.flavors["sklearn"].get("skops_trusted_types") or [])
@@ -182,12 +162,8 @@ class Registry:
     def version(self, number: str) -> ModelVersion:
         """Look up a version by number.
 
-        Raises
-        ------
-        ConfigError
-            The registry says that there is no such version.
-        RegistryError
-            It did not say.
+        Raises ``ConfigError`` if the registry says that there is no such version. Raises ``RegistryError`` if
+        it did not say.
         """
         found = self._found(self.client.get_model_version, number) if number.isdecimal() else None
         if found is None:
@@ -197,10 +173,8 @@ class Registry:
     def aliased(self, alias: str) -> ModelVersion | None:
         """Version that carries an alias; None if the registry says that none does.
 
-        Raises
-        ------
-        RegistryError
-            It did not say: taken for "none", a challenger would serve that was never compared with the champion.
+        Raises ``RegistryError`` if it did not say: taken for "none", a challenger would serve that was never
+        compared with the champion.
         """
         # The aliases of the model, as MLflow has no error code of its own for an alias that is not there.
         model = self._found(self.client.get_registered_model)
@@ -227,10 +201,7 @@ class Registry:
     def serving(self, alias: str) -> ModelVersion:
         """Version to score with.
 
-        Raises
-        ------
-        ModelGateError
-            No version carries the alias.
+        Raises ``ModelGateError`` if no version carries the alias.
         """
         version = self.aliased(alias)
         if version is None:

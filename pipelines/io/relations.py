@@ -27,18 +27,12 @@ _TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Samples:
-    """Steady columns of the staged rows and of the last day before them.
+    """Steady columns of the staged rows and of the last day before them."""
 
-    Attributes
-    ----------
-    now, before
-        Rows drawn by the hash of the key, with the steady columns.
-    day
-        Day of ``before``.
-    """
-
+    #: Rows drawn by the hash of the key, with the steady columns.
     now: pa.Table
     before: pa.Table
+    #: Day of ``before``.
     day: date
 
 
@@ -57,8 +51,7 @@ def draw_samples(
     if not table.steady or not lake.exists(table.name):
         return None
     rows, first = staged.aggregate("count(*), min(as_of)").fetchall()[0]
-    days = [date.fromisoformat(part["as_of"]) for part in lake.open(table.name).partitions()]
-    earlier = [day for day in days if rows and day < first]
+    earlier = [day for day in lake.days(table.name) if rows and day < first]
     if not earlier:
         return None
     day = max(earlier)

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from features.schemas import Column, DType, Table
 from pipelines.io.lake import Lake
 from pipelines.settings import Settings
@@ -65,7 +63,7 @@ class StepRuns:
                 "record_json": words,
                 "dag_run": _dag_run(),
             }
-            self.lake.append(STEP_RUNS, pa.Table.from_pylist([row], schema=STEP_RUNS.arrow_schema))
+            self.lake.append(STEP_RUNS, [row])
 
 
 def _dag_run() -> str | None:

@@ -24,32 +24,15 @@ def fill(
     pins: Mapping[str, int],
     may_be_absent: Collection[str] = (),
 ) -> dict[str, int]:
-    """Create the sources of a run in a new database.
+    """Create the sources of a run in a new database; returns the version read of each table that there is.
+
+    Takes what :func:`pipelines.io.dbt.run_dbt` does. Raises ``ConfigError`` if ``pins`` names a table that is not
+    read, and ``DataContractError`` if a table or version is missing.
 
     Parameters
     ----------
-    tables
-        Lake tables; ``raw/shop_orders`` becomes the view ``raw.shop_orders``.
     spine
         Rows of ``run.as_of_dates``: day, last day of the knowledge of labels, whether features are wanted.
-    parameters
-        Rows of ``run.parameters``.
-    pins
-        Versions to read, by table; the newest of the others.
-    may_be_absent
-        Names of tables that are empty where the lake has none: the company does not have such data.
-
-    Returns
-    -------
-    dict
-        Version read of each table that there is.
-
-    Raises
-    ------
-    ConfigError
-        ``pins`` names a table that is not read.
-    DataContractError
-        A table or version is missing.
     """
     unknown = sorted(set(pins) - {table.name for table in tables})
     if unknown:

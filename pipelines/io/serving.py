@@ -16,12 +16,8 @@ from pipelines.settings import Settings
 def promote(settings: Settings, usecase: str, number: str, *, why: str, at: datetime) -> dict[str, Any]:
     """Let a version serve because a person says so.
 
-    Raises
-    ------
-    ConfigError
-        The registry has no such version.
-    RegistryError
-        The registry does not answer.
+    Raises ``ConfigError`` if the registry has no such version. Raises ``RegistryError`` if the registry does
+    not answer.
     """
     registry = Registry(settings, usecase)
     return _serve(settings, registry, registry.version(number), Outcome.PROMOTED, why, at)
@@ -30,12 +26,8 @@ def promote(settings: Settings, usecase: str, number: str, *, why: str, at: date
 def rollback(settings: Settings, usecase: str, *, why: str, at: datetime) -> dict[str, Any]:
     """Let the version that served before the champion serve again.
 
-    A second rollback goes one version further back; it does not undo the first.
-
-    Raises
-    ------
-    ConfigError
-        No earlier champion is on record.
+    A second rollback goes one version further back; it does not undo the first. Raises ``ConfigError`` if no
+    earlier champion is on record.
     """
     registry = Registry(settings, usecase)
     history: list[str] = []  # versions that served, oldest first, rolled-back ones removed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ import pyarrow.parquet as pa_parquet
 
 from features.schemas import Table
 
-Rows: TypeAlias = pa.Table | pa.RecordBatchReader
+#: Rows to write: a table, a stream, or a few records.
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader | Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Staged:
 
 
 @contextmanager
-def staged(table: Table, data: Rows) -> Iterator[Staged]:
+def staged(table: Table, data: pa.Table | pa.RecordBatchReader) -> Iterator[Staged]:
     """Set rows aside: tables stay in memory, streams go to a temporary Parquet file."""
     schema = table.arrow_schema
     with duckdb.connect(config={"threads": 2}) as con:

@@ -73,19 +73,11 @@ SUBJECT = "subject"
 
 def tombstone(natural_id: str, *, kind: str, key: bytes) -> str:
     """Hash that recognises an id after everything else about it is gone."""
-    return pseudonym(f"tombstone:{kind}:{pseudonym(natural_id, key=key)}", key=key)
+    return _of_pseudonym(pseudonym(natural_id, key=key), key, kind)
 
 
 class Graveyard:
-    """Tombstones of a lake, by kind; empty until somebody was forgotten.
-
-    Parameters
-    ----------
-    lake
-        Where they are.
-    key
-        Key of the pseudonyms.
-    """
+    """Tombstones of a lake, by kind, laid with the key of the pseudonyms; empty until somebody was forgotten."""
 
     def __init__(self, lake: Lake, key: bytes) -> None:
         rows = lake.read(TOMBSTONES, columns=["kind", "tombstone"], missing_ok=True).to_pylist()
@@ -109,8 +101,8 @@ class Graveyard:
         return [each for each in pseudonyms if known and _of_pseudonym(each, self._key) in known]
 
 
-def _of_pseudonym(each: str, key: bytes) -> str:
-    return pseudonym(f"tombstone:{SUBJECT}:{each}", key=key)
+def _of_pseudonym(each: str, key: bytes, kind: str = SUBJECT) -> str:
+    return pseudonym(f"tombstone:{kind}:{each}", key=key)
 
 
 def erasures_of(lake: Lake, natural_id: str, *, key: bytes) -> list[str]:

@@ -16,33 +16,23 @@ from pipelines.params import Params
 
 @dataclass(frozen=True)
 class Alarm:
-    """One alarm, complete enough to act on without opening anything else.
-
-    Attributes
-    ----------
-    name
-        Metric that raised it, for instance ``score_shift``.
-    value, threshold
-        What was measured and the limit it broke.
-    segment
-        ``column=value`` of the segment that moved most; ``all`` if no segment stands out.
-    finding
-        What was seen, in one sentence with the figures.
-    meaning
-        What it means, and for whom.
-    first_step
-        The first thing to do.
-    """
+    """One alarm, complete enough to act on without opening anything else."""
 
     usecase: str
     as_of: date
+    #: Metric that raised it, for instance ``score_shift``.
     name: str
     severity: Severity
+    #: What was measured and the limit it broke.
     value: float
     threshold: float
+    #: ``column=value`` of the segment that moved most; ``all`` if no segment stands out.
     segment: str
+    #: What was seen, in one sentence with the figures.
     finding: str
+    #: What it means, and for whom.
     meaning: str
+    #: The first thing to do.
     first_step: str
 
     @property
@@ -51,30 +41,8 @@ class Alarm:
         return f"{self.usecase} {self.as_of}: {self.finding}"
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able form, small enough for XCom; :func:`from_dict` reads it."""
-        return {
-            "usecase": self.usecase,
-            "as_of": self.as_of.isoformat(),
-            "name": self.name,
-            "severity": self.severity.value,
-            "value": self.value,
-            "threshold": self.threshold,
-            "segment": self.segment,
-            "finding": self.finding,
-            "meaning": self.meaning,
-            "first_step": self.first_step,
-        }
-
-
-def from_dict(record: dict[str, Any]) -> Alarm:
-    """Inverse of :meth:`Alarm.as_dict`."""
-    return Alarm(
-        **{
-            **record,
-            "as_of": date.fromisoformat(record["as_of"]),
-            "severity": Severity(record["severity"]),
-        }
-    )
+        """JSON-able form, small enough for XCom."""
+        return vars(self) | {"as_of": self.as_of.isoformat(), "severity": self.severity.value}
 
 
 class AlarmWords(Params):
@@ -85,33 +53,21 @@ class AlarmWords(Params):
 
 
 class Words(Params):
-    """Words of a use case for people, which whoever reads them may edit.
+    """Words of a use case for people, which whoever reads them may edit."""
 
-    Attributes
-    ----------
-    alarms
-        By metric, in the order in which alarms of equal severity are told.
-    glossary
-        Terms of the page and what they mean.
-    """
-
+    #: By metric, in the order in which alarms of equal severity are told.
     alarms: dict[str, AlarmWords] = Field(default_factory=dict)
+    #: Terms of the page and what they mean.
     glossary: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """What an alarm says about the findings behind it.
+    """What an alarm says about the findings behind it."""
 
-    Attributes
-    ----------
-    finding
-        The sentence, with the figures.
-    segment
-        Segment it names; ``all`` if none stands out.
-    """
-
+    #: The sentence, with the figures.
     finding: str
+    #: Segment it names; ``all`` if none stands out.
     segment: str
 
 
@@ -132,7 +88,7 @@ def raise_alarms(
     words: Mapping[str, AlarmWords],
     phrase: Phrase,
 ) -> list[Alarm]:
-    """One alarm per metric, whatever the number of segments and subjects that raised it.
+    """One alarm per metric, whatever the number of segments and subjects that raised it; critical ones first.
 
     Parameters
     ----------
@@ -142,10 +98,6 @@ def raise_alarms(
     phrase
         Words the finding. The finding on all rows speaks for the metric, else the one with the largest
         excess.
-
-    Returns
-    -------
-    Critical ones first, then in the order of ``words``.
     """
     alarms = []
     for metric, told in words.items():

@@ -26,22 +26,15 @@ class Bins:
 
     Numeric variables have the bins ``(-inf, e0], (e0, e1], ..., (e_last, inf)`` and *missing*;
     categorical ones a bin per category, *other* and *missing*.
-
-    Attributes
-    ----------
-    variable
-        Name of the column.
-    kind
-        ``"numeric"`` or ``"categorical"``.
-    edges
-        Ascending inner edges of a numeric variable.
-    categories
-        Categories of a categorical one.
     """
 
+    #: Name of the column.
     variable: str
+    #: ``"numeric"`` or ``"categorical"``.
     kind: str
+    #: Ascending inner edges of a numeric variable.
     edges: tuple[float, ...] = ()
+    #: Categories of a categorical one.
     categories: tuple[str, ...] = ()
 
     @property
@@ -52,10 +45,8 @@ class Bins:
     def codes(self, values: pa.ChunkedArray) -> IntArray:
         """Bin of every value, shape (n,).
 
-        Raises
-        ------
-        pyarrow.ArrowInvalid
-            A value cannot be read as a number although the variable is numeric.
+        Raises ``pyarrow.ArrowInvalid`` if a value cannot be read as a number although the variable is
+        numeric.
         """
         if self.kind == "numeric":
             numbers = _numbers(values)
@@ -91,7 +82,7 @@ def make_bins(variable: str, values: pa.ChunkedArray, *, bins: int = 10) -> Bins
 
 
 def count(codes: IntArray, size: int, groups: IntArray | None = None, n_groups: int = 1) -> IntArray:
-    """Rows per group and bin.
+    """Rows per group and bin, shape (n_groups, size).
 
     Parameters
     ----------
@@ -101,10 +92,6 @@ def count(codes: IntArray, size: int, groups: IntArray | None = None, n_groups: 
         Number of bins.
     groups
         Group of every row, shape (n,), values in ``[0, n_groups)``; one group if None.
-
-    Returns
-    -------
-    Shape (n_groups, size).
     """
     index = codes if groups is None else groups * size + codes
     return np.bincount(index, minlength=n_groups * size).reshape(n_groups, size).astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 from models.evaluation.bootstrap import bootstrap_metrics
 from pipelines.io.lake import Lake
 from pipelines.monitoring.bins import Bins, make_bins
-from pipelines.monitoring.drift import Shift, measure_shift
+from pipelines.monitoring.drift import Counts, Shift, measure_shift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.params import DriftParams, MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
@@ -129,13 +130,7 @@ def check_features(
         bins, stored = reference.bins[name], reference.counts[name]
         counted = segment_counts(features, bins, groups, counts_missing=subjects.counts_missing)
         shifts = {
-            segment: measure_shift(
-                counts,
-                stored[segment].counts,
-                reference_subjects=stored[segment].independent,
-                max_shift=params.max_feature_shift,
-                false_alarm_rate=rate,
-            )
+            segment: _shift(counts, stored[segment], params.max_feature_shift, rate)
             for segment, counts in counted.items()
             if segment in stored and _is_large_enough(int(counts.sum()), stored[segment], params)
         }
@@ -173,7 +168,6 @@ def check_drift(
     features: Any,
     subjects: Subjects,
     params: DriftParams,
-    importance: Mapping[str, float] | None = None,
 ) -> list[Finding]:
     """Compare a day's features with the reference of the version that served; what is missing is a finding.
 
@@ -181,13 +175,11 @@ def check_drift(
     ----------
     features
         Rows of the day, with the segment columns; anything Arrow can read, made as at training.
-    importance
-        See :func:`check_features`.
     """
     features, reference = pa.table(features), load_reference(lake, usecase, version)
     if reference is None:
         return [no_reference("feature_shift", "features", usecase, version, features.num_rows)]
-    found = check_features(features, reference, subjects, params, importance or {})
+    found = check_features(features, reference, subjects, params, {})
     if found:
         return found
     words = f"features of {features.num_rows:,} {subjects.noun} are too few to judge, or none were kept"
@@ -261,48 +253,39 @@ def _compare(
                 Finding(metric, SCORE, State.NOT_ENOUGH_DATA, f"{name} {reason}", segment=segment, rows=rows)
             )
             continue
-        shift = measure_shift(
-            counts,
-            stored[segment].counts,
-            reference_subjects=stored[segment].independent,
-            max_shift=params.max_score_shift,
-            false_alarm_rate=rate,
+        shift = _shift(counts, stored[segment], params.max_score_shift, rate)
+        severity = None
+        if shift.is_alarm:
+            severity = Severity.CRITICAL if segment == (ALL, ALL) else Severity.WARNING
+        direction = "up" if _mean_rank(counts) > _mean_rank(stored[segment].counts) else "down"
+        against = "the model was validated on" if metric == "score_shift" else "in the weeks before"
+        found.append(
+            Finding(
+                metric=metric,
+                subject=SCORE,
+                segment=segment,
+                state=State.ALARM if shift.is_alarm else State.OK,
+                severity=severity,
+                value=shift.value,
+                threshold=shift.threshold,
+                psi=shift.psi,
+                rows=shift.rows,
+                excess=shift.excess,
+                message=f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on "
+                f"balance {direction}",
+            )
         )
-        found.append(_score_finding(metric, segment, shift, counts, stored[segment], subjects))
     return found
 
 
-def _score_finding(
-    metric: str,
-    segment: Segment,
-    shift: Shift,
-    counts: np.ndarray,
-    reference: SegmentCounts,
-    subjects: Subjects,
-) -> Finding:
-    severity = None
-    if shift.is_alarm:
-        severity = Severity.CRITICAL if segment == (ALL, ALL) else Severity.WARNING
-    mean_move = _mean_rank(counts) - _mean_rank(reference.counts)
-    direction = "up" if mean_move > 0 else "down"
-    against = "the model was validated on" if metric == "score_shift" else "in the weeks before"
-    return Finding(
-        metric=metric,
-        subject=SCORE,
-        segment=segment,
-        state=State.ALARM if shift.is_alarm else State.OK,
-        severity=severity,
-        value=shift.value,
-        threshold=shift.threshold,
-        psi=shift.psi,
-        rows=shift.rows,
-        excess=shift.excess,
-        message=f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on balance "
-        f"{direction}",
+def _shift(counts: Counts, reference: SegmentCounts, limit: float, rate: float) -> Shift:
+    independent = reference.independent
+    return measure_shift(
+        counts, reference.counts, reference_subjects=independent, max_shift=limit, false_alarm_rate=rate
     )
 
 
-def _mean_rank(counts: np.ndarray) -> float:
+def _mean_rank(counts: Counts) -> float:
     return float((counts * np.arange(counts.size)).sum() / counts.sum())
 
 
@@ -310,7 +293,7 @@ def _with_expected_loss(finding: Finding, now: float, stored: SegmentCounts | No
     if finding.value is None or stored is None or stored.expected_auc_pr is None:
         return finding
     words = f"; expected AUC-PR {now:.2f} against {stored.expected_auc_pr:.2f} before"
-    return Finding(**{**finding.__dict__, "message": finding.message + words})
+    return replace(finding, message=finding.message + words)
 
 
 def _is_large_enough(rows: int, stored: SegmentCounts, params: DriftParams) -> bool:

@@ -35,22 +35,15 @@ class Lost:
 
 @dataclass(frozen=True)
 class HandOver:
-    """What a step, or an arrival of rows, handed to the next step.
+    """What a step, or an arrival of rows, handed to the next step."""
 
-    Attributes
-    ----------
-    usecase, upstream, downstream
-        Who handed over to whom; ``upstream`` is a step or a raw table.
-    landed
-        Days that the upstream side finished.
-    lost
-        Those that the downstream side did not complete, oldest first.
-    """
-
+    #: Who handed over to whom; ``upstream`` is a step or a raw table.
     usecase: str
     upstream: str
     downstream: str
+    #: Days that the upstream side finished.
     landed: int
+    #: Those that the downstream side did not complete, oldest first.
     lost: tuple[Lost, ...]
 
     @property

@@ -32,26 +32,17 @@ _DRAWS = 40_000
 
 @dataclass(frozen=True)
 class Shift:
-    """Distance between a week and its reference, with what chance explains.
+    """Distance between a week and its reference, with what chance explains."""
 
-    Attributes
-    ----------
-    value
-        Total variation distance, share of rows in [0, 1].
-    threshold
-        Larger of the limit asked for and of the sampling noise at the false-alarm rate.
-    noise
-        Distance to be expected from sampling alone.
-    psi
-        Population stability index.
-    rows
-        Rows of this week.
-    """
-
+    #: Total variation distance, share of rows in [0, 1].
     value: float
+    #: Larger of the limit asked for and of the sampling noise at the false-alarm rate.
     threshold: float
+    #: Distance to be expected from sampling alone.
     noise: float
+    #: Population stability index.
     psi: float
+    #: Rows of this week.
     rows: int
 
     @property

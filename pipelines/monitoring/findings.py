@@ -10,13 +10,7 @@ from pipelines.monitoring.schemas import ALL, Severity, State
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of one check on one segment: a row of ``ops/monitoring``.
-
-    Attributes
-    ----------
-    excess
-        Part of ``value`` that sampling does not explain, by which segments are ranked.
-    """
+    """Result of one check on one segment: a row of ``ops/monitoring``."""
 
     metric: str
     subject: str
@@ -29,6 +23,7 @@ class Finding:
     psi: float | None = None
     impact: float | None = None
     rows: int = 0
+    #: Part of ``value`` that sampling does not explain, by which segments are ranked.
     excess: float = 0.0
 
     def __post_init__(self) -> None:

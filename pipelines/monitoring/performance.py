@@ -18,22 +18,15 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LabelledSample:
-    """Past predictions whose outcome is known by now.
+    """Past predictions whose outcome is known by now."""
 
-    Attributes
-    ----------
-    scored_on
-        Score day of the sample.
-    subjects, scores, outcomes
-        Shape (n,): subject, predicted probability, and whether it happened.
-    model_version
-        Version that made the predictions.
-    """
-
+    #: Score day of the sample.
     scored_on: date
+    #: Shape (n,): subject, predicted probability, and whether it happened.
     subjects: npt.NDArray[np.str_]
     scores: FloatArray
     outcomes: npt.NDArray[np.bool_]
+    #: Version that made the predictions.
     model_version: str
 
     @property
@@ -50,22 +43,20 @@ def matured_sample(
     *,
     outcome: str,
     subject: str,
-    known_on: str = "label_known_on",
 ) -> LabelledSample | None:
     """Join the latest score day whose outcomes could be known at the start of ``as_of`` with them.
+
+    None if there is no such day: no predictions old enough, or their labels were never built.
 
     Parameters
     ----------
     predictions
         Table with ``as_of``, the subject, ``score`` and ``model_version``.
     labels
-        Name of the table with ``as_of``, the subject, the outcome and the day it became known.
-    outcome, known_on
-        Columns of the labels; ``known_on`` holds the first day on which the outcome could be known.
-
-    Returns
-    -------
-    None if there is no such day: no predictions old enough, or their labels were never built.
+        Name of the table with ``as_of``, the subject, the outcome and ``label_known_on``, the first day on which it
+        could be known.
+    outcome
+        Its column.
     """
     if not (lake.exists(predictions.name) and lake.exists(labels)):
         return None
@@ -73,7 +64,7 @@ def matured_sample(
     known = lake.read(
         labels,
         columns=["as_of", subject, outcome],
-        where=(field("as_of") < as_of) & (field(known_on) <= as_of) & field(outcome).is_valid(),
+        where=(field("as_of") < as_of) & (field("label_known_on") <= as_of) & field(outcome).is_valid(),
     )
     days = set(pc.unique(known["as_of"]).to_pylist())
     if not days:
@@ -99,16 +90,7 @@ def matured_sample(
 
 
 def expected_auc_pr(scores: FloatArray) -> float:
-    """AUC-PR (average precision) to expect if every score is the probability it claims to be.
-
-    Parameters
-    ----------
-    scores
-        Calibrated probabilities, shape (n,).
-
-    Returns
-    -------
-    Value in [0, 1]; 0 if all scores are 0.
+    """AUC-PR (average precision) to expect if every score is the probability it claims to be; 0 if all are 0.
 
     Notes
     -----

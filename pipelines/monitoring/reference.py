@@ -28,20 +28,13 @@ Groups = dict[str, tuple[list[str], npt.NDArray[np.int64]]]
 
 @dataclass(frozen=True)
 class SegmentCounts:
-    """Bin counts of one variable in one segment.
+    """Bin counts of one variable in one segment."""
 
-    Attributes
-    ----------
-    counts
-        Rows per bin, shape (bins.size,).
-    subjects
-        Distinct subjects behind them.
-    expected_auc_pr
-        AUC-PR to expect of the segment's scores; None for features.
-    """
-
+    #: Rows per bin, shape (bins.size,).
     counts: Counts
+    #: Distinct subjects behind them.
     subjects: int
+    #: AUC-PR to expect of the segment's scores; None for features.
     expected_auc_pr: float | None = None
 
     @property
@@ -52,19 +45,13 @@ class SegmentCounts:
 
 @dataclass(frozen=True)
 class Reference:
-    """All reference bins of a model version.
-
-    Attributes
-    ----------
-    bins
-        By variable.
-    counts
-        By variable, then by (segment column, segment).
-    """
+    """All reference bins of a model version."""
 
     model_version: str
     as_of: date
+    #: By variable.
     bins: dict[str, Bins]
+    #: By variable, then by (segment column, segment).
     counts: dict[str, dict[Segment, SegmentCounts]]
 
     @property
@@ -75,39 +62,28 @@ class Reference:
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows of a training, against which later days are watched for drift.
+    """Rows of a training, against which later days are watched for drift."""
 
-    Attributes
-    ----------
-    features
-        Features of rows that are like those that will be served, best of those that judged the version; dates
-        are left out. Anything Arrow can read (``pyarrow.Table``, pandas or Polars frame).
-    subjects
-        What the rows are about. Its columns are taken from ``scores`` where ``features`` lacks them.
-    scores
-        Predictions for the same rows in the same order, on data that the version was not fitted on: ``score``,
-        the subject and the segment columns, one row per subject and snapshot; None if it predicts no score.
-    """
-
+    #: Features of rows that are like those that will be served, best of those that judged the version; dates
+    #: are left out. Anything Arrow can read (``pyarrow.Table``, pandas or Polars frame).
     features: Any
+    #: What the rows are about. Its columns are taken from ``scores`` where ``features`` lacks them.
     subjects: Subjects
+    #: Predictions for the same rows in the same order, on data that the version was not fitted on: ``score``,
+    #: the subject and the segment columns, one row per subject and snapshot; None if it predicts no score.
     scores: Any | None = None
 
 
 def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: str, as_of: date) -> Commit:
     """Keep the bin counts of a version's features and, if it has any, of its scores.
 
-    Storing the same version again replaces it.
+    Storing the same version again replaces it. Raises ``DataContractError`` if a column is missing, there are
+    no rows, or the two differ in length.
 
     Parameters
     ----------
     as_of
         Training day of the version.
-
-    Raises
-    ------
-    DataContractError
-        A column is missing, there are no rows, or the two differ in length.
     """
     subjects = sample.subjects
     needed = (subjects.column, *subjects.segments)
@@ -122,8 +98,7 @@ def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: 
     rows += _binned(features, monitored_columns(features.schema, subjects.column), subjects, {})
     partition = {"usecase": usecase, "model_version": model_version}
     fixed = {**partition, "as_of": as_of}
-    data = pa.Table.from_pylist([fixed | row for row in rows], schema=REFERENCE.arrow_schema)
-    return lake.replace_partition(REFERENCE, data, partition)
+    return lake.replace_partition(REFERENCE, [fixed | row for row in rows], partition)
 
 
 def _require(table: pa.Table, names: Sequence[str], what: str, model_version: str) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import date
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, days_in, on_day, until_day
 from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.schemas import MONITORING, Severity, State
@@ -26,29 +25,21 @@ def store_findings(
 ) -> None:
     """Replace the findings of a day; the names of the alarms go into the commit's metadata."""
     rows = [
-        {
+        vars(f)
+        | {
             "usecase": usecase,
             "as_of": as_of,
-            "metric": f.metric,
-            "subject": f.subject,
             "segment_column": f.segment[0],
             "segment": f.segment[1],
             "state": f.state.value,
-            "severity": f.severity.value if f.severity else None,
-            "value": f.value,
-            "threshold": f.threshold,
-            "psi": f.psi,
-            "impact": f.impact,
-            "excess": f.excess,
-            "rows": f.rows,
-            "message": f.message,
+            "severity": f.severity and f.severity.value,
             "model_version": model_version,
         }
         for f in findings
     ]
     lake.replace_partition(
         MONITORING,
-        pa.Table.from_pylist(rows, schema=MONITORING.arrow_schema),
+        rows,
         {"usecase": usecase, "as_of": as_of},
         metadata={"alarms": [alarm.name for alarm in alarms]},
     )
@@ -56,22 +47,15 @@ def store_findings(
 
 def read_findings(lake: Lake, usecase: str, as_of: date) -> list[Finding]:
     """Findings of a day, most important first, as the checks hand them over; none if it was not checked."""
-    field = pa_dataset.field
-    where = (field("usecase") == usecase) & (field("as_of") == as_of)
+    where = on_day(as_of) & (pa_dataset.field("usecase") == usecase)
     findings = [
         Finding(
-            metric=row["metric"],
-            subject=row["subject"],
-            state=State(row["state"]),
-            message=row["message"],
-            value=row["value"],
-            threshold=row["threshold"],
-            severity=Severity(row["severity"]) if row["severity"] else None,
-            segment=(row["segment_column"], row["segment"]),
-            psi=row["psi"],
-            impact=row["impact"],
-            excess=row["excess"],
-            rows=row["rows"],
+            **{field.name: row[field.name] for field in fields(Finding)}
+            | {
+                "state": State(row["state"]),
+                "severity": row["severity"] and Severity(row["severity"]),
+                "segment": (row["segment_column"], row["segment"]),
+            }
         )
         for row in lake.read(MONITORING, where=where, missing_ok=True).to_pylist()
     ]
@@ -80,8 +64,6 @@ def read_findings(lake: Lake, usecase: str, as_of: date) -> list[Finding]:
 
 def newest_monitored_day(lake: Lake, usecase: str, as_of: date) -> date | None:
     """Newest day up to ``as_of`` whose predictions were checked; None before the first."""
-    field = pa_dataset.field
-    where = (field("usecase") == usecase) & (field("as_of") <= as_of)
+    where = until_day(as_of) & (pa_dataset.field("usecase") == usecase)
     days = lake.read(MONITORING, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-    newest: date | None = pc.max(days).as_py() if len(days) else None
-    return newest
+    return max(days_in(days), default=None)

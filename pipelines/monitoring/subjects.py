@@ -7,27 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Subjects:
-    """What a use case declares to the checks of scores and features.
+    """What a use case declares to the checks of scores and features."""
 
-    Attributes
-    ----------
-    column
-        Column that tells whom or what a row is about.
-    noun
-        Several of them in words, for instance ``customers``.
-    segments
-        Columns whose values are compared separately.
-    whole
-        All rows together, in words.
-    outcome
-        What happened to those whose label is true, in words; empty without labels.
-    counts_missing
-        Whether missing values are a bin of their own, so that a feature that is missing more often has moved.
-    """
-
+    #: Column that tells whom or what a row is about.
     column: str
+    #: Several of them in words, for instance ``customers``.
     noun: str
+    #: Columns whose values are compared separately.
     segments: tuple[str, ...] = ()
+    #: All rows together, in words.
     whole: str = "all rows together"
+    #: What happened to those whose label is true, in words; empty without labels.
     outcome: str = ""
+    #: Whether missing values are a bin of their own, so that a feature that is missing more often has moved.
     counts_missing: bool = True

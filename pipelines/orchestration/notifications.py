@@ -12,7 +12,10 @@ import html
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Any
+
+import yaml
 
 log = logging.getLogger(__name__)
 
@@ -22,70 +25,18 @@ SMTP_CONNECTION = "millrace_smtp"
 #: Type ``http``; host with path of the hook; the message is posted as JSON.
 WEBHOOK_CONNECTION = "millrace_webhook"
 
-#: What a failed step means to its users, and what to do first. The step is the last part of a task id.
-_STEPS: Mapping[str, tuple[str, str]] = {
-    "ingest": (
-        "New source data did not land: everything computed from now on works with older data.",
-        "The error names the file, column or rule; fix the delivery and run `millrace ingest` again.",
-    ),
-    "prepare": (
-        "There are no features for this day, so training or scoring of the day did not start. Users keep "
-        "what was published last.",
-        "Read which dbt model or test failed in the task log; `millrace doctor` checks the set-up.",
-    ),
-    "train": (
-        "There is no new challenger. Users are not affected: the champion keeps serving.",
-        "Read the error in the task log, then trigger the DAG again with the same as_of.",
-    ),
-    "gate": (
-        "The challenger was not judged, so the champion keeps serving.",
-        "Read the verdict or error in the task log; the report page shows every check.",
-    ),
-    "score": (
-        "There are no new scores or forecasts: users keep the last ones, which age.",
-        "If an audit refused the result, the error says which rule; otherwise trigger the DAG again "
-        "with the same as_of.",
-    ),
-    "publish": (
-        "Not every row reached the users' system. What did arrive is right: a CRM is updated in part, DynamoDB still serves "
-        "the last complete run.",
-        "Trigger the DAG again with the same as_of: it resumes and sends only what is missing. The report "
-        "page lists the rows that were refused, with the reason.",
-    ),
-    "monitor": (
-        "The results were written but not checked for shifts.",
-        "Trigger the DAG again with the same as_of before they are acted on.",
-    ),
-    "report": (
-        "The pages show the previous state; what was published is not affected.",
-        "Run `millrace report` by hand and read the error.",
-    ),
-}
-_ANY_STEP = (
-    "The run did not finish; what was published before stays in place.",
-    "Open the log of the failed task and read the last error.",
-)
-
 
 @dataclass(frozen=True)
 class Message:
-    """One message, ready for every channel.
+    """One message, ready for every channel."""
 
-    Attributes
-    ----------
-    subject
-        One line.
-    lines
-        Pairs of a label and a text, in reading order.
-    link
-        Where to look; empty if unknown.
-    facts
-        JSON-able details for machines (the webhook).
-    """
-
+    #: One line.
     subject: str
+    #: Pairs of a label and a text, in reading order.
     lines: tuple[tuple[str, str], ...]
+    #: Where to look; empty if unknown.
     link: str
+    #: JSON-able details for machines (the webhook).
     facts: Mapping[str, Any]
 
     @property
@@ -107,28 +58,14 @@ class Message:
 
 
 def notify_failure(context: Mapping[str, Any]) -> None:
-    """``on_failure_callback`` of every DAG.
-
-    Parameters
-    ----------
-    context
-        What Airflow hands to a DAG's failure callback. Parts may be missing: only ``dag`` and
-        ``run_id`` are certain.
-    """
+    """``on_failure_callback`` of every DAG; of its context only ``dag`` and ``run_id`` are certain to be there."""
     send(failure_message(context))
 
 
 def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Send one message about all alarms of a monitoring run; none if there are none.
+    """Send one message about all alarms of a monitoring run, if any; returns the channels that took it.
 
-    Parameters
-    ----------
-    alarms
-        As in the record of a ``monitor`` step (:meth:`pipelines.monitoring.alarms.Alarm.as_dict`).
-
-    Returns
-    -------
-    Channels that took the message.
+    They come as in the record of a ``monitor`` step (:meth:`pipelines.monitoring.alarms.Alarm.as_dict`).
     """
     return send(alarm_message(alarms)) if alarms else []
 
@@ -136,12 +73,7 @@ def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
 def notify_deadline(context: Mapping[str, Any], what: str, for_whom: str) -> None:
     """Send a message about a run that has not ended by its deadline; the run itself continues.
 
-    Parameters
-    ----------
-    context
-        What Airflow hands over: the run and the deadline, as JSON.
-    what, for_whom
-        What is late, and what that means to those who wait for it.
+    Airflow hands over the run and the deadline as JSON; the DAG says what is late and what that means for whom.
     """
     send(deadline_message(context, what, for_whom))
 
@@ -177,7 +109,9 @@ def failure_message(context: Mapping[str, Any]) -> Message:
     dag_id = context["dag"].dag_id
     run_id = str(context.get("run_id", ""))
     as_of = _as_of(context)
-    meaning, first_step = _STEPS.get(str(task_id).rsplit(".", 1)[-1], _ANY_STEP)
+    # The step is the last part of a task id.
+    told = yaml.safe_load((files("pipelines.orchestration") / "steps.yaml").read_text(encoding="utf-8"))
+    words = told.get(str(task_id).rsplit(".", 1)[-1], told["other"])
     what = f"task {task_id} failed" if task_id else "the run failed"
     if task_id and getattr(task, "try_number", None):
         what += f" in try {task.try_number}"
@@ -185,8 +119,8 @@ def failure_message(context: Mapping[str, Any]) -> Message:
         subject=f"[millrace] {dag_id} failed{f' at {task_id}' if task_id else ''}, as_of {as_of}",
         lines=(
             ("What failed", f"{what} ({context.get('reason') or 'no reason given'})"),
-            ("What it means", meaning),
-            ("First step", first_step),
+            ("What it means", words["meaning"]),
+            ("First step", words["first_step"]),
             ("Run", f"DAG {dag_id}, run {run_id}, as_of {as_of}"),
         ),
         link=str(getattr(task, "log_url", None) or ""),
@@ -220,6 +154,7 @@ def send(message: Message) -> list[str]:
     A channel that fails is logged, and the others are still tried: a message about a failure must not
     fail because a mail server does.
     """
+    from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
 
     log.error("%s", message.text)
@@ -230,7 +165,7 @@ def send(message: Message) -> list[str]:
     )
     for channel, connection_id, deliver in channels:
         try:
-            deliver(message, _connection(connection_id))
+            deliver(message, BaseHook.get_connection(connection_id))
         except AirflowNotFoundException:
             log.debug("no connection %s: nothing sent by %s", connection_id, channel)
         except (AirflowException, OSError, ValueError) as error:  # smtplib and requests raise OSErrors
@@ -244,12 +179,6 @@ def send(message: Message) -> list[str]:
         else:
             delivered.append(channel)
     return delivered
-
-
-def _connection(connection_id: str) -> Any:
-    from airflow.sdk import BaseHook
-
-    return BaseHook.get_connection(connection_id)
 
 
 def _send_mail(message: Message, connection: Any) -> None:

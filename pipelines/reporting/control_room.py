@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
-from pipelines.io.lake import Lake
-from pipelines.io.promotions import Promotion, read_promotions
+from pipelines.io.lake import Lake, days_in
+from pipelines.io.promotions import Promotion
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.completeness import HandOver
@@ -25,73 +25,44 @@ from pipelines.reporting.site import INDEX, Page, Site
 from pipelines.settings import Settings
 from pipelines.sinks.ledger_tables import RUNS
 from pipelines.sinks.target import Target
+from pipelines.sources.landed import QUARANTINE
 
 
 @dataclass(frozen=True)
 class Freshness:
-    """State of a watched table on a day.
-
-    Attributes
-    ----------
-    newest
-        Newest date not after the day; None if the table is missing or has none.
-    state
-        ``fresh``, ``late`` or ``missing``.
-    command
-        What brings it up to date.
-    version, rows, written_at
-        Delta version, rows in it and time of its commit; None if the table is missing.
-    """
+    """State of a watched table on a day."""
 
     watched: Watched
+    #: Newest date not after the day; None if the table is missing or has none.
     newest: date | None
+    #: ``fresh``, ``late`` or ``missing``.
     state: str
+    #: What brings it up to date.
     command: str
+    #: Delta version, rows in it and time of its commit; None if the table is missing.
     version: int | None = None
     rows: int | None = None
     written_at: datetime | None = None
 
 
 @dataclass(frozen=True)
-class UseCaseState:
-    """What the control room shows of a use case.
-
-    Attributes
-    ----------
-    verdict
-        Newest entry of the promotion log; None before the first.
-    publish
-        Newest run of the publish ledger, as a row of ``ops/publish_runs``; None before the first.
-    publishes
-        Whether its results leave the lake.
-    """
+class Overview:
+    """What the control room shows of a use case."""
 
     page: Page
+    #: Newest entry of the promotion log; None before the first.
     verdict: Promotion | None
+    #: Newest run of the publish ledger, as a row of ``ops/publish_runs``; None before the first.
     publish: dict[str, Any] | None
+    #: Those of its newest monitored day.
     alarms: Sequence[Alarm]
+    #: Whether its results leave the lake.
     publishes: bool
-
-
-@dataclass(frozen=True)
-class Overview:
-    """What a use case adds to the control room.
-
-    Attributes
-    ----------
-    state
-        Its card.
-    tables
-        Its watched tables.
-    quarantined
-        See :func:`quarantine`.
-    hand_overs
-        Landed against completed days.
-    """
-
-    state: UseCaseState
+    #: Its watched tables.
     tables: Sequence[Freshness]
+    #: See :func:`quarantine`.
     quarantined: Sequence[dict[str, Any]]
+    #: Landed against completed days.
     hand_overs: Sequence[HandOver]
 
     @property
@@ -106,37 +77,6 @@ def freshness(lake: Lake, usecase: str, watched: Sequence[Watched], as_of: date)
     Only statistics of the Delta log are read, so the size of a table does not matter.
     """
     return [_fresh(lake, one, as_of, one.command(usecase)) for one in watched]
-
-
-def overview(
-    lake: Lake,
-    page: Page,
-    as_of: date,
-    *,
-    alarms: Sequence[Alarm],
-    watched: Sequence[Watched],
-    targets: Sequence[Target],
-    handed_over: Sequence[HandOver],
-) -> Overview:
-    """Gather the newest gate verdict, publish run and table states of a use case.
-
-    Parameters
-    ----------
-    alarms
-        Those of its newest monitored day.
-    targets
-        Where it publishes; the newest run to any of them is shown.
-    handed_over
-        Landed against completed days.
-    """
-    log = read_promotions(lake, page.usecase, until=as_of)
-    runs = newest_runs(lake, targets, as_of)
-    return Overview(
-        UseCaseState(page, log[-1] if log else None, runs[0] if runs else None, alarms, bool(targets)),
-        freshness(lake, page.usecase, watched, as_of),
-        quarantine(lake, page.usecase),
-        handed_over,
-    )
 
 
 def newest_runs(lake: Lake, targets: Sequence[Target], as_of: date) -> list[dict[str, Any]]:
@@ -173,11 +113,8 @@ def step_runs(lake: Lake, as_of: date) -> list[dict[str, Any]]:
 
 def quarantine(lake: Lake, usecase: str) -> list[dict[str, Any]]:
     """Count quarantined rows by raw table and broken rules, most first."""
-    if not lake.exists("ops/quarantine"):
-        return []
-    rows = lake.read(
-        "ops/quarantine", columns=["table_name", "rules"], where=pa_dataset.field("usecase") == usecase
-    )
+    where = pa_dataset.field("usecase") == usecase
+    rows = lake.read(QUARANTINE, columns=["table_name", "rules"], where=where, missing_ok=True)
     counted = rows.group_by(["table_name", "rules"]).aggregate([([], "count_all")]).to_pylist()
     found = [
         {
@@ -209,7 +146,6 @@ def build(
     broken
         Use cases that could not be read: title and error.
     """
-    use_cases = [part.state for part in parts]
     tables = [table for part in parts for table in part.tables]
     hand_overs = [one for part in parts for one in part.hand_overs]
     return site.render(
@@ -217,13 +153,13 @@ def build(
         "index.html.j2",
         {
             "as_of": as_of,
-            "alarms": [alarm for state in use_cases for alarm in state.alarms],
+            "alarms": [alarm for part in parts for alarm in part.alarms],
             "tables": tables,
             "late": [table for table in tables if table.state != "fresh"],
-            "unbalanced": [state for state in use_cases if state.publish and not state.publish["balanced"]],
+            "unbalanced": [part for part in parts if part.publish and not part.publish["balanced"]],
             "failed": [step for step in steps if step["outcome"] != "ok"],
             "broken": broken,
-            "use_cases": use_cases,
+            "use_cases": parts,
             "steps": steps,
             "quarantined": [row for part in parts for row in part.quarantined],
             "hand_overs": hand_overs,
@@ -240,7 +176,7 @@ def _fresh(lake: Lake, watched: Watched, as_of: date, command: str) -> Freshness
     if watched.where:  # a table of operations: a few rows, and its statistics mix the use cases
         conditions = [_is(name, value) for name, value in watched.where.items()]
         own = lake.read(watched.table, columns=[watched.column], where=reduce(and_, conditions))
-        dates, rows = _days(own[watched.column]), own.num_rows
+        dates, rows = days_in(own[watched.column]), own.num_rows
     else:
         # Arrow's C interface: deltalake returns its own Arrow types.
         files = pa.table(delta.get_add_actions(flatten=True))
@@ -254,7 +190,7 @@ def _fresh(lake: Lake, watched: Watched, as_of: date, command: str) -> Freshness
         command,
         version=int(delta.version()),
         rows=rows,
-        written_at=_committed(lake, watched.table),
+        written_at=datetime.fromtimestamp(delta.history(1)[0]["timestamp"] / 1000, UTC).replace(tzinfo=None),
     )
 
 
@@ -264,33 +200,14 @@ def _is(column: str, value: str) -> pa_dataset.Expression:
     return pc.ends_with(field, value[1:]) if value.startswith("*") else field == value
 
 
-def _days(column: pa.ChunkedArray) -> list[date]:
-    values = pc.unique(column.drop_null()).to_pylist()
-    return [value.date() if isinstance(value, datetime) else value for value in values]
-
-
-def _committed(lake: Lake, table: str) -> datetime:
-    milliseconds = lake.open(table).history(1)[0]["timestamp"]
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
-
-
 def _links(site: Site, settings: Settings) -> list[tuple[str, str, str | Missing]]:
     """Title, description, and address relative to the site or what is missing."""
     found: list[tuple[str, str, str | Missing]] = []
-    for title, words, file, command in (
-        (
-            "dbt docs",
-            "Every feature with its meaning, unit and lineage.",
-            "dbt_docs/index.html",
-            "millrace docs",
-        ),
-        (
-            "Data Docs",
-            "Great Expectations: what was checked, on which rows.",
-            "data_docs/index.html",
-            "millrace score",
-        ),
+    for title, words, folder, command in (
+        ("dbt docs", "Every feature with its meaning, unit and lineage.", "dbt_docs", "millrace docs"),
+        ("Data Docs", "Great Expectations: what was checked, on which rows.", "data_docs", "millrace score"),
     ):
+        file = f"{folder}/index.html"
         exists = (site.root / file).exists()
         found.append((title, words, file if exists else Missing("not built yet", command)))
     uri = settings.tracking_address

@@ -29,24 +29,16 @@ PALETTE = ("#2f7ed8", "#e0832b", "#3a9d6e", "#8e5bb5", "#7a8794")
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot with its title and its description in words.
+    """A plot with its title and its description in words."""
 
-    Attributes
-    ----------
-    name
-        Id of the element on the page.
-    title, caption
-        Heading, and how to read it with the main figures.
-    plot
-        The plotly figure; its title stays empty because the page has it.
-    wide
-        Whether it needs the full width of the page.
-    """
-
+    #: Id of the element on the page.
     name: str
+    #: Heading, and how to read it with the main figures.
     title: str
     caption: str
+    #: The plotly figure; its title stays empty because the page has it.
     plot: go.Figure
+    #: Whether it needs the full width of the page.
     wide: bool = False
 
     @property

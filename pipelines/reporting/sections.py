@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
-from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.io.lake import Lake, on_day
 from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.monitoring.schemas import MONITORING
 from pipelines.reporting.control_room import newest_runs
@@ -29,26 +29,17 @@ _URGENCY = {"alarm": 0, "ok": 1, "not_enough_data": 2}
 
 @dataclass(frozen=True)
 class Publication:
-    """What the systems of the users were sent.
+    """What the systems of the users were sent."""
 
-    Attributes
-    ----------
-    runs
-        Publish runs to all targets, newest first.
-    dead
-        Rows of the newest runs that failed for good, at most 50.
-    dead_total
-        How many there are.
-    flips
-        Moves of the pointer to the version that serves, newest first; empty for records.
-    is_today
-        Whether the version that serves is the day's.
-    """
-
+    #: Publish runs to all targets, newest first.
     runs: list[dict[str, Any]]
+    #: Rows of the newest runs that failed for good, at most 50.
     dead: list[dict[str, Any]]
+    #: How many there are.
     dead_total: int
+    #: Moves of the pointer to the version that serves, newest first; empty for records.
     flips: list[dict[str, Any]]
+    #: Whether the version that serves is the day's.
     is_today: bool
 
 
@@ -89,9 +80,7 @@ def gate_checks(verdict: Promotion, styles: Mapping[str, CheckStyle]) -> list[di
 def findings(lake: Lake, usecase: str, as_of: date, style: FindingStyle) -> list[dict[str, Any]] | Missing:
     """Findings of a day's monitoring, most urgent first.
 
-    Returns
-    -------
-    Rows of ``ops/monitoring`` with ``where`` (the segment in words), ``shown_subject``, ``shown_value`` and
+    Returns rows of ``ops/monitoring`` with ``where`` (the segment in words), ``shown_subject``, ``shown_value`` and
     ``shown_threshold``.
     """
     where = on_day(as_of) & (pa_dataset.field("usecase") == usecase)
@@ -125,10 +114,7 @@ def findings(lake: Lake, usecase: str, as_of: date, style: FindingStyle) -> list
 
 def newest_day(lake: Lake, table: Table, as_of: date) -> date | None:
     """Newest ``as_of`` of a table up to a day; None before the first."""
-    where = until_day(as_of)
-    days = lake.read(table, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-    newest: date | None = pc.max(days).as_py() if len(days) else None
-    return newest
+    return max((day for day in lake.days(table.name) if day <= as_of), default=None)
 
 
 def scope_reasons(

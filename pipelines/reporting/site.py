@@ -26,21 +26,14 @@ _STATIC = ("millrace.css", "figures.js", "grid.js")
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the site, for the navigation and the control room.
+    """A page of the site, for the navigation and the control room."""
 
-    Attributes
-    ----------
-    file
-        Name below the site's root.
-    title, description
-        What it is called and whom it serves, one sentence.
-    usecase
-        Use case whose page it is; empty for others.
-    """
-
+    #: Name below the site's root.
     file: str
+    #: What it is called and whom it serves, one sentence.
     title: str
     description: str
+    #: Use case whose page it is; empty for others.
     usecase: str = ""
 
     @classmethod
@@ -87,15 +80,9 @@ class Site:
         self._templates.tests["missing"] = lambda section: isinstance(section, Missing)
 
     def render(self, file: str, template: str, context: Mapping[str, Any]) -> Path:
-        """Write one page; returns its path.
+        """Write one page, a path below the root, to which templates get back by ``{{ base }}``; returns its path.
 
-        The page appears at once: it is written aside and moved into place, so that a reader never
-        sees half of it.
-
-        Parameters
-        ----------
-        file
-            Path below the root; templates reach the root by ``{{ base }}``.
+        The page appears at once: it is written aside and moved into place, so that a reader never sees half of it.
         """
         self._install_assets()
         # The control room is built after the pages it links to, so it may not be there yet.

@@ -19,27 +19,18 @@ KINDS = ("text", "two_lines", "list", "number", "units", "percent", "change", "e
 
 @dataclass(frozen=True)
 class GridColumn:
-    """One visible column.
+    """One visible column."""
 
-    Attributes
-    ----------
-    label
-        Heading.
-    kind
-        One of :data:`KINDS`.
-    fields
-        Data columns it draws: the first is sorted by. ``two_lines`` takes a title and a subtitle,
-        ``list`` any number, ``level`` a probability and a level, the others one.
-    width
-        CSS width of the column; empty to let the browser choose.
-    sort_label
-        Name of the order in the sort menu of small screens; the heading if empty.
-    """
-
+    #: Heading.
     label: str
+    #: One of :data:`KINDS`.
     kind: str
+    #: Data columns it draws: the first is sorted by. ``two_lines`` takes a title and a subtitle, ``list`` any
+    #: number, ``level`` a probability and a level, the others one.
     fields: tuple[str, ...]
+    #: CSS width of the column; empty to let the browser choose.
     width: str = ""
+    #: Name of the order in the sort menu of small screens; the heading if empty.
     sort_label: str = ""
 
     def __post_init__(self) -> None:
@@ -49,50 +40,29 @@ class GridColumn:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of many rows.
+    """A table of many rows."""
 
-    Attributes
-    ----------
-    name
-        Id of the element and name of the CSV file.
-    caption
-        What the rows are.
-    columns
-        Visible columns.
-    filters
-        ``{field: (label, ordered values)}``: a choice per field; values in order of appearance if
-        None.
-    search
-        Fields that the search box looks into.
-    export
-        ``{field: heading}`` of the CSV file.
-    page_size
-        Rows drawn at a time.
-    hint
-        What may be typed into the search box.
-    """
-
+    #: Id of the element and name of the CSV file.
     name: str
+    #: What the rows are.
     caption: str
+    #: Visible columns.
     columns: tuple[GridColumn, ...]
+    #: ``{field: (label, ordered values)}``: a choice per field; values in order of appearance if None.
     filters: Mapping[str, tuple[str, Sequence[str] | None]]
+    #: Fields that the search box looks into.
     search: tuple[str, ...]
+    #: ``{field: heading}`` of the CSV file.
     export: Mapping[str, str]
+    #: Rows drawn at a time.
     page_size: int = 25
+    #: What may be typed into the search box.
     hint: str = "name, id, reason, action"
 
     def payload(self, rows: pa.Table) -> dict[str, Any]:
-        """Everything ``grid.js`` needs, ready for :func:`pipelines.reporting.site.script_json`.
+        """Everything ``grid.js`` needs of rows, which come in the order to be shown first.
 
-        Parameters
-        ----------
-        rows
-            In the order to be shown first.
-
-        Raises
-        ------
-        KeyError
-            ``rows`` lacks a field that a column, filter, search or export names.
+        Raises ``KeyError`` if ``rows`` lacks a field that a column, filter, search or export names.
         """
         wanted = dict.fromkeys(
             [field for column in self.columns for field in column.fields]

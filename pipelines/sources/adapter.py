@@ -14,23 +14,20 @@ from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.staging import FileOutcome, Staging
 
+#: SQL of the time from which a fact dated a day is known: the end of that day.
+END_OF_DAY = "cast({day} as timestamp) + interval 1 day - interval 1 second"
+
 #: Rows per row group of a raw file.
 _BATCH_ROWS = 200_000
 
 
 @dataclass(frozen=True)
 class Adapted:
-    """Result of an adapter.
+    """Result of an adapter."""
 
-    Attributes
-    ----------
-    outcomes
-        One per source file: rows read, landed and quarantined.
-    notes
-        Cross-checks in words.
-    """
-
+    #: One per source file: rows read, landed and quarantined.
     outcomes: tuple[FileOutcome, ...]
+    #: Cross-checks in words.
     notes: tuple[str, ...]
 
 

@@ -37,25 +37,17 @@ _READABLE = {
 
 @dataclass(frozen=True)
 class DeliveredFile:
-    """One readable file whose columns fit the layout.
+    """One readable file whose columns fit the layout."""
 
-    Attributes
-    ----------
-    layout, path, name
-        Table it belongs to, where it is, and how it is called relative to the delivery.
-    sha256
-        Of its bytes: the identity by which a file is recognised when it is delivered again.
-    header
-        Names of all its columns in file order.
-    is_csv
-        CSV (comma, double quotes, UTF-8, header line) as opposed to Parquet.
-    """
-
+    #: Table it belongs to, where it is, and how it is called relative to the delivery.
     layout: RawLayout
     path: Path
     name: str
+    #: Of its bytes: the identity by which a file is recognised when it is delivered again.
     sha256: str
+    #: Names of all its columns in file order.
     header: tuple[str, ...]
+    #: CSV (comma, double quotes, UTF-8, header line) as opposed to Parquet.
     is_csv: bool
 
     @property
@@ -69,15 +61,10 @@ def discover(
 ) -> list[DeliveredFile]:
     """Find and check the files of a delivery, in landing order.
 
-    A table is one file ``<table>.csv``, ``.csv.gz`` or ``.parquet``, or a folder ``<table>/`` of
-    such files. A table may be absent: a delivery can bring corrections of one table only. Files
-    named in ``ignored`` are not read.
-
-    Raises
-    ------
-    DataContractError
-        Nothing to read, an undeclared file, a table delivered twice, or a file that cannot be
-        read as its table. All problems are listed, not only the first.
+    A table is one file ``<table>.csv``, ``.csv.gz`` or ``.parquet``, or a folder ``<table>/`` of such files.
+    A table may be absent: a delivery can bring corrections of one table only. Files named in ``ignored`` are
+    not read. Raises ``DataContractError`` if there is nothing to read, an undeclared file, a table delivered twice, or
+    a file that cannot be read as its table. All problems are listed, not only the first.
     """
     if not folder.is_dir():
         raise DataContractError(f"--from must be a folder with the delivered files, got {folder}")
@@ -196,14 +183,9 @@ def _check_header(name: str, header: Iterable[str], declared: Sequence[Column]) 
     )
 
 
-def _is_text(found: pa.DataType) -> bool:
+def _readable(found: pa.DataType, wanted: DType) -> bool:
     if pa.types.is_dictionary(found):
         found = found.value_type
-    return bool(
-        pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
-    )
-
-
-def _readable(found: pa.DataType, wanted: DType) -> bool:
+    is_text = pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
     # A column that is null throughout is written without a type.
-    return _is_text(found) or pa.types.is_null(found) or any(test(found) for test in _READABLE[wanted])
+    return is_text or pa.types.is_null(found) or any(test(found) for test in _READABLE[wanted])

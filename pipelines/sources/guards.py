@@ -15,10 +15,7 @@ from pipelines.sources.layout import RawLayout
 def check_source(lake: Lake, usecase: str, source: str) -> None:
     """Refuse data of another source than that of the lake.
 
-    Raises
-    ------
-    ConfigError
-        It holds another; use another lake.
+    Raises ``ConfigError`` if it holds another; use another lake.
     """
     if not lake.exists(SOURCES.name):
         return
@@ -34,10 +31,7 @@ def check_source(lake: Lake, usecase: str, source: str) -> None:
 def check_key(lake: Lake, usecase: str, layouts: Sequence[RawLayout], key: bytes) -> None:
     """Refuse a changed key: the same account would get a second pseudonym and count as another.
 
-    Raises
-    ------
-    ConfigError
-        The lake was landed with another key.
+    Raises ``ConfigError`` if the lake was landed with another key.
     """
     for layout in layouts:
         name = landed_table(usecase, layout).name
@@ -55,10 +49,7 @@ def check_key(lake: Lake, usecase: str, layouts: Sequence[RawLayout], key: bytes
 def check_references(lake: Lake, usecase: str, delivered: Sequence[DeliveredFile]) -> None:
     """Refuse tables that refer to a table that was never delivered.
 
-    Raises
-    ------
-    DataContractError
-        Every row would be quarantined for an unknown account, store or the like.
+    Raises ``DataContractError`` if every row would be quarantined for an unknown account, store or the like.
     """
     arriving = {file.layout.table.name for file in delivered}
     for layout in {file.layout.table.name: file.layout for file in delivered}.values():

@@ -16,7 +16,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,7 +70,11 @@ def ingest(
     progress: Progress | None = None,
     quality_checks: bool = True,
 ) -> IngestReport:
-    """Validate the delivered files of a use case and land their rows.
+    """Validate the delivered files of a use case, land their rows and count what became of each.
+
+    Raises ``DataContractError`` if a file is missing, unreadable or lacks a column, or an audit failed:
+    nothing was landed. Raises ``ConfigError`` if the use case has no raw tables or no such source, the lake
+    holds another source or was landed with another pseudonym key, or another ingest is running.
 
     Parameters
     ----------
@@ -89,19 +93,6 @@ def ingest(
     quality_checks
         Whether the rows about to land are audited as a whole before any does, with Great Expectations'
         Data Docs of it: 7 s on top, most of it their import.
-
-    Returns
-    -------
-    IngestReport
-        Counts per table and quarantine reasons.
-
-    Raises
-    ------
-    DataContractError
-        A file is missing, unreadable or lacks a column, or an audit failed: nothing was landed.
-    ConfigError
-        The use case has no raw tables or no such source, the lake holds another source or was landed with
-        another pseudonym key, or another ingest is running.
     """
     declared, lake = find(usecase), lake or Lake.of(settings)
     layouts, adapter = _layouts(declared), _adapter(declared, source)
@@ -119,7 +110,7 @@ def ingest(
             staging = Staging(
                 folder, lake, usecase=usecase, ingest_id=ingest_id, key=key, ingested_at=ingested_at
             )
-            try:
+            with closing(staging):
                 adapted = Adapted((), ())
                 if adapter:
                     adapted = adapter.adapt(staging, delivered, folder / "adapted")
@@ -133,8 +124,6 @@ def ingest(
                 land_rows(lake, usecase, outcomes, ingest_id)
                 done = worth_noting(lake, usecase, [*adapted.outcomes, *outcomes])
                 note(lake, done, usecase, source, ingest_id, ingested_at)
-            finally:
-                staging.close()
     return IngestReport(
         usecase=usecase,
         source=source,

@@ -104,18 +104,14 @@ def landed_table(usecase: str, layout: RawLayout) -> Table:
                 columns.append(column)
         else:
             columns.append(column)
+    months: tuple[str, ...] = ()
     if layout.month_of is not None:
-        columns.append(Column(month_column(layout), DType.STRING, f"Month of `{layout.month_of}`, YYYY-MM."))
+        months = (f"{layout.month_of.rsplit('_', 1)[0]}_month",)  # `used_on` gives `used_month`
+        columns.append(Column(months[0], DType.STRING, f"Month of `{layout.month_of}`, YYYY-MM."))
     return Table(
         name=f"raw/{usecase}_{layout.table.name}",
         description=layout.table.description,
         columns=(*columns, INGESTED_AT),
         key=tuple(layout.subject_key if name == layout.subject else name for name in layout.table.key),
-        partition_by=(month_column(layout),) if layout.month_of else (),
+        partition_by=months,
     )
-
-
-def month_column(layout: RawLayout) -> str:
-    """Name of the partition column: ``used_on`` gives ``used_month``."""
-    assert layout.month_of is not None  # noqa: S101 - callers ask only for partitioned tables
-    return f"{layout.month_of.rsplit('_', 1)[0]}_month"

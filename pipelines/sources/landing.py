@@ -20,22 +20,26 @@ from pipelines.io.lake import Lake
 from pipelines.io.tombstones import newest_erasure
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import INGESTS, QUARANTINE, SOURCES, landed_table
-from pipelines.sources.staging import FileOutcome, Staging
+from pipelines.sources.staging import FATES, FileOutcome, Staging
+
+
+def _noted(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Newest entry of each file in the ledger, by table and hash.
+
+    Only those since the newest erasure count: what was landed from a file before may no longer be there.
+    """
+    erased = newest_erasure(lake)
+    rows = lake.read(INGESTS, where=pc.field("usecase") == usecase, missing_ok=True).sort_by("ingested_at")
+    return {
+        (row["table_name"], row["source_sha256"]): row
+        for row in rows.to_pylist()
+        if erased is None or row["ingested_at"] > erased
+    }
 
 
 def finished(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Files that need not be read again: fully landed, with no row waiting for another table.
-
-    After an erasure every file is read once more: what was landed from it may no longer be there.
-    """
-    erased = newest_erasure(lake)
-    rows = lake.read(INGESTS, missing_ok=True).sort_by("ingested_at").to_pylist()
-    newest = {(row["table_name"], row["source_sha256"]): row for row in rows if row["usecase"] == usecase}
-    return {
-        key: row
-        for key, row in newest.items()
-        if row["unresolved"] == 0 and (erased is None or row["ingested_at"] > erased)
-    }
+    """Files that need not be read again: fully landed, with no row waiting for another table."""
+    return {key: row for key, row in _noted(lake, usecase).items() if row["unresolved"] == 0}
 
 
 def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileOutcome:
@@ -66,7 +70,7 @@ def claim(lake: Lake, usecase: str, source: str, ingested_at: datetime) -> None:
     if lake.exists(SOURCES.name) and usecase in lake.read(SOURCES).column("usecase").to_pylist():
         return
     row = {"usecase": usecase, "source": source, "ingested_at": ingested_at}
-    lake.append(SOURCES, pa.Table.from_pylist([row], schema=SOURCES.arrow_schema))
+    lake.append(SOURCES, [row])
 
 
 def land_quarantine(lake: Lake, staging: Staging, outcomes: Sequence[FileOutcome]) -> None:
@@ -101,12 +105,7 @@ def land_rows(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome], ingest_
 
 def worth_noting(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
     """Files not in the ledger yet (since the newest erasure), and those with something new."""
-    entries, erased = lake.read(INGESTS, missing_ok=True).to_pylist(), newest_erasure(lake)
-    known = {
-        (row["table_name"], row["source_sha256"])
-        for row in entries
-        if row["usecase"] == usecase and (erased is None or row["ingested_at"] > erased)
-    }
+    known = _noted(lake, usecase)
     return [
         outcome
         for outcome in outcomes
@@ -134,15 +133,10 @@ def note(
             "source_sha256": outcome.file.sha256,
             "source": source,
             "rows_read": outcome.read,
-            "landed": outcome.landed,
-            "already_landed": outcome.already_landed,
-            "duplicates": outcome.duplicates,
-            "quarantined": outcome.quarantined,
-            "forgotten": outcome.forgotten,
-            "unresolved": outcome.unresolved,
+            **{fate: getattr(outcome, fate) for fate in (*FATES, "unresolved")},
             "ingested_at": ingested_at,
         }
         for outcome in outcomes
     ]
     if rows:
-        lake.append(INGESTS, pa.Table.from_pylist(rows, schema=INGESTS.arrow_schema))
+        lake.append(INGESTS, rows)

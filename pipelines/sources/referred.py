@@ -14,13 +14,7 @@ from pipelines.sources.validation import known_periods, known_values
 
 
 class Referred:
-    """Scratch tables of the values and periods that are landed or arriving.
-
-    Parameters
-    ----------
-    con
-        Scratch connection of an ingest.
-    """
+    """Tables of the values and periods that are landed or arriving, in the scratch database of an ingest."""
 
     def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
         self._con = con

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
-from pipelines.sources.staging import FileOutcome
+from pipelines.sources.staging import FATES, FileOutcome
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,6 @@ class IngestReport:
             for rule, count in sorted(report.rules.items(), key=lambda item: (-item[1], item[0]))
         ]
 
-    def as_record(self) -> dict[str, Any]:
-        """JSON-able form."""
-        return asdict(self)
-
 
 def by_table(outcomes: Sequence[FileOutcome]) -> tuple[TableReport, ...]:
     """Sum the outcomes of files by table, in the order in which tables come."""
@@ -70,14 +65,9 @@ def by_table(outcomes: Sequence[FileOutcome]) -> tuple[TableReport, ...]:
                 table=name,
                 files=len(mine),
                 files_known=sum(outcome.skipped for outcome in mine),
-                read=sum(outcome.read for outcome in mine),
-                landed=sum(outcome.landed for outcome in mine),
-                already_landed=sum(outcome.already_landed for outcome in mine),
-                duplicates=sum(outcome.duplicates for outcome in mine),
-                quarantined=sum(outcome.quarantined for outcome in mine),
-                forgotten=sum(outcome.forgotten for outcome in mine),
                 rules=dict(rules),
                 undeclared=tuple(sorted({column for outcome in mine for column in outcome.file.undeclared})),
+                **{fate: sum(getattr(outcome, fate) for outcome in mine) for fate in ("read", *FATES)},
             )
         )
     return tuple(reports)

@@ -28,13 +28,17 @@ from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import QUARANTINE, SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.referred import Referred
-from pipelines.sources.refusal import Refusal
+from pipelines.sources.refusal import refuse
 from pipelines.sources.validation import check, curable, explain, load
 
 #: Scratch memory; with Arrow copies and Python a process stays below 3 GB.
 _MEMORY = "1500MB"
 #: Rows of one staged file, which lands as one commit held in memory.
 _ROWS_PER_COMMIT = 2_000_000
+
+
+#: What a delivered row may become; every row becomes one of them.
+FATES = ("landed", "already_landed", "duplicates", "quarantined", "forgotten")
 
 
 @dataclass
@@ -59,24 +63,21 @@ class FileOutcome:
         """Rows by fate, without the fates that no row had."""
         if self.skipped:
             return "landed before, skipped"
-        names = ("landed", "already_landed", "duplicates", "quarantined", "forgotten", "unresolved")
-        fates = [f"{count:,} {name.replace('_', ' ')}" for name in names if (count := getattr(self, name))]
-        return f"{self.read:,} rows read" + "".join(f", {fate}" for fate in fates)
+        counts = {name.replace("_", " "): getattr(self, name) for name in (*FATES, "unresolved")}
+        return f"{self.read:,} rows read" + "".join(
+            f", {count:,} {name}" for name, count in counts.items() if count
+        )
 
     def balance(self) -> None:
         """Check that every row that was read has exactly one fate.
 
-        Raises
-        ------
-        DataContractError
-            It does not: a defect of the ingest itself, and nothing may be landed.
+        Raises ``DataContractError`` if it does not: a defect of the ingest itself, and nothing may be landed.
         """
-        fates_sum = self.landed + self.already_landed + self.duplicates + self.quarantined + self.forgotten
-        if self.read != fates_sum:
+        counts = {name.replace("_", " "): getattr(self, name) for name in FATES}
+        if self.read != sum(counts.values()):
             raise DataContractError(
-                f"{self.file.name}: rows read must equal landed + already landed + duplicates + quarantined"
-                f" + forgotten, got {self.read} and {self.landed} + {self.already_landed} + {self.duplicates}"
-                f" + {self.quarantined} + {self.forgotten}; nothing was landed"
+                f"{self.file.name}: rows read must equal {' + '.join(counts)}, got {self.read} and"
+                f" {' + '.join(map(str, counts.values()))}; nothing was landed"
             )
 
 
@@ -105,7 +106,7 @@ class Staging:
         self.con.execute(f"create temp table quarantine ({columns})")
         self._staged: dict[str, list[str]] = {}
         self._referred = Referred(self.con)
-        self._refusal = Refusal(self.con, Graveyard(lake, key), usecase)
+        self._graveyard, self._refused = Graveyard(lake, key), 0
 
     def close(self) -> None:
         """Release the connection."""
@@ -124,10 +125,7 @@ class Staging:
     def stage(self, file: DeliveredFile) -> FileOutcome:
         """Validate one file and set its new rows aside.
 
-        Raises
-        ------
-        DataContractError
-            The file cannot be read to its end, or the rows do not add up.
+        Raises ``DataContractError`` if the file cannot be read to its end, or the rows do not add up.
         """
         self.examine(file)
         table = landed_table(self.usecase, file.layout)
@@ -143,7 +141,7 @@ class Staging:
     def examine(self, file: DeliveredFile) -> None:
         """Make the tables ``checked`` and ``verdicts`` of one file."""
         load(self.con, file)
-        self._refusal.refuse(file.layout)
+        self._refused = refuse(self.con, file.layout, self._graveyard, self.usecase)
         self._pseudonymise(file.layout)
         explain(self.con, check(self.con, file.layout))
 
@@ -188,31 +186,29 @@ class Staging:
 
     def _count(self, file: DeliveredFile) -> FileOutcome:
         """Count rows and reasons; rows that fail only a reference may become valid later."""
-        outcome = FileOutcome(file)
-        (
-            outcome.read,
-            bad,
-            outcome.unresolved,
-        ) = self.con.execute(
-            f"select (select count(*) from delivered) + (select count(*) from unparsed) + {self._refusal.refused},"
+        read, bad, unresolved = self.con.execute(
+            f"select (select count(*) from delivered) + (select count(*) from unparsed) + {self._refused},"
             " (select count(*) from verdicts) + (select count(*) from unparsed)"
             " + (select count(*) from fates where fate = 'conflict'),"
             " (select count(*) from verdicts where list_has_all($references, rules))",
             {"references": curable(file.layout)},
         ).fetchall()[0]
-        outcome.quarantined, outcome.forgotten = bad, self._refusal.refused
-        counted = self.con.execute("select fate, count(*) from fates group by fate").fetchall()
-        by_fate = dict(counted)
-        outcome.already_landed = by_fate.get("already_landed", 0)
-        outcome.duplicates = by_fate.get("duplicate", 0)
-        outcome.rules = dict(
-            self.con.execute(
-                "select rule, count(*) from (select unnest(rules) as rule from verdicts union all"
-                f" select {literal(fates.CONFLICT)} from fates where fate = 'conflict' union all"
-                f" select {literal(_UNPARSED)} from unparsed) group by rule order by rule"
-            ).fetchall()
+        by_fate = dict(self.con.execute("select fate, count(*) from fates group by fate").fetchall())
+        rules = self.con.execute(
+            "select rule, count(*) from (select unnest(rules) as rule from verdicts union all"
+            f" select {literal(fates.CONFLICT)} from fates where fate = 'conflict' union all"
+            f" select {literal(_UNPARSED)} from unparsed) group by rule order by rule"
+        ).fetchall()
+        return FileOutcome(
+            file,
+            read=read,
+            already_landed=by_fate.get("already_landed", 0),
+            duplicates=by_fate.get("duplicate", 0),
+            quarantined=bad,
+            forgotten=self._refused,
+            unresolved=unresolved,
+            rules=dict(rules),
         )
-        return outcome
 
     def _quarantine(self, file: DeliveredFile) -> None:
         """Add the bad rows to the scratch table ``quarantine``."""

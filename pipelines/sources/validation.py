@@ -35,12 +35,8 @@ _ARTICLE = {
 def load(con: duckdb.DuckDBPyConnection, file: DeliveredFile) -> None:
     """Read a file into the table ``delivered`` (``row_number`` and the declared columns, uncast).
 
-    Lines of a CSV file that cannot be split into the header's fields go to ``unparsed``.
-
-    Raises
-    ------
-    DataContractError
-        The file is truncated or damaged.
+    Lines of a CSV file that cannot be split into the header's fields go to ``unparsed``. Raises
+    ``DataContractError`` if the file is truncated or damaged.
     """
     lists = file.layout.lists if file.is_csv else ()
     names = ", ".join(
@@ -103,24 +99,18 @@ def check(con: duckdb.DuckDBPyConnection, layout: RawLayout) -> list[Rule]:
     found = dict(con.execute("select column_name, column_type from (describe delivered)").fetchall())
     selects, joins = ["d.row_number"], []
     for column in layout.table.columns:
-        name = quoted(column.name)
+        name, is_text = quoted(column.name), found[column.name] == "VARCHAR"
         raw = f"d.{name}"
-        if found[column.name] == "VARCHAR" and column.name in layout.lists:
+        if is_text and column.name in layout.lists:
             _normalise_list(con, column)
             joins.append(
                 f"left join list_{column.name} on list_{column.name}.delivered is not distinct from {raw}"
             )
-            selects += [
-                f"list_{column.name}.normalised as {name}",
-                f"{name} as {quoted('raw ' + column.name)}",
-            ]
-            continue
-        text = found[column.name] == "VARCHAR"
-        raw = f"nullif({raw}, '')" if text else raw
-        selects += [
-            f"{_cast(raw, column.dtype, found[column.name])} as {name}",
-            f"{raw} as {quoted('raw ' + column.name)}",
-        ]
+            value, given = f"list_{column.name}.normalised", name
+        else:
+            given = f"nullif({raw}, '')" if is_text else raw
+            value = _cast(given, column.dtype, found[column.name])
+        selects += [f"{value} as {name}", f"{given} as {quoted('raw ' + column.name)}"]
     subject_key = []
     if layout.subject is not None:
         subject_key = [layout.subject_key]
@@ -166,19 +156,18 @@ def explain(con: duckdb.DuckDBPyConnection, rules: list[Rule]) -> None:
     )
     if not con.execute("select count(*) from checked where is_bad").fetchall()[0][0]:
         return
-    words, reasons = [], []
-    for rule in rules:
-        words.append(f"case when {rule.broken} then {literal(rule.words)} end")
-        reason = literal(rule.words)
-        if rule.value is not None:
-            reason += f" || ', got ' || {rule.value}"
-        reasons.append(f"case when {rule.broken} then {reason} end")
+    words = [f"case when {rule.broken} then {literal(rule.words)} end" for rule in rules]
+    reasons = [f"case when {rule.broken} then {literal(rule.words)}{_got(rule)} end" for rule in rules]
     con.execute(
         "insert into verdicts select row_number,"
         f" list_filter([{', '.join(words)}], lambda x: x is not null),"
         f" list_filter([{', '.join(reasons)}], lambda x: x is not null)"
         " from typed where row_number in (select row_number from checked where is_bad)"
     )
+
+
+def _got(rule: Rule) -> str:
+    return "" if rule.value is None else f" || ', got ' || {rule.value}"
 
 
 def reference_rule(column: str, table: str, other: str) -> Rule:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pipelines.errors import ConfigError
@@ -36,32 +37,23 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Options:
-    """What a caller may ask of a step; each option belongs to one step.
+    """What a caller may ask of a step; each option belongs to one step."""
 
-    Attributes
-    ----------
-    training
-        ``prepare``: also build the past days that models learn from.
-    only_if_missing
-        ``prepare``: do nothing if the days are built already.
-    pins
-        ``prepare``: versions of raw tables to read instead of the newest; the same pins give the same bytes.
-    alias
-        ``score``: the model to use, ``champion`` or ``challenger``.
-    dry_run, force, retry_dead
-        ``publish``: see :class:`pipelines.sinks.target.Asked`.
-    """
-
+    #: ``prepare``: also build the past days that models learn from.
     training: bool = False
+    #: ``prepare``: do nothing if the days are built already.
     only_if_missing: bool = False
+    #: ``prepare``: versions of raw tables to read instead of the newest; the same pins give the same bytes.
     pins: Mapping[str, int] | None = None
+    #: ``score``: the model to use, ``champion`` or ``challenger``.
     alias: str = "champion"
+    #: ``publish``: see :class:`pipelines.sinks.target.Asked`.
     dry_run: bool = False
     force: bool = False
     retry_dead: bool = False
 
 
-#: Options by the step that takes them.
+#: Options by the step that takes them, as arguments of the same names.
 _TAKES: Mapping[Step, frozenset[str]] = {
     Step.PREPARE: frozenset({"training", "only_if_missing", "pins"}),
     Step.SCORE: frozenset({"alias"}),
@@ -87,7 +79,9 @@ def run_step(
     settings: Settings | None = None,
     options: Options = Options(),
 ) -> Record:
-    """Run one step and record its duration and outcome in ``ops/step_runs``.
+    """Run one step, record its duration and outcome in ``ops/step_runs``, and return its record for XCom.
+
+    Raises ``ConfigError`` if there is no such use case, or the step does not take an option.
 
     Parameters
     ----------
@@ -95,16 +89,6 @@ def run_step(
         Names; see :func:`pipelines.discovery.names` and :class:`Step`.
     as_of
         Day of the decision; text is read as ``YYYY-MM-DD``.
-
-    Returns
-    -------
-    dict
-        The step's own record, small enough for XCom.
-
-    Raises
-    ------
-    ConfigError
-        There is no such use case, or the step does not take an option.
     """
     from pipelines.discovery import find
     from pipelines.io.runs import StepRuns
@@ -115,50 +99,10 @@ def run_step(
     log.info("%s.%s for %s starts", usecase, step, day)
     started = time.monotonic()
     with StepRuns(settings).recording(usecase, step, day) as done:
-        record: Record
-        match chosen:
-            case Step.PREPARE:
-                from pipelines.steps import prepare
-
-                record = prepare.run(
-                    declared,
-                    day,
-                    settings=settings,
-                    training=options.training,
-                    only_if_missing=options.only_if_missing,
-                    pins=options.pins,
-                )
-            case Step.TRAIN:
-                from pipelines.steps import train
-
-                record = train.run(declared, day, settings=settings)
-            case Step.GATE:
-                from pipelines.steps import gate
-
-                record = gate.run(declared, day, settings=settings)
-            case Step.SCORE:
-                from pipelines.steps import score
-
-                record = score.run(declared, day, settings=settings, alias=options.alias)
-            case Step.MONITOR:
-                from pipelines.steps import monitor
-
-                record = monitor.run(declared, day, settings=settings)
-            case Step.PUBLISH:
-                from pipelines.steps import publish
-
-                record = publish.run(
-                    declared,
-                    day,
-                    settings=settings,
-                    dry_run=options.dry_run,
-                    force=options.force,
-                    retry_dead=options.retry_dead,
-                )
-            case Step.REPORT:
-                from pipelines.steps import report
-
-                record = report.run(declared, day, settings=settings)
+        # Imported when it runs: each step needs other heavy libraries.
+        module = import_module(f"pipelines.steps.{chosen}")
+        taken = {name: getattr(options, name) for name in _TAKES.get(chosen, ())}
+        record: Record = module.run(declared, day, settings=settings, **taken)
         done(record)
     log.info("%s.%s for %s took %.1f s: %s", usecase, step, day, time.monotonic() - started, record)
     return record
@@ -167,10 +111,7 @@ def run_step(
 def parse_as_of(value: str | date) -> date:
     """Read a day.
 
-    Raises
-    ------
-    ConfigError
-        The text is not ``YYYY-MM-DD``.
+    Raises ``ConfigError`` if the text is not ``YYYY-MM-DD``.
     """
     if isinstance(value, date):
         return value
@@ -181,10 +122,9 @@ def parse_as_of(value: str | date) -> date:
 
 
 def _refuse_foreign(step: Step, options: Options) -> None:
-    usual, takes = Options(), _TAKES.get(step, frozenset())
-    given = [
-        field.name for field in fields(Options) if getattr(options, field.name) != getattr(usual, field.name)
+    takes = _TAKES.get(step, frozenset())
+    foreign = [
+        name for name, value in vars(options).items() if value != vars(Options())[name] and name not in takes
     ]
-    foreign = [name for name in given if name not in takes]
     if foreign:
         raise ConfigError(f"step {step} takes {sorted(takes) or 'no options'}, got {foreign}")

@@ -24,12 +24,8 @@ def run(
 ) -> Record:
     """Explain the result that ``keys`` name, of ``as_of`` or of the newest day.
 
-    Raises
-    ------
-    ConfigError
-        There are more or fewer keys than name a result.
-    DataContractError
-        There is no such result.
+    Raises ``ConfigError`` if there are more or fewer keys than name a result. Raises ``DataContractError`` if
+    there is no such result.
     """
     how = explanation_of(usecase)
     wanted = " ".join(key.upper() for key in how.keys)
@@ -62,7 +58,7 @@ def explanation_of(usecase: UseCase[P, D, M]) -> Explain[P]:
 
 def _newest_day(usecase: UseCase[P, D, M], lake: Lake) -> date:
     table = usecase.results.name
-    days = lake.days(table) if lake.exists(table) else []
+    days = lake.days(table)
     if not days:
         raise DataContractError(f"{table} has no rows: run `millrace score {usecase.name} --as-of DAY` first")
     return max(days)

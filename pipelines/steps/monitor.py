@@ -20,9 +20,7 @@ def run(
 
     A repeated run replaces the day's rows. What cannot be judged is a finding of its own, never silence.
 
-    Returns
-    -------
-    ``as_of``, ``model_version``, ``alarms`` (see :meth:`pipelines.monitoring.alarms.Alarm.as_dict`), the number of
+    Returns ``as_of``, ``model_version``, ``alarms`` (see :meth:`pipelines.monitoring.alarms.Alarm.as_dict`), the number of
     findings per state, and what the use case reports; small enough for XCom.
     """
     here = usecase.run(as_of, settings, params)

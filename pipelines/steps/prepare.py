@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -31,28 +31,14 @@ def run(
     only_if_missing: bool = False,
     pins: Mapping[str, int] | None = None,
 ) -> Record:
-    """Build the features of ``as_of`` and what else the use case's plan asks for.
+    """Build the features of ``as_of`` and what else the use case's plan asks for, see :class:`pipelines.steps.Options`.
 
-    Parameters
-    ----------
-    training
-        Also build the past days that models learn from.
-    only_if_missing
-        Do nothing if all days are published already.
-    pins
-        Versions of raw tables to read instead of the newest: the same pins give the same bytes.
+    Raises ``DataContractError`` if a raw table is missing, a dbt test or an audit failed: nothing was
+    published.
 
-    Returns
-    -------
-    dict
-        The use case's own counts, ``rows`` and ``versions`` per table written, ``snapshots``,
-        ``source_versions``, ``features_hash`` (content of the day's rows of the mart that is scored),
-        ``code_hash``, ``seconds_dbt``, ``slowest``; ``published`` is False if nothing was to be done.
-
-    Raises
-    ------
-    DataContractError
-        A raw table is missing, a dbt test or an audit failed: nothing was published.
+    Returns the use case's own counts, ``rows`` and ``versions`` per table written, ``snapshots``,
+    ``source_versions``, ``features_hash`` (content of the day's rows of the mart that is scored),
+    ``code_hash``, ``seconds_dbt``, ``slowest``; ``published`` is False if nothing was to be done.
     """
     here = usecase.run(as_of, settings, params)
     lake, plan = here.lake, usecase.plan(here, training)
@@ -106,10 +92,7 @@ def run(
 def tables_read(usecase: UseCase[Any, Any, Any]) -> tuple[list[Table], list[str]]:
     """Tables that the SQL of a use case reads, own and borrowed, and the names of those that may be absent.
 
-    Raises
-    ------
-    ConfigError
-        It borrows a table that the other use case does not have.
+    Raises ``ConfigError`` if it borrows a table that the other use case does not have.
     """
     tables = list(usecase.raw_tables)
     absent = [usecase.raw(name).name for name in usecase.optional]
@@ -135,13 +118,8 @@ def _days(as_of: date, plan: Plan) -> Mapping[Span, Sequence[date]]:
 
 def _is_published(usecase: UseCase[P, D, M], here: Run[P], days: Mapping[Span, Sequence[date]]) -> bool:
     """Whether every mart that tells has every day; labels of matured days are built again with each run."""
-
-    def missing() -> Iterator[date]:
-        for mart in usecase.marts:
-            if not mart.sparse and mart.span is not Span.LABELS:
-                yield from set(days[mart.span]) - published_days(here.lake, here.mart(mart.model))
-
-    return not any(missing())
+    telling = [mart for mart in usecase.marts if not mart.sparse and mart.span is not Span.LABELS]
+    return all(set(days[mart.span]) <= published_days(here.lake, here.mart(mart.model)) for mart in telling)
 
 
 def _drop_old(here: Run[P], mart: Mart[P], days: Mapping[Span, Sequence[date]]) -> None:

@@ -30,33 +30,13 @@ def run(
 ) -> Record:
     """Make every target of the use case say what the results of ``as_of`` say, sending only what differs.
 
-    Called again after a crash it resumes; after success it does nothing.
+    Called again after a crash it resumes; after success it does nothing. The options are those of
+    :class:`pipelines.sinks.target.Asked`. Raises ``ConfigError`` if the use case publishes nothing. Raises
+    ``DataContractError`` if the day has no results, or they must not leave the lake. Raises
+    ``ModelGateError`` if they come from a model that never was champion. Raises ``SinkError`` if a guard
+    refused, or a system did not take all rows. The ledger knows every row; the next call resumes.
 
-    Parameters
-    ----------
-    dry_run
-        Count and show five rows, send nothing.
-    force
-        Publish a day older than the newest published one, many leavers, a version that was rolled back, or
-        results of a model that the gate never let serve.
-    retry_dead
-        Send the dead letters of the last publication again, once their cause is fixed.
-
-    Returns
-    -------
-    dict
-        Rows by fate, see :class:`pipelines.sinks.report.PublishReport`; by sink if there are several targets.
-
-    Raises
-    ------
-    ConfigError
-        The use case publishes nothing.
-    DataContractError
-        The day has no results, or they must not leave the lake.
-    ModelGateError
-        They come from a model that never was champion.
-    SinkError
-        A guard refused, or a system did not take all rows. The ledger knows every row; the next call resumes.
+    Returns rows by fate, see :class:`pipelines.sinks.report.PublishReport`; by sink if there are several targets.
     """
     if not usecase.targets:
         raise ConfigError(f"{usecase.name} publishes nothing: its results are read in the lake")
@@ -71,28 +51,19 @@ def run(
     return records if len(records) > 1 else next(iter(records.values()))
 
 
-def roll_back(
-    usecase: UseCase[P, D, M], settings: Settings, *, why: str, to: str | None = None, on: date | None = None
-) -> Record:
+def roll_back(usecase: UseCase[P, D, M], settings: Settings, *, why: str, on: date | None = None) -> Record:
     """Let the version that readers of DynamoDB saw before serve again; models, lake and CRM stay as they are.
 
-    A second rollback goes one version further back. The next publication goes forward again.
+    A second rollback goes one version further back. The next publication goes forward again. Raises
+    ``ConfigError`` if the use case publishes no versions. Raises ``SinkError`` if there is no such version,
+    or it has expired or is incomplete; what served still serves.
 
     Parameters
     ----------
     why
         Written to ``ops/publish_flips`` with the name of the user.
-    to
-        Version to go back to; the one that served before by default.
     on
         Today: a version that is not kept through it is refused. By default the day that serves.
-
-    Raises
-    ------
-    ConfigError
-        The use case publishes no versions.
-    SinkError
-        There is no such version, or it has expired or is incomplete; what served still serves.
     """
     namespaces = [each.namespace for each in usecase.targets if isinstance(each, DynamoNamespace)]
     if not namespaces:
@@ -100,7 +71,7 @@ def roll_back(
             f"{usecase.name} publishes no versions that could be rolled back: only what DynamoDB serves can be. "
             "Without --published the previous model serves again"
         )
-    return serve_earlier(namespaces[0], settings, why=why, to=to, on=on)
+    return serve_earlier(namespaces[0], settings, why=why, on=on)
 
 
 def _outbound(usecase: UseCase[P, D, M], here: Run[P]) -> Mapping[str, pa.Table]:

@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.discovery import every
 from pipelines.errors import MillraceError
 from pipelines.io.lake import Lake
+from pipelines.io.promotions import read_promotions
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.completeness import hand_overs
 from pipelines.monitoring.stored import newest_monitored_day, read_findings
@@ -34,9 +35,7 @@ def run(
 
     A part whose data is missing says so and names the command that makes it; the page is written in any case.
 
-    Returns
-    -------
-    ``as_of``, paths of the pages, the sections that are missing and the number of ``open_alarms``.
+    Returns ``as_of``, paths of the pages, the sections that are missing and the number of ``open_alarms``.
     """
     here = usecase.run(as_of, settings, params)
     lake, site, page = here.lake, Site(here.settings.report_dir), Page.of(usecase)
@@ -99,22 +98,19 @@ def write_index(site: Site, settings: Settings, lake: Lake, as_of: date, *, show
 def overview(usecase: UseCase[P, D, M], lake: Lake, as_of: date) -> control_room.Overview:
     """Part of a use case in the control room, with the alarms of its newest monitored day."""
     checked = newest_monitored_day(lake, usecase.name, as_of)
-    alarms = usecase.word_alarms(checked, read_findings(lake, usecase.name, checked)) if checked else []
-    watched = _watched(usecase, lake)
-    return control_room.overview(
-        lake,
-        Page.of(usecase),
-        as_of,
-        alarms=alarms,
-        watched=watched,
-        targets=usecase.targets,
-        handed_over=hand_overs(
-            lake,
-            usecase.name,
-            [step for step in Step if step is not Step.PUBLISH or usecase.targets],
-            as_of,
-            arrivals=[(one.table, one.column) for one in watched if one.each_day],
-        ),
+    watched, log = _watched(usecase, lake), read_promotions(lake, usecase.name, until=as_of)
+    runs = control_room.newest_runs(lake, usecase.targets, as_of)
+    steps = [step for step in Step if step is not Step.PUBLISH or usecase.targets]
+    arrivals = [(one.table, one.column) for one in watched if one.each_day]
+    return control_room.Overview(
+        page=Page.of(usecase),
+        verdict=log[-1] if log else None,
+        publish=runs[0] if runs else None,
+        alarms=usecase.word_alarms(checked, read_findings(lake, usecase.name, checked)) if checked else [],
+        publishes=bool(usecase.targets),
+        tables=control_room.freshness(lake, usecase.name, watched, as_of),
+        quarantined=control_room.quarantine(lake, usecase.name),
+        hand_overs=hand_overs(lake, usecase.name, steps, as_of, arrivals=arrivals),
     )
 
 

@@ -25,21 +25,12 @@ def run(
 ) -> Record:
     """Compute the results of ``as_of`` with the model that carries ``alias``.
 
-    Tables are committed in the order in which the use case yields them. Readers go by the last, its results: a
-    day whose audit fails keeps the results it had.
+    Tables are committed in the order in which the use case yields them. Readers go by the last, its results:
+    a day whose audit fails keeps the results it had. Raises ``ModelGateError`` if no version carries the
+    alias. Raises ``DataContractError`` if the day has no features, or an audit failed.
 
-    Returns
-    -------
-    dict
-        ``model_version``, what the use case reports, ``rows``, ``lake_version`` of the results, and
-        ``content_hash`` unless they are streamed.
-
-    Raises
-    ------
-    ModelGateError
-        No version carries the alias.
-    DataContractError
-        The day has no features, or an audit failed.
+    Returns ``model_version``, what the use case reports, ``rows``, ``lake_version`` of the results, and
+    ``content_hash`` unless they are streamed.
     """
     here = usecase.run(as_of, settings, params)
     registry = Registry(here.settings, usecase.name)
@@ -51,9 +42,15 @@ def run(
         if isinstance(rows, pd.DataFrame):
             rows = as_rows(output.table, rows, as_of, version.label)
         examined = output.examined or output.table is usecase.results
-        audits = [*output.audits, *([quality_audit(output.table, here.settings)] if examined else [])]
         commit = commit_day(
-            here.lake, output.table, as_of, rows, version.label, audits=audits, metadata=output.metadata
+            here.lake,
+            output.table,
+            as_of,
+            rows,
+            version.label,
+            audits=output.audits,
+            examine=quality_audit(output.table, here.settings) if examined else None,
+            metadata=output.metadata,
         )
         record |= {**output.record, "rows": commit.rows, "lake_version": commit.version}
         if output.table is usecase.results and isinstance(rows, pa.Table):

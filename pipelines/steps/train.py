@@ -12,7 +12,7 @@ from datetime import date
 import mlflow
 
 from pipelines.io.commits import commit_day
-from pipelines.io.fingerprint import code_fingerprint
+from pipelines.io.hashing import code_fingerprint
 from pipelines.io.registry import CHALLENGER, CHAMPION, ModelVersion, Registry, code_version
 from pipelines.monitoring.reference import store_reference
 from pipelines.settings import Settings
@@ -27,17 +27,10 @@ def run(
 ) -> Record:
     """Train and register a challenger for ``as_of``.
 
-    A run with the same data, parameters and code as the newest challenger's reuses that version.
+    A run with the same data, parameters and code as the newest challenger's reuses that version. Raises
+    ``DataContractError`` if the day was not prepared, or there is too little to learn from or to judge by.
 
-    Returns
-    -------
-    dict
-        ``model_version``, whether it was ``reused``, ``run_id`` and what the use case reports.
-
-    Raises
-    ------
-    DataContractError
-        The day was not prepared, or there is too little to learn from or to judge by.
+    Returns ``model_version``, whether it was ``reused``, ``run_id`` and what the use case reports.
     """
     here = usecase.run(as_of, settings, params)
     registry, data = Registry(here.settings, usecase.name), usecase.read(here)

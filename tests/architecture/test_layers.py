@@ -69,7 +69,7 @@ def test_wall_clocks_are_read_only_where_a_fact_is_logged() -> None:
     allowed = {
         "pipelines/cli.py": "arrival of a delivery, time of a manual promotion",
         "pipelines/io/runs.py": "start of a step in the log of runs",
-        "pipelines/io/gating.py": "time of a decision in the promotion log",
+        "pipelines/steps/gate.py": "time of a decision in the promotion log",
         "pipelines/sinks/ledger.py": "times of what was sent, in the ledger",
     }
     clocks = {"now", "today", "utcnow"}

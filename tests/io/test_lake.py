@@ -89,14 +89,6 @@ def test_repeated_keys_are_found_in_any_order(lake: Lake, order: str, repeats: i
         assert lake.append(TABLE, data).rows == 3
 
 
-def test_merge_updates_and_inserts_by_key(lake: Lake) -> None:
-    lake.append(TABLE, rows(count=2, value=1.0))
-    lake.merge(TABLE, rows(count=3, value=5.0).slice(1))
-    found = lake.read(TABLE).sort_by("name")
-    assert found["name"].to_pylist() == ["n0", "n1", "n2"]
-    assert found["value"].to_pylist() == [1.0, 5.0, 5.0]
-
-
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
@@ -168,7 +160,7 @@ def test_a_missing_table_says_what_to_do(lake: Lake) -> None:
 
 def test_metadata_is_kept_with_the_commit(lake: Lake) -> None:
     lake.append(TABLE, rows(), metadata={"sources": {"raw/x": 3}})
-    assert lake.history(TABLE.name)[0]["sources"] == '{"raw/x": 3}'
+    assert lake.open(TABLE.name).history()[0]["sources"] == '{"raw/x": 3}'
 
 
 def test_content_hash_ignores_order_and_layout_but_not_values() -> None:

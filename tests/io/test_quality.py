@@ -17,7 +17,7 @@ import pytest
 
 from features.schemas import Column, DType, Reference, Table, Total
 from pipelines.errors import DataContractError
-from pipelines.io import relations
+from pipelines.io import audit, relations
 from pipelines.io.lake import Lake
 from pipelines.io.quality import docs_dir, quality_audit, validate
 from pipelines.settings import Settings
@@ -129,18 +129,33 @@ def test_every_broken_rule_is_named_and_shown(settings: Settings, con: duckdb.Du
     assert "seats must be >= 1" in words(docs_dir(settings) / "expectations" / "predictions_example.html")
 
 
+def test_a_write_judges_its_contract_once_and_shows_the_same_outcomes(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged, lake = [], Lake.of(settings)
+    rules = audit.column_rules
+    monkeypatch.setattr(audit, "column_rules", lambda column: judged.append(column.name) or rules(column))
+    examine = quality_audit(TABLE, settings)
+    lake.replace_partition(TABLE, frame(), {"as_of": DAY}, examine=examine)
+    assert judged == TABLE.column_names
+    with pytest.raises(DataContractError, match=r"seats must be >= 1, got 0 \(offending rows: 1\)$"):
+        lake.append(TABLE, frame(seats=[0, None, 2, 4]), examine=examine)
+    (page,) = (docs_dir(settings) / "validations").rglob("*.html")
+    assert "seats must be >= 1 1 unexpected values found. 25% of 4 total rows." in words(page)
+
+
 def test_rows_without_their_row_elsewhere_stop_the_publication(settings: Settings) -> None:
     lake = Lake.of(settings)
     lake.append(ACCOUNTS, accounts(4, 1.0, outside=1))
-    audits = [quality_audit(RELATED, settings)]
-    lake.replace_partition(RELATED, frame(), {"as_of": DAY}, audits=audits)
+    examine = quality_audit(RELATED, settings)
+    lake.replace_partition(RELATED, frame(), {"as_of": DAY}, examine=examine)
     before = lake.version(TABLE.name)
     message = (
         r"previous version stays\. as_of, account_key must exist in features/accounts where in_scope, got "
         r"2025-01-06, a4 \(offending rows: 1\)"
     )
     with pytest.raises(DataContractError, match=message):
-        lake.replace_partition(RELATED, frame(5, score=[0.2] * 5), {"as_of": DAY}, audits=audits)
+        lake.replace_partition(RELATED, frame(5, score=[0.2] * 5), {"as_of": DAY}, examine=examine)
     assert lake.version(TABLE.name) == before
 
 
@@ -149,7 +164,7 @@ def test_a_sum_that_another_table_contradicts_stops_the_publication(settings: Se
     lake.append(ACCOUNTS, accounts(4, 1.5))
     message = r"score must sum to that of features/accounts where in_scope, got 1 against 1\.5 on 2025-01-06"
     with pytest.raises(DataContractError, match=message):
-        lake.append(RELATED, frame(), audits=[quality_audit(RELATED, settings)])
+        lake.append(RELATED, frame(), examine=quality_audit(RELATED, settings))
     assert not lake.exists(TABLE.name)
 
 
@@ -170,7 +185,7 @@ def test_a_distribution_that_moved_is_told_and_published(
     for offset, rows in enumerate([day(0, 0.0, 0.2), day(1, *((0.6, 0.9) if moved else (0.0, 0.2)))]):
         with caplog.at_level(logging.WARNING, "pipelines.io.quality"):
             lake.replace_partition(
-                steady, rows, {"as_of": DAY + timedelta(offset)}, audits=[quality_audit(steady, settings)]
+                steady, rows, {"as_of": DAY + timedelta(offset)}, examine=quality_audit(steady, settings)
             )
     assert lake.version(TABLE.name) == 2
     told = [record.getMessage() for record in caplog.records]

@@ -15,12 +15,12 @@ import pytest
 
 from models.evaluation.verdict import Verdict
 from pipelines.errors import ConfigError, MillraceError, RegistryError
-from pipelines.io.gating import decide_on_challenger
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import read_promotions
 from pipelines.io.registry import CHAMPION, ModelVersion, Registry
 from pipelines.io.serving import promote
 from pipelines.settings import Settings
+from pipelines.steps.gate import decide_on_challenger
 
 NOON = datetime.fromisoformat("2025-06-02T12:00:00")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
 from pipelines.monitoring import checks
-from pipelines.monitoring.alarms import Alarm, from_dict
+from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.params import DriftParams, MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
@@ -292,7 +293,8 @@ def test_a_feature_that_was_never_measured_is_not_judged(lake: Lake) -> None:
 
 def test_an_alarm_survives_its_trip_through_json() -> None:
     alarm = Alarm("churn", AS_OF, "auc_pr", Severity.CRITICAL, 0.5, 0.6, "all", "found", "means", "do")
-    assert from_dict(alarm.as_dict()) == alarm
+    assert json.loads(json.dumps(alarm.as_dict())) == alarm.as_dict()
+    assert alarm.as_dict() | {"as_of": alarm.as_of} == vars(alarm)
 
 
 def test_alarm_finding_without_its_numbers_is_refused() -> None:

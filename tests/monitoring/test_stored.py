@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from pipelines.io.lake import Lake
-from pipelines.monitoring.alarms import AlarmWords, Sentence, from_dict, raise_alarms
+from pipelines.monitoring.alarms import AlarmWords, Sentence, raise_alarms
 from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.monitoring.stored import newest_monitored_day, read_findings, store_findings
@@ -74,6 +74,6 @@ def test_one_alarm_per_metric_critical_ones_first() -> None:
     assert mape.finding == "mape of new (2 of 2)", "the largest excess speaks where nothing is said of all"
     assert bias.finding == "bias of all (2 of 2)", "the finding on all rows speaks"
     assert (mape.meaning, mape.first_step) == ("It errs.", "Search.")
-    assert from_dict(mape.as_dict()) == mape
+    assert mape.as_dict() | {"as_of": mape.as_of} == vars(mape)
     quiet = [f for f in FINDINGS if f.state is State.OK]
     assert raise_alarms("demand", DAY, quiet, WORDS, phrase) == []

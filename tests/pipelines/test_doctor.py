@@ -62,7 +62,7 @@ def test_a_lock_that_lags_behind_and_other_versions_installed(settings: Settings
     ("limit", "check"),
     [
         ("_DISK_GIB", lambda settings: doctor._disk(settings)),
-        ("_MEMORY_GIB", lambda settings: doctor._memory()),
+        ("_MEMORY_GIB", lambda settings: doctor._memory(settings)),
     ],
 )
 def test_too_little_room(
@@ -76,7 +76,7 @@ def test_too_little_room(
 def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")  # a file in the way: unwritable for root too
     settings = Settings(var=tmp_path / "file" / "var", lake=str(tmp_path / "file" / "lake"))
-    failed(doctor._writable("var folder", settings.var, "MILLRACE_VAR"), "Not a directory")
+    failed(doctor._var(settings), "Not a directory")
     failed(doctor._lake(settings), "Not a directory")
     failed(doctor._lake(Settings(lake="nonsense://bucket/lake")), "nonsense")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.completeness import HandOver, Lost
 from pipelines.monitoring.schemas import Severity
 from pipelines.reporting import control_room
-from pipelines.reporting.control_room import Freshness, Overview, UseCaseState
+from pipelines.reporting.control_room import Freshness, Overview
 from pipelines.reporting.page import Watched
 from pipelines.reporting.site import INDEX, Site
 from pipelines.settings import Settings
@@ -130,10 +131,9 @@ def test_steps_show_their_newest_run_and_why_it_failed(settings: Settings) -> No
 
 
 def build(settings: Settings, root: Path, **changes: Any) -> str:
-    states, tables = changes.pop("use_cases", []), changes.pop("tables", [])
-    state = UseCaseState(INDEX, None, None, [], publishes=True)
-    handed_over = changes.pop("handed_over", [])
-    parts = [Overview(each, tables, [], handed_over) for each in states or [state]]
+    given = {"tables": changes.pop("tables", []), "hand_overs": changes.pop("handed_over", [])}
+    overview = Overview(INDEX, None, None, [], publishes=True, quarantined=[], **given)
+    parts = [replace(overview, **shown) for shown in changes.pop("use_cases", [{}])]
     page = control_room.build(Site(root), settings, AS_OF, parts, **({"steps": []} | changes))
     return page.read_text(encoding="utf-8")
 
@@ -154,8 +154,8 @@ def test_all_quiet_is_said_only_when_it_is(settings: Settings, tmp_path: Path) -
     assert quiet in build(settings, tmp_path, handed_over=[refused]), "the failed step tells of it"
     for changes in (
         {"handed_over": [lost]},
-        {"use_cases": [UseCaseState(page, None, unbalanced, [], True)]},
-        {"use_cases": [UseCaseState(page, None, None, [alarm], True)]},
+        {"use_cases": [{"page": page, "publish": unbalanced}]},
+        {"use_cases": [{"page": page, "alarms": [alarm]}]},
         {"steps": [step]},
         {"tables": [late]},
         {"broken": [("Churn", "no such column")]},

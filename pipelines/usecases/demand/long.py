@@ -22,10 +22,9 @@ import duckdb
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted, no_rows, write_raw
+from pipelines.sources.adapter import END_OF_DAY, Adapted, no_rows, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
-from pipelines.sources.runs import END_OF_DAY
 from pipelines.sources.staging import Staging
 from pipelines.usecases.demand import layouts as demand
 

@@ -31,10 +31,9 @@ from pathlib import Path
 
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted, Adapter, write_raw
+from pipelines.sources.adapter import END_OF_DAY, Adapted, Adapter, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
-from pipelines.sources.runs import END_OF_DAY
 from pipelines.sources.staging import Staging
 from pipelines.usecases.propensity import layouts as propensity
 

@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.schemas import Column, DType, Table
-from pipelines.sources.adapter import Adapted, Adapter, no_rows, write_raw
+from pipelines.sources.adapter import END_OF_DAY, Adapted, Adapter, no_rows, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
-from pipelines.sources.runs import END_OF_DAY
 from pipelines.sources.staging import Staging
 from pipelines.usecases.repurchase import layouts as repurchase
 

@@ -23,10 +23,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.schemas import Column, DType, Table
-from pipelines.sources.adapter import Adapted, Adapter, write_raw
+from pipelines.sources.adapter import END_OF_DAY, Adapted, Adapter, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout, RowRule
-from pipelines.sources.runs import END_OF_DAY
 from pipelines.sources.staging import Staging
 from pipelines.usecases.repurchase import layouts as repurchase
 

@@ -4,9 +4,6 @@
 
 from __future__ import annotations
 
-#: A fact dated D is known at the end of D.
-END_OF_DAY = "cast({day} as timestamp) + interval 1 day - interval 1 second"
-
 #: Facts known in advance whose source does not say when it announced them count as announced so long before.
 ANNOUNCED_DAYS = 56
 
