@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -21,14 +22,14 @@ class Counts:
     ``dead`` is part of ``failed`` and ``deleted`` part of ``ok``.
     """
 
-    planned: int
-    sent: int
-    ok: int
-    failed: int
-    unknown: int
-    skipped: int
-    deleted: int
-    dead: int
+    planned: int = 0
+    sent: int = 0
+    ok: int = 0
+    failed: int = 0
+    unknown: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    dead: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -130,6 +131,24 @@ def check_balance(counts: Counts, jobs: pl.DataFrame, rows: pl.DataFrame, run_id
         problems.append(f"{lost.height} rows of answered jobs have no outcome, for instance {ids}")
     if problems:
         raise SinkError(f"the ledger of run {run_id} does not balance: {'; '.join(problems)}")
+
+
+def next_try(rows: pl.DataFrame, states: Sequence[RowState]) -> pl.DataFrame:
+    """Plan another try of the folded rows in these states, without chunks."""
+    return rows.filter(pl.col("state").is_in(states)).select(
+        "external_id",
+        "operation",
+        "payload_hash",
+        "base_hash",
+        "remote_id",
+        attempt=pl.col("attempt") + 1,
+        state=pl.lit(RowState.PLANNED.value),
+    )
+
+
+def next_chunk(rows: pl.DataFrame) -> int:
+    """Number of the first chunk that a run does not have yet."""
+    return int(str(rows["chunk"].max())) + 1
 
 
 def published(rows: pl.DataFrame) -> pl.DataFrame:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from datetime import UTC, date, datetime
+from dataclasses import asdict
+from datetime import date
 
 import polars as pl
 import pyarrow.dataset as pa_dataset
 
 from pipelines.io.lake import Lake
-from pipelines.sinks.fold import published
-from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS, RowState, RunState
-from pipelines.sinks.run_ledger import RunLedger, to_frame
+from pipelines.sinks.fold import Counts, published
+from pipelines.sinks.ledger_tables import FLIPS, JOBS, ROWS, RUNS, RowState, RunState
+from pipelines.sinks.run_ledger import RunLedger, clock
 
 
 def run_key(sink: str, object_: str, as_of: date, wanted: pl.DataFrame, *variant: str) -> str:
@@ -53,21 +54,21 @@ class Ledger:
         self.sink = sink
         self.object = object_
 
+        self._mine = (pa_dataset.field("sink") == sink) & (pa_dataset.field("object") == object_)
+
     def runs(self) -> pl.DataFrame:
         """Newest state of every run, oldest run first."""
-        where = (pa_dataset.field("sink") == self.sink) & (pa_dataset.field("object") == self.object)
-        events = to_frame(self.lake.read(RUNS, where=where, missing_ok=True))
+        events = pl.DataFrame(self.lake.read(RUNS, where=self._mine, missing_ok=True))
         return events.sort("seq").unique("run_id", keep="last").sort("run_no")
 
     def newest(self) -> RunLedger | None:
         """Newest run; None before the first."""
         runs = self.runs()
-        return RunLedger(self.lake, runs.row(-1, named=True), clock) if runs.height else None
+        return RunLedger(self.lake, runs.row(-1, named=True)) if runs.height else None
 
     def job_ids(self) -> set[str]:
         """Every job of the object that the ledger knows."""
-        where = (pa_dataset.field("sink") == self.sink) & (pa_dataset.field("object") == self.object)
-        ids = self.lake.read(JOBS, columns=["job_id"], where=where, missing_ok=True)
+        ids = self.lake.read(JOBS, columns=["job_id"], where=self._mine, missing_ok=True)
         return set(ids["job_id"].drop_null().to_pylist())
 
     def newest_as_of(self) -> date | None:
@@ -79,8 +80,7 @@ class Ledger:
         """Tell what the sink holds: ``external_id``, ``hash``, ``remote_id``."""
         run = self.newest()
         if run is None:
-            text = pl.String
-            return pl.DataFrame(schema={"external_id": text, "remote_id": text, "hash": text})
+            return pl.DataFrame(schema=dict.fromkeys(("external_id", "remote_id", "hash"), pl.String))
         return published(run.rows())
 
     def forget_rows(self, before: date) -> None:
@@ -92,10 +92,7 @@ class Ledger:
         newest = self.newest()
         if newest is None or not self.lake.exists(ROWS.name):
             return
-        day = min(before, newest.as_of)
-        field = pa_dataset.field
-        old = (field("sink") == self.sink) & (field("object") == self.object) & (field("as_of") < day)
-        self.lake.rewrite(ROWS.name, old)
+        self.lake.rewrite(ROWS.name, self._mine & (pa_dataset.field("as_of") < min(before, newest.as_of)))
 
     def start(self, *, as_of: date, key: str, forced: bool, rows: pl.DataFrame) -> RunLedger:
         """Record a plan and open a run with it.
@@ -110,11 +107,8 @@ class Ledger:
         """
         newest = self.newest()
         number = newest.run_no + 1 if newest else 1
-        zeros = dict.fromkeys(
-            ("sent", "ok", "failed", "unknown", "deleted", "dead", "jobs"),
-            0,
-        )
         skipped = rows.filter(pl.col("state") == RowState.SKIPPED).height
+        counts = Counts(planned=rows.height - skipped, skipped=skipped)
         run = RunLedger(
             self.lake,
             {
@@ -128,11 +122,9 @@ class Ledger:
                 "state": RunState.OPEN.value,
                 "forced": forced,
                 "recorded_at": clock(),
-                "planned": rows.height - skipped,
-                "skipped": skipped,
-                **zeros,
+                "jobs": 0,
+                **asdict(counts),
             },
-            clock,
         )
         run.record_rows(rows)
         run.begin()
@@ -142,13 +134,15 @@ class Ledger:
 def dead_letters(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
     """Rows that failed for good in the newest run: what, how often, why, in the sink's words."""
     run = Ledger(lake, sink, object_).newest()
-    columns = ["as_of", "external_id", "operation", "attempt", "code", "message", "job_id", "recorded_at"]
+    columns = ["external_id", "operation", "attempt", "code", "message", "job_id", "recorded_at"]
     if run is None:
-        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-    dead = run.rows().filter(pl.col("state") == RowState.DEAD)
-    return dead.select(pl.lit(run.as_of).alias("as_of"), *columns[1:])
+        return pl.DataFrame(schema=dict.fromkeys(["as_of", *columns], pl.String))
+    return (
+        run.rows().filter(pl.col("state") == RowState.DEAD).select(pl.lit(run.as_of).alias("as_of"), *columns)
+    )
 
 
-def clock() -> datetime:
-    """Now, in UTC without a zone attached, as the ledger stores it."""
-    return datetime.now(UTC).replace(tzinfo=None)
+def read_flips(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
+    """Which version served since when, and who decided it: moves of an object's pointer, oldest first."""
+    where = (pa_dataset.field("sink") == sink) & (pa_dataset.field("object") == object_)
+    return pl.DataFrame(lake.read(FLIPS, where=where, missing_ok=True)).sort("recorded_at", "revision")

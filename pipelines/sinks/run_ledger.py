@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -32,8 +31,6 @@ class RunLedger:
         Where the ledger tables are.
     run
         The run's row in :data:`~pipelines.sinks.ledger_tables.RUNS`.
-    clock
-        When an event is written down; never part of a decision.
 
     Attributes
     ----------
@@ -43,8 +40,7 @@ class RunLedger:
         When its newest state was written down (UTC).
     """
 
-    def __init__(self, lake: Lake, run: dict[str, Any], clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+    def __init__(self, lake: Lake, run: dict[str, Any]) -> None:
         self._lake = lake
         self._run = run
         self.run_id: str = run["run_id"]
@@ -64,7 +60,7 @@ class RunLedger:
                 pa_dataset.field("as_of") == self.as_of
             )
         columns = [name for name in table.column_names if name not in _SAME]
-        events = to_frame(self._lake.read(table, columns=columns, where=where, missing_ok=True))
+        events = pl.DataFrame(self._lake.read(table, columns=columns, where=where, missing_ok=True))
         if events.height:
             self._seq = max(self._seq, int(str(events["seq"].max())))
         return events
@@ -120,7 +116,7 @@ class RunLedger:
         self.state = state
         self._seq += 1
         jobs = len(self.job_ids())
-        end = {"jobs": jobs, "state": state.value, "seq": self._seq, "recorded_at": self._clock()}
+        end = {"jobs": jobs, "state": state.value, "seq": self._seq, "recorded_at": clock()}
         self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run | asdict(counts) | end])))
         self._compact()
         return counts
@@ -143,17 +139,10 @@ class RunLedger:
 
     def _append(self, table: Table, events: pl.DataFrame) -> None:
         self._seq += 1
-        given = {
-            "sink": self._run["sink"],
-            "object": self._run["object"],
-            "as_of": self.as_of,
-            "run_id": self.run_id,
-            "seq": self._seq,
-            "recorded_at": self._clock(),
-        }
-        stamped = events.with_columns(**{name: pl.lit(value) for name, value in given.items()})
-        absent = [name for name in table.column_names if name not in stamped.columns]
-        self._lake.append(table, to_table(table, stamped.with_columns(**dict.fromkeys(absent, pl.lit(None)))))
+        nothing = dict.fromkeys(set(table.column_names) - set(events.columns))
+        same = {name: self._run[name] for name in _SAME} | {"seq": self._seq, "recorded_at": clock()}
+        given = {name: pl.lit(value) for name, value in (nothing | same).items()}
+        self._lake.append(table, to_table(table, events.with_columns(**given)))
 
     def _compact(self) -> None:
         """Rewrite the small files of this run; a table may not exist yet if nothing was ever sent."""
@@ -166,12 +155,9 @@ class RunLedger:
                 delta.optimize.compact(partition_filters=partition)
 
 
-def to_frame(table: pa.Table) -> pl.DataFrame:
-    """Arrow table as a Polars frame."""
-    frame = pl.from_arrow(table)
-    if not isinstance(frame, pl.DataFrame):
-        raise TypeError(f"expected a table, got {type(frame).__name__}")
-    return frame
+def clock() -> datetime:
+    """Now, in UTC without a zone attached, as the ledger stores it; never part of a decision."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def to_table(table: Table, frame: pl.DataFrame) -> pa.Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Sequence
 from typing import Any, Self
@@ -17,6 +16,7 @@ from pipelines.errors import ConfigError, SinkError
 from pipelines.settings import DynamoSettings
 from pipelines.sinks.dynamodb.target import PARTITION_KEY, SORT_KEY, LoadOptions
 from pipelines.sinks.errors import RemoteError, SinkAuthenticationError, SinkUnavailableError
+from pipelines.sinks.network import is_loopback
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,7 +94,8 @@ class Connection:
             max_pool_connections=options.threads + 2,
             retries={"total_max_attempts": 1},  # its own would hide throttling from our backoff
             parameter_validation=False,
-            proxies={} if _is_loopback(settings.endpoint_url) else None,  # a proxy cannot reach our loopback
+            # A proxy cannot reach our loopback.
+            proxies={} if is_loopback(urlsplit(settings.endpoint_url).hostname) else None,
         )
         try:
             self._client = boto3.session.Session().client(
@@ -164,9 +165,7 @@ class Connection:
             All tries failed.
         """
         last = ""
-        for attempt in range(self._http.attempts):
-            if attempt:
-                self._http.wait(attempt - 1)
+        for attempt in self._http.tries():
             try:
                 return self.attempt(operation, **arguments)
             except PassingError as error:
@@ -215,8 +214,8 @@ class Connection:
         )
 
     def _kind(self, operation: str, error: aws.ClientError) -> SinkError:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        message = str(error.response.get("Error", {}).get("Message", ""))
+        answer: dict[str, Any] = error.response.get("Error", {})
+        code, message = str(answer.get("Code", "")), str(answer.get("Message", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         said = f"{operation}: HTTP {status} {code} {message}".strip()
         if code in _OVERLOAD or status >= 500 or status == 429:
@@ -241,13 +240,3 @@ def _put_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None
     """Before the request is signed: put it in."""
     if "encoded_items" in context:
         params["body"] = context["encoded_items"]
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

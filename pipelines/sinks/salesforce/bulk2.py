@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 import polars as pl
+import requests
 
 from pipelines.errors import SinkError
 from pipelines.sinks.errors import RemoteError
@@ -51,16 +52,15 @@ class BulkIngest:
     def __init__(self, connection: Connection, object_: str, external_id_field: str) -> None:
         self._connection = connection
         self._object = object_
-        self._external_id_field = external_id_field
+        self.external_id_field = external_id_field
 
     def create(self, operation: str) -> dict[str, Any]:
         """Create a job (not repeatable: an unanswered try may leave a stray job)."""
         job = {"object": self._object, "operation": operation, **_FORMAT}
         if operation == "upsert":
-            job["externalIdFieldName"] = self._external_id_field
-        return self._object_of(
-            self._connection.send("POST", self._connection.bulk_url, repeatable=False, data=json.dumps(job))
-        )
+            job["externalIdFieldName"] = self.external_id_field
+        url = self._connection.bulk_url
+        return _object_of(self._connection.send("POST", url, repeatable=False, data=json.dumps(job)))
 
     def upload(self, job_id: str, data: bytes) -> None:
         """Upload the file; Salesforce takes only one per job, so this is not repeatable."""
@@ -83,7 +83,7 @@ class BulkIngest:
     def info(self, job_id: str) -> dict[str, Any] | None:
         """Describe a job; None if Salesforce no longer knows it (it forgets after seven days)."""
         try:
-            return self._object_of(self._connection.get(self._url(job_id)))
+            return _object_of(self._connection.get(self._url(job_id)))
         except RemoteError as error:
             if error.status == 404:
                 return None
@@ -100,9 +100,8 @@ class BulkIngest:
             Wanted columns of the file and their new names.
         """
         body = self._connection.get(self._url(job_id, f"/{kind}"), accept="text/csv").content
-        empty = pl.DataFrame(schema=dict.fromkeys(columns.values(), pl.String))
         if not body.strip():
-            return empty
+            return pl.DataFrame(schema=dict.fromkeys(columns.values(), pl.String))
         frame = pl.read_csv(body, infer_schema=False, empty_string_is_null=False)
         missing = [name for name in columns if name not in frame.columns]
         if missing:
@@ -124,7 +123,7 @@ class BulkIngest:
                     job.get("state") == RemoteState.OPEN
                     and job.get("object") == self._object
                     and job.get("operation") in ("upsert", "delete")
-                    and job.get("externalIdFieldName") in (self._external_id_field, None)
+                    and job.get("externalIdFieldName") in (self.external_id_field, None)
                     and job.get("createdById") == created_by
                     and str(job.get("createdDate", "")) >= created_after
                     and all(job.get(name, value) == value for name, value in _FORMAT.items())
@@ -141,7 +140,7 @@ class BulkIngest:
             answer = self._connection.send(
                 "PATCH", self._url(job_id), repeatable=True, data=json.dumps({"state": state.value})
             )
-            return RemoteState(self._object_of(answer)["state"])
+            return RemoteState(_object_of(answer)["state"])
         except RemoteError as error:
             # A first try whose answer was lost makes the second one illegal: look before judging.
             info = self.info(job_id)
@@ -153,9 +152,9 @@ class BulkIngest:
     def _url(self, job_id: str, suffix: str = "") -> str:
         return f"{self._connection.bulk_url}/{job_id}{suffix}"
 
-    @staticmethod
-    def _object_of(response: Any) -> dict[str, Any]:
-        answer = response.json()
-        if not isinstance(answer, dict):
-            raise SinkError(f"expected a JSON object from Salesforce, got {type(answer).__name__}")
-        return answer
+
+def _object_of(response: requests.Response) -> dict[str, Any]:
+    answer = response.json()
+    if not isinstance(answer, dict):
+        raise SinkError(f"expected a JSON object from Salesforce, got {type(answer).__name__}")
+    return answer

@@ -18,7 +18,7 @@ from pipelines.sinks.errors import AmbiguousRequestError
 from pipelines.sinks.ledger_tables import JobState
 from pipelines.sinks.run_ledger import RunLedger
 from pipelines.sinks.salesforce.bulk2 import ENDED, BulkIngest, RemoteState
-from pipelines.sinks.salesforce.results import KINDS, fates, forgotten, read_results, reconcile
+from pipelines.sinks.salesforce.results import KINDS, fates, forgotten, is_delete, read_results, reconcile
 from pipelines.sinks.salesforce.target import PublishOptions
 
 _LOG = logging.getLogger(__name__)
@@ -36,8 +36,6 @@ class Carrier:
         Ingest jobs of the object.
     run
         Ledger of the run.
-    external_id_field
-        Column of the result files that identifies an upserted row.
     options
         Waits and limits.
     known_jobs
@@ -52,7 +50,6 @@ class Carrier:
         self,
         bulk: BulkIngest,
         run: RunLedger,
-        external_id_field: str,
         options: PublishOptions,
         *,
         known_jobs: set[str],
@@ -61,7 +58,6 @@ class Carrier:
     ) -> None:
         self._bulk = bulk
         self._run = run
-        self._external_id_field = external_id_field
         self._options = options
         self._known_jobs = known_jobs
         self._since = since
@@ -87,11 +83,10 @@ class Carrier:
         SinkError
             Uploads broke in every job that was tried.
         """
-        operation = "delete" if rows["operation"][0] == "delete" else "upsert"
         for attempt in range(self._options.max_jobs_per_chunk):
             if attempt:
                 self._options.http.wait(attempt)
-            job_id = self._create(operation)
+            job_id = self._create(_operation(rows))
             if job_id is None:
                 continue
             self._record(chunk, rows, JobState.CREATED, job_id)
@@ -191,7 +186,7 @@ class Carrier:
         for attempt in range(_RESULT_TRIES):
             if attempt:
                 self._options.http.wait(attempt)
-            found = read_results(self._bulk, job_id, rows, self._external_id_field)
+            found = read_results(self._bulk, job_id, rows)
             results, problem = reconcile(rows, found, whole=state is RemoteState.JOB_COMPLETE)
             if not problem:
                 return results
@@ -216,7 +211,7 @@ class Carrier:
         event = {
             "chunk": chunk,
             "attempt": rows["attempt"][0],
-            "operation": "delete" if rows["operation"][0] == "delete" else "upsert",
+            "operation": _operation(rows),
             "state": state.value,
             "rows": rows.height,
             "job_id": job_id,
@@ -226,3 +221,8 @@ class Carrier:
             event |= {kind: tally.get(kind, 0) for kind in KINDS}
         self._run.record_jobs(pl.DataFrame([event]))
         return state
+
+
+def _operation(rows: pl.DataFrame) -> str:
+    """Operation of the job that carries the rows of a chunk."""
+    return "delete" if is_delete(rows) else "upsert"

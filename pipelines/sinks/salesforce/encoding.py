@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.errors import DataContractError
+from pipelines.sinks.outbound import check_filled, check_unique, hashes
 from pipelines.sinks.salesforce.target import Null, SalesforceTarget
 
 #: What Bulk API 2.0 reads as "set this field to null"; an empty cell means "leave it".
@@ -98,7 +98,9 @@ def encode(rows: pa.Table, target: SalesforceTarget) -> pl.DataFrame:
         **{f"f{i}": as_text(frame, name) for i, name in enumerate(target.fields)},
     )
     sort_key = "external_id" if target.sort_by == key else f"f{list(target.fields).index(target.sort_by)}"
-    _check_ids(text["external_id"], target)
+    name = f"{target.object}.{key}"
+    check_filled(text["external_id"], name, "an external id")
+    check_unique(text["external_id"], name)
     cells = [quoted(pl.col("external_id"))]
     for i, policy in enumerate(target.fields.values()):
         cell = pl.col(f"f{i}")
@@ -177,23 +179,5 @@ def _line(cells: list[pl.Expr]) -> pl.Expr:
 
 def _finished(rows: pl.DataFrame, target: SalesforceTarget) -> pl.DataFrame:
     """Add the hash of the header and the line, so that another mapping is another payload."""
-    if not rows.height:
-        return rows.with_columns(payload_hash=pl.lit(None, dtype=pl.String))
-    text = rows.select(line=pl.lit(header(target.columns)) + pl.col("line")).to_arrow()
-    with duckdb.connect(config={"threads": 2}) as con:
-        hashes = con.from_arrow(text).project("left(sha256(line), 32) as payload_hash").to_arrow_table()
-    hashed = rows.with_columns(pl.Series("payload_hash", hashes["payload_hash"], dtype=pl.String))
+    hashed = rows.with_columns(hashes(rows, pl.lit(header(target.columns)) + pl.col("line")))
     return hashed.sort("sort_key", "external_id", nulls_last=True)
-
-
-def _check_ids(ids: pl.Series, target: SalesforceTarget) -> None:
-    name = f"{target.object}.{target.external_id_field}"
-    empty = int(ids.is_null().sum()) + int((ids == "").sum())
-    if empty:
-        raise DataContractError(f"{name} must not be empty, got {empty} rows without an external id")
-    repeated = ids.filter(ids.is_duplicated())
-    if len(repeated):
-        raise DataContractError(
-            f"{name} must be unique, got {len(repeated)} rows that share one; "
-            f"offending: {repeated.unique().sort().head(5).to_list()}"
-        )

@@ -17,10 +17,7 @@ from pipelines.sinks.salesforce.encoding import (
     encode_deletes,
     file_bytes,
 )
-from pipelines.sinks.salesforce.target import PublishOptions, SalesforceTarget
-
-SINK = "salesforce"
-_NO_IDS = pl.Series([], dtype=pl.String)
+from pipelines.sinks.salesforce.target import SINK, PublishOptions, SalesforceTarget
 
 
 class Outbound:
@@ -74,9 +71,8 @@ class Outbound:
         """
         on_leave = self._options.on_leave
         leaving = leavers(self.wanted, base)
-        cleared = encode_cleared(
-            leaving["external_id"] if on_leave is OnLeave.CLEAR else _NO_IDS, self._target
-        )
+        clearing = leaving["external_id"] if on_leave is OnLeave.CLEAR else leaving["external_id"].clear()
+        cleared = encode_cleared(clearing, self._target)
         if on_leave is not OnLeave.KEEP:
             before = cleared.select("external_id", hash="payload_hash")  # cleared in an earlier run
             check_leavers(

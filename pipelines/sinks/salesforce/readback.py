@@ -33,13 +33,6 @@ def select_by_ids(
         )
 
 
-def spread(external_ids: pl.Series, count: int) -> pl.Series:
-    """Pick at most ``count`` evenly spaced ids: the same ones whenever the same rows are asked for."""
-    return (
-        external_ids.gather_every(max(1, -(-len(external_ids) // count))) if count else external_ids.clear()
-    )
-
-
 def remote_ids(connection: Connection, target: SalesforceTarget, external_ids: pl.Series) -> dict[str, str]:
     """Salesforce ids of the records that exist, by external id."""
     records = select_by_ids(connection, target, (), external_ids.to_list())

@@ -22,14 +22,14 @@ PASSING = (
 )
 #: A delete that finds nothing to delete has what it wanted.
 _ALREADY_GONE = ("ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY")
-_TEXT = pl.lit(None, dtype=pl.String)
 
 
-def _is_delete(rows: pl.DataFrame) -> bool:
+def is_delete(rows: pl.DataFrame) -> bool:
+    """Whether the rows of a chunk are deletes; no chunk mixes them with others."""
     return bool(rows["operation"][0] == Operation.DELETE)
 
 
-def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame, external_id_field: str) -> pl.DataFrame:
+def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Read the three result files of a job.
 
     Parameters
@@ -42,11 +42,13 @@ def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame, external_id_
     polars.DataFrame
         ``key``, ``kind`` (one of :data:`KINDS`), ``answer`` (id of the record, or the error).
     """
-    name = "Id" if _is_delete(rows) else external_id_field
+    name = "Id" if is_delete(rows) else bulk.external_id_field
     files = (
         bulk.results(job_id, "successfulResults", {name: "key", "sf__Id": "answer"}),
         bulk.results(job_id, "failedResults", {name: "key", "sf__Error": "answer"}),
-        bulk.results(job_id, "unprocessedrecords", {name: "key"}).with_columns(answer=_TEXT),
+        bulk.results(job_id, "unprocessedrecords", {name: "key"}).with_columns(
+            answer=pl.lit(None, dtype=pl.String)
+        ),
     )
     return pl.concat(
         file.select("key", "answer", kind=pl.lit(kind)) for kind, file in zip(KINDS, files, strict=True)
@@ -71,7 +73,7 @@ def reconcile(rows: pl.DataFrame, found: pl.DataFrame, *, whole: bool) -> tuple[
     tuple of polars.DataFrame and str
         ``external_id``, ``kind``, ``answer``; and what is wrong, empty if every row has one result.
     """
-    key = pl.col("remote_id") if _is_delete(rows) else pl.col("external_id")
+    key = pl.col("remote_id") if is_delete(rows) else pl.col("external_id")
     sent = rows.select("external_id", key=key)
     joined = sent.join(found, on="key", how="left")
     strangers = found.join(sent, on="key", how="anti").height
@@ -79,13 +81,13 @@ def reconcile(rows: pl.DataFrame, found: pl.DataFrame, *, whole: bool) -> tuple[
     repeated = joined.height - sent.height
     if not whole:
         joined, unanswered = joined.with_columns(pl.col("kind").fill_null(KINDS[2])), 0
-    problem = ""
-    if strangers or unanswered or repeated:
-        problem = (
-            f"{sent.height} rows were sent and {found.height} results came back: {unanswered} rows have "
-            f"none, {repeated} have several, {strangers} results are of no row"
-        )
-    return joined.select("external_id", "kind", "answer"), problem
+    problem = (
+        f"{sent.height} rows were sent and {found.height} results came back: {unanswered} rows have "
+        f"none, {repeated} have several, {strangers} results are of no row"
+    )
+    return joined.select(
+        "external_id", "kind", "answer"
+    ), problem if strangers or unanswered or repeated else ""
 
 
 def forgotten(rows: pl.DataFrame) -> pl.DataFrame:

@@ -9,14 +9,14 @@ import pytest
 
 from pipelines.errors import SinkError
 from pipelines.sinks.dynamodb.rollback import rollback
-from pipelines.sinks.flips import read_flips
+from pipelines.sinks.ledger import read_flips
 
 DAY = date(2026, 1, 5)
 
 
 def back(bench: Any, **more: Any) -> Any:
     given = {"why": "too high in the north", "who": "ada", "options": bench.options} | more
-    return rollback(namespace="demand", settings=bench.settings, lake=bench.lake, **given)
+    return rollback(["demand"], bench.settings, bench.lake, **given)["demand"]
 
 
 @pytest.fixture
