@@ -39,15 +39,7 @@ def run_key(sink: str, object_: str, as_of: date, wanted: pl.DataFrame, *variant
 
 
 class Ledger:
-    """Runs of one object in one sink.
-
-    Parameters
-    ----------
-    lake
-        Where the ledger tables are.
-    sink, object_
-        Name of the sink and of the object or table in it.
-    """
+    """Runs of one object, or table, in one sink."""
 
     def __init__(self, lake: Lake, sink: str, object_: str) -> None:
         self.lake = lake
@@ -98,12 +90,7 @@ class Ledger:
         """Record a plan and open a run with it.
 
         The run is written last: a crash before leaves rows of a run that does not exist, which
-        nothing reads.
-
-        Parameters
-        ----------
-        rows
-            Plan with chunks, see :meth:`RunLedger.record_rows`.
+        nothing reads. ``rows`` have their chunks, see :meth:`RunLedger.record_rows`.
         """
         newest = self.newest()
         number = newest.run_no + 1 if newest else 1

@@ -9,26 +9,14 @@ from pipelines.errors import DataContractError
 
 
 def check_filled(keys: pl.Series, name: str, what: str) -> None:
-    """Refuse rows without a key.
-
-    Raises
-    ------
-    DataContractError
-        A key is null or empty; ``name`` and ``what`` word it.
-    """
+    """Refuse keys that are null or empty; ``name`` and ``what`` word the error."""
     empty = int(keys.is_null().sum()) + int((keys == "").sum())
     if empty:
         raise DataContractError(f"{name} must not be empty, got {empty} rows without {what}")
 
 
 def check_unique(keys: pl.Series, name: str) -> None:
-    """Refuse keys that repeat.
-
-    Raises
-    ------
-    DataContractError
-        Names some of them.
-    """
+    """Refuse keys that repeat; the error names some."""
     repeated = keys.filter(keys.is_duplicated())
     if len(repeated):
         raise DataContractError(

@@ -28,10 +28,7 @@ SAMPLE_ROWS = 5
 def alone(settings: Settings, sink: str, object_: str, *, then: str = "run again") -> Iterator[None]:
     """Hold the lock of an object: one process at a time publishes to it or erases from it.
 
-    Raises
-    ------
-    SinkError
-        Another process holds it; ``then`` says what to do once that has ended.
+    The error of the others says what to do ``then``, when it has ended.
     """
     busy = SinkError(f"another process is publishing to {object_}; wait for it to end, then {then}")
     with exclusive(settings, f"{sink}-{object_.replace('/', '-')}", refusal=busy):
@@ -41,17 +38,10 @@ def alone(settings: Settings, sink: str, object_: str, *, then: str = "run again
 class Publication:
     """Rows that are to be published for a day, and what the ledger knows of them.
 
-    Parameters
-    ----------
-    lake
-        Where the ledger is.
-    sink, object_, as_of
-        What is published, where.
-    key
-        Hash of the rows, see :func:`pipelines.sinks.ledger.run_key`.
-
     Attributes
     ----------
+    key
+        Hash of the rows, see :func:`pipelines.sinks.ledger.run_key`.
     finished
         The newest run, if it published these rows and has ended.
     interrupted

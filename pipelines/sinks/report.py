@@ -79,11 +79,12 @@ class PublishReport(Counts):
 
     def record(self) -> dict[str, Any]:
         """JSON-able record of the report; the facts are keys like the others, the sample rows belong to dry runs."""
-        values = dict.fromkeys(("sink", "object", "as_of", "run_id")) | asdict(self)
+        values: dict[str, Any] = dict.fromkeys(("sink", "object", "as_of", "run_id"))
+        values |= asdict(self)
         values |= {
             "as_of": self.as_of.isoformat(),
             "balanced": self.balanced,
             "warnings": list(self.warnings),
         }
-        facts, sample = values.pop("facts"), values.pop("sample")
-        return values | facts | ({"sample": list(sample)} if self.dry_run else {})
+        facts, sample = values.pop("facts"), list(values.pop("sample"))
+        return values | facts | ({"sample": sample} if self.dry_run else {})

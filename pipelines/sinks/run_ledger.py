@@ -23,14 +23,7 @@ _COMPACT_ABOVE = 40
 
 
 class RunLedger:
-    """Events of one run, appended as they happen.
-
-    Parameters
-    ----------
-    lake
-        Where the ledger tables are.
-    run
-        The run's row in :data:`~pipelines.sinks.ledger_tables.RUNS`.
+    """Events of one run, a row of :data:`~pipelines.sinks.ledger_tables.RUNS`, appended as they happen.
 
     Attributes
     ----------
@@ -78,13 +71,7 @@ class RunLedger:
         return latest_rows(self._events(ROWS), self._events(JOBS))
 
     def counts(self) -> Counts:
-        """Rows by fate, after checking that they balance.
-
-        Raises
-        ------
-        SinkError
-            They do not.
-        """
+        """Rows by fate, after checking that they balance, see :func:`pipelines.sinks.fold.check_balance`."""
         events, jobs = self._events(ROWS), self._events(JOBS)
         rows = latest_rows(events, jobs)
         counts = count(events, jobs, rows)
@@ -106,11 +93,8 @@ class RunLedger:
     def close(self, state: RunState, counts: Counts | None = None) -> Counts:
         """Record the end of the run with its balanced counts.
 
-        Parameters
-        ----------
-        counts
-            What :meth:`counts` said, if nothing was written down since: the books of a large run take
-            seconds to check.
+        ``counts`` are what :meth:`counts` said, if nothing was written down since: the books of a large run
+        take seconds to check.
         """
         counts = counts or self.counts()
         self.state = state

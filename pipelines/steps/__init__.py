@@ -49,7 +49,7 @@ class Options:
     alias
         ``score``: the model to use, ``champion`` or ``challenger``.
     dry_run, force, retry_dead
-        ``publish``: see :class:`pipelines.sinks.target.Asked`.
+        ``publish``: see :class:`pipelines.sinks.options.Asked`.
     """
 
     training: bool = False

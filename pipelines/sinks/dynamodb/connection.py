@@ -70,19 +70,8 @@ class _Encoded(dict[str, Any]):
 class Connection:
     """Requests to DynamoDB. Every request that the sink makes may be made twice without harm.
 
-    Use as a context manager; threads may share it.
-
-    Parameters
-    ----------
-    settings
-        Where DynamoDB is. Credentials are found by boto3 in its usual places.
-    options
-        Waits, time-outs and threads.
-
-    Raises
-    ------
-    ConfigError
-        No region is set, or the address or profile is not valid.
+    Use as a context manager; threads may share it. Credentials are found by boto3 in its usual places; a
+    missing region, and an address or profile that is not valid, are errors of the configuration.
     """
 
     def __init__(self, settings: DynamoSettings, options: LoadOptions) -> None:
@@ -125,12 +114,7 @@ class Connection:
         return f"{meta.endpoint_url} ({meta.region_name})"
 
     def attempt(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Make one request, once.
-
-        Parameters
-        ----------
-        operation
-            Method of the boto3 client, for instance ``get_item``.
+        """Make one request, by a method of the boto3 client such as ``get_item``, once.
 
         Raises
         ------
@@ -156,8 +140,13 @@ class Connection:
             ) from None
         return answer
 
-    def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+    def call(self, operation: str, *, unless: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Make a request, and repeat it after transient failures; see :meth:`attempt`.
+
+        Parameters
+        ----------
+        unless
+            Code of a refusal that is no error: the answer is then empty.
 
         Raises
         ------
@@ -168,6 +157,10 @@ class Connection:
         for attempt in self._http.tries():
             try:
                 return self.attempt(operation, **arguments)
+            except RemoteError as error:
+                if error.code != unless:
+                    raise
+                return {}
             except PassingError as error:
                 last = str(error)
                 _LOG.warning("%s (try %d of %d)", last, attempt + 1, self._http.attempts)
@@ -175,22 +168,19 @@ class Connection:
 
     def query_keys(self, table: str, partition_key: str) -> list[dict[str, Any]]:
         """Keys of all items with a partition key, read consistently, all pages."""
-        found: list[dict[str, Any]] = []
-        page: dict[str, Any] = {}
-        while True:
-            answer = self.call(
-                "query",
-                TableName=table,
-                ConsistentRead=True,
-                KeyConditionExpression=f"{PARTITION_KEY} = :key",
-                ExpressionAttributeValues={":key": {"S": partition_key}},
-                ProjectionExpression=f"{PARTITION_KEY}, {SORT_KEY}",
-                **page,
-            )
+        query = {
+            "TableName": table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": f"{PARTITION_KEY} = :key",
+            "ExpressionAttributeValues": {":key": {"S": partition_key}},
+            "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}",
+        }
+        answer = self.call("query", **query)
+        found: list[dict[str, Any]] = answer.get("Items", [])
+        while answer.get("LastEvaluatedKey"):
+            answer = self.call("query", **query, ExclusiveStartKey=answer["LastEvaluatedKey"])
             found += answer.get("Items", [])
-            if not answer.get("LastEvaluatedKey"):
-                return found
-            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return found
 
     def put_batch(self, table: str, lines: Sequence[str]) -> dict[str, Any]:
         """Put items that are encoded already, in one try.

@@ -22,23 +22,10 @@ from pipelines.sinks.run_ledger import RunLedger
 _LOG = logging.getLogger(__name__)
 
 _TO_CARRY = [RowState.PLANNED.value, RowState.SENT.value, RowState.UNKNOWN.value]
-_KEPT = ("external_id", "operation", "attempt", "chunk", "payload_hash")
 
 
 class Delivery:
-    """Takes the items of one run to the table.
-
-    Parameters
-    ----------
-    run
-        Ledger of the run; its id is the version of the items.
-    outbound
-        The items.
-    loader
-        Puts them.
-    options
-        Attempts, waits, size of the chunks.
-    """
+    """Takes the items of one run to the table; the run's id is the version of the items."""
 
     def __init__(self, run: RunLedger, outbound: Outbound, loader: Loader, options: LoadOptions) -> None:
         self._run = run
@@ -47,12 +34,7 @@ class Delivery:
         self._options = options
 
     def deliver(self) -> Counts:
-        """Send what is not confirmed yet, in rounds, until every item is.
-
-        Returns
-        -------
-        Counts
-            Items by fate; all are ok.
+        """Send what is not confirmed yet, in rounds, until every item is; returns the items by fate, all of them ok.
 
         Raises
         ------
@@ -133,7 +115,8 @@ class Delivery:
             .then(pl.lit(RowState.FAILED.value))
             .otherwise(pl.lit(RowState.DEAD.value))
         )
-        joined = rows.select(_KEPT).join(refusals, on="external_id", how="left")
+        plan = rows.select("external_id", "operation", "attempt", "chunk", "payload_hash")
+        joined = plan.join(refusals, on="external_id", how="left")
         chunk = rows["chunk"][0] if rows.height else None
         return joined.with_columns(state=state, job_id=pl.lit(self._job_id(chunk)))
 

@@ -7,7 +7,6 @@ again, later and by full jitter.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,8 +27,6 @@ from pipelines.sinks.dynamodb.target import (
     LoadOptions,
 )
 from pipelines.sinks.errors import RemoteError
-
-_LOG = logging.getLogger(__name__)
 
 #: Code of an item that the service kept handing back.
 UNPROCESSED = "UNPROCESSED"
@@ -69,13 +66,7 @@ class Usage:
 
 
 class Loader:
-    """Puts items into a table; use as a context manager.
-
-    Parameters
-    ----------
-    connection, target, options
-        Where to put the items, which, and how fast.
-    """
+    """Puts items into a table; use as a context manager."""
 
     def __init__(self, connection: Connection, target: DynamoTarget, options: LoadOptions) -> None:
         self._connection = connection
@@ -101,7 +92,7 @@ class Loader:
         Parameters
         ----------
         items
-            ``external_id``, ``line`` (see :func:`pipelines.sinks.dynamodb.encoding.lines`), ``bytes``.
+            See :meth:`pipelines.sinks.dynamodb.outbound.Outbound.items`.
 
         Returns
         -------
@@ -122,9 +113,7 @@ class Loader:
         if self._failure is not None:
             raise self._failure
         refusals = [refusal for each in work for refusal in each.result()]
-        return pl.DataFrame(
-            refusals, schema={"external_id": pl.String, "code": pl.String, "message": pl.String}, orient="row"
-        )
+        return pl.DataFrame(refusals, schema=dict.fromkeys(_Refusal._fields, pl.String), orient="row")
 
     # ---------------------------------------------------------------- one batch, in a thread
 
@@ -179,13 +168,7 @@ class Loader:
         return answer
 
     def _unprocessed(self, answer: dict[str, Any], sent: Sequence[_Put]) -> list[_Put]:
-        """Items that the service hands back.
-
-        Raises
-        ------
-        SinkError
-            One of them was never sent, so the counts would not balance.
-        """
+        """Items that the service hands back; the counts would not balance if one of them was never sent."""
         requests = answer.get("UnprocessedItems", {}).get(self._target.table, [])
         back = {request["PutRequest"]["Item"][PARTITION_KEY]["S"] for request in requests}
         left = [put for put in sent if self._target.partition_key(put.external_id) in back]

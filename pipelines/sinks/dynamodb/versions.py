@@ -109,15 +109,7 @@ _VERSION, _POINTER = TypeAdapter(Version), TypeAdapter(Pointer)
 
 
 class Versions:
-    """Pointer and versions of one namespace of a table.
-
-    Parameters
-    ----------
-    connection
-        Requests are repeated as it sees fit; every write here may be.
-    table, namespace
-        Where they are.
-    """
+    """Pointer and versions of one namespace of a table; every request, also a write, may be repeated."""
 
     def __init__(self, connection: Connection, table: str, namespace: str) -> None:
         self._connection = connection

@@ -37,17 +37,7 @@ _FORMAT = {"contentType": "CSV", "lineEnding": "CRLF", "columnDelimiter": "COMMA
 
 
 class BulkIngest:
-    """Ingest jobs of one object.
-
-    Parameters
-    ----------
-    connection
-        Logged-in connection.
-    object_
-        API name of the object.
-    external_id_field
-        Field that upserts match on.
-    """
+    """Ingest jobs of one object, whose upserts match on an external id field."""
 
     def __init__(self, connection: Connection, object_: str, external_id_field: str) -> None:
         self._connection = connection
@@ -82,12 +72,8 @@ class BulkIngest:
 
     def info(self, job_id: str) -> dict[str, Any] | None:
         """Describe a job; None if Salesforce no longer knows it (it forgets after seven days)."""
-        try:
-            return _object_of(self._connection.get(self._url(job_id)))
-        except RemoteError as error:
-            if error.status == 404:
-                return None
-            raise
+        found: dict[str, Any] | None = self._connection.find(self._url(job_id))
+        return found
 
     def results(self, job_id: str, kind: str, columns: dict[str, str]) -> pl.DataFrame:
         """Read one of the three result files.

@@ -32,12 +32,6 @@ class Carrier:
 
     Parameters
     ----------
-    bulk
-        Ingest jobs of the object.
-    run
-        Ledger of the run.
-    options
-        Waits and limits.
     known_jobs
         Ids of all jobs in the ledger.
     since
@@ -64,7 +58,7 @@ class Carrier:
         self._sweep = sweep
 
     def submit(self, chunk: int, rows: pl.DataFrame, data: bytes) -> JobState:
-        """Send a chunk in a new job and wait for its answer.
+        """Send a chunk in a new job and wait for its answer: ``complete``, ``unknown`` or ``gone``.
 
         Parameters
         ----------
@@ -72,11 +66,6 @@ class Carrier:
             Folded ledger rows of the chunk.
         data
             Its encoded file.
-
-        Returns
-        -------
-        JobState
-            ``complete``, ``unknown`` or ``gone``.
 
         Raises
         ------
@@ -175,13 +164,7 @@ class Carrier:
             attempt += 1
 
     def _results(self, rows: pl.DataFrame, job_id: str, state: RemoteState) -> pl.DataFrame:
-        """Read the results until they account for every row.
-
-        Raises
-        ------
-        SinkError
-            They do not name every row of the chunk exactly once, however often they are read.
-        """
+        """Read the results until they name every row of the chunk exactly once, or give up."""
         problem = ""
         for attempt in range(_RESULT_TRIES):
             if attempt:

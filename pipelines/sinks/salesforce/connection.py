@@ -93,13 +93,6 @@ def error_code(error: SalesforceError) -> str:
 class Connection:
     """Requests against one org, with login, re-login and bounded retries.
 
-    Parameters
-    ----------
-    settings
-        Who logs in, where.
-    options
-        Waits and time-outs.
-
     Raises
     ------
     SinkAuthenticationError
@@ -122,6 +115,23 @@ class Connection:
     def get(self, url: str, *, accept: str = "application/json", **kwargs: Any) -> requests.Response:
         """Read, as often as needed; ``url`` may be relative to the instance or the REST root."""
         return self.send("GET", url, repeatable=True, headers={"ACCEPT": accept}, **kwargs)
+
+    def find(self, url: str) -> Any:
+        """Read a JSON answer; None if there is no such thing."""
+        try:
+            return self.get(url).json()
+        except RemoteError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def delete(self, url: str) -> None:
+        """Delete what may be gone already."""
+        try:
+            self.send("DELETE", url, repeatable=True)
+        except RemoteError as error:
+            if error.status != 404:  # our own try whose answer was lost
+                raise
 
     def send(
         self,
