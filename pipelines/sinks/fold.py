@@ -105,13 +105,7 @@ def count(events: pl.DataFrame, jobs: pl.DataFrame, rows: pl.DataFrame | None = 
 
 
 def check_balance(counts: Counts, jobs: pl.DataFrame, rows: pl.DataFrame, run_id: str) -> None:
-    """Check the run as a whole and each answered job by itself.
-
-    Raises
-    ------
-    SinkError
-        A row is lost or counted twice; the message shows the sums.
-    """
+    """Check the run as a whole and each answered job by itself; a row that is lost or counted twice is an error."""
     problems = []
     if not counts.balanced:
         problems.append(
@@ -152,12 +146,7 @@ def next_chunk(rows: pl.DataFrame) -> int:
 
 
 def published(rows: pl.DataFrame) -> pl.DataFrame:
-    """Tell which records the sink holds after a run, as far as the ledger knows.
-
-    Parameters
-    ----------
-    rows
-        Folded rows of the newest run, see :func:`latest_rows`.
+    """Tell which records the sink holds after a run with these folded rows, as far as the ledger knows.
 
     Returns
     -------

@@ -15,10 +15,9 @@ from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
 from pipelines.settings import Settings
 from pipelines.sinks.fold import Counts
-from pipelines.sinks.ledger import Ledger
+from pipelines.sinks.ledger import Ledger, RunLedger
 from pipelines.sinks.ledger_tables import RunState
 from pipelines.sinks.report import PublishReport
-from pipelines.sinks.run_ledger import RunLedger
 
 #: Rows that a dry run shows.
 SAMPLE_ROWS = 5

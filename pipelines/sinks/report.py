@@ -54,18 +54,7 @@ class PublishReport(Counts):
     sample: Sequence[Mapping[str, Any]] = ()
 
     def require_delivery(self, max_dead_share: float) -> None:
-        """Raise unless everything was delivered.
-
-        Parameters
-        ----------
-        max_dead_share
-            Dead letters, as a share of the planned rows, above which the step fails.
-
-        Raises
-        ------
-        SinkError
-            Rows are unknown, or too many failed for good.
-        """
+        """Raise if rows are unknown, or more than this share of the planned ones failed for good."""
         if not self.complete and not self.dry_run:
             raise SinkError(
                 f"{self.object}: {self.unknown} rows are unknown, {self.sink} has not answered yet; run it again: it "
@@ -86,5 +75,6 @@ class PublishReport(Counts):
             "balanced": self.balanced,
             "warnings": list(self.warnings),
         }
-        facts, sample = values.pop("facts"), list(values.pop("sample"))
-        return values | facts | ({"sample": sample} if self.dry_run else {})
+        values |= values.pop("facts")
+        sample = list(values.pop("sample"))
+        return values | ({"sample": sample} if self.dry_run else {})

@@ -168,7 +168,7 @@ class Connection:
 
     def query_keys(self, table: str, partition_key: str) -> list[dict[str, Any]]:
         """Keys of all items with a partition key, read consistently, all pages."""
-        query = {
+        query: dict[str, Any] = {
             "TableName": table,
             "ConsistentRead": True,
             "KeyConditionExpression": f"{PARTITION_KEY} = :key",

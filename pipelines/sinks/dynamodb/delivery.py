@@ -16,8 +16,8 @@ from pipelines.sinks.dynamodb.loader import UNPROCESSED, Loader
 from pipelines.sinks.dynamodb.outbound import Outbound, chunked
 from pipelines.sinks.dynamodb.target import LoadOptions
 from pipelines.sinks.fold import Counts, next_chunk, next_try
+from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import JobState, RowState
-from pipelines.sinks.run_ledger import RunLedger
 
 _LOG = logging.getLogger(__name__)
 

@@ -24,15 +24,6 @@ class Outbound:
     Encoded items are never all in memory: they are made once to be checked and hashed, and again when
     their chunk is sent.
 
-    Parameters
-    ----------
-    rows
-        Wanted items: the column ``target.key`` and the attributes.
-    as_of
-        Day they are about.
-    target
-        Where they go.
-
     Attributes
     ----------
     wanted

@@ -22,11 +22,11 @@ from pipelines.sinks.dynamodb.tables import find_table, require_table
 from pipelines.sinks.dynamodb.target import SINK, DynamoTarget, LoadOptions, configured
 from pipelines.sinks.dynamodb.versions import Pointer, Version, VersionState, record_flip
 from pipelines.sinks.fold import Counts
+from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import RunState
 from pipelines.sinks.outbound import spread
 from pipelines.sinks.publication import SAMPLE_ROWS, Publication, alone
 from pipelines.sinks.report import PublishReport
-from pipelines.sinks.run_ledger import RunLedger
 
 #: Keys that a version remembers, by which a rollback sees whether it is still there.
 _REMEMBERED_KEYS = 100

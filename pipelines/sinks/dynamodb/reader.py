@@ -36,17 +36,7 @@ class Items:
 
 
 class Reader:
-    """Reads the items of a use case.
-
-    Parameters
-    ----------
-    connection
-        Requests to the service.
-    table, namespace
-        What to read.
-    wait
-        Waits before keys that the service left out are asked for again.
-    """
+    """Reads the items of a use case; ``wait`` bounds how often keys that the service left out are asked for again."""
 
     def __init__(
         self, connection: Connection, table: str, namespace: str, *, wait: Backoff | None = None
@@ -66,13 +56,7 @@ class Reader:
             yield cls(connection, where.table, namespace)
 
     def current(self) -> Pointer:
-        """Which version serves.
-
-        Raises
-        ------
-        SinkError
-            None does yet.
-        """
+        """Which version serves; before the first there is an error."""
         pointer = self.versions.pointer()
         if pointer is None:
             raise SinkError(f"nothing was published to {self.versions.object} yet")
@@ -110,13 +94,7 @@ class Reader:
         return Items(pointer, found)
 
     def read(self, version: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Items of a version by key, read consistently; absent keys are left out.
-
-        Raises
-        ------
-        SinkUnavailableError
-            The service keeps leaving keys out.
-        """
+        """Items of a version by key, read consistently; absent keys are left out."""
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(keys), _MAX_KEYS):
             asked = [
@@ -140,13 +118,7 @@ class Reader:
         return found
 
     def check_whole(self, name: str) -> Version:
-        """Check that a version was completed and is still there, by the keys that it remembers.
-
-        Raises
-        ------
-        SinkError
-            It is not; the message says what is missing.
-        """
+        """Check that a version was completed and is still there, by the keys that it remembers."""
         version = self.versions.version(name)
         if version is None:
             raise SinkError(f"version {name} has expired, nothing of it can serve; publish its day again")

@@ -91,13 +91,7 @@ class DynamoTarget:
 
 
 def check_table_name(name: str) -> None:
-    """Check a table's name by the rules of the service, which its twins do not all keep.
-
-    Raises
-    ------
-    ConfigError
-        It breaks them.
-    """
+    """Check a table's name by the rules of the service, which its twins do not all keep."""
     if not _TABLE.fullmatch(name):
         raise ConfigError(
             f"a DynamoDB table's name must be 3 to 255 of a-z, A-Z, 0-9, '_', '-' and '.', got {name!r}; "
@@ -106,13 +100,7 @@ def check_table_name(name: str) -> None:
 
 
 def configured(settings: Settings) -> DynamoSettings:
-    """DynamoDB of this deployment.
-
-    Raises
-    ------
-    ConfigError
-        None is configured.
-    """
+    """DynamoDB of this deployment, or the error that says how to configure it."""
     if settings.dynamodb is None:
         raise ConfigError(
             "DynamoDB is not configured: set MILLRACE_DYNAMODB__TABLE and MILLRACE_DYNAMODB__REGION "

@@ -22,9 +22,8 @@ from pipelines.io.lake import Lake
 from pipelines.sinks.dynamodb.connection import Connection
 from pipelines.sinks.dynamodb.target import PARTITION_KEY, SINK, SORT_KEY
 from pipelines.sinks.errors import RemoteError
-from pipelines.sinks.ledger import read_flips
+from pipelines.sinks.ledger import clock, read_flips, to_table
 from pipelines.sinks.ledger_tables import FLIPS
-from pipelines.sinks.run_ledger import clock, to_table
 
 _CURRENT, _VERSIONS = "@current", "@versions"
 _LOST = "ConditionalCheckFailedException"

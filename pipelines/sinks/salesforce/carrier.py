@@ -15,8 +15,8 @@ import polars as pl
 
 from pipelines.errors import SinkError
 from pipelines.sinks.errors import AmbiguousRequestError
+from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import JobState
-from pipelines.sinks.run_ledger import RunLedger
 from pipelines.sinks.salesforce.bulk2 import ENDED, BulkIngest, RemoteState
 from pipelines.sinks.salesforce.results import KINDS, fates, forgotten, is_delete, read_results, reconcile
 from pipelines.sinks.salesforce.target import PublishOptions

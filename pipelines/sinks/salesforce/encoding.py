@@ -29,13 +29,7 @@ def quoted(column: pl.Expr) -> pl.Expr:
 
 
 def as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
-    """Values of a column in the notation that Salesforce reads; null stays null.
-
-    Raises
-    ------
-    DataContractError
-        The type has no notation, a number is not finite, or a text is the marker that clears a field.
-    """
+    """Values of a column in the notation that Salesforce reads, if they have one; null stays null."""
     column, dtype = pl.col(name), frame.schema[name]
     if dtype == pl.String:
         if frame[name].eq(CLEARED).any():
@@ -93,21 +87,16 @@ def encode(rows: pa.Table, target: SalesforceTarget) -> pl.DataFrame:
         )
     frame = pl.DataFrame(rows.select(target.columns))
     key = target.external_id_field
-    text = frame.select(
-        external_id=as_text(frame, key),
-        **{f"f{i}": as_text(frame, name) for i, name in enumerate(target.fields)},
-    )
-    sort_key = "external_id" if target.sort_by == key else f"f{list(target.fields).index(target.sort_by)}"
-    name = f"{target.object}.{key}"
-    check_filled(text["external_id"], name, "an external id")
-    check_unique(text["external_id"], name)
-    cells = [quoted(pl.col("external_id"))]
-    for i, policy in enumerate(target.fields.values()):
-        cell = pl.col(f"f{i}")
+    text = frame.select(**{name: as_text(frame, name) for name in target.columns})
+    check_filled(text[key], f"{target.object}.{key}", "an external id")
+    check_unique(text[key], f"{target.object}.{key}")
+    cells = [quoted(pl.col(key))]
+    for name, policy in target.fields.items():
         # Salesforce has no empty text: "" asks for an empty field, whatever null asks for.
-        emptied = pl.when(cell == "").then(pl.lit(CLEARED)).otherwise(quoted(cell))
+        emptied = pl.when(pl.col(name) == "").then(pl.lit(CLEARED)).otherwise(quoted(pl.col(name)))
         cells.append(emptied.fill_null(CLEARED if policy is Null.CLEAR else ""))
-    return _finished(text.select("external_id", line=_line(cells), sort_key=pl.col(sort_key)), target)
+    lines = text.select(external_id=pl.col(key), line=_line(cells), sort_key=pl.col(target.sort_by))
+    return _finished(lines, target)
 
 
 def encode_cleared(external_ids: pl.Series, target: SalesforceTarget) -> pl.DataFrame:
@@ -126,28 +115,12 @@ def encode_deletes(rows: pl.DataFrame) -> pl.DataFrame:
 def chunk_numbers(
     lines: pl.Series, columns: Sequence[str], *, max_bytes: int, max_rows: int, first: int = 0
 ) -> NDArray[np.int64]:
-    """Cut lines into chunks, in order, none above the limits once encoded with its header.
-
-    Parameters
-    ----------
-    lines
-        Lines with their line ends.
-    columns
-        Of the header.
-    max_bytes, max_rows
-        Inclusive limits of a chunk.
-    first
-        Number of the first chunk.
+    """Cut lines into chunks, in order, none above the limits (inclusive) once encoded with its header.
 
     Returns
     -------
     ndarray of shape (n_lines,)
-        Chunk of each line.
-
-    Raises
-    ------
-    DataContractError
-        One line alone is too large.
+        Chunk of each line, from ``first`` on.
     """
     sizes = lines.str.len_bytes().to_numpy().astype(np.int64)
     room = max_bytes - len(header(columns).encode())

@@ -21,13 +21,7 @@ _REQUESTS_PER_JOB = 20
 
 
 def describe(connection: Connection, object_: str) -> dict[str, dict[str, Any]]:
-    """Fields of an object, by name in lower case.
-
-    Raises
-    ------
-    ConfigError
-        The object does not exist, or the user may not see it.
-    """
+    """Fields of an object, by name in lower case; the object must exist and be visible."""
     answer = connection.find(f"sobjects/{object_}/describe")
     if answer is None:
         raise ConfigError(
@@ -70,13 +64,7 @@ def check_fields(connection: Connection, target: SalesforceTarget) -> dict[str, 
 
 
 def check_case(described: dict[str, Any], external_ids: pl.Series) -> None:
-    """Check that ids differ by more than case, unless the field tells case apart.
-
-    Raises
-    ------
-    DataContractError
-        Salesforce would treat two rows as one record.
-    """
+    """Check that ids differ by more than case: without it, most fields would take two rows for one record."""
     if described.get("caseSensitive"):
         return
     twins = external_ids.filter(external_ids.str.to_lowercase().is_duplicated())
@@ -88,18 +76,7 @@ def check_case(described: dict[str, Any], external_ids: pl.Series) -> None:
 
 
 def check_limits(connection: Connection, *, rows: int, jobs: int) -> dict[str, int]:
-    """Check that the daily allowances suffice.
-
-    Returns
-    -------
-    dict
-        What remains of each allowance that Salesforce reports.
-
-    Raises
-    ------
-    SinkUnavailableError
-        Too little remains.
-    """
+    """Check that the daily allowances suffice; returns what remains of each that Salesforce reports."""
     limits = connection.get("limits/").json()
     needs = {
         "DailyBulkApiBatches": max(jobs, -(-rows // _ROWS_PER_BATCH)),

@@ -12,11 +12,11 @@ from pipelines.errors import ConfigError, SinkError
 from pipelines.io.lake import Lake
 from pipelines.settings import SalesforceSettings, Settings
 from pipelines.sinks.fold import Counts, next_chunk, next_try
+from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import ABSENT, JobState, Operation, RowState, RunState
 from pipelines.sinks.outbound import spread
 from pipelines.sinks.publication import SAMPLE_ROWS, Publication, alone
 from pipelines.sinks.report import PublishReport
-from pipelines.sinks.run_ledger import RunLedger
 from pipelines.sinks.salesforce.bulk2 import BulkIngest
 from pipelines.sinks.salesforce.carrier import Carrier
 from pipelines.sinks.salesforce.connection import Connection
@@ -209,10 +209,7 @@ class _Publisher(Publication):
     def _supersede(self, run: RunLedger) -> None:
         """Close a run with other rows: its jobs are settled first, so that the ledger is correct.
 
-        Raises
-        ------
-        SinkError
-            One of its jobs still runs: it could overwrite what we are about to send.
+        A job that still runs could overwrite what we are about to send.
         """
         if not self._settle(run, self._carrier(run)):
             raise SinkError(
@@ -224,13 +221,7 @@ class _Publisher(Publication):
     # ---------------------------------------------------------------- afterwards
 
     def _read_back(self, run: RunLedger) -> int:
-        """Compare a sample with what Salesforce stores.
-
-        Raises
-        ------
-        SinkError
-            It differs; the run stays open, so the next call checks again.
-        """
+        """Compare a sample with what Salesforce stores; if it differs the run stays open, and the next call checks again."""
         accepted = run.rows().filter(pl.col("state") == RowState.OK)
         upserted, deleted = (
             spread(

@@ -30,17 +30,13 @@ def is_delete(rows: pl.DataFrame) -> bool:
 
 
 def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Read the three result files of a job.
-
-    Parameters
-    ----------
-    rows
-        Ledger rows of the chunk; a delete is identified by Salesforce's id, an upsert by ours.
+    """Read the three result files of a job that carried a chunk of ledger rows.
 
     Returns
     -------
     polars.DataFrame
-        ``key``, ``kind`` (one of :data:`KINDS`), ``answer`` (id of the record, or the error).
+        ``key`` (of a delete Salesforce's id, of an upsert ours), ``kind`` (one of :data:`KINDS`), ``answer`` (id of the
+        record, or the error).
     """
     name = "Id" if is_delete(rows) else bulk.external_id_field
     files = (
@@ -56,14 +52,10 @@ def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame) -> pl.DataFr
 
 
 def reconcile(rows: pl.DataFrame, found: pl.DataFrame, *, whole: bool) -> tuple[pl.DataFrame, str]:
-    """Join results to the rows that were sent.
+    """Join results, see :func:`read_results`, to the rows that were sent.
 
     Parameters
     ----------
-    rows
-        Ledger rows of the chunk.
-    found
-        See :func:`read_results`.
     whole
         The job completed, so every row must have a result. A job that broke off need not list what it
         never read: such rows were not processed.
@@ -103,8 +95,6 @@ def fates(
 
     Parameters
     ----------
-    rows
-        Ledger rows of the chunk.
     results
         See :func:`reconcile` and :func:`forgotten`.
     max_attempts
