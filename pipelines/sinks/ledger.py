@@ -169,7 +169,6 @@ class Ledger:
         self.lake = lake
         self.sink = sink
         self.object = object_
-
         self._mine = (pa_dataset.field("sink") == sink) & (pa_dataset.field("object") == object_)
 
     def runs(self) -> pl.DataFrame:

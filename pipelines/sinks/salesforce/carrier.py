@@ -57,20 +57,10 @@ class Carrier:
         self._since = since
         self._sweep = sweep
 
-    def submit(self, chunk: int, rows: pl.DataFrame, data: bytes) -> JobState:
+    def submit(self, rows: pl.DataFrame, data: bytes) -> JobState:
         """Send a chunk in a new job and wait for its answer: ``complete``, ``unknown`` or ``gone``.
 
-        Parameters
-        ----------
-        rows
-            Folded ledger rows of the chunk.
-        data
-            Its encoded file.
-
-        Raises
-        ------
-        SinkError
-            Uploads broke in every job that was tried.
+        ``rows`` are the folded ledger rows of the chunk, ``data`` is its encoded file.
         """
         for attempt in range(self._options.max_jobs_per_chunk):
             if attempt:
@@ -78,23 +68,23 @@ class Carrier:
             job_id = self._create(_operation(rows))
             if job_id is None:
                 continue
-            self._record(chunk, rows, JobState.CREATED, job_id)
+            self._record(rows, JobState.CREATED, job_id)
             try:
                 self._bulk.upload(job_id, data)
             except AmbiguousRequestError as error:
                 _LOG.warning("upload to job %s broke, using a new one: %s", job_id, error)
-                state = self._abort(chunk, rows, job_id)
+                state = self._abort(rows, job_id)
             else:
                 self._bulk.close(job_id)
-                state = self.settle(chunk, rows, job_id)
+                state = self.settle(rows, job_id)
             if state is not JobState.ABORTED:
                 return state
         raise SinkError(
-            f"chunk {chunk} could not be handed to Salesforce in {self._options.max_jobs_per_chunk} jobs; "
+            f"chunk {rows['chunk'][0]} could not be handed to Salesforce in {self._options.max_jobs_per_chunk} jobs; "
             "run the publish again: it resumes with this chunk"
         )
 
-    def settle(self, chunk: int, rows: pl.DataFrame, job_id: str) -> JobState:
+    def settle(self, rows: pl.DataFrame, job_id: str) -> JobState:
         """Find out what became of a job, waiting if it runs, and record the outcomes of its rows.
 
         Returns
@@ -106,19 +96,17 @@ class Carrier:
         info = self._wait(job_id)
         if info is None:
             self._run.record_rows(fates(rows, forgotten(rows), job_id, self._options.max_attempts))
-            return self._record(chunk, rows, JobState.GONE, job_id)
+            return self._record(rows, JobState.GONE, job_id)
         state = RemoteState(info["state"])
         if state is RemoteState.OPEN:
-            return self._abort(chunk, rows, job_id)
+            return self._abort(rows, job_id)
         if state not in ENDED:
-            return self._record(
-                chunk, rows, JobState.UNKNOWN, job_id, message=f"still {state} after the wait"
-            )
+            return self._record(rows, JobState.UNKNOWN, job_id, message=f"still {state} after the wait")
         message = str(info.get("errorMessage") or "") or None
         results = self._results(rows, job_id, state)
         self._run.record_rows(fates(rows, results, job_id, self._options.max_attempts, message))
         tally = {str(kind): int(count) for kind, count in results["kind"].value_counts().iter_rows()}
-        return self._record(chunk, rows, JobState.COMPLETE, job_id, message=message, **tally)
+        return self._record(rows, JobState.COMPLETE, job_id, message=message, **tally)
 
     # ---------------------------------------------------------------- steps
 
@@ -145,12 +133,12 @@ class Carrier:
             self._bulk.abort(stray)
         self._sweep = False
 
-    def _abort(self, chunk: int, rows: pl.DataFrame, job_id: str) -> JobState:
+    def _abort(self, rows: pl.DataFrame, job_id: str) -> JobState:
         state = self._bulk.abort(job_id)
         if state is not RemoteState.ABORTED:
             # Someone closed it meanwhile: it will run, so its answer counts.
-            return self.settle(chunk, rows, job_id)
-        return self._record(chunk, rows, JobState.ABORTED, job_id)
+            return self.settle(rows, job_id)
+        return self._record(rows, JobState.ABORTED, job_id)
 
     def _wait(self, job_id: str) -> dict[str, Any] | None:
         """Poll until the job has ended, is open, is gone, or the time is up."""
@@ -182,17 +170,10 @@ class Carrier:
     # ---------------------------------------------------------------- writing down
 
     def _record(
-        self,
-        chunk: int,
-        rows: pl.DataFrame,
-        state: JobState,
-        job_id: str,
-        *,
-        message: str | None = None,
-        **tally: int,
+        self, rows: pl.DataFrame, state: JobState, job_id: str, message: str | None = None, **tally: int
     ) -> JobState:
         event = {
-            "chunk": chunk,
+            "chunk": rows["chunk"][0],
             "attempt": rows["attempt"][0],
             "operation": _operation(rows),
             "state": state.value,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from simple_salesforce.format import quote_soql_value
+
 from pipelines.sinks.salesforce.connection import Connection
-from pipelines.sinks.salesforce.readback import literal
 
 
 def records(
     connection: Connection, object_: str, external_id_field: str, external_id: str
 ) -> dict[str, bool]:
     """Ids of the records with an external id, deleted ones too, and whether each is in the recycle bin."""
-    where = f"{external_id_field} = {literal(external_id)}"
+    where = f"{external_id_field} = {quote_soql_value(external_id)}"
     found = connection.query(f"SELECT Id, IsDeleted FROM {object_} WHERE {where}", deleted=True)
     return {str(record["Id"]): bool(record["IsDeleted"]) for record in found}
 

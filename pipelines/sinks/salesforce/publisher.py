@@ -182,9 +182,8 @@ class _Publisher(Publication):
         rounds = 0
         while True:
             pending = run.rows().filter(pl.col("state") == RowState.PLANNED)
-            for (chunk,), rows in pending.group_by("chunk", maintain_order=True):
-                state = carrier.submit(int(str(chunk)), rows, self.outbound.file(rows))
-                if state is JobState.UNKNOWN:
+            for _, rows in pending.group_by("chunk", maintain_order=True):
+                if carrier.submit(rows, self.outbound.file(rows)) is JobState.UNKNOWN:
                     return False
             rows = run.rows()
             again = next_try(rows, [RowState.FAILED])
@@ -202,7 +201,7 @@ class _Publisher(Publication):
         open_states = [JobState.CREATED.value, JobState.UNKNOWN.value]
         for job in run.jobs().filter(pl.col("state").is_in(open_states)).iter_rows(named=True):
             rows = run.rows().filter(pl.col("chunk") == job["chunk"])
-            if carrier.settle(int(job["chunk"]), rows, str(job["job_id"])) is JobState.UNKNOWN:
+            if carrier.settle(rows, str(job["job_id"])) is JobState.UNKNOWN:
                 return False
         return True
 
