@@ -8,6 +8,7 @@ ledger counts each once.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -24,14 +25,14 @@ _LOG = logging.getLogger(__name__)
 _TO_CARRY = [RowState.PLANNED.value, RowState.SENT.value, RowState.UNKNOWN.value]
 
 
+@dataclass(frozen=True)
 class Delivery:
     """Takes the items of one run to the table; the run's id is the version of the items."""
 
-    def __init__(self, run: RunLedger, outbound: Outbound, loader: Loader, options: LoadOptions) -> None:
-        self._run = run
-        self._outbound = outbound
-        self._loader = loader
-        self._options = options
+    run: RunLedger
+    outbound: Outbound
+    loader: Loader
+    options: LoadOptions
 
     def deliver(self) -> Counts:
         """Send what is not confirmed yet, in rounds, until every item is; returns the items by fate, all of them ok.
@@ -41,25 +42,25 @@ class Delivery:
         SinkError
             Items are dead: the version is incomplete and must not serve. The run stays open.
         """
-        rows = self._run.rows()
-        again = [RowState.FAILED, RowState.DEAD] if self._options.retry_dead else [RowState.FAILED]
+        rows = self.run.rows()
+        again = [RowState.FAILED, RowState.DEAD] if self.options.retry_dead else [RowState.FAILED]
         rounds = 0
         while True:
             refused = self._carry(rows)
             # The books of a large run take seconds to read: only if there is something to find.
             if not (refused or rows["state"].is_in(again).any()):
                 break
-            rows = self._run.rows()
+            rows = self.run.rows()
             planned = next_try(rows, again)
             if not planned.height:
                 break
-            _LOG.info("run %s: %d items again", self._run.run_id, planned.height)
-            chunk_rows = self._options.chunk_rows
-            self._run.record_rows(chunked(planned, first=next_chunk(rows), chunk_rows=chunk_rows))
-            self._options.retry_wait.wait(rounds)
-            rows, again = self._run.rows(), [RowState.FAILED]
+            _LOG.info("run %s: %d items again", self.run.run_id, planned.height)
+            chunk_rows = self.options.chunk_rows
+            self.run.record_rows(chunked(planned, first=next_chunk(rows), chunk_rows=chunk_rows))
+            self.options.retry_wait.wait(rounds)
+            rows, again = self.run.rows(), [RowState.FAILED]
             rounds += 1
-        counts = self._run.counts()
+        counts = self.run.counts()
         if counts.ok != counts.planned or counts.unknown:
             raise self._not_whole(counts)
         return counts
@@ -70,35 +71,33 @@ class Delivery:
         One commit settles a chunk and announces the next.
         """
         waiting = pl.col("state").is_in(_TO_CARRY)
-        announced = self._run.jobs().filter(pl.col("state") == JobState.CREATED)["chunk"]
+        announced = self.run.jobs().filter(pl.col("state") == JobState.CREATED)["chunk"]
         open_chunks = rows.filter(waiting)["chunk"].append(announced).unique().sort().to_list()
         chunks = rows.filter(pl.col("chunk").is_in(open_chunks)).partition_by("chunk", as_dict=True)
         settled: list[dict[str, object]] = []
         refused = 0
         for number in open_chunks:
             chunk = chunks[(number,)]
-            self._run.record_jobs(
-                pl.DataFrame([*settled, self._event(chunk, JobState.CREATED)], strict=False)
-            )
+            self.run.record_jobs(pl.DataFrame([*settled, self._event(chunk, JobState.CREATED)], strict=False))
             event, count = self._settle(chunk, waiting)
             settled, refused = [event], refused + count
         if settled:
-            self._run.record_jobs(pl.DataFrame(settled))
+            self.run.record_jobs(pl.DataFrame(settled))
         return refused
 
     def _settle(self, chunk: pl.DataFrame, waiting: pl.Expr) -> tuple[dict[str, object], int]:
         """Send a chunk; returns the event that says so, once the fates of its items are recorded, and the refused."""
         todo = chunk.filter(waiting)
-        refusals = self._loader.load(self._outbound.items(todo["external_id"], self._run.run_id))
+        refusals = self.loader.load(self.outbound.items(todo["external_id"], self.run.run_id))
         outcomes = self._fates(todo, refusals)
-        self._run.record_rows(outcomes)
+        self.run.record_rows(outcomes)
         done = chunk.filter(~waiting).select("external_id", "state")
         states = pl.concat([done, outcomes.select("external_id", "state")])["state"]
         event, number = self._event(chunk, JobState.COMPLETE, states), chunk["chunk"][0]
         text = "run %s: chunk %d, %d items, %d refused"
-        _LOG.info(text, self._run.run_id, number, chunk.height, refusals.height)
+        _LOG.info(text, self.run.run_id, number, chunk.height, refusals.height)
         if todo.height and refusals.filter(pl.col("code") != UNPROCESSED).height == todo.height:
-            self._run.record_jobs(pl.DataFrame([event]))
+            self.run.record_jobs(pl.DataFrame([event]))
             raise SinkError(
                 f"DynamoDB refuses every item of chunk {number}: {refusals['message'][0]}. What served before "
                 "still serves; fix the cause, then publish with retry_dead"
@@ -107,7 +106,7 @@ class Delivery:
 
     def _fates(self, rows: pl.DataFrame, refusals: pl.DataFrame) -> pl.DataFrame:
         """Fates of the items of a chunk, as events for the ledger."""
-        again = (pl.col("code") == UNPROCESSED) & (pl.col("attempt") < self._options.max_attempts)
+        again = (pl.col("code") == UNPROCESSED) & (pl.col("attempt") < self.options.max_attempts)
         state = (
             pl.when(pl.col("code").is_null())
             .then(pl.lit(RowState.OK.value))
@@ -137,13 +136,13 @@ class Delivery:
         }
 
     def _job_id(self, chunk: object) -> str:
-        return f"{self._run.run_id}/{chunk}"
+        return f"{self.run.run_id}/{chunk}"
 
     def _not_whole(self, counts: Counts) -> SinkError:
-        dead = self._run.rows().filter(pl.col("state") == RowState.DEAD)
+        dead = self.run.rows().filter(pl.col("state") == RowState.DEAD)
         reasons = dead["message"].unique().sort().head(3).to_list()
         return SinkError(
-            f"version {self._run.run_id} is incomplete: {counts.ok} of {counts.planned} items were confirmed, {counts.dead} "
+            f"version {self.run.run_id} is incomplete: {counts.ok} of {counts.planned} items were confirmed, {counts.dead} "
             f"are dead, for instance {dead['external_id'].head(3).to_list()}: {reasons}. What served before still serves. "
             "Fix the cause, then publish with retry_dead"
         )

@@ -61,16 +61,6 @@ def publish(
     -------
     PublishReport
         Items by fate; its facts name the version, its pointer's revision, and the write units used.
-
-    Raises
-    ------
-    ConfigError
-        Settings or credentials are missing, or the table is missing or of another shape.
-    DataContractError
-        Rows cannot be written, or a key repeats.
-    SinkError
-        A guard refused, DynamoDB did not answer or refused items, somebody else moved the pointer, or
-        the books do not balance. What served before still serves, and the next call resumes.
     """
     where, options = configured(settings), options or LoadOptions()
     with alone(settings, SINK, target.object), Connection(where, options) as connection:

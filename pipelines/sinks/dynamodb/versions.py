@@ -107,18 +107,18 @@ class Pointer:
 _VERSION, _POINTER = TypeAdapter(Version), TypeAdapter(Pointer)
 
 
+@dataclass(frozen=True)
 class Versions:
     """Pointer and versions of one namespace of a table; every request, also a write, may be repeated."""
 
-    def __init__(self, connection: Connection, table: str, namespace: str) -> None:
-        self._connection = connection
-        self._table = table
-        self._namespace = namespace
+    connection: Connection
+    table: str
+    namespace: str
 
     @property
     def object(self) -> str:
         """What the ledger calls the namespace."""
-        return f"{self._table}/{self._namespace}"
+        return f"{self.table}/{self.namespace}"
 
     def pointer(self) -> Pointer | None:
         """Where the pointer stands, read consistently; None before the first version serves."""
@@ -189,7 +189,7 @@ class Versions:
 
     def items(self, key: str) -> list[dict[str, Any]]:
         """Partition and sort key of a key's items, one per version that is kept."""
-        return self._connection.query_keys(self._table, f"{self._namespace}#{key}")
+        return self.connection.query_keys(self.table, f"{self.namespace}#{key}")
 
     def forget(self, key: str) -> None:
         """Delete a key's items, the serving version's included, and forget it as a sample of versions.
@@ -198,24 +198,24 @@ class Versions:
         written is a fact about the publication.
         """
         for item in self.items(key):
-            self._connection.call("delete_item", TableName=self._table, Key=item)
+            self.connection.call("delete_item", TableName=self.table, Key=item)
         for version in map(self.version, self.names()):
             if version is not None and key in version.sample:
                 self.write(replace(version, sample=tuple(each for each in version.sample if each != key)))
 
     def _read(self, kind: str, sort_key: str) -> dict[str, Any] | None:
-        answer = self._connection.call(
-            "get_item", TableName=self._table, Key=self._key(kind, sort_key), ConsistentRead=True
+        answer = self.connection.call(
+            "get_item", TableName=self.table, Key=self._key(kind, sort_key), ConsistentRead=True
         )
         return plain(answer["Item"]) if "Item" in answer else None
 
     def _put(self, kind: str, sort_key: str, values: Mapping[str, Any], **condition: Any) -> None:
         written = {name: _SERIALIZER.serialize(value) for name, value in values.items()}
         item = self._key(kind, sort_key) | written
-        self._connection.call("put_item", TableName=self._table, Item=item, **condition)
+        self.connection.call("put_item", TableName=self.table, Item=item, **condition)
 
     def _key(self, kind: str, sort_key: str) -> dict[str, Any]:
-        return {PARTITION_KEY: {"S": f"{self._namespace}#{kind}"}, SORT_KEY: {"S": sort_key}}
+        return {PARTITION_KEY: {"S": f"{self.namespace}#{kind}"}, SORT_KEY: {"S": sort_key}}
 
 
 def record_flip(

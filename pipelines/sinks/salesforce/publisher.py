@@ -53,16 +53,6 @@ def publish(
     -------
     PublishReport
         Rows by fate. ``complete`` is false if rows are unknown; dead rows do not make it false.
-
-    Raises
-    ------
-    ConfigError
-        Settings are missing, or the object does not accept the fields.
-    DataContractError
-        Rows cannot be written, or an external id repeats.
-    SinkError
-        A guard refused, Salesforce did not answer, or the ledger does not balance. Nothing is lost: the
-        next call resumes.
     """
     if settings.salesforce is None:
         raise ConfigError(
