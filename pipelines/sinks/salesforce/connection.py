@@ -190,24 +190,15 @@ class Connection:
 
     def query(self, soql: str, *, deleted: bool = False) -> list[dict[str, Any]]:
         """Run a SOQL query, all pages; with ``deleted``, over the recycle bin too."""
-        records: list[dict[str, Any]] = []
         page = self.get("queryAll/" if deleted else "query/", params={"q": soql}).json()
-        while True:
-            records += page["records"]
-            if page["done"]:
-                return records
+        records: list[dict[str, Any]] = page["records"]
+        while not page["done"]:
             page = self.get(page["nextRecordsUrl"]).json()
+            records += page["records"]
+        return records
 
     def empty_recycle_bin(self, record_ids: Sequence[str]) -> None:
-        """Remove deleted records for good; records that are no longer in the bin are no error.
-
-        Only the SOAP interface offers it.
-
-        Raises
-        ------
-        RemoteError
-            Salesforce refused it, for instance because the user may not delete these records.
-        """
+        """Remove deleted records for good, which only the SOAP interface offers; those that are gone are no error."""
         for start in range(0, len(record_ids), _IDS_PER_CALL):
             ids = "".join(f"<ids>{each}</ids>" for each in record_ids[start : start + _IDS_PER_CALL])
             body = _EMPTY_BIN.format(session=escape(self.client.session_id), ids=ids)
