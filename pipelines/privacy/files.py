@@ -17,8 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
 from pipelines.discovery import every
-from pipelines.privacy.person import Person, natural_columns, references
-from pipelines.privacy.texts import redact
+from pipelines.privacy.person import Person, natural_columns, redact, references
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -60,21 +60,16 @@ def latest_rows(events: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
     """
     chunks = latest_jobs(jobs).select("chunk", pl.col("state").alias("job_state"))
     planned = pl.col("state") == RowState.PLANNED
-    carried = (
-        pl.when(~planned)
-        .then(pl.col("state"))
-        .when(pl.col("job_state") == JobState.CREATED)
-        .then(pl.lit(RowState.SENT.value))
-        .when(pl.col("job_state") == JobState.UNKNOWN)
-        .then(pl.lit(RowState.UNKNOWN.value))
-        .otherwise(pl.col("state"))
-    )
+    by_job = {JobState.CREATED.value: RowState.SENT.value, JobState.UNKNOWN.value: RowState.UNKNOWN.value}
+    carried = pl.col("job_state").replace_strict(by_job, default=None, return_dtype=pl.String)
     lost = planned & pl.col("job_state").is_in([JobState.COMPLETE.value, JobState.GONE.value])
     return (
         events.sort("seq")
         .unique("external_id", keep="last", maintain_order=True)
         .join(chunks, on="chunk", how="left")
-        .with_columns(state=carried, settled=~lost.fill_null(value=False))
+        .with_columns(
+            state=pl.coalesce(pl.when(planned).then(carried), "state"), settled=~lost.fill_null(value=False)
+        )
         .drop("job_state")
         .sort("external_id")
     )
@@ -125,6 +120,17 @@ def check_balance(counts: Counts, jobs: pl.DataFrame, rows: pl.DataFrame, run_id
         problems.append(f"{lost.height} rows of answered jobs have no outcome, for instance {ids}")
     if problems:
         raise SinkError(f"the ledger of run {run_id} does not balance: {'; '.join(problems)}")
+
+
+def fate(done: pl.Expr, again: pl.Expr) -> pl.Expr:
+    """State of a row that was answered: ok if done, else failed if it may be tried again, else dead."""
+    return (
+        pl.when(done)
+        .then(pl.lit(RowState.OK.value))
+        .when(again)
+        .then(pl.lit(RowState.FAILED.value))
+        .otherwise(pl.lit(RowState.DEAD.value))
+    )
 
 
 def next_try(rows: pl.DataFrame, states: Sequence[RowState]) -> pl.DataFrame:

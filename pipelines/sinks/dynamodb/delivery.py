@@ -16,7 +16,7 @@ from pipelines.errors import SinkError
 from pipelines.sinks.dynamodb.loader import UNPROCESSED, Loader
 from pipelines.sinks.dynamodb.outbound import Outbound, chunked
 from pipelines.sinks.dynamodb.target import LoadOptions
-from pipelines.sinks.fold import Counts, next_chunk, next_try
+from pipelines.sinks.fold import Counts, fate, next_chunk, next_try
 from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import JobState, RowState
 
@@ -107,17 +107,12 @@ class Delivery:
     def _fates(self, rows: pl.DataFrame, refusals: pl.DataFrame) -> pl.DataFrame:
         """Fates of the items of a chunk, as events for the ledger."""
         again = (pl.col("code") == UNPROCESSED) & (pl.col("attempt") < self.options.max_attempts)
-        state = (
-            pl.when(pl.col("code").is_null())
-            .then(pl.lit(RowState.OK.value))
-            .when(again)
-            .then(pl.lit(RowState.FAILED.value))
-            .otherwise(pl.lit(RowState.DEAD.value))
-        )
         plan = rows.select("external_id", "operation", "attempt", "chunk", "payload_hash")
         joined = plan.join(refusals, on="external_id", how="left")
         chunk = rows["chunk"][0] if rows.height else None
-        return joined.with_columns(state=state, job_id=pl.lit(self._job_id(chunk)))
+        return joined.with_columns(
+            state=fate(pl.col("code").is_null(), again), job_id=pl.lit(self._job_id(chunk))
+        )
 
     def _event(
         self, chunk: pl.DataFrame, state: JobState, states: pl.Series | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipelines.sinks.ledger_tables import JOB_GONE, NOT_PROCESSED, UNKNOWN_HASH, Operation, RowState
+from pipelines.sinks.fold import fate
+from pipelines.sinks.ledger_tables import JOB_GONE, NOT_PROCESSED, UNKNOWN_HASH, Operation
 from pipelines.sinks.salesforce.bulk2 import BulkIngest
 
 #: What a result says of a row; the names of the counts in the ledger's jobs table.
@@ -114,13 +115,6 @@ def fates(
     )
     done = ok | ((pl.col("operation") == Operation.DELETE) & code.is_in(_ALREADY_GONE))
     again = code.is_in(PASSING) & (pl.col("attempt") < max_attempts)
-    state = (
-        pl.when(done)
-        .then(pl.lit(RowState.OK.value))
-        .when(again)
-        .then(pl.lit(RowState.FAILED.value))
-        .otherwise(pl.lit(RowState.DEAD.value))
-    )
     plan = rows.select(
         "external_id", "operation", "attempt", "chunk", "payload_hash", "base_hash", "remote_id"
     )
@@ -128,7 +122,7 @@ def fates(
         plan.join(results, on="external_id", how="left")
         .with_columns(code=named)
         .with_columns(
-            state=state,
+            state=fate(done, again),
             remote_id=pl.when(ok).then("answer").otherwise("remote_id"),
             base_hash=pl.when(code == JOB_GONE).then(pl.lit(UNKNOWN_HASH)).otherwise("base_hash"),
             message=pl.when(kind == KINDS[2]).then(pl.lit(message)).when(~ok).then("answer"),
