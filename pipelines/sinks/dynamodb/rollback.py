@@ -68,8 +68,9 @@ def rollback(
             except SinkError as error:
                 if not back:
                     raise
+                left = [each.name for place, each in earlier.items() if place not in back]
                 raise SinkError(
-                    f"{error}. {list(back)} went back already: name {version.name} for the rest"
+                    f"{error}. {list(back)} went back already: name the others' {left}"
                 ) from error
             record_flip(
                 lake, versions.object, back[name], kind="rollback", before=before.version, why=why, who=who
