@@ -7,6 +7,7 @@ import gzip
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import IO
 
@@ -16,8 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
 from pipelines.discovery import every
-from pipelines.privacy.person import Person, natural_columns, references
-from pipelines.privacy.texts import redact
+from pipelines.privacy.person import Person, natural_columns, redact, references
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -83,13 +83,13 @@ def _parquet(path: Path, which: Mapping[str, frozenset[str]], aside: Path) -> in
         return 0
     with pa_parquet.ParquetWriter(aside, file.schema_arrow) as writer:
         for batch in file.iter_batches():
-            mine = pa.array([False] * batch.num_rows)
-            for name in columns:
-                values = pa.array(sorted(which[name]), pa.string())
-                found = pc.is_in(batch.column(name).cast(pa.string()), value_set=values)
-                mine = pc.or_(mine, pc.fill_null(found, False))
-            count += pc.sum(mine).as_py() or 0
-            writer.write_batch(batch.filter(pc.invert(mine)))
+            found = [
+                pc.is_in(batch.column(name).cast(pa.string()), value_set=pa.array(which[name], pa.string()))
+                for name in columns
+            ]
+            kept = batch.filter(pc.invert(reduce(pc.or_, found)))
+            count += batch.num_rows - kept.num_rows
+            writer.write_batch(kept)
     return count
 
 
@@ -105,15 +105,13 @@ def _csv(path: Path, which: Mapping[str, frozenset[str]], aside: Path) -> int:
         kept.write(first)
         header = next(csv.reader([first]), [])
         places = [(number, which[name]) for number, name in enumerate(header) if name in which]
-        anywhere = frozenset().union(*(values for _, values in places)) if places else frozenset()
+        anywhere: frozenset[str] = frozenset().union(*(values for _, values in places))
         for line in lines:
             fields = next(csv.reader([line]), [])
-            whole = len(fields) == len(header)
-            mine = (
-                any(fields[number] in values for number, values in places)
-                if whole
-                else not anywhere.isdisjoint(fields)
-            )
+            if len(fields) == len(header):
+                mine = any(fields[number] in values for number, values in places)
+            else:
+                mine = not anywhere.isdisjoint(fields)
             count += mine
             if not mine:
                 kept.write(line)
@@ -135,10 +133,9 @@ class ReportPages:
 
     def erase(self, person: Person) -> None:
         """Remove the pages and render those of use cases again."""
-        gone = []
-        for path, _ in self._pages(person):
+        gone = [path for path, _ in self._pages(person)]
+        for path in gone:
             path.unlink()
-            gone.append(path)
         for path in gone:
             self._render(path.stem)
 

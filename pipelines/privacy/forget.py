@@ -11,9 +11,12 @@ import getpass
 import json
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
+
+import pyarrow.dataset as pa_dataset
 
 from pipelines.errors import ConfigError, DataContractError, MillraceError
 from pipelines.io.lake import Lake
@@ -42,6 +45,8 @@ log = logging.getLogger(__name__)
 
 #: Told the name of each store before it is worked on.
 Tell = Callable[[str], None]
+#: Counts by store and place.
+Found = dict[str, dict[str, int]]
 
 
 class Store(Protocol):
@@ -146,7 +151,7 @@ def forget(
     return {"erasure_id": erasure_id, "state": ErasureState.COMPLETE.value, "found": total, "already": False}
 
 
-def _look(places: Sequence[Store], person: Person, tell: Tell) -> dict[str, dict[str, int]]:
+def _look(places: Sequence[Store], person: Person, tell: Tell) -> Found:
     counts = {}
     for place in places:
         tell(f"{place.name} (looking)")
@@ -158,7 +163,7 @@ def _begin(
     lake: Lake,
     erasure_id: str,
     person: Person,
-    found: Mapping[str, Mapping[str, int]],
+    found: Found,
     *,
     key: bytes,
     at: datetime,
@@ -167,8 +172,8 @@ def _begin(
     """Record the tombstones, then that the erasure began; a resumed one adds missing tombstones."""
     ids = [(SUBJECT, person.natural_id)]
     ids += [(kind, each) for kind, listed in sorted(person.referred.items()) for each in sorted(listed)]
-    laid = tombstones_of(lake, erasure_id)
     hashed = [(kind, tombstone(each, kind=kind, key=key)) for kind, each in ids]
+    laid = tombstones_of(lake, erasure_id)
     rows = [
         {"erasure_id": erasure_id, "kind": kind, "tombstone": each, "recorded_at": at}
         for kind, each in hashed
@@ -180,13 +185,11 @@ def _begin(
         _record(lake, erasure_id, ErasureState.OPEN, found, at)
 
 
-def _record(
-    lake: Lake, erasure_id: str, state: ErasureState, found: Mapping[str, Mapping[str, int]], at: datetime
-) -> None:
+def _record(lake: Lake, erasure_id: str, state: ErasureState, found: Found, at: datetime) -> None:
     row = {
         "erasure_id": erasure_id,
         "state": state.value,
-        "found_json": json.dumps(_impersonal(found), sort_keys=True),
+        "found_json": json.dumps(found, sort_keys=True),
         "found": sum(sum(places.values()) for places in found.values()),
         "recorded_at": at,
         "who": getpass.getuser(),
@@ -194,32 +197,20 @@ def _record(
     lake.append(ERASURES, as_rows(ERASURES, [row]))
 
 
-def _impersonal(found: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    return {store: dict(places) for store, places in found.items()}
-
-
-def _joined(
-    first: Mapping[str, Mapping[str, int]], later: Mapping[str, Mapping[str, int]]
-) -> dict[str, dict[str, int]]:
+def _joined(first: Found, later: Found) -> Found:
     """Take the larger count of each place: what an interrupted attempt found and removed still counts."""
-    total: dict[str, dict[str, int]] = {}
-    for found in (first, later):
-        for store, places in found.items():
-            mine = total.setdefault(store, {})
-            for place, count in places.items():
-                mine[place] = max(mine.get(place, 0), count)
-    return total
+    return {
+        store: dict(Counter(first.get(store, {})) | Counter(later.get(store, {}))) for store in first | later
+    }
 
 
 def _render(settings: Settings, lake: Lake, page: str) -> None:
     """Render the page of a use case again, for the day of its newest report."""
     if page not in names():
         return
-    runs = lake.read(STEP_RUNS, columns=["usecase", "step", "as_of", "outcome"], missing_ok=True).to_pylist()
-    days = [
-        row["as_of"] for row in runs
-        if (row["usecase"], row["step"], row["outcome"]) == (page, Step.REPORT.value, "ok")
-    ]  # fmt: skip
+    field = pa_dataset.field
+    reported = (field("usecase") == page) & (field("step") == Step.REPORT.value) & (field("outcome") == "ok")
+    days = lake.read(STEP_RUNS, columns=["as_of"], where=reported, missing_ok=True)["as_of"].to_pylist()
     if not days:
         return
     try:

@@ -23,8 +23,7 @@ from pipelines.io.past import drop_past
 from pipelines.io.promotions import PROMOTIONS
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.schemas import MONITORING
-from pipelines.privacy.person import Person, pseudonym_columns, references
-from pipelines.privacy.texts import names, redact
+from pipelines.privacy.person import Person, names, pseudonym_columns, redact, references
 from pipelines.sinks.ledger_tables import JOBS, ROWS
 from pipelines.sources.landed import QUARANTINE
 

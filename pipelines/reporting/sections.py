@@ -17,8 +17,7 @@ from pipelines.monitoring.schemas import MONITORING
 from pipelines.reporting.control_room import newest_runs
 from pipelines.reporting.page import CheckStyle, FindingStyle, Missing
 from pipelines.reporting.words import number, percent
-from pipelines.sinks.flips import read_flips
-from pipelines.sinks.ledger import dead_letters
+from pipelines.sinks.ledger import dead_letters, read_flips
 from pipelines.sinks.target import Target
 
 #: Publish runs and rows that failed for good shown.
@@ -48,11 +47,15 @@ def publication(lake: Lake, usecase: str, targets: Sequence[Target], as_of: date
     runs = newest_runs(lake, targets, as_of)
     if not runs:
         return Missing("Nothing was published yet.", f"millrace publish {usecase} --as-of {as_of}")
-    newest = {run["sink"]: run["object"] for run in reversed(runs)}
-    dead = [row for sink, object_ in newest.items() for row in dead_letters(lake, sink, object_).to_dicts()]
+    # By sink and object or namespace: a deployment may have moved to another table meanwhile.
+    newest = {
+        (run["sink"], run["object"].rpartition("/")[2]): (run["sink"], run["object"])
+        for run in reversed(runs)
+    }
+    dead = [row for sink, object_ in newest.values() for row in dead_letters(lake, sink, object_).to_dicts()]
     flips = [
         flip
-        for sink, object_ in newest.items()
+        for sink, object_ in newest.values()
         for flip in read_flips(lake, sink, object_).to_dicts()[::-1]
         if flip["as_of"] <= as_of
     ]

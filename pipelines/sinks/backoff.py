@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -36,3 +37,10 @@ class Backoff:
     def wait(self, attempt: int) -> None:
         """Sleep a random time after attempt number ``attempt``."""
         time.sleep(random.uniform(0.0, self.bound(attempt)))  # noqa: S311 - jitter, not a secret
+
+    def tries(self) -> Iterator[int]:
+        """Numbers of all attempts, with a wait before each but the first."""
+        for attempt in range(self.attempts):
+            if attempt:
+                self.wait(attempt - 1)
+            yield attempt

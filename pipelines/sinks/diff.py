@@ -24,14 +24,9 @@ def leavers(wanted: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
 
 
 def check_leavers(leaving: pl.DataFrame, base: pl.DataFrame, *, max_share: float, force: bool) -> None:
-    """Refuse to touch too large a share of the published records.
+    """Refuse to touch too large a share of the published records, unless forced.
 
     An empty or half-loaded source looks exactly like everybody leaving.
-
-    Raises
-    ------
-    SinkError
-        The share is above the limit and not forced.
     """
     if force or not leaving.height or leaving.height <= max_share * base.height:
         return
@@ -69,14 +64,10 @@ def plan(
     """
     columns = ("external_id", "payload_hash")
     rows = pl.concat(
-        [
-            wanted.select(*columns, operation=pl.lit(Operation.UPSERT.value)),
-            cleared.select(*columns, operation=pl.lit(Operation.CLEAR.value)),
-        ]
+        frame.select(*columns, operation=pl.lit(operation.value))
+        for frame, operation in ((wanted, Operation.UPSERT), (cleared, Operation.CLEAR))
     )
-    same = pl.col("payload_hash").eq_missing(pl.col("hash"))
-    if resend:
-        same = same & pl.lit(value=False)
+    same = pl.col("payload_hash").eq_missing(pl.col("hash")) & pl.lit(not resend)
     kept = rows.join(base, on="external_id", how="left").with_columns(
         state=pl.when(same).then(pl.lit(RowState.SKIPPED.value)).otherwise(pl.lit(RowState.PLANNED.value)),
         code=pl.when(same).then(pl.lit(UNCHANGED)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -21,14 +22,14 @@ class Counts:
     ``dead`` is part of ``failed`` and ``deleted`` part of ``ok``.
     """
 
-    planned: int
-    sent: int
-    ok: int
-    failed: int
-    unknown: int
-    skipped: int
-    deleted: int
-    dead: int
+    planned: int = 0
+    sent: int = 0
+    ok: int = 0
+    failed: int = 0
+    unknown: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    dead: int = 0
 
     @property
     def balanced(self) -> bool:
@@ -59,21 +60,16 @@ def latest_rows(events: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
     """
     chunks = latest_jobs(jobs).select("chunk", pl.col("state").alias("job_state"))
     planned = pl.col("state") == RowState.PLANNED
-    carried = (
-        pl.when(~planned)
-        .then(pl.col("state"))
-        .when(pl.col("job_state") == JobState.CREATED)
-        .then(pl.lit(RowState.SENT.value))
-        .when(pl.col("job_state") == JobState.UNKNOWN)
-        .then(pl.lit(RowState.UNKNOWN.value))
-        .otherwise(pl.col("state"))
-    )
+    by_job = {JobState.CREATED.value: RowState.SENT.value, JobState.UNKNOWN.value: RowState.UNKNOWN.value}
+    carried = pl.col("job_state").replace_strict(by_job, default=None, return_dtype=pl.String)
     lost = planned & pl.col("job_state").is_in([JobState.COMPLETE.value, JobState.GONE.value])
     return (
         events.sort("seq")
         .unique("external_id", keep="last", maintain_order=True)
         .join(chunks, on="chunk", how="left")
-        .with_columns(state=carried, settled=~lost.fill_null(value=False))
+        .with_columns(
+            state=pl.coalesce(pl.when(planned).then(carried), "state"), settled=~lost.fill_null(value=False)
+        )
         .drop("job_state")
         .sort("external_id")
     )
@@ -104,13 +100,7 @@ def count(events: pl.DataFrame, jobs: pl.DataFrame, rows: pl.DataFrame | None = 
 
 
 def check_balance(counts: Counts, jobs: pl.DataFrame, rows: pl.DataFrame, run_id: str) -> None:
-    """Check the run as a whole and each answered job by itself.
-
-    Raises
-    ------
-    SinkError
-        A row is lost or counted twice; the message shows the sums.
-    """
+    """Check the run as a whole and each answered job by itself; a row that is lost or counted twice is an error."""
     problems = []
     if not counts.balanced:
         problems.append(
@@ -132,13 +122,37 @@ def check_balance(counts: Counts, jobs: pl.DataFrame, rows: pl.DataFrame, run_id
         raise SinkError(f"the ledger of run {run_id} does not balance: {'; '.join(problems)}")
 
 
-def published(rows: pl.DataFrame) -> pl.DataFrame:
-    """Tell which records the sink holds after a run, as far as the ledger knows.
+def fate(done: pl.Expr, again: pl.Expr) -> pl.Expr:
+    """State of a row that was answered: ok if done, else failed if it may be tried again, else dead."""
+    return (
+        pl.when(done)
+        .then(pl.lit(RowState.OK.value))
+        .when(again)
+        .then(pl.lit(RowState.FAILED.value))
+        .otherwise(pl.lit(RowState.DEAD.value))
+    )
 
-    Parameters
-    ----------
-    rows
-        Folded rows of the newest run, see :func:`latest_rows`.
+
+def next_try(rows: pl.DataFrame, states: Sequence[RowState]) -> pl.DataFrame:
+    """Plan another try of the folded rows in these states, without chunks."""
+    return rows.filter(pl.col("state").is_in(states)).select(
+        "external_id",
+        "operation",
+        "payload_hash",
+        "base_hash",
+        "remote_id",
+        attempt=pl.col("attempt") + 1,
+        state=pl.lit(RowState.PLANNED.value),
+    )
+
+
+def next_chunk(rows: pl.DataFrame) -> int:
+    """Number of the first chunk that a run does not have yet."""
+    return int(str(rows["chunk"].max())) + 1
+
+
+def published(rows: pl.DataFrame) -> pl.DataFrame:
+    """Tell which records the sink holds after a run with these folded rows, as far as the ledger knows.
 
     Returns
     -------

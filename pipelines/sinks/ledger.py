@@ -1,32 +1,40 @@
-"""The publish ledger of one object in one sink: its runs, and what the sink holds.
+"""The publish ledger: the runs of one object in one sink, their events, and what the sink holds.
 
 ``Ledger(lake, "salesforce", "Churn_Score__c")`` knows the runs of the object; ``newest()`` and
-``start(...)`` return a :class:`~pipelines.sinks.run_ledger.RunLedger`, to which events are appended as
-they happen.
+``start(...)`` return a :class:`RunLedger`, to which events are appended as they happen.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import asdict
 from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
+from features.schemas import Table
 from pipelines.io.lake import Lake
-from pipelines.sinks.fold import published
-from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS, RowState, RunState
-from pipelines.sinks.run_ledger import RunLedger, to_frame
+from pipelines.sinks.fold import Counts, check_balance, count, latest_jobs, latest_rows, published
+from pipelines.sinks.ledger_tables import FLIPS, JOBS, ROWS, RUNS, SUPERSEDED, RowState, RunState
+
+#: Columns that are the same for all events of a run: not read back, which halves what a large run takes.
+_SAME = ("sink", "object", "as_of", "run_id")
+
+#: Small files of the append-only tables are rewritten into one when a run ends with more than this.
+_COMPACT_ABOVE = 40
 
 
 def run_key(sink: str, object_: str, as_of: date, wanted: pl.DataFrame, *variant: str) -> str:
-    """Hash of what a publish is about: the same rows for the same day give the same key.
+    """Hash of what a publish is about: the same rows for the same day give the same key, in any order.
 
     Parameters
     ----------
     wanted
-        ``external_id``, ``payload_hash``; the order does not matter.
+        ``external_id``, ``payload_hash``.
     variant
         Other things that make it another publish, such as what happens to leavers.
     """
@@ -37,37 +45,145 @@ def run_key(sink: str, object_: str, as_of: date, wanted: pl.DataFrame, *variant
     return digest.hexdigest()[:32]
 
 
-class Ledger:
-    """Runs of one object in one sink.
+class RunLedger:
+    """Events of one run, a row of :data:`~pipelines.sinks.ledger_tables.RUNS`, appended as they happen.
 
-    Parameters
+    Attributes
     ----------
-    lake
-        Where the ledger tables are.
-    sink, object_
-        Name of the sink and of the object or table in it.
+    run_id, run_key, run_no, as_of, state
+        As in :data:`~pipelines.sinks.ledger_tables.RUNS`.
+    began
+        When its newest state was written down (UTC).
     """
+
+    def __init__(self, lake: Lake, run: dict[str, Any]) -> None:
+        self._lake = lake
+        self._run = run
+        self.run_id: str = run["run_id"]
+        self.run_key: str = run["run_key"]
+        self.run_no: int = run["run_no"]
+        self.as_of: date = run["as_of"]
+        self.state = RunState(run["state"])
+        self.began: datetime = run["recorded_at"]
+        self._seq: int = run["seq"]
+
+    # ---------------------------------------------------------------- reading
+
+    def _events(self, table: Table) -> pl.DataFrame:
+        where = pa_dataset.field("run_id") == self.run_id
+        if "as_of" in table.partition_by:
+            where &= (pa_dataset.field("sink") == self._run["sink"]) & (
+                pa_dataset.field("as_of") == self.as_of
+            )
+        columns = [name for name in table.column_names if name not in _SAME]
+        events = pl.DataFrame(self._lake.read(table, columns=columns, where=where, missing_ok=True))
+        if events.height:
+            self._seq = max(self._seq, int(str(events["seq"].max())))
+        return events
+
+    def jobs(self) -> pl.DataFrame:
+        """Newest event of each chunk."""
+        return latest_jobs(self._events(JOBS))
+
+    def job_ids(self) -> list[str]:
+        """Every job that this run ever made, aborted ones included."""
+        return self._events(JOBS)["job_id"].drop_nulls().unique(maintain_order=True).to_list()
+
+    def rows(self) -> pl.DataFrame:
+        """Present state of every row, see :func:`pipelines.sinks.fold.latest_rows`."""
+        return latest_rows(self._events(ROWS), self._events(JOBS))
+
+    def counts(self) -> Counts:
+        """Rows by fate, after checking that they balance, see :func:`pipelines.sinks.fold.check_balance`."""
+        events, jobs = self._events(ROWS), self._events(JOBS)
+        rows = latest_rows(events, jobs)
+        counts = count(events, jobs, rows)
+        check_balance(counts, jobs, rows, self.run_id)
+        return counts
+
+    # ---------------------------------------------------------------- writing
+
+    def record_rows(self, rows: pl.DataFrame) -> None:
+        """Append events of rows: any of the columns from ``external_id`` on; the others are null."""
+        if rows.height:
+            self._append(ROWS, rows)
+
+    def record_jobs(self, jobs: pl.DataFrame) -> None:
+        """Append events of chunks: any of the columns from ``chunk`` on; the others are null."""
+        if jobs.height:
+            self._append(JOBS, jobs)
+
+    def close(self, state: RunState, counts: Counts | None = None) -> Counts:
+        """Record the end of the run with its balanced counts.
+
+        ``counts`` are what :meth:`counts` said, if nothing was written down since: the books of a large run
+        take seconds to check.
+        """
+        counts = counts or self.counts()
+        self.state = state
+        self._seq += 1
+        jobs = len(self.job_ids())
+        end = {"jobs": jobs, "state": state.value, "seq": self._seq, "recorded_at": clock()}
+        self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run | asdict(counts) | end])))
+        self._compact()
+        return counts
+
+    def supersede(self) -> Counts:
+        """Give up what is not yet sent, for a run with other rows; jobs must be settled before.
+
+        Rows that never went out are skipped; those that wait for another try are dead.
+        """
+        rows = self.rows().filter(pl.col("state").is_in([RowState.PLANNED.value, RowState.FAILED.value]))
+        never_sent = (pl.col("state") == RowState.PLANNED) & (pl.col("attempt") == 1)
+        fate = pl.when(never_sent).then(pl.lit(RowState.SKIPPED.value)).otherwise(pl.lit(RowState.DEAD.value))
+        names = ("external_id", "operation", "attempt", "payload_hash", "base_hash", "remote_id")
+        self.record_rows(rows.select(*names, state=fate, code=pl.lit(SUPERSEDED)))
+        return self.close(RunState.SUPERSEDED)
+
+    def begin(self) -> None:
+        """Record that the run exists; its plan must have been recorded before."""
+        self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run])))
+
+    def _append(self, table: Table, events: pl.DataFrame) -> None:
+        self._seq += 1
+        nothing = dict.fromkeys(set(table.column_names) - set(events.columns))
+        same = {name: self._run[name] for name in _SAME} | {"seq": self._seq, "recorded_at": clock()}
+        given = {name: pl.lit(value) for name, value in (nothing | same).items()}
+        self._lake.append(table, to_table(table, events.with_columns(**given)))
+
+    def _compact(self) -> None:
+        """Rewrite the small files of this run; a table may not exist yet if nothing was ever sent."""
+        rows_of_day = [("sink", "=", str(self._run["sink"])), ("as_of", "=", str(self.as_of))]
+        for table, partition in ((RUNS, None), (JOBS, None), (ROWS, rows_of_day)):
+            if not self._lake.exists(table.name):
+                continue
+            delta = self._lake.open(table.name)
+            if len(delta.file_uris(file_pruning_predicate=partition)) > _COMPACT_ABOVE:
+                delta.optimize.compact(partition_filters=partition)
+
+
+class Ledger:
+    """Runs of one object, or table, in one sink."""
 
     def __init__(self, lake: Lake, sink: str, object_: str) -> None:
         self.lake = lake
         self.sink = sink
         self.object = object_
+        self._mine = (pa_dataset.field("sink") == sink) & (pa_dataset.field("object") == object_)
 
     def runs(self) -> pl.DataFrame:
         """Newest state of every run, oldest run first."""
-        where = (pa_dataset.field("sink") == self.sink) & (pa_dataset.field("object") == self.object)
-        events = to_frame(self.lake.read(RUNS, where=where, missing_ok=True))
+        events = pl.DataFrame(self.lake.read(RUNS, where=self._mine, missing_ok=True))
         return events.sort("seq").unique("run_id", keep="last").sort("run_no")
 
     def newest(self) -> RunLedger | None:
         """Newest run; None before the first."""
         runs = self.runs()
-        return RunLedger(self.lake, runs.row(-1, named=True), clock) if runs.height else None
+        return RunLedger(self.lake, runs.row(-1, named=True)) if runs.height else None
 
     def job_ids(self) -> set[str]:
         """Every job of the object that the ledger knows."""
-        where = (pa_dataset.field("sink") == self.sink) & (pa_dataset.field("object") == self.object)
-        ids = self.lake.read(JOBS, columns=["job_id"], where=where, missing_ok=True)
+        ids = self.lake.read(JOBS, columns=["job_id"], where=self._mine, missing_ok=True)
         return set(ids["job_id"].drop_null().to_pylist())
 
     def newest_as_of(self) -> date | None:
@@ -79,8 +195,7 @@ class Ledger:
         """Tell what the sink holds: ``external_id``, ``hash``, ``remote_id``."""
         run = self.newest()
         if run is None:
-            text = pl.String
-            return pl.DataFrame(schema={"external_id": text, "remote_id": text, "hash": text})
+            return pl.DataFrame(schema=dict.fromkeys(("external_id", "remote_id", "hash"), pl.String))
         return published(run.rows())
 
     def forget_rows(self, before: date) -> None:
@@ -92,29 +207,18 @@ class Ledger:
         newest = self.newest()
         if newest is None or not self.lake.exists(ROWS.name):
             return
-        day = min(before, newest.as_of)
-        field = pa_dataset.field
-        old = (field("sink") == self.sink) & (field("object") == self.object) & (field("as_of") < day)
-        self.lake.rewrite(ROWS.name, old)
+        self.lake.rewrite(ROWS.name, self._mine & (pa_dataset.field("as_of") < min(before, newest.as_of)))
 
     def start(self, *, as_of: date, key: str, forced: bool, rows: pl.DataFrame) -> RunLedger:
         """Record a plan and open a run with it.
 
         The run is written last: a crash before leaves rows of a run that does not exist, which
-        nothing reads.
-
-        Parameters
-        ----------
-        rows
-            Plan with chunks, see :meth:`RunLedger.record_rows`.
+        nothing reads. ``rows`` have their chunks, see :meth:`RunLedger.record_rows`.
         """
         newest = self.newest()
         number = newest.run_no + 1 if newest else 1
-        zeros = dict.fromkeys(
-            ("sent", "ok", "failed", "unknown", "deleted", "dead", "jobs"),
-            0,
-        )
         skipped = rows.filter(pl.col("state") == RowState.SKIPPED).height
+        counts = Counts(planned=rows.height - skipped, skipped=skipped)
         run = RunLedger(
             self.lake,
             {
@@ -128,11 +232,9 @@ class Ledger:
                 "state": RunState.OPEN.value,
                 "forced": forced,
                 "recorded_at": clock(),
-                "planned": rows.height - skipped,
-                "skipped": skipped,
-                **zeros,
+                "jobs": 0,
+                **asdict(counts),
             },
-            clock,
         )
         run.record_rows(rows)
         run.begin()
@@ -142,13 +244,25 @@ class Ledger:
 def dead_letters(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
     """Rows that failed for good in the newest run: what, how often, why, in the sink's words."""
     run = Ledger(lake, sink, object_).newest()
-    columns = ["as_of", "external_id", "operation", "attempt", "code", "message", "job_id", "recorded_at"]
+    columns = ["external_id", "operation", "attempt", "code", "message", "job_id", "recorded_at"]
     if run is None:
-        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-    dead = run.rows().filter(pl.col("state") == RowState.DEAD)
-    return dead.select(pl.lit(run.as_of).alias("as_of"), *columns[1:])
+        return pl.DataFrame(schema=dict.fromkeys(["as_of", *columns], pl.String))
+    return (
+        run.rows().filter(pl.col("state") == RowState.DEAD).select(pl.lit(run.as_of).alias("as_of"), *columns)
+    )
+
+
+def read_flips(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
+    """Which version served since when, and who decided it: moves of an object's pointer, oldest first."""
+    where = (pa_dataset.field("sink") == sink) & (pa_dataset.field("object") == object_)
+    return pl.DataFrame(lake.read(FLIPS, where=where, missing_ok=True)).sort("recorded_at", "revision")
 
 
 def clock() -> datetime:
-    """Now, in UTC without a zone attached, as the ledger stores it."""
+    """Now, in UTC without a zone attached, as the ledger stores it; never part of a decision."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def to_table(table: Table, frame: pl.DataFrame) -> pa.Table:
+    """Polars frame as an Arrow table with the declared columns."""
+    return frame.select(table.column_names).to_arrow().cast(table.arrow_schema)

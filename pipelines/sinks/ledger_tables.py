@@ -76,12 +76,8 @@ _SEQ = Column("seq", DType.INTEGER, "Order of the event within its run; the high
 _RECORDED = Column("recorded_at", DType.TIMESTAMP, "When the event was written down.", unit="UTC")
 
 
-def _count(name: str, description: str) -> Column:
-    return Column(name, DType.INTEGER, description, unit="rows", minimum=0)
-
-
-def _optional_count(name: str, description: str) -> Column:
-    return Column(name, DType.INTEGER, description, unit="rows", nullable=True, minimum=0)
+def _count(name: str, description: str, *, nullable: bool = False) -> Column:
+    return Column(name, DType.INTEGER, description, unit="rows", nullable=nullable, minimum=0)
 
 
 RUNS = Table(
@@ -186,9 +182,9 @@ JOBS = Table(
         Column("state", DType.STRING, "State of the chunk's newest job.", allowed=tuple(JobState)),
         _count("rows", "Rows of the chunk."),
         Column("job_id", DType.STRING, "Id in the sink."),
-        _optional_count("ok", "Rows accepted; null before the results."),
-        _optional_count("failed", "Rows refused; null before the results."),
-        _optional_count("unprocessed", "Rows the job did not reach; null before the results."),
+        _count("ok", "Rows accepted; null before the results.", nullable=True),
+        _count("failed", "Rows refused; null before the results.", nullable=True),
+        _count("unprocessed", "Rows the job did not reach; null before the results.", nullable=True),
         Column("message", DType.STRING, "The sink's words about the job; null if none.", nullable=True),
         _RECORDED,
     ),

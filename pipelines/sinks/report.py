@@ -11,9 +11,11 @@ from pipelines.errors import SinkError
 from pipelines.sinks.fold import Counts
 
 
-@dataclass(frozen=True)
-class PublishReport:
-    """Outcome of a publish.
+@dataclass(frozen=True, kw_only=True)
+class PublishReport(Counts):
+    """Outcome of a publish: its rows by fate, and what is to be known besides.
+
+    For a dry run, only ``planned``, ``skipped`` and ``deleted`` (records that would be) are counted.
 
     Attributes
     ----------
@@ -21,13 +23,8 @@ class PublishReport:
         What was published, where.
     run_id
         Run in the ledger; None for a dry run.
-    planned, sent, ok, failed, unknown, skipped, deleted, dead
-        Rows by fate, see :class:`pipelines.sinks.fold.Counts`. For a dry run only ``planned``,
-        ``skipped`` and ``deleted`` (records that would be) are set.
     jobs
         Jobs made in the sink, all tries counted.
-    balanced
-        ``sent == ok + failed + unknown``; always true, since the run stops otherwise.
     complete
         Nothing is left to do for this run; false if rows are unknown: run it again later.
     resumed, noop
@@ -46,16 +43,7 @@ class PublishReport:
     object: str
     as_of: date
     run_id: str | None
-    planned: int
-    sent: int
-    ok: int
-    failed: int
-    unknown: int
-    skipped: int
-    deleted: int
-    dead: int
     jobs: int
-    balanced: bool
     complete: bool
     dry_run: bool = False
     resumed: bool = False
@@ -65,24 +53,8 @@ class PublishReport:
     warnings: Sequence[str] = ()
     sample: Sequence[Mapping[str, Any]] = ()
 
-    @classmethod
-    def of(cls, counts: Counts, **more: Any) -> PublishReport:
-        """Report with the counts of a run."""
-        return cls(**asdict(counts), balanced=counts.balanced, **more)
-
     def require_delivery(self, max_dead_share: float) -> None:
-        """Raise unless everything was delivered.
-
-        Parameters
-        ----------
-        max_dead_share
-            Dead letters, as a share of the planned rows, above which the step fails.
-
-        Raises
-        ------
-        SinkError
-            Rows are unknown, or too many failed for good.
-        """
+        """Raise if rows are unknown, or more than this share of the planned ones failed for good."""
         if not self.complete and not self.dry_run:
             raise SinkError(
                 f"{self.object}: {self.unknown} rows are unknown, {self.sink} has not answered yet; run it again: it "
@@ -96,7 +68,13 @@ class PublishReport:
 
     def record(self) -> dict[str, Any]:
         """JSON-able record of the report; the facts are keys like the others, the sample rows belong to dry runs."""
-        values = asdict(self) | {"as_of": self.as_of.isoformat(), "warnings": list(self.warnings)}
-        del values["sample"], values["facts"]
-        sample = {"sample": [dict(row) for row in self.sample]} if self.dry_run else {}
-        return values | dict(self.facts) | sample
+        values: dict[str, Any] = dict.fromkeys(("sink", "object", "as_of", "run_id"))
+        values |= asdict(self)
+        values |= {
+            "as_of": self.as_of.isoformat(),
+            "balanced": self.balanced,
+            "warnings": list(self.warnings),
+        }
+        values |= values.pop("facts")
+        sample = list(values.pop("sample"))
+        return values | ({"sample": sample} if self.dry_run else {})

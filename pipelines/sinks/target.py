@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -14,10 +14,10 @@ from pipelines.io.lake import Lake
 from pipelines.params import Params
 from pipelines.settings import Settings
 from pipelines.sinks.diff import OnLeave
+from pipelines.sinks.dynamodb import target as dynamodb
+from pipelines.sinks.options import Asked
 from pipelines.sinks.report import PublishReport
-
-if TYPE_CHECKING:
-    from pipelines.sinks.salesforce.target import SalesforceTarget
+from pipelines.sinks.salesforce import target as salesforce
 
 P = TypeVar("P", bound=Params)
 
@@ -35,25 +35,6 @@ class DynamoParams(Params):
 
     retention_days: int = Field(ge=1, description="Versions older than this expire.")
     max_write_units: int = Field(ge=1, description="Write units per second.")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a person asks of one publication.
-
-    Attributes
-    ----------
-    dry_run
-        Count and show five rows, send nothing.
-    force
-        Override the guards: an older day, many leavers, a model that never passed the gate.
-    retry_dead
-        Send dead letters again, once their cause is fixed.
-    """
-
-    dry_run: bool = False
-    force: bool = False
-    retry_dead: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +58,7 @@ class SalesforceObject(Generic[P]):
     parent: str
     export: str
     params: Callable[[P], SalesforceParams]
-    sink: ClassVar[str] = "salesforce"
+    sink: ClassVar[str] = salesforce.SINK
 
     @property
     def key(self) -> str:
@@ -89,41 +70,22 @@ class SalesforceObject(Generic[P]):
         """Object in ``ops/publish_runs``; ``*/`` stands for any table of the deployment."""
         return self.object
 
-    def described(self, columns: Sequence[str]) -> SalesforceTarget:
+    def described(self, columns: Sequence[str]) -> salesforce.SalesforceTarget:
         """Object and fields that rows with these columns are sent to."""
-        from pipelines.sinks.salesforce.target import Null, SalesforceTarget
-
-        fields = {name: Null.CLEAR for name in columns if name != self.external_id}
-        return SalesforceTarget(self.object, self.external_id, fields, sort_by=self.parent)
+        fields = {name: salesforce.Null.CLEAR for name in columns if name != self.external_id}
+        return salesforce.SalesforceTarget(self.object, self.external_id, fields, sort_by=self.parent)
 
     def publish(
-        self,
-        rows: pa.Table,
-        as_of: date,
-        params: P,
-        asked: Asked,
-        settings: Settings,
-        lake: Lake,
+        self, rows: pa.Table, as_of: date, params: P, asked: Asked, settings: Settings, lake: Lake
     ) -> PublishReport:
         """Make the records equal to the rows; raises unless everything was delivered."""
         from pipelines.sinks.salesforce.publisher import publish
-        from pipelines.sinks.salesforce.target import PublishOptions
 
-        limits = self.params(params)
-        report = publish(
-            rows,
-            as_of=as_of,
-            target=self.described(rows.column_names),
-            settings=settings,
-            lake=lake,
-            options=PublishOptions(
-                on_leave=limits.on_leave,
-                max_leavers_share=limits.max_leavers_share,
-                force=asked.force,
-                dry_run=asked.dry_run,
-                retry_dead=asked.retry_dead,
-            ),
+        limits, target = self.params(params), self.described(rows.column_names)
+        options = salesforce.PublishOptions(
+            **vars(asked), on_leave=limits.on_leave, max_leavers_share=limits.max_leavers_share
         )
+        report = publish(rows, as_of=as_of, target=target, settings=settings, lake=lake, options=options)
         report.require_delivery(limits.max_dead_share)
         return report
 
@@ -151,7 +113,7 @@ class DynamoNamespace(Generic[P]):
     params: Callable[[P], DynamoParams]
     key: str = "item_key"
     decimals: int = 3
-    sink: ClassVar[str] = "dynamodb"
+    sink: ClassVar[str] = dynamodb.SINK
 
     @property
     def ledger_object(self) -> str:
@@ -159,39 +121,19 @@ class DynamoNamespace(Generic[P]):
         return f"*/{self.namespace}"
 
     def publish(
-        self,
-        rows: pa.Table,
-        as_of: date,
-        params: P,
-        asked: Asked,
-        settings: Settings,
-        lake: Lake,
+        self, rows: pa.Table, as_of: date, params: P, asked: Asked, settings: Settings, lake: Lake
     ) -> PublishReport:
         """Write a new version beside the old one and let it serve once every item is confirmed."""
         from pipelines.sinks.dynamodb.publisher import publish
-        from pipelines.sinks.dynamodb.target import DynamoTarget, LoadOptions, configured
 
-        limits = self.params(params)
-        return publish(
-            rows,
-            as_of=as_of,
-            target=DynamoTarget(
-                configured(settings).table,
-                self.namespace,
-                self.key,
-                retention_days=limits.retention_days,
-                decimals=self.decimals,
-            ),
-            settings=settings,
-            lake=lake,
-            options=LoadOptions(
-                force=asked.force,
-                dry_run=asked.dry_run,
-                retry_dead=asked.retry_dead,
-                max_write_units=limits.max_write_units,
-                ledger_days=limits.retention_days,
-            ),
+        limits, table = self.params(params), dynamodb.configured(settings).table
+        target = dynamodb.DynamoTarget(
+            table, self.namespace, self.key, retention_days=limits.retention_days, decimals=self.decimals
         )
+        options = dynamodb.LoadOptions(
+            **vars(asked), max_write_units=limits.max_write_units, ledger_days=limits.retention_days
+        )
+        return publish(rows, as_of=as_of, target=target, settings=settings, lake=lake, options=options)
 
 
 #: A place where a use case publishes.

@@ -13,9 +13,10 @@ import pytest
 
 from features.schemas import Table
 from pipelines.discovery import every
-from pipelines.errors import DataContractError
+from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.dbt import DbtRun, call_dbt, run_dbt
 from pipelines.io.lake import Lake
+from pipelines.io.lineage import tables_behind
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.steps.prepare import tables_read
 from pipelines.usecases.churn.layouts import LAYOUTS, PRODUCT_FEATURES
@@ -71,6 +72,25 @@ def test_every_unit_test_ran_and_passed(build: DbtRun, manifest: dict[str, Any])
     ran = {node.name: node.status for node in build.nodes if node.name.startswith("unit_test.")}
     assert set(ran) == set(manifest["unit_tests"])
     assert set(ran.values()) == {"pass"}
+
+
+def test_the_tables_behind_an_export_are_those_of_dbts_own_lineage(manifest: dict[str, Any]) -> None:
+    def sources(node: str) -> set[str]:
+        if node in manifest["sources"]:
+            source = manifest["sources"][node]
+            return {f"{source['schema']}/{source['identifier']}"}
+        return {table for parent in manifest["parent_map"][node] for table in sources(parent)}
+
+    exports = [target.export for usecase in every() for target in usecase.targets]
+    assert len(exports) >= 5
+    for export in exports:
+        assert tables_behind(PROJECT, export) == sources(f"model.millrace.{export}"), export
+    assert tables_behind(PROJECT, *exports) == {t for each in exports for t in tables_behind(PROJECT, each)}
+
+
+def test_a_model_that_is_not_there_has_no_lineage() -> None:
+    with pytest.raises(ConfigError, match="no model exp_nowhere"):
+        tables_behind(PROJECT, "exp_nowhere")
 
 
 #: A cut-off moved by one moment, per feature model, and the unit test that must see it.

@@ -10,9 +10,8 @@ from pipelines.discovery import every, find
 from pipelines.io.lake import Lake
 from pipelines.lab.reference.tables import delivered_layouts, lake_tables
 from pipelines.privacy import sinks
-from pipelines.privacy.person import Person, natural_columns, pseudonym_columns, references
+from pipelines.privacy.person import Person, natural_columns, pseudonym_columns, redact, references
 from pipelines.privacy.rows import PUBLISHED_IDS, TEXTS, rows_of
-from pipelines.privacy.texts import redact
 
 TABLES = [table for _, tables in lake_tables() for table in tables]
 PERSON = Person("A-1", "0123456789abcdef01234567", {"repurchase_orders.order_id": frozenset({"O-1"})})

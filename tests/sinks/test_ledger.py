@@ -11,10 +11,9 @@ import pytest
 
 from pipelines.errors import SinkError
 from pipelines.io.lake import Lake
-from pipelines.sinks import run_ledger as module
-from pipelines.sinks.ledger import Ledger, dead_letters, run_key
+from pipelines.sinks import ledger as module
+from pipelines.sinks.ledger import Ledger, RunLedger, dead_letters, run_key
 from pipelines.sinks.ledger_tables import JOBS, ROWS, RUNS, RunState
-from pipelines.sinks.run_ledger import RunLedger
 
 DAY = date(2025, 1, 6)
 KEY = "0" * 32

@@ -14,7 +14,7 @@ from pipelines.sinks.report import PublishReport
 def report(**counts: Any) -> PublishReport:
     fates = dict.fromkeys(("planned", "sent", "ok", "failed", "unknown", "skipped", "deleted", "dead"), 0)
     return PublishReport(
-        sink="salesforce", object="Churn_Score__c", as_of=date(2025, 1, 6), run_id="r", jobs=1, balanced=True,
+        sink="salesforce", object="Churn_Score__c", as_of=date(2025, 1, 6), run_id="r", jobs=1,
         **{"complete": True, **fates, **counts},
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Sequence
 from typing import Any, Self
@@ -17,6 +16,7 @@ from pipelines.errors import ConfigError, SinkError
 from pipelines.settings import DynamoSettings
 from pipelines.sinks.dynamodb.target import PARTITION_KEY, SORT_KEY, LoadOptions
 from pipelines.sinks.errors import RemoteError, SinkAuthenticationError, SinkUnavailableError
+from pipelines.sinks.network import is_loopback
 
 _LOG = logging.getLogger(__name__)
 
@@ -70,19 +70,8 @@ class _Encoded(dict[str, Any]):
 class Connection:
     """Requests to DynamoDB. Every request that the sink makes may be made twice without harm.
 
-    Use as a context manager; threads may share it.
-
-    Parameters
-    ----------
-    settings
-        Where DynamoDB is. Credentials are found by boto3 in its usual places.
-    options
-        Waits, time-outs and threads.
-
-    Raises
-    ------
-    ConfigError
-        No region is set, or the address or profile is not valid.
+    Use as a context manager; threads may share it. Credentials are found by boto3 in its usual places; a
+    missing region, and an address or profile that is not valid, are errors of the configuration.
     """
 
     def __init__(self, settings: DynamoSettings, options: LoadOptions) -> None:
@@ -94,7 +83,8 @@ class Connection:
             max_pool_connections=options.threads + 2,
             retries={"total_max_attempts": 1},  # its own would hide throttling from our backoff
             parameter_validation=False,
-            proxies={} if _is_loopback(settings.endpoint_url) else None,  # a proxy cannot reach our loopback
+            # A proxy cannot reach our loopback.
+            proxies={} if is_loopback(urlsplit(settings.endpoint_url).hostname) else None,
         )
         try:
             self._client = boto3.session.Session().client(
@@ -124,12 +114,7 @@ class Connection:
         return f"{meta.endpoint_url} ({meta.region_name})"
 
     def attempt(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Make one request, once.
-
-        Parameters
-        ----------
-        operation
-            Method of the boto3 client, for instance ``get_item``.
+        """Make one request, by a method of the boto3 client such as ``get_item``, once.
 
         Raises
         ------
@@ -155,8 +140,13 @@ class Connection:
             ) from None
         return answer
 
-    def call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+    def call(self, operation: str, *, unless: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Make a request, and repeat it after transient failures; see :meth:`attempt`.
+
+        Parameters
+        ----------
+        unless
+            Code of a refusal that is no error: the answer is then empty.
 
         Raises
         ------
@@ -164,11 +154,13 @@ class Connection:
             All tries failed.
         """
         last = ""
-        for attempt in range(self._http.attempts):
-            if attempt:
-                self._http.wait(attempt - 1)
+        for attempt in self._http.tries():
             try:
                 return self.attempt(operation, **arguments)
+            except RemoteError as error:
+                if error.code != unless:
+                    raise
+                return {}
             except PassingError as error:
                 last = str(error)
                 _LOG.warning("%s (try %d of %d)", last, attempt + 1, self._http.attempts)
@@ -176,22 +168,19 @@ class Connection:
 
     def query_keys(self, table: str, partition_key: str) -> list[dict[str, Any]]:
         """Keys of all items with a partition key, read consistently, all pages."""
-        found: list[dict[str, Any]] = []
-        page: dict[str, Any] = {}
-        while True:
-            answer = self.call(
-                "query",
-                TableName=table,
-                ConsistentRead=True,
-                KeyConditionExpression=f"{PARTITION_KEY} = :key",
-                ExpressionAttributeValues={":key": {"S": partition_key}},
-                ProjectionExpression=f"{PARTITION_KEY}, {SORT_KEY}",
-                **page,
-            )
+        query: dict[str, Any] = {
+            "TableName": table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": f"{PARTITION_KEY} = :key",
+            "ExpressionAttributeValues": {":key": {"S": partition_key}},
+            "ProjectionExpression": f"{PARTITION_KEY}, {SORT_KEY}",
+        }
+        answer = self.call("query", **query)
+        found: list[dict[str, Any]] = answer.get("Items", [])
+        while answer.get("LastEvaluatedKey"):
+            answer = self.call("query", **query, ExclusiveStartKey=answer["LastEvaluatedKey"])
             found += answer.get("Items", [])
-            if not answer.get("LastEvaluatedKey"):
-                return found
-            page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return found
 
     def put_batch(self, table: str, lines: Sequence[str]) -> dict[str, Any]:
         """Put items that are encoded already, in one try.
@@ -215,8 +204,8 @@ class Connection:
         )
 
     def _kind(self, operation: str, error: aws.ClientError) -> SinkError:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        message = str(error.response.get("Error", {}).get("Message", ""))
+        answer: dict[str, Any] = error.response.get("Error", {})
+        code, message = str(answer.get("Code", "")), str(answer.get("Message", ""))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         said = f"{operation}: HTTP {status} {code} {message}".strip()
         if code in _OVERLOAD or status >= 500 or status == 429:
@@ -241,13 +230,3 @@ def _put_body(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None
     """Before the request is signed: put it in."""
     if "encoded_items" in context:
         params["body"] = context["encoded_items"]
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

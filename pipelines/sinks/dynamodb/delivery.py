@@ -8,71 +8,59 @@ ledger counts each once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
 from pipelines.errors import SinkError
 from pipelines.sinks.dynamodb.loader import UNPROCESSED, Loader
-from pipelines.sinks.dynamodb.outbound import Outbound
+from pipelines.sinks.dynamodb.outbound import Outbound, chunked
 from pipelines.sinks.dynamodb.target import LoadOptions
-from pipelines.sinks.fold import Counts
-from pipelines.sinks.ledger_tables import JobState, Operation, RowState
-from pipelines.sinks.run_ledger import RunLedger
+from pipelines.sinks.fold import Counts, fate, next_chunk, next_try
+from pipelines.sinks.ledger import RunLedger
+from pipelines.sinks.ledger_tables import JobState, RowState
 
 _LOG = logging.getLogger(__name__)
 
 _TO_CARRY = [RowState.PLANNED.value, RowState.SENT.value, RowState.UNKNOWN.value]
-_KEPT = ("external_id", "operation", "attempt", "chunk", "payload_hash")
 
 
+@dataclass(frozen=True)
 class Delivery:
-    """Takes the items of one run to the table.
+    """Takes the items of one run to the table; the run's id is the version of the items."""
 
-    Parameters
-    ----------
-    run
-        Ledger of the run; its id is the version of the items.
-    outbound
-        The items.
-    loader
-        Puts them.
-    options
-        Attempts, waits, size of the chunks.
-    """
-
-    def __init__(self, run: RunLedger, outbound: Outbound, loader: Loader, options: LoadOptions) -> None:
-        self._run = run
-        self._outbound = outbound
-        self._loader = loader
-        self._options = options
-        self._refused = 0
+    run: RunLedger
+    outbound: Outbound
+    loader: Loader
+    options: LoadOptions
 
     def deliver(self) -> Counts:
-        """Send what is not confirmed yet, in rounds, until every item is.
-
-        Returns
-        -------
-        Counts
-            Items by fate; all are ok.
+        """Send what is not confirmed yet, in rounds, until every item is; returns the items by fate, all of them ok.
 
         Raises
         ------
         SinkError
             Items are dead: the version is incomplete and must not serve. The run stays open.
         """
-        rows = self._run.rows()
-        again = [RowState.FAILED, RowState.DEAD] if self._options.retry_dead else [RowState.FAILED]
+        rows = self.run.rows()
+        again = [RowState.FAILED, RowState.DEAD] if self.options.retry_dead else [RowState.FAILED]
         rounds = 0
         while True:
             refused = self._carry(rows)
             # The books of a large run take seconds to read: only if there is something to find.
-            if not (refused or rows["state"].is_in(again).any()) or not self._plan_again(again):
+            if not (refused or rows["state"].is_in(again).any()):
                 break
-            self._options.retry_wait.wait(rounds)
-            rows, again = self._run.rows(), [RowState.FAILED]
+            rows = self.run.rows()
+            planned = next_try(rows, again)
+            if not planned.height:
+                break
+            _LOG.info("run %s: %d items again", self.run.run_id, planned.height)
+            chunk_rows = self.options.chunk_rows
+            self.run.record_rows(chunked(planned, first=next_chunk(rows), chunk_rows=chunk_rows))
+            self.options.retry_wait.wait(rounds)
+            rows, again = self.run.rows(), [RowState.FAILED]
             rounds += 1
-        counts = self._run.counts()
+        counts = self.run.counts()
         if counts.ok != counts.planned or counts.unknown:
             raise self._not_whole(counts)
         return counts
@@ -83,77 +71,48 @@ class Delivery:
         One commit settles a chunk and announces the next.
         """
         waiting = pl.col("state").is_in(_TO_CARRY)
-        announced = self._run.jobs().filter(pl.col("state") == JobState.CREATED)["chunk"]
+        announced = self.run.jobs().filter(pl.col("state") == JobState.CREATED)["chunk"]
         open_chunks = rows.filter(waiting)["chunk"].append(announced).unique().sort().to_list()
         chunks = rows.filter(pl.col("chunk").is_in(open_chunks)).partition_by("chunk", as_dict=True)
         settled: list[dict[str, object]] = []
-        self._refused = 0
+        refused = 0
         for number in open_chunks:
             chunk = chunks[(number,)]
-            self._run.record_jobs(
-                pl.DataFrame([*settled, self._event(chunk, JobState.CREATED)], strict=False)
-            )
-            settled = [self._settled(chunk, waiting)]
+            self.run.record_jobs(pl.DataFrame([*settled, self._event(chunk, JobState.CREATED)], strict=False))
+            event, count = self._settle(chunk, waiting)
+            settled, refused = [event], refused + count
         if settled:
-            self._run.record_jobs(pl.DataFrame(settled))
-        return self._refused
+            self.run.record_jobs(pl.DataFrame(settled))
+        return refused
 
-    def _settled(self, chunk: pl.DataFrame, waiting: pl.Expr) -> dict[str, object]:
-        """Send a chunk; returns the event that says so, once the fates of its items are recorded."""
+    def _settle(self, chunk: pl.DataFrame, waiting: pl.Expr) -> tuple[dict[str, object], int]:
+        """Send a chunk; returns the event that says so, once the fates of its items are recorded, and the refused."""
         todo = chunk.filter(waiting)
-        refusals = self._loader.load(self._outbound.items(todo["external_id"], self._run.run_id))
+        refusals = self.loader.load(self.outbound.items(todo["external_id"], self.run.run_id))
         outcomes = self._fates(todo, refusals)
-        self._run.record_rows(outcomes)
-        self._refused += refusals.height
+        self.run.record_rows(outcomes)
         done = chunk.filter(~waiting).select("external_id", "state")
         states = pl.concat([done, outcomes.select("external_id", "state")])["state"]
-        _LOG.info(
-            "run %s: chunk %d, %d items, %d refused",
-            self._run.run_id,
-            chunk["chunk"][0],
-            chunk.height,
-            refusals.height,
-        )
+        event, number = self._event(chunk, JobState.COMPLETE, states), chunk["chunk"][0]
+        text = "run %s: chunk %d, %d items, %d refused"
+        _LOG.info(text, self.run.run_id, number, chunk.height, refusals.height)
         if todo.height and refusals.filter(pl.col("code") != UNPROCESSED).height == todo.height:
-            self._run.record_jobs(pl.DataFrame([self._event(chunk, JobState.COMPLETE, states)]))
+            self.run.record_jobs(pl.DataFrame([event]))
             raise SinkError(
-                f"DynamoDB refuses every item of chunk {chunk['chunk'][0]}: {refusals['message'][0]}. What served before "
+                f"DynamoDB refuses every item of chunk {number}: {refusals['message'][0]}. What served before "
                 "still serves; fix the cause, then publish with retry_dead"
             )
-        return self._event(chunk, JobState.COMPLETE, states)
+        return event, refusals.height
 
     def _fates(self, rows: pl.DataFrame, refusals: pl.DataFrame) -> pl.DataFrame:
         """Fates of the items of a chunk, as events for the ledger."""
-        again = (pl.col("code") == UNPROCESSED) & (pl.col("attempt") < self._options.max_attempts)
-        state = (
-            pl.when(pl.col("code").is_null())
-            .then(pl.lit(RowState.OK.value))
-            .when(again)
-            .then(pl.lit(RowState.FAILED.value))
-            .otherwise(pl.lit(RowState.DEAD.value))
-        )
-        joined = rows.select(_KEPT).join(refusals, on="external_id", how="left")
+        again = (pl.col("code") == UNPROCESSED) & (pl.col("attempt") < self.options.max_attempts)
+        plan = rows.select("external_id", "operation", "attempt", "chunk", "payload_hash")
+        joined = plan.join(refusals, on="external_id", how="left")
         chunk = rows["chunk"][0] if rows.height else None
-        return joined.with_columns(state=state, job_id=pl.lit(self._job_id(chunk)))
-
-    def _plan_again(self, states: Sequence[RowState]) -> int:
-        """Plan another try of the items in these states; returns their number."""
-        rows = self._run.rows()
-        chosen = rows.filter(pl.col("state").is_in(states))
-        if chosen.height:
-            _LOG.info("run %s: %d items again", self._run.run_id, chosen.height)
-            again = chosen.select(
-                "external_id",
-                "payload_hash",
-                operation=pl.lit(Operation.UPSERT.value),
-                state=pl.lit(RowState.PLANNED.value),
-                attempt=pl.col("attempt") + 1,
-            )
-            first = int(str(rows["chunk"].max())) + 1
-            self._run.record_rows(
-                self._outbound.chunked(again, first=first, chunk_rows=self._options.chunk_rows)
-            )
-        return chosen.height
+        return joined.with_columns(
+            state=fate(pl.col("code").is_null(), again), job_id=pl.lit(self._job_id(chunk))
+        )
 
     def _event(
         self, chunk: pl.DataFrame, state: JobState, states: pl.Series | None = None
@@ -172,13 +131,13 @@ class Delivery:
         }
 
     def _job_id(self, chunk: object) -> str:
-        return f"{self._run.run_id}/{chunk}"
+        return f"{self.run.run_id}/{chunk}"
 
     def _not_whole(self, counts: Counts) -> SinkError:
-        dead = self._run.rows().filter(pl.col("state") == RowState.DEAD)
+        dead = self.run.rows().filter(pl.col("state") == RowState.DEAD)
         reasons = dead["message"].unique().sort().head(3).to_list()
         return SinkError(
-            f"version {self._run.run_id} is incomplete: {counts.ok} of {counts.planned} items were confirmed, {counts.dead} "
+            f"version {self.run.run_id} is incomplete: {counts.ok} of {counts.planned} items were confirmed, {counts.dead} "
             f"are dead, for instance {dead['external_id'].head(3).to_list()}: {reasons}. What served before still serves. "
             "Fix the cause, then publish with retry_dead"
         )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import duckdb
 import polars as pl
 
 from pipelines.errors import DataContractError
@@ -16,6 +13,7 @@ from pipelines.sinks.dynamodb.target import (
     SORT_KEY,
     DynamoTarget,
 )
+from pipelines.sinks.outbound import check_filled, hashes
 
 #: Attributes that the sink writes itself.
 RESERVED = (PARTITION_KEY, SORT_KEY, EXPIRES_AT)
@@ -25,14 +23,6 @@ _FRAME_BYTES = sum(len(name) for name in RESERVED) + 60 + 12
 
 #: Digits that a number may have in all; DynamoDB keeps 38.
 _DIGITS = 38
-
-
-@dataclass(frozen=True)
-class _Attribute:
-    """One column as named JSON, null where the item does not have it, and its bytes in the table."""
-
-    json: pl.Expr
-    size: pl.Expr
 
 
 def encode(frame: pl.DataFrame, target: DynamoTarget) -> pl.DataFrame:
@@ -64,13 +54,13 @@ def encode(frame: pl.DataFrame, target: DynamoTarget) -> pl.DataFrame:
     for name in fields:
         _refuse_unwritten(frame, texts, name, keys)
     attributes = [_attribute(name, frame.schema[name]) for name in fields]
+    written = [json.fill_null("") for json, _ in attributes]
+    sizes = [size.fill_null(0) for _, size in attributes]
     fixed = _FRAME_BYTES + len(target.partition_key(""))
     made = texts.select(
         external_id=keys,
-        body=pl.concat_str([pl.lit(""), *(each.json.fill_null("") for each in attributes)]),
-        bytes=pl.sum_horizontal(
-            [pl.lit(fixed), keys.str.len_bytes(), *(each.size.fill_null(0) for each in attributes)]
-        ).cast(pl.Int64),
+        body=pl.concat_str([pl.lit(""), *written]),
+        bytes=pl.sum_horizontal([pl.lit(fixed), keys.str.len_bytes(), *sizes]).cast(pl.Int64),
     )
     large = made.filter(pl.col("bytes") > MAX_ITEM_BYTES)
     if large.height:
@@ -96,12 +86,9 @@ def lines(encoded: pl.DataFrame, target: DynamoTarget, *, version: str, expires_
     )["line"]
 
 
-def hashes(encoded: pl.DataFrame) -> pl.Series:
+def item_hashes(encoded: pl.DataFrame) -> pl.Series:
     """Hash of every item's key and attributes."""
-    text = encoded.select(line=pl.col("external_id") + "\x1f" + pl.col("body")).to_arrow()
-    with duckdb.connect(config={"threads": 2}) as con:
-        made = con.from_arrow(text).project("left(sha256(line), 32) as payload_hash").to_arrow_table()
-    return pl.Series("payload_hash", made["payload_hash"], dtype=pl.String)
+    return hashes(encoded, pl.col("external_id") + "\x1f" + pl.col("body"))
 
 
 def _check_names(fields: list[str], target: DynamoTarget) -> None:
@@ -116,9 +103,7 @@ def _check_names(fields: list[str], target: DynamoTarget) -> None:
 
 def _check_keys(keys: pl.Series, target: DynamoTarget) -> None:
     name = f"{target.object}.{target.key}"
-    empty = int(keys.is_null().sum()) + int((keys == "").sum())
-    if empty:
-        raise DataContractError(f"{name} must not be empty, got {empty} rows without a key")
+    check_filled(keys, name, "a key")
     reserved = keys.filter(keys.str.starts_with("@"))
     if len(reserved):
         raise DataContractError(
@@ -178,11 +163,11 @@ def _number(column: pl.Expr, dtype: pl.DataType, decimals: int) -> pl.Expr:
     return text.str.strip_chars_end("0").str.strip_chars_end(".") if decimals else text
 
 
-def _attribute(name: str, dtype: pl.DataType) -> _Attribute:
-    """Attribute of a column of texts, see :func:`_text`; the size by the service's rules, rounded up.
+def _attribute(name: str, dtype: pl.DataType) -> tuple[pl.Expr, pl.Expr]:
+    """Named JSON of a column of texts, see :func:`_text`, null where the item does not have it; and its size.
 
-    A text has its bytes, a number one per two digits and one more, a truth value one; a list three and
-    one for each element besides its own.
+    The size goes by the service's rules, rounded up: a text has its bytes, a number one per two digits and one
+    more, a truth value one; a list three and one for each element besides its own.
     """
     column, named = pl.col(name), len(name.encode())
     if isinstance(dtype, pl.List):
@@ -198,14 +183,14 @@ def _attribute(name: str, dtype: pl.DataType) -> _Attribute:
             .then(pl.lit(f',"{name}":{{"L":[]}}'))
         )
         size = (letters + 3 * count) // 2 + count if number else letters
-        return _Attribute(written, pl.when(count > 0).then(size + count).otherwise(0) + 3 + named)
+        return (written, pl.when(count > 0).then(size + count).otherwise(0) + 3 + named)
     if dtype == pl.String or dtype == pl.Date:
         tag, text, size = "S", column, column.str.len_bytes()
     elif dtype == pl.Boolean:
         tag, text, size = "BOOL", column, column.str.len_bytes()
     else:
         tag, text, size = "N", pl.lit('"') + column + '"', (column.str.len_bytes() + 1) // 2 + 1
-    return _Attribute(pl.lit(f',"{name}":{{"{tag}":') + text + "}", size.cast(pl.Int64) + named)
+    return (pl.lit(f',"{name}":{{"{tag}":') + text + "}", size.cast(pl.Int64) + named)
 
 
 def _json_text(column: pl.Expr) -> pl.Expr:

@@ -7,9 +7,9 @@ again, later and by full jitter.
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -26,10 +26,7 @@ from pipelines.sinks.dynamodb.target import (
     DynamoTarget,
     LoadOptions,
 )
-from pipelines.sinks.dynamodb.throttle import TokenBucket
 from pipelines.sinks.errors import RemoteError
-
-_LOG = logging.getLogger(__name__)
 
 #: Code of an item that the service kept handing back.
 UNPROCESSED = "UNPROCESSED"
@@ -69,13 +66,7 @@ class Usage:
 
 
 class Loader:
-    """Puts items into a table; use as a context manager.
-
-    Parameters
-    ----------
-    connection, target, options
-        Where to put the items, which, and how fast.
-    """
+    """Puts items into a table; use as a context manager."""
 
     def __init__(self, connection: Connection, target: DynamoTarget, options: LoadOptions) -> None:
         self._connection = connection
@@ -101,7 +92,7 @@ class Loader:
         Parameters
         ----------
         items
-            ``external_id``, ``line`` (see :func:`pipelines.sinks.dynamodb.encoding.lines`), ``bytes``.
+            See :meth:`pipelines.sinks.dynamodb.outbound.Outbound.items`.
 
         Returns
         -------
@@ -122,9 +113,7 @@ class Loader:
         if self._failure is not None:
             raise self._failure
         refusals = [refusal for each in work for refusal in each.result()]
-        return pl.DataFrame(
-            refusals, schema={"external_id": pl.String, "code": pl.String, "message": pl.String}, orient="row"
-        )
+        return pl.DataFrame(refusals, schema=dict.fromkeys(_Refusal._fields, pl.String), orient="row")
 
     # ---------------------------------------------------------------- one batch, in a thread
 
@@ -179,13 +168,7 @@ class Loader:
         return answer
 
     def _unprocessed(self, answer: dict[str, Any], sent: Sequence[_Put]) -> list[_Put]:
-        """Items that the service hands back.
-
-        Raises
-        ------
-        SinkError
-            One of them was never sent, so the counts would not balance.
-        """
+        """Items that the service hands back; the counts would not balance if one of them was never sent."""
         requests = answer.get("UnprocessedItems", {}).get(self._target.table, [])
         back = {request["PutRequest"]["Item"][PARTITION_KEY]["S"] for request in requests}
         left = [put for put in sent if self._target.partition_key(put.external_id) in back]
@@ -202,6 +185,53 @@ class Loader:
             return [_Refusal(puts[0].external_id, error.code, str(error))]
         half = len(puts) // 2
         return self._put(puts[:half]) + self._put(puts[half:])
+
+
+class TokenBucket:
+    """Lets a fixed number of units pass per second, from any number of threads.
+
+    A request may be larger than what is left: it passes and the next ones wait for the debt, so no
+    request can starve, however large.
+
+    Parameters
+    ----------
+    rate
+        Units per second.
+    burst
+        Units that may pass at once after a pause; one second's worth by default.
+    clock, sleep
+        Time, for tests.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        *,
+        burst: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        if rate <= 0:
+            raise ValueError(f"rate must be > 0 units per second, got {rate}")
+        self._rate = rate
+        self._burst = rate if burst is None else burst
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._level = self._burst
+        self._at = clock()
+
+    def take(self, units: float) -> float:
+        """Take units, waiting until they are there; returns the seconds waited."""
+        with self._lock:
+            now = self._clock()
+            self._level = min(self._burst, self._level + (now - self._at) * self._rate)
+            self._at = now
+            wait = max(0.0, -self._level / self._rate)
+            self._level -= units
+        if wait:
+            self._sleep(wait)
+        return wait
 
 
 def batches(puts: Sequence[_Put]) -> list[Sequence[_Put]]:

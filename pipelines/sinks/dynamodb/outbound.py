@@ -8,12 +8,11 @@ import polars as pl
 import pyarrow as pa
 
 from pipelines.errors import DataContractError
-from pipelines.sinks.dynamodb.encoding import encode, hashes, lines
-from pipelines.sinks.dynamodb.target import DynamoTarget
+from pipelines.sinks.dynamodb.encoding import encode, item_hashes, lines
+from pipelines.sinks.dynamodb.target import SINK, DynamoTarget
 from pipelines.sinks.ledger import run_key
 from pipelines.sinks.ledger_tables import Operation, RowState
-
-SINK = "dynamodb"
+from pipelines.sinks.outbound import check_unique
 
 #: Rows encoded at once: an encoded row is several times as large as the row.
 _SLICE = 50_000
@@ -24,15 +23,6 @@ class Outbound:
 
     Encoded items are never all in memory: they are made once to be checked and hashed, and again when
     their chunk is sent.
-
-    Parameters
-    ----------
-    rows
-        Wanted items: the column ``target.key`` and the attributes.
-    as_of
-        Day they are about.
-    target
-        Where they go.
 
     Attributes
     ----------
@@ -58,14 +48,9 @@ class Outbound:
         parts = []
         for start in range(0, rows.num_rows, _SLICE):
             encoded = encode(self._frame.slice(start, _SLICE), target)
-            parts.append(encoded.select("external_id", hashes(encoded), "bytes"))
+            parts.append(encoded.select("external_id", item_hashes(encoded), "bytes"))
         self.wanted = pl.concat(parts).with_row_index("at").sort("external_id")
-        repeated = self.wanted["external_id"].filter(self.wanted["external_id"].is_duplicated())
-        if len(repeated):
-            raise DataContractError(
-                f"{target.object}.{target.key} must be unique, got {len(repeated)} rows that share one; "
-                f"offending: {repeated.unique().sort().head(5).to_list()}"
-            )
+        check_unique(self.wanted["external_id"], f"{target.object}.{target.key}")
 
     def key(self) -> str:
         """Key of the run that publishes these rows for the day."""
@@ -74,26 +59,14 @@ class Outbound:
 
     def plan(self, chunk_rows: int) -> pl.DataFrame:
         """Plan every item, in chunks: a version is whole, so unchanged items are written too."""
-        return self.chunked(
-            self.wanted.select(
-                "external_id",
-                "payload_hash",
-                operation=pl.lit(Operation.UPSERT.value),
-                state=pl.lit(RowState.PLANNED.value),
-                attempt=pl.lit(1, dtype=pl.Int64),
-            ),
-            first=0,
-            chunk_rows=chunk_rows,
+        planned = self.wanted.select(
+            "external_id",
+            "payload_hash",
+            operation=pl.lit(Operation.UPSERT.value),
+            state=pl.lit(RowState.PLANNED.value),
+            attempt=pl.lit(1, dtype=pl.Int64),
         )
-
-    def chunked(self, rows: pl.DataFrame, *, first: int, chunk_rows: int) -> pl.DataFrame:
-        """Give rows the chunk they travel in, in the order of their hashes.
-
-        That order is the same whenever the rows are, and has nothing to do with their keys: items of
-        one store are spread over time as they are over partitions.
-        """
-        place = pl.col("payload_hash").rank("ordinal").cast(pl.Int64) - 1
-        return rows.with_columns(chunk=place // chunk_rows + first)
+        return chunked(planned, first=0, chunk_rows=chunk_rows)
 
     def items(self, external_ids: pl.Series, version: str) -> pl.DataFrame:
         """Encoded items: ``external_id``, ``line``, ``bytes``; in the order in which they travel."""
@@ -102,7 +75,12 @@ class Outbound:
         made = lines(encoded, self._target, version=version, expires_at=self._target.expires_at(self._as_of))
         return encoded.select("external_id", made, "bytes")
 
-    def sample(self, count: int) -> pl.Series:
-        """Keys of at most ``count`` evenly spaced items."""
-        keys = self.wanted["external_id"]
-        return keys.gather_every(max(1, -(-len(keys) // count))) if count else keys.clear()
+
+def chunked(rows: pl.DataFrame, *, first: int, chunk_rows: int) -> pl.DataFrame:
+    """Give rows the chunk they travel in, in the order of their hashes.
+
+    That order is the same whenever the rows are, and has nothing to do with their keys: items of
+    one store are spread over time as they are over partitions.
+    """
+    place = pl.col("payload_hash").rank("ordinal").cast(pl.Int64) - 1
+    return rows.with_columns(chunk=place // chunk_rows + first)

@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from pipelines.errors import SinkError
 from pipelines.io.lake import Lake
-from pipelines.io.lock import exclusive
 from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.dynamodb.connection import Connection
 from pipelines.sinks.dynamodb.delivery import Delivery
 from pipelines.sinks.dynamodb.loader import Loader, Usage
-from pipelines.sinks.dynamodb.outbound import SINK, Outbound
-from pipelines.sinks.dynamodb.reader import Reader
-from pipelines.sinks.dynamodb.rollback import check_whole
+from pipelines.sinks.dynamodb.outbound import Outbound
+from pipelines.sinks.dynamodb.reader import Reader, attributes
 from pipelines.sinks.dynamodb.tables import find_table, require_table
-from pipelines.sinks.dynamodb.target import PARTITION_KEY, SORT_KEY, DynamoTarget, LoadOptions, configured
-from pipelines.sinks.dynamodb.versions import Pointer, Version, Versions, VersionState, plain
-from pipelines.sinks.flips import FlipKind, record_flip
+from pipelines.sinks.dynamodb.target import SINK, DynamoTarget, LoadOptions, configured
+from pipelines.sinks.dynamodb.versions import Pointer, Version, VersionState, record_flip
 from pipelines.sinks.fold import Counts
-from pipelines.sinks.ledger import Ledger
+from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import RunState
+from pipelines.sinks.outbound import spread
+from pipelines.sinks.publication import SAMPLE_ROWS, Publication, alone
 from pipelines.sinks.report import PublishReport
-from pipelines.sinks.run_ledger import RunLedger
-
-_SAMPLE_ROWS = 5
 
 #: Keys that a version remembers, by which a rollback sees whether it is still there.
 _REMEMBERED_KEYS = 100
@@ -59,38 +56,18 @@ def publish(
         :func:`pipelines.sinks.dynamodb.encoding.encode`.
     as_of
         Day the rows are about; an older one than serves is refused.
-    target
-        Table, namespace, retention.
-    settings
-        Where DynamoDB is; the lock lies under ``settings.var``.
-    lake
-        Where the ledger is.
-    options
-        Behaviour, the defaults if None.
 
     Returns
     -------
     PublishReport
         Items by fate; its facts name the version, its pointer's revision, and the write units used.
-
-    Raises
-    ------
-    ConfigError
-        Settings or credentials are missing, or the table is missing or of another shape.
-    DataContractError
-        Rows cannot be written, or a key repeats.
-    SinkError
-        A guard refused, DynamoDB did not answer or refused items, somebody else moved the pointer, or
-        the books do not balance. What served before still serves, and the next call resumes.
     """
     where, options = configured(settings), options or LoadOptions()
-    busy = SinkError(f"another process is publishing to {target.object}; wait for it to end, then run again")
-    name = f"{SINK}-{target.table}-{target.namespace}"
-    with exclusive(settings, name, refusal=busy), Connection(where, options) as connection:
+    with alone(settings, SINK, target.object), Connection(where, options) as connection:
         return _Publisher(rows, as_of, target, where, lake, options, connection).run()
 
 
-class _Publisher:
+class _Publisher(Publication):
     """One call of :func:`publish`."""
 
     def __init__(
@@ -103,33 +80,27 @@ class _Publisher:
         options: LoadOptions,
         connection: Connection,
     ) -> None:
-        self.as_of = as_of
+        self.outbound = Outbound(rows, as_of, target)
+        super().__init__(lake, SINK, target.object, as_of, self.outbound.key())
         self.target = target
         self.settings = settings
-        self.lake = lake
         self.options = options
         self.connection = connection
-        self.ledger = Ledger(lake, SINK, target.object)
-        self.outbound = Outbound(rows, as_of, target)
-        self.versions = Versions(connection, target.table, target.namespace)
         self.reader = Reader(connection, target.table, target.namespace, wait=options.http)
-        self.warnings: list[str] = []
+        self.versions = self.reader.versions
         self.usage = Usage()
 
     def run(self) -> PublishReport:
-        key, newest = self.outbound.key(), self.ledger.newest()
-        same = newest is not None and newest.run_key == key
-        unfinished = newest is not None and newest.state is RunState.OPEN
         if self.options.dry_run:
-            return self._dry_run(newest if unfinished else None)
+            return self._dry_run()
         require_table(self.connection, self.target.table, create=self.settings.create_table)
         pointer = self.versions.pointer()
-        if newest and same and newest.state is RunState.FINISHED and pointer:
-            return self._published_before(newest, pointer)
+        if self.finished and pointer:
+            return self._published_before(self.finished, pointer)
         self._refuse(pointer)
-        if newest and unfinished and not same:
-            newest.supersede()  # its version never served; what was written of it expires
-        run = newest if newest and unfinished and same else self._start(key)
+        if self.interrupted and not self.resumable:
+            self.interrupted.supersede()  # its version never served; what was written of it expires
+        run, resumed = self.resumable or self._start(), self.resumable is not None
         with Loader(self.connection, self.target, self.options) as loader:
             self.usage = loader.usage
             counts = Delivery(run, self.outbound, loader, self.options).deliver()
@@ -137,19 +108,14 @@ class _Publisher:
         pointer = self._serve(run)
         run.close(RunState.FINISHED, counts)
         if self.options.ledger_days is not None:
-            self.ledger.forget_rows(date.fromordinal(self.as_of.toordinal() - self.options.ledger_days))
-        return self._report(run, counts, pointer, complete=True, resumed=unfinished and same, checked=checked)
+            self.ledger.forget_rows(self.as_of - timedelta(days=self.options.ledger_days))
+        facts = self._facts(pointer)
+        return self.report(run, counts, facts=facts, complete=True, resumed=resumed, checked=checked)
 
     # ---------------------------------------------------------------- before
 
     def _refuse(self, pointer: Pointer | None) -> None:
-        """Refuse what looks like an accident.
-
-        Raises
-        ------
-        SinkError
-            The day is older than what was published, or far fewer items than serve.
-        """
+        """Refuse a day older than what was published, and far fewer items than serve: both look like accidents."""
         if self.options.force:
             return
         published = [day for day in (self.ledger.newest_as_of(), pointer and pointer.as_of) if day]
@@ -166,9 +132,9 @@ class _Publisher:
                 "the source of the rows; if they are right, publish with force"
             )
 
-    def _start(self, key: str) -> RunLedger:
+    def _start(self) -> RunLedger:
         rows = self.outbound.plan(self.options.chunk_rows)
-        run = self.ledger.start(as_of=self.as_of, key=key, forced=self.options.force, rows=rows)
+        run = self.start(rows, forced=self.options.force)
         self.versions.write(self._version(run, VersionState.LOADING))
         _LOG.info("run %s: %d items to send", run.run_id, rows.height)
         return run
@@ -181,10 +147,10 @@ class _Publisher:
             items=len(self.outbound.wanted),
             content=run.run_key,
             expires_at=self.target.expires_at(self.as_of),
-            sample=tuple(self.outbound.sample(_REMEMBERED_KEYS)),
+            sample=tuple(self._sampled(_REMEMBERED_KEYS)),
         )
 
-    def _dry_run(self, unfinished: RunLedger | None) -> PublishReport:
+    def _dry_run(self) -> PublishReport:
         """Plan and check, without writing or sending."""
         pointer = None
         if find_table(self.connection, self.target.table, create=self.settings.create_table):
@@ -192,40 +158,33 @@ class _Publisher:
         else:
             self.warnings.append(f"the table {self.target.table} is not there yet; a publish makes it")
         self._refuse(pointer)
-        if unfinished:
-            self.warnings.append(f"run {unfinished.run_id} has not ended; a publish settles it first")
-        wanted = self.outbound.items(self.outbound.sample(_SAMPLE_ROWS), "dry run").sort("external_id")
-        sample = [self._plain(line) for line in wanted["line"].head(_SAMPLE_ROWS)]
-        counts = Counts(
-            planned=len(self.outbound.wanted), sent=0, ok=0, failed=0, unknown=0, skipped=0, deleted=0, dead=0
-        )
-        return self._report(None, counts, pointer, complete=False, dry_run=True, sample=sample)
+        wanted = self.outbound.items(self._sampled(SAMPLE_ROWS), "dry run").sort("external_id")
+        sample = [self._plain(line) for line in wanted["line"].head(SAMPLE_ROWS)]
+        counts = Counts(planned=len(self.outbound.wanted))
+        return self.rehearsal(counts, facts=self._facts(pointer), sample=sample)
 
     def _published_before(self, run: RunLedger, pointer: Pointer) -> PublishReport:
         """Do nothing for rows that were published before, unless they were rolled back and are forced."""
         noop = True
         if pointer.version != run.run_id:
             if self.options.force:
-                check_whole(self.versions, self.reader, run.run_id)
+                self.reader.check_whole(run.run_id)
                 pointer, noop = self._serve(run), False
             else:
                 self.warnings.append(
                     f"version {run.run_id} was published before and {pointer.version} serves now, so somebody went back to "
                     "it; publish with force to let the published one serve again"
                 )
-        return self._report(run, run.counts(), pointer, complete=True, noop=noop)
+        return self.report(run, run.counts(), facts=self._facts(pointer), complete=True, noop=noop)
 
     # ---------------------------------------------------------------- after
 
     def _read_back(self, version: str) -> int:
         """Compare a sample with what the table holds, before anybody else reads it.
 
-        Raises
-        ------
-        SinkError
-            It differs; the run stays open and the version does not serve.
+        Where it differs the run stays open and the version does not serve.
         """
-        sample = self.outbound.items(self.outbound.sample(self.options.readback_items), version)
+        sample = self.outbound.items(self._sampled(self.options.readback_items), version)
         wanted = {row["external_id"]: self._plain(row["line"]) for row in sample.iter_rows(named=True)}
         held = self.reader.read(version, list(wanted))
         found = [key for key, values in wanted.items() if held.get(key) != values]
@@ -248,31 +207,23 @@ class _Publisher:
             before = seen.version if seen else None
             served = (*seen.served, seen.version) if seen else ()
             pointer = self.versions.flip(version, seen=seen, served=served)
+        why, who = f"forecast day {self.as_of}, {version.items} items", f"run:{run.run_id}"
         record_flip(
-            self.lake,
-            SINK,
-            self.target.object,
-            revision=pointer.revision,
-            kind=FlipKind.PUBLISH,
-            as_of=self.as_of,
-            version=version.name,
-            before=before,
-            why=f"forecast day {self.as_of}, {version.items} items",
-            who=f"run:{run.run_id}",
+            self.ledger.lake, self.target.object, pointer, kind="publish", before=before, why=why, who=who
         )
         return pointer
+
+    def _sampled(self, count: int) -> pl.Series:
+        """Keys of at most ``count`` evenly spaced items."""
+        return spread(self.outbound.wanted["external_id"], count)
 
     @staticmethod
     def _plain(line: str) -> dict[str, Any]:
         """Attributes of an encoded item as a reader gets them."""
-        values = plain(json.loads(line)["PutRequest"]["Item"])
-        del values[PARTITION_KEY]
-        return {"version": values.pop(SORT_KEY), **values}
+        return attributes(json.loads(line)["PutRequest"]["Item"])
 
-    def _report(
-        self, run: RunLedger | None, counts: Counts, pointer: Pointer | None, **more: Any
-    ) -> PublishReport:
-        facts = {
+    def _facts(self, pointer: Pointer | None) -> dict[str, Any]:
+        return {
             "serves": pointer.version if pointer else None,
             "revision": pointer.revision if pointer else 0,
             "kept_through": self.target.kept_through(self.as_of).isoformat(),
@@ -283,14 +234,3 @@ class _Publisher:
             "item_bytes_mean": self.outbound.wanted["bytes"].sum() / len(self.outbound.wanted),
             "item_bytes_max": self.outbound.wanted["bytes"].max(),
         }
-        return PublishReport.of(
-            counts,
-            sink=SINK,
-            object=self.target.object,
-            as_of=self.as_of,
-            run_id=run.run_id if run else None,
-            jobs=len(run.job_ids()) if run else 0,
-            facts=facts,
-            warnings=tuple(self.warnings),
-            **more,
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,7 +12,7 @@ from pipelines.settings import Settings
 from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.dynamodb.connection import Connection
 from pipelines.sinks.dynamodb.target import PARTITION_KEY, SORT_KEY, LoadOptions, configured
-from pipelines.sinks.dynamodb.versions import Pointer, Versions, plain
+from pipelines.sinks.dynamodb.versions import Pointer, Version, Versions, VersionState, plain
 
 #: Keys that the service takes per request.
 _MAX_KEYS = 100
@@ -36,26 +36,16 @@ class Items:
 
 
 class Reader:
-    """Reads the items of a use case.
-
-    Parameters
-    ----------
-    connection
-        Requests to the service.
-    table, namespace
-        What to read.
-    wait
-        Waits before keys that the service left out are asked for again.
-    """
+    """Reads the items of a use case; ``wait`` bounds how often keys that the service left out are asked for again."""
 
     def __init__(
         self, connection: Connection, table: str, namespace: str, *, wait: Backoff | None = None
     ) -> None:
         self._connection = connection
         self._table = table
-        self._namespace = namespace
-        self._versions = Versions(connection, table, namespace)
+        self._prefix = f"{namespace}#"
         self._wait = wait or Backoff(attempts=10, base_s=0.05, cap_s=5.0)
+        self.versions = Versions(connection, table, namespace)
 
     @classmethod
     @contextmanager
@@ -66,16 +56,10 @@ class Reader:
             yield cls(connection, where.table, namespace)
 
     def current(self) -> Pointer:
-        """Which version serves.
-
-        Raises
-        ------
-        SinkError
-            None does yet.
-        """
-        pointer = self._versions.pointer()
+        """Which version serves; before the first there is an error."""
+        pointer = self.versions.pointer()
         if pointer is None:
-            raise SinkError(f"nothing was published to {self._table}/{self._namespace} yet")
+            raise SinkError(f"nothing was published to {self.versions.object} yet")
         return pointer
 
     def get(self, key: str) -> dict[str, Any] | None:
@@ -102,26 +86,19 @@ class Reader:
             now = self.current()
             if now.version != pointer.version:
                 pointer, found = now, self.read(now.version, wanted)
-        if wanted and not found and self._versions.version(pointer.version) is None:
+        if wanted and not found and self.versions.version(pointer.version) is None:
             raise SinkError(
-                f"version {pointer.version} of {self._table}/{self._namespace} serves but has expired (it was kept "
+                f"version {pointer.version} of {self.versions.object} serves but has expired (it was kept "
                 f"through {pointer.kept_through}): nothing newer was published since"
             )
         return Items(pointer, found)
 
     def read(self, version: str, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Items of a version by key, read consistently; absent keys are left out.
-
-        Raises
-        ------
-        SinkUnavailableError
-            The service keeps leaving keys out.
-        """
-        prefix = f"{self._namespace}#"
+        """Items of a version by key, read consistently; absent keys are left out."""
         found: dict[str, dict[str, Any]] = {}
         for start in range(0, len(keys), _MAX_KEYS):
             asked = [
-                {PARTITION_KEY: {"S": prefix + key}, SORT_KEY: {"S": version}}
+                {PARTITION_KEY: {"S": self._prefix + key}, SORT_KEY: {"S": version}}
                 for key in keys[start : start + _MAX_KEYS]
             ]
             attempt = 0
@@ -130,9 +107,7 @@ class Reader:
                     "batch_get_item", RequestItems={self._table: {"Keys": asked, "ConsistentRead": True}}
                 )
                 for item in answer["Responses"].get(self._table, ()):
-                    values = plain(item)
-                    key = values.pop(PARTITION_KEY).removeprefix(prefix)
-                    found[key] = {"version": values.pop(SORT_KEY), **values}
+                    found[item[PARTITION_KEY]["S"].removeprefix(self._prefix)] = attributes(item)
                 left = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
                 attempt = 0 if len(left) < len(asked) else attempt + 1
                 if left and attempt >= self._wait.attempts:
@@ -141,3 +116,26 @@ class Reader:
                     self._wait.wait(attempt)
                 asked = left
         return found
+
+    def check_whole(self, name: str) -> Version:
+        """Check that a version was completed and is still there, by the keys that it remembers."""
+        version = self.versions.version(name)
+        if version is None:
+            raise SinkError(f"version {name} has expired, nothing of it can serve; publish its day again")
+        if version.state is not VersionState.COMPLETE:
+            raise SinkError(f"version {name} was never completed and must not serve; publish its day again")
+        held = self.read(name, version.sample)
+        gone = [key for key in version.sample if key not in held]
+        if gone:
+            raise SinkError(
+                f"version {name} is no longer complete: {len(gone)} of {len(version.sample)} sampled items are gone, for "
+                f"instance {gone[0]!r}; publish its day again"
+            )
+        return version
+
+
+def attributes(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An item as readers get it: its version, then its attributes."""
+    values = plain(item)
+    del values[PARTITION_KEY]
+    return {"version": values.pop(SORT_KEY), **values}

@@ -9,18 +9,12 @@ from pipelines.errors import ConfigError
 from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.dynamodb.connection import Connection
 from pipelines.sinks.dynamodb.target import EXPIRES_AT, PARTITION_KEY, SORT_KEY
-from pipelines.sinks.errors import RemoteError, SinkUnavailableError
+from pipelines.sinks.errors import SinkUnavailableError
 
 _LOG = logging.getLogger(__name__)
 
-_KEYS = [
-    {"AttributeName": PARTITION_KEY, "KeyType": "HASH"},
-    {"AttributeName": SORT_KEY, "KeyType": "RANGE"},
-]
-_TYPES = [
-    {"AttributeName": PARTITION_KEY, "AttributeType": "S"},
-    {"AttributeName": SORT_KEY, "AttributeType": "S"},
-]
+#: Key attributes, all texts, and their roles.
+_KEYS = [(PARTITION_KEY, "HASH"), (SORT_KEY, "RANGE")]
 #: Making a table takes some ten seconds.
 _CREATION = Backoff(attempts=40, base_s=0.5, cap_s=5.0)
 
@@ -29,13 +23,6 @@ def require_table(connection: Connection, table: str, *, create: bool) -> None:
     """Check the table, and create it if it is missing and may be created.
 
     Created tables are billed on demand, drop expired items, and are protected from deletion.
-
-    Raises
-    ------
-    ConfigError
-        It is missing, or is not of the shape that the sink writes.
-    SinkUnavailableError
-        It was created and did not become ready.
     """
     if not find_table(connection, table, create=create):
         _create(connection, table)
@@ -56,45 +43,35 @@ def find_table(connection: Connection, table: str, *, create: bool) -> bool:
 
 
 def _describe(connection: Connection, table: str) -> dict[str, Any] | None:
-    try:
-        described: dict[str, Any] = connection.call("describe_table", TableName=table)["Table"]
-    except RemoteError as error:
-        if error.code != "ResourceNotFoundException":
-            raise
-        return None
-    return described
+    answer = connection.call("describe_table", unless="ResourceNotFoundException", TableName=table)
+    return answer.get("Table")
 
 
 def _create(connection: Connection, table: str) -> None:
     _LOG.info("making the DynamoDB table %s", table)
-    try:
-        connection.call(
-            "create_table",
-            TableName=table,
-            KeySchema=_KEYS,
-            AttributeDefinitions=_TYPES,
-            BillingMode="PAY_PER_REQUEST",
-            DeletionProtectionEnabled=True,
-        )
-    except RemoteError as error:
-        if error.code != "ResourceInUseException":  # another process, or our own try whose answer was lost
-            raise
+    connection.call(
+        "create_table",
+        unless="ResourceInUseException",  # another process made it, or our own try whose answer was lost
+        TableName=table,
+        KeySchema=[{"AttributeName": name, "KeyType": role} for name, role in _KEYS],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in _KEYS],
+        BillingMode="PAY_PER_REQUEST",
+        DeletionProtectionEnabled=True,
+    )
 
 
 def _ready(connection: Connection, table: str) -> dict[str, Any]:
-    for attempt in range(_CREATION.attempts):
+    for _ in _CREATION.tries():
         found = _describe(connection, table)
         if found is not None and found["TableStatus"] in ("ACTIVE", "UPDATING"):
             return found
-        _CREATION.wait(attempt)
     raise SinkUnavailableError(f"the DynamoDB table {table} is not ready yet; run the publish again later")
 
 
 def _check_shape(described: dict[str, Any], table: str) -> None:
     types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
     keys = [(entry["AttributeName"], entry["KeyType"]) for entry in described["KeySchema"]]
-    wanted = [(entry["AttributeName"], entry["KeyType"]) for entry in _KEYS]
-    if keys != wanted or any(types[name] != "S" for name, _ in wanted):
+    if keys != _KEYS or any(types[name] != "S" for name, _ in keys):
         raise ConfigError(
             f"the DynamoDB table {table} must have the partition key {PARTITION_KEY!r} and the sort key {SORT_KEY!r}, "
             f"both texts; it has {keys} of the types {types}: name another table in MILLRACE_DYNAMODB__TABLE"
@@ -117,12 +94,9 @@ def _require_expiry(connection: Connection, table: str, *, create: bool) -> None
             f"the DynamoDB table {table} has no time to live: old versions would stay forever. Set it to the attribute "
             f"{EXPIRES_AT!r}, or have it set with MILLRACE_DYNAMODB__CREATE_TABLE=true"
         )
-    try:
-        connection.call(
-            "update_time_to_live",
-            TableName=table,
-            TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES_AT},
-        )
-    except RemoteError as error:
-        if error.code != "ValidationException":  # on already: our own try whose answer was lost
-            raise
+    connection.call(
+        "update_time_to_live",
+        unless="ValidationException",  # on already: our own try whose answer was lost
+        TableName=table,
+        TimeToLiveSpecification={"Enabled": True, "AttributeName": EXPIRES_AT},
+    )

@@ -9,6 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 from pipelines.errors import ConfigError
 from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.backoff import Backoff
+from pipelines.sinks.options import Asked
+
+SINK = "dynamodb"
 
 #: Attributes that the sink itself adds to every item: partition key, sort key, time to live.
 PARTITION_KEY, SORT_KEY, EXPIRES_AT = "pk", "sk", "expires_at"
@@ -88,13 +91,7 @@ class DynamoTarget:
 
 
 def check_table_name(name: str) -> None:
-    """Check a table's name by the rules of the service, which its twins do not all keep.
-
-    Raises
-    ------
-    ConfigError
-        It breaks them.
-    """
+    """Check a table's name by the rules of the service, which its twins do not all keep."""
     if not _TABLE.fullmatch(name):
         raise ConfigError(
             f"a DynamoDB table's name must be 3 to 255 of a-z, A-Z, 0-9, '_', '-' and '.', got {name!r}; "
@@ -103,13 +100,7 @@ def check_table_name(name: str) -> None:
 
 
 def configured(settings: Settings) -> DynamoSettings:
-    """DynamoDB of this deployment.
-
-    Raises
-    ------
-    ConfigError
-        None is configured.
-    """
+    """DynamoDB of this deployment, or the error that says how to configure it."""
     if settings.dynamodb is None:
         raise ConfigError(
             "DynamoDB is not configured: set MILLRACE_DYNAMODB__TABLE and MILLRACE_DYNAMODB__REGION "
@@ -119,17 +110,11 @@ def configured(settings: Settings) -> DynamoSettings:
 
 
 @dataclass(frozen=True)
-class LoadOptions:
+class LoadOptions(Asked):
     """How a publish behaves; the defaults suit a new on-demand table.
 
     Attributes
     ----------
-    force
-        Override the guards: an older day, far fewer items, a version that was rolled back.
-    dry_run
-        Plan and check only: nothing is sent, nothing is written.
-    retry_dead
-        Try the dead items of an unfinished version again.
     max_loss_share
         Largest share of the items of the version that serves by which the new one may be smaller.
     max_write_units
@@ -152,9 +137,6 @@ class LoadOptions:
         Days of which the ledger keeps the fate of every single row; None for all.
     """
 
-    force: bool = False
-    dry_run: bool = False
-    retry_dead: bool = False
     max_loss_share: float = 0.2
     max_write_units: float = 4000.0
     threads: int = 4

@@ -8,17 +8,22 @@ an item of its own under ``<namespace>#@versions``, complete once all its items 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
+import polars as pl
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from pydantic import TypeAdapter
 
 from pipelines.errors import SinkError
+from pipelines.io.lake import Lake
 from pipelines.sinks.dynamodb.connection import Connection
-from pipelines.sinks.dynamodb.target import EXPIRES_AT, PARTITION_KEY, SORT_KEY
+from pipelines.sinks.dynamodb.target import PARTITION_KEY, SINK, SORT_KEY
 from pipelines.sinks.errors import RemoteError
+from pipelines.sinks.ledger import clock, read_flips, to_table
+from pipelines.sinks.ledger_tables import FLIPS
 
 _CURRENT, _VERSIONS = "@current", "@versions"
 _LOST = "ConditionalCheckFailedException"
@@ -99,65 +104,39 @@ class Pointer:
     served: tuple[str, ...]
 
 
+_VERSION, _POINTER = TypeAdapter(Version), TypeAdapter(Pointer)
+
+
+@dataclass(frozen=True)
 class Versions:
-    """Pointer and versions of one namespace of a table.
+    """Pointer and versions of one namespace of a table; every request, also a write, may be repeated."""
 
-    Parameters
-    ----------
-    connection
-        Requests are repeated as it sees fit; every write here may be.
-    table, namespace
-        Where they are.
-    """
+    connection: Connection
+    table: str
+    namespace: str
 
-    def __init__(self, connection: Connection, table: str, namespace: str) -> None:
-        self._connection = connection
-        self._table = table
-        self._namespace = namespace
+    @property
+    def object(self) -> str:
+        """What the ledger calls the namespace."""
+        return f"{self.table}/{self.namespace}"
 
     def pointer(self) -> Pointer | None:
         """Where the pointer stands, read consistently; None before the first version serves."""
         found = self._read(_CURRENT, _CURRENT)
-        if found is None:
-            return None
-        return Pointer(
-            version=found["version"],
-            as_of=date.fromisoformat(found["as_of"]),
-            items=int(found["items"]),
-            kept_through=date.fromisoformat(found["kept_through"]),
-            revision=int(found["revision"]),
-            served=tuple(found["served"]),
-        )
+        return _POINTER.validate_python(found) if found else None
 
     def version(self, name: str) -> Version | None:
         """Facts about a version, read consistently; None if it never was or has expired."""
         found = self._read(_VERSIONS, name)
-        if found is None:
-            return None
-        return Version(
-            name=name,
-            as_of=date.fromisoformat(found["as_of"]),
-            state=VersionState(found["state"]),
-            items=int(found["items"]),
-            content=found["content"],
-            expires_at=int(found[EXPIRES_AT]),
-            sample=tuple(found["sample"]),
-        )
+        return _VERSION.validate_python({"name": name, **found}) if found else None
+
+    def names(self) -> list[str]:
+        """Names of all versions that are still on record, oldest first."""
+        return sorted(key[SORT_KEY]["S"] for key in self.items(_VERSIONS))
 
     def write(self, version: Version) -> None:
         """Record the facts about a version; the record expires with its items."""
-        self._put(
-            _VERSIONS,
-            version.name,
-            {
-                "as_of": version.as_of.isoformat(),
-                "state": version.state.value,
-                "items": version.items,
-                "content": version.content,
-                EXPIRES_AT: version.expires_at,
-                "sample": list(version.sample),
-            },
-        )
+        self._put(_VERSIONS, version.name, _VERSION.dump_python(version, mode="json", exclude={"name"}))
 
     def flip(self, to: Version, *, seen: Pointer | None, served: Sequence[str]) -> Pointer:
         """Let a version serve, if the pointer still stands where it was seen.
@@ -183,14 +162,9 @@ class Versions:
         """
         if to.state is not VersionState.COMPLETE:
             raise SinkError(f"version {to.name} is {to.state} and must be complete before it may serve")
-        pointer = Pointer(
-            version=to.name,
-            as_of=to.as_of,
-            items=to.items,
-            kept_through=to.kept_through,
-            revision=seen.revision + 1 if seen else 1,
-            served=tuple(served)[-_REMEMBERED:],
-        )
+        revision = seen.revision + 1 if seen else 1
+        served = tuple(served)[-_REMEMBERED:]
+        pointer = Pointer(to.name, to.as_of, to.items, to.kept_through, revision, served)
         condition: dict[str, Any] = {"ConditionExpression": f"attribute_not_exists({PARTITION_KEY})"}
         if seen:
             condition = {
@@ -199,19 +173,7 @@ class Versions:
             }
         try:
             # Without a time to live: the pointer never expires.
-            self._put(
-                _CURRENT,
-                _CURRENT,
-                {
-                    "version": pointer.version,
-                    "as_of": pointer.as_of.isoformat(),
-                    "items": pointer.items,
-                    "kept_through": pointer.kept_through.isoformat(),
-                    "revision": pointer.revision,
-                    "served": list(pointer.served),
-                },
-                **condition,
-            )
+            self._put(_CURRENT, _CURRENT, _POINTER.dump_python(pointer, mode="json"), **condition)
         except RemoteError as error:
             if error.code != _LOST:
                 raise
@@ -219,31 +181,74 @@ class Versions:
             if now == pointer:  # an earlier try of this process, whose answer was lost
                 return pointer
             raise SinkError(
-                f"{self._table}/{self._namespace}: somebody else moved the pointer meanwhile, from "
+                f"{self.object}: somebody else moved the pointer meanwhile, from "
                 f"{seen.version if seen else 'nothing'} to {now.version if now else 'nothing'}; {to.name} does not "
                 "serve. Make sure that only one process publishes at a time, then run it again"
             ) from None
         return pointer
 
+    def items(self, key: str) -> list[dict[str, Any]]:
+        """Partition and sort key of a key's items, one per version that is kept."""
+        return self.connection.query_keys(self.table, f"{self.namespace}#{key}")
+
+    def forget(self, key: str) -> None:
+        """Delete a key's items, the serving version's included, and forget it as a sample of versions.
+
+        Readers then find no such key. The counts that versions and the pointer carry stay: how many items were
+        written is a fact about the publication.
+        """
+        for item in self.items(key):
+            self.connection.call("delete_item", TableName=self.table, Key=item)
+        for version in map(self.version, self.names()):
+            if version is not None and key in version.sample:
+                self.write(replace(version, sample=tuple(each for each in version.sample if each != key)))
+
     def _read(self, kind: str, sort_key: str) -> dict[str, Any] | None:
-        answer = self._connection.call(
-            "get_item", TableName=self._table, Key=self._key(kind, sort_key), ConsistentRead=True
+        answer = self.connection.call(
+            "get_item", TableName=self.table, Key=self._key(kind, sort_key), ConsistentRead=True
         )
         return plain(answer["Item"]) if "Item" in answer else None
 
     def _put(self, kind: str, sort_key: str, values: Mapping[str, Any], **condition: Any) -> None:
         written = {name: _SERIALIZER.serialize(value) for name, value in values.items()}
         item = self._key(kind, sort_key) | written
-        self._connection.call("put_item", TableName=self._table, Item=item, **condition)
+        self.connection.call("put_item", TableName=self.table, Item=item, **condition)
 
     def _key(self, kind: str, sort_key: str) -> dict[str, Any]:
-        return {PARTITION_KEY: {"S": f"{self._namespace}#{kind}"}, SORT_KEY: {"S": sort_key}}
+        return {PARTITION_KEY: {"S": f"{self.namespace}#{kind}"}, SORT_KEY: {"S": sort_key}}
 
 
-def version_names(connection: Connection, table: str, namespace: str) -> list[str]:
-    """Names of all versions that are still on record, oldest first."""
-    keys = connection.query_keys(table, f"{namespace}#{_VERSIONS}")
-    return sorted(key[SORT_KEY]["S"] for key in keys)
+def record_flip(
+    lake: Lake,
+    object_: str,
+    to: Pointer,
+    *,
+    kind: Literal["publish", "rollback"],
+    before: str | None,
+    why: str,
+    who: str,
+) -> None:
+    """Record a move of the pointer, unless it is recorded already.
+
+    The pointer moves first. A crash in between is fixed by the next call, since the pointer carries
+    the revision.
+    """
+    known = read_flips(lake, SINK, object_)
+    if known.filter((pl.col("revision") == to.revision) & (pl.col("version") == to.version)).height:
+        return
+    row = {
+        "sink": SINK,
+        "object": object_,
+        "revision": to.revision,
+        "kind": kind,
+        "as_of": to.as_of,
+        "version": to.version,
+        "before": before,
+        "why": why,
+        "who": who,
+        "recorded_at": clock(),
+    }
+    lake.append(FLIPS, to_table(FLIPS, pl.DataFrame([row])))
 
 
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import polars as pl
+import requests
 
 from pipelines.errors import SinkError
 from pipelines.sinks.errors import RemoteError
@@ -35,36 +37,25 @@ ENDED = (RemoteState.JOB_COMPLETE, RemoteState.FAILED, RemoteState.ABORTED)
 _FORMAT = {"contentType": "CSV", "lineEnding": "CRLF", "columnDelimiter": "COMMA"}
 
 
+@dataclass(frozen=True)
 class BulkIngest:
-    """Ingest jobs of one object.
+    """Ingest jobs of one object, whose upserts match on an external id field."""
 
-    Parameters
-    ----------
-    connection
-        Logged-in connection.
-    object_
-        API name of the object.
-    external_id_field
-        Field that upserts match on.
-    """
-
-    def __init__(self, connection: Connection, object_: str, external_id_field: str) -> None:
-        self._connection = connection
-        self._object = object_
-        self._external_id_field = external_id_field
+    connection: Connection
+    object: str
+    external_id_field: str
 
     def create(self, operation: str) -> dict[str, Any]:
         """Create a job (not repeatable: an unanswered try may leave a stray job)."""
-        job = {"object": self._object, "operation": operation, **_FORMAT}
+        job = {"object": self.object, "operation": operation, **_FORMAT}
         if operation == "upsert":
-            job["externalIdFieldName"] = self._external_id_field
-        return self._object_of(
-            self._connection.send("POST", self._connection.bulk_url, repeatable=False, data=json.dumps(job))
-        )
+            job["externalIdFieldName"] = self.external_id_field
+        url = self.connection.bulk_url
+        return _object_of(self.connection.send("POST", url, repeatable=False, data=json.dumps(job)))
 
     def upload(self, job_id: str, data: bytes) -> None:
         """Upload the file; Salesforce takes only one per job, so this is not repeatable."""
-        self._connection.send(
+        self.connection.send(
             "PUT",
             self._url(job_id, "/batches"),
             repeatable=False,
@@ -82,12 +73,8 @@ class BulkIngest:
 
     def info(self, job_id: str) -> dict[str, Any] | None:
         """Describe a job; None if Salesforce no longer knows it (it forgets after seven days)."""
-        try:
-            return self._object_of(self._connection.get(self._url(job_id)))
-        except RemoteError as error:
-            if error.status == 404:
-                return None
-            raise
+        found: dict[str, Any] | None = self.connection.find(self._url(job_id))
+        return found
 
     def results(self, job_id: str, kind: str, columns: dict[str, str]) -> pl.DataFrame:
         """Read one of the three result files.
@@ -99,10 +86,9 @@ class BulkIngest:
         columns
             Wanted columns of the file and their new names.
         """
-        body = self._connection.get(self._url(job_id, f"/{kind}"), accept="text/csv").content
-        empty = pl.DataFrame(schema=dict.fromkeys(columns.values(), pl.String))
+        body = self.connection.get(self._url(job_id, f"/{kind}"), accept="text/csv").content
         if not body.strip():
-            return empty
+            return pl.DataFrame(schema=dict.fromkeys(columns.values(), pl.String))
         frame = pl.read_csv(body, infer_schema=False, empty_string_is_null=False)
         missing = [name for name in columns if name not in frame.columns]
         if missing:
@@ -117,14 +103,14 @@ class BulkIngest:
         began, and unknown to the ledger. An open job has processed nothing, so aborting one loses
         nothing that its maker cannot send again.
         """
-        page = self._connection.get(self._connection.bulk_url, params={"jobType": "V2Ingest"}).json()
+        page = self.connection.get(self.connection.bulk_url, params={"jobType": "V2Ingest"}).json()
         while True:
             for job in page["records"]:
                 ours = (
                     job.get("state") == RemoteState.OPEN
-                    and job.get("object") == self._object
+                    and job.get("object") == self.object
                     and job.get("operation") in ("upsert", "delete")
-                    and job.get("externalIdFieldName") in (self._external_id_field, None)
+                    and job.get("externalIdFieldName") in (self.external_id_field, None)
                     and job.get("createdById") == created_by
                     and str(job.get("createdDate", "")) >= created_after
                     and all(job.get(name, value) == value for name, value in _FORMAT.items())
@@ -133,15 +119,15 @@ class BulkIngest:
                     yield str(job["id"])
             if page.get("done", True) or not page.get("nextRecordsUrl"):
                 return
-            page = self._connection.get(page["nextRecordsUrl"]).json()
+            page = self.connection.get(page["nextRecordsUrl"]).json()
 
     def _move(self, job_id: str, state: RemoteState) -> RemoteState:
         """Ask for a state; if the answer is lost, look up the state."""
         try:
-            answer = self._connection.send(
+            answer = self.connection.send(
                 "PATCH", self._url(job_id), repeatable=True, data=json.dumps({"state": state.value})
             )
-            return RemoteState(self._object_of(answer)["state"])
+            return RemoteState(_object_of(answer)["state"])
         except RemoteError as error:
             # A first try whose answer was lost makes the second one illegal: look before judging.
             info = self.info(job_id)
@@ -151,11 +137,11 @@ class BulkIngest:
             return RemoteState(info["state"])
 
     def _url(self, job_id: str, suffix: str = "") -> str:
-        return f"{self._connection.bulk_url}/{job_id}{suffix}"
+        return f"{self.connection.bulk_url}/{job_id}{suffix}"
 
-    @staticmethod
-    def _object_of(response: Any) -> dict[str, Any]:
-        answer = response.json()
-        if not isinstance(answer, dict):
-            raise SinkError(f"expected a JSON object from Salesforce, got {type(answer).__name__}")
-        return answer
+
+def _object_of(response: requests.Response) -> dict[str, Any]:
+    answer = response.json()
+    if not isinstance(answer, dict):
+        raise SinkError(f"expected a JSON object from Salesforce, got {type(answer).__name__}")
+    return answer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +16,10 @@ import polars as pl
 
 from pipelines.errors import SinkError
 from pipelines.sinks.errors import AmbiguousRequestError
+from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import JobState
-from pipelines.sinks.run_ledger import RunLedger
 from pipelines.sinks.salesforce.bulk2 import ENDED, BulkIngest, RemoteState
-from pipelines.sinks.salesforce.results import KINDS, fates, forgotten, read_results, reconcile
+from pipelines.sinks.salesforce.results import KINDS, fates, forgotten, is_delete, read_results, reconcile
 from pipelines.sinks.salesforce.target import PublishOptions
 
 _LOG = logging.getLogger(__name__)
@@ -27,19 +28,12 @@ _RESULT_TRIES = 3
 _CLOCK_SKEW = timedelta(minutes=10)
 
 
+@dataclass
 class Carrier:
     """Takes the chunks of a run to Salesforce and their answers back to the ledger.
 
-    Parameters
+    Attributes
     ----------
-    bulk
-        Ingest jobs of the object.
-    run
-        Ledger of the run.
-    external_id_field
-        Column of the result files that identifies an upserted row.
-    options
-        Waits and limits.
     known_jobs
         Ids of all jobs in the ledger.
     since
@@ -48,69 +42,41 @@ class Carrier:
         Whether an earlier process may have left a stray job; those of this process are known.
     """
 
-    def __init__(
-        self,
-        bulk: BulkIngest,
-        run: RunLedger,
-        external_id_field: str,
-        options: PublishOptions,
-        *,
-        known_jobs: set[str],
-        since: datetime,
-        sweep: bool,
-    ) -> None:
-        self._bulk = bulk
-        self._run = run
-        self._external_id_field = external_id_field
-        self._options = options
-        self._known_jobs = known_jobs
-        self._since = since
-        self._sweep = sweep
+    bulk: BulkIngest
+    run: RunLedger
+    options: PublishOptions
+    known_jobs: set[str]
+    since: datetime
+    sweep: bool
 
-    def submit(self, chunk: int, rows: pl.DataFrame, data: bytes) -> JobState:
-        """Send a chunk in a new job and wait for its answer.
+    def submit(self, rows: pl.DataFrame, data: bytes) -> JobState:
+        """Send a chunk in a new job and wait for its answer: ``complete``, ``unknown`` or ``gone``.
 
-        Parameters
-        ----------
-        rows
-            Folded ledger rows of the chunk.
-        data
-            Its encoded file.
-
-        Returns
-        -------
-        JobState
-            ``complete``, ``unknown`` or ``gone``.
-
-        Raises
-        ------
-        SinkError
-            Uploads broke in every job that was tried.
+        ``rows`` are the folded ledger rows of the chunk, ``data`` is its encoded file.
         """
-        operation = "delete" if rows["operation"][0] == "delete" else "upsert"
-        for attempt in range(self._options.max_jobs_per_chunk):
+        for attempt in range(self.options.max_jobs_per_chunk):
             if attempt:
-                self._options.http.wait(attempt)
-            job_id = self._create(operation)
+                self.options.http.wait(attempt)
+            job_id = self._create(_operation(rows))
             if job_id is None:
                 continue
-            self._record(chunk, rows, JobState.CREATED, job_id)
+            self._record(rows, JobState.CREATED, job_id)
             try:
-                self._bulk.upload(job_id, data)
+                self.bulk.upload(job_id, data)
             except AmbiguousRequestError as error:
                 _LOG.warning("upload to job %s broke, using a new one: %s", job_id, error)
-                state = self._abort(chunk, rows, job_id)
+                state = self._abort(rows, job_id)
             else:
-                self._bulk.close(job_id)
-                state = self.settle(chunk, rows, job_id)
+                self.bulk.close(job_id)
+                state = self.settle(rows, job_id)
             if state is not JobState.ABORTED:
                 return state
         raise SinkError(
-            f"chunk {chunk} could not be handed to Salesforce in {self._options.max_jobs_per_chunk} jobs; "
+            f"chunk {rows['chunk'][0]} could not be handed to Salesforce in {self.options.max_jobs_per_chunk} jobs; "
             "run the publish again: it resumes with this chunk"
         )
 
-    def settle(self, chunk: int, rows: pl.DataFrame, job_id: str) -> JobState:
+    def settle(self, rows: pl.DataFrame, job_id: str) -> JobState:
         """Find out what became of a job, waiting if it runs, and record the outcomes of its rows.
 
         Returns
@@ -121,77 +87,69 @@ class Carrier:
         """
         info = self._wait(job_id)
         if info is None:
-            self._run.record_rows(fates(rows, forgotten(rows), job_id, self._options.max_attempts))
-            return self._record(chunk, rows, JobState.GONE, job_id)
+            self.run.record_rows(fates(rows, forgotten(rows), job_id, self.options.max_attempts))
+            return self._record(rows, JobState.GONE, job_id)
         state = RemoteState(info["state"])
         if state is RemoteState.OPEN:
-            return self._abort(chunk, rows, job_id)
+            return self._abort(rows, job_id)
         if state not in ENDED:
-            return self._record(
-                chunk, rows, JobState.UNKNOWN, job_id, message=f"still {state} after the wait"
-            )
+            return self._record(rows, JobState.UNKNOWN, job_id, message=f"still {state} after the wait")
         message = str(info.get("errorMessage") or "") or None
         results = self._results(rows, job_id, state)
-        self._run.record_rows(fates(rows, results, job_id, self._options.max_attempts, message))
+        self.run.record_rows(fates(rows, results, job_id, self.options.max_attempts, message))
         tally = {str(kind): int(count) for kind, count in results["kind"].value_counts().iter_rows()}
-        return self._record(chunk, rows, JobState.COMPLETE, job_id, message=message, **tally)
+        return self._record(rows, JobState.COMPLETE, job_id, message=message, **tally)
 
     # ---------------------------------------------------------------- steps
 
     def _create(self, operation: str) -> str | None:
         """Make a job; None if it is not known whether one was made."""
         try:
-            job = self._bulk.create(operation)
+            job = self.bulk.create(operation)
         except AmbiguousRequestError as error:
             _LOG.warning("creating a job broke, a stray one may exist: %s", error)
-            self._sweep = True
+            self.sweep = True
             return None
         job_id = str(job["id"])
-        self._known_jobs.add(job_id)
-        if self._sweep:
+        self.known_jobs.add(job_id)
+        if self.sweep:
             self._abort_strays(str(job["createdById"]))
         return job_id
 
     def _abort_strays(self, created_by: str) -> None:
         # The new job told us who we are, which is what the search needs.
-        after = (self._since - _CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%S")
-        found = self._bulk.strays(created_by=created_by, created_after=after, known=self._known_jobs)
+        after = (self.since - _CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%S")
+        found = self.bulk.strays(created_by=created_by, created_after=after, known=self.known_jobs)
         for stray in list(found):
             _LOG.warning("aborting job %s: ours, open, and in no ledger", stray)
-            self._bulk.abort(stray)
-        self._sweep = False
+            self.bulk.abort(stray)
+        self.sweep = False
 
-    def _abort(self, chunk: int, rows: pl.DataFrame, job_id: str) -> JobState:
-        state = self._bulk.abort(job_id)
+    def _abort(self, rows: pl.DataFrame, job_id: str) -> JobState:
+        state = self.bulk.abort(job_id)
         if state is not RemoteState.ABORTED:
             # Someone closed it meanwhile: it will run, so its answer counts.
-            return self.settle(chunk, rows, job_id)
-        return self._record(chunk, rows, JobState.ABORTED, job_id)
+            return self.settle(rows, job_id)
+        return self._record(rows, JobState.ABORTED, job_id)
 
     def _wait(self, job_id: str) -> dict[str, Any] | None:
         """Poll until the job has ended, is open, is gone, or the time is up."""
-        deadline = time.monotonic() + self._options.poll_timeout_s
+        deadline = time.monotonic() + self.options.poll_timeout_s
         attempt = 0
         while True:
-            info = self._bulk.info(job_id)
+            info = self.bulk.info(job_id)
             if info is None or info["state"] in (*ENDED, RemoteState.OPEN) or time.monotonic() >= deadline:
                 return info
-            self._options.poll.wait(attempt)
+            self.options.poll.wait(attempt)
             attempt += 1
 
     def _results(self, rows: pl.DataFrame, job_id: str, state: RemoteState) -> pl.DataFrame:
-        """Read the results until they account for every row.
-
-        Raises
-        ------
-        SinkError
-            They do not name every row of the chunk exactly once, however often they are read.
-        """
+        """Read the results until they name every row of the chunk exactly once, or give up."""
         problem = ""
         for attempt in range(_RESULT_TRIES):
             if attempt:
-                self._options.http.wait(attempt)
-            found = read_results(self._bulk, job_id, rows, self._external_id_field)
+                self.options.http.wait(attempt)
+            found = read_results(self.bulk, job_id, rows)
             results, problem = reconcile(rows, found, whole=state is RemoteState.JOB_COMPLETE)
             if not problem:
                 return results
@@ -204,19 +162,12 @@ class Carrier:
     # ---------------------------------------------------------------- writing down
 
     def _record(
-        self,
-        chunk: int,
-        rows: pl.DataFrame,
-        state: JobState,
-        job_id: str,
-        *,
-        message: str | None = None,
-        **tally: int,
+        self, rows: pl.DataFrame, state: JobState, job_id: str, message: str | None = None, **tally: int
     ) -> JobState:
         event = {
-            "chunk": chunk,
+            "chunk": rows["chunk"][0],
             "attempt": rows["attempt"][0],
-            "operation": "delete" if rows["operation"][0] == "delete" else "upsert",
+            "operation": _operation(rows),
             "state": state.value,
             "rows": rows.height,
             "job_id": job_id,
@@ -224,5 +175,10 @@ class Carrier:
         }
         if state is JobState.COMPLETE:
             event |= {kind: tally.get(kind, 0) for kind in KINDS}
-        self._run.record_jobs(pl.DataFrame([event]))
+        self.run.record_jobs(pl.DataFrame([event]))
         return state
+
+
+def _operation(rows: pl.DataFrame) -> str:
+    """Operation of the job that carries the rows of a chunk."""
+    return "delete" if is_delete(rows) else "upsert"

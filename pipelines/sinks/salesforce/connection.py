@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from json import JSONDecodeError
 from typing import Any
@@ -26,6 +25,7 @@ from pipelines.sinks.errors import (
     SinkAuthenticationError,
     SinkUnavailableError,
 )
+from pipelines.sinks.network import is_loopback
 from pipelines.sinks.salesforce.target import PublishOptions
 
 API_VERSION = "62.0"
@@ -70,22 +70,13 @@ class _Adapter(HTTPAdapter):
         return super().send(request, **kwargs)
 
 
-def _is_loopback(instance: str) -> bool:
-    host = urlsplit(f"//{instance}").hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def new_session(settings: SalesforceSettings, options: PublishOptions) -> requests.Session:
     """Make a requests session with time-outs and the configured certificate authority."""
     if settings.ca_bundle and not settings.ca_bundle.is_file():
         raise ConfigError(f"MILLRACE_SALESFORCE__CA_BUNDLE must be a PEM file, got {settings.ca_bundle}")
     session = requests.Session()
-    session.trust_env = not _is_loopback(settings.instance)  # a proxy cannot reach our own loopback
+    # A proxy cannot reach our own loopback.
+    session.trust_env = not is_loopback(urlsplit(f"//{settings.instance}").hostname)
     timeout = (options.connect_timeout_s, options.read_timeout_s)
     session.mount("https://", _Adapter(timeout, str(settings.ca_bundle) if settings.ca_bundle else None))
     return session
@@ -101,13 +92,6 @@ def error_code(error: SalesforceError) -> str:
 
 class Connection:
     """Requests against one org, with login, re-login and bounded retries.
-
-    Parameters
-    ----------
-    settings
-        Who logs in, where.
-    options
-        Waits and time-outs.
 
     Raises
     ------
@@ -131,6 +115,23 @@ class Connection:
     def get(self, url: str, *, accept: str = "application/json", **kwargs: Any) -> requests.Response:
         """Read, as often as needed; ``url`` may be relative to the instance or the REST root."""
         return self.send("GET", url, repeatable=True, headers={"ACCEPT": accept}, **kwargs)
+
+    def find(self, url: str) -> Any:
+        """Read a JSON answer; None if there is no such thing."""
+        try:
+            return self.get(url).json()
+        except RemoteError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def delete(self, url: str) -> None:
+        """Delete what may be gone already."""
+        try:
+            self.send("DELETE", url, repeatable=True)
+        except RemoteError as error:
+            if error.status != 404:  # our own try whose answer was lost
+                raise
 
     def send(
         self,
@@ -161,9 +162,7 @@ class Connection:
             The session expired and the credentials are refused.
         """
         last = ""
-        for attempt in range(self._http.attempts):
-            if attempt:
-                self._http.wait(attempt - 1)
+        for attempt in self._http.tries():
             try:
                 return self._call(method, url, headers or {}, kwargs)
             except _DROPPED as error:
@@ -191,24 +190,15 @@ class Connection:
 
     def query(self, soql: str, *, deleted: bool = False) -> list[dict[str, Any]]:
         """Run a SOQL query, all pages; with ``deleted``, over the recycle bin too."""
-        records: list[dict[str, Any]] = []
         page = self.get("queryAll/" if deleted else "query/", params={"q": soql}).json()
-        while True:
-            records += page["records"]
-            if page["done"]:
-                return records
+        records: list[dict[str, Any]] = page["records"]
+        while not page["done"]:
             page = self.get(page["nextRecordsUrl"]).json()
+            records += page["records"]
+        return records
 
     def empty_recycle_bin(self, record_ids: Sequence[str]) -> None:
-        """Remove deleted records for good; records that are no longer in the bin are no error.
-
-        Only the SOAP interface offers it.
-
-        Raises
-        ------
-        RemoteError
-            Salesforce refused it, for instance because the user may not delete these records.
-        """
+        """Remove deleted records for good, which only the SOAP interface offers; those that are gone are no error."""
         for start in range(0, len(record_ids), _IDS_PER_CALL):
             ids = "".join(f"<ids>{each}</ids>" for each in record_ids[start : start + _IDS_PER_CALL])
             body = _EMPTY_BIN.format(session=escape(self.client.session_id), ids=ids)
@@ -232,30 +222,21 @@ class Connection:
         return response
 
     def _login(self) -> Salesforce:
-        session_id, instance = self._logged_in(self._soap_login)
-        return Salesforce(
-            session_id=session_id, instance=instance, session=self._session, version=API_VERSION
-        )
-
-    def _soap_login(self) -> tuple[str, str]:
-        session_id, instance = SalesforceLogin(
-            username=self._settings.username,
-            password=self._settings.password.get_secret_value(),
-            security_token=self._settings.security_token.get_secret_value(),
-            sf_version=API_VERSION,
-            session=self._session,
-            client_id="millrace",
-            scratch_url=f"https://{self._settings.instance}",  # the only way to name host and port
-        )
-        return session_id, instance
-
-    def _logged_in(self, login: Callable[[], tuple[str, str]]) -> tuple[str, str]:
         last = ""
-        for attempt in range(self._http.attempts):
-            if attempt:
-                self._http.wait(attempt - 1)
+        for attempt in self._http.tries():
             try:
-                return login()
+                session_id, instance = SalesforceLogin(
+                    username=self._settings.username,
+                    password=self._settings.password.get_secret_value(),
+                    security_token=self._settings.security_token.get_secret_value(),
+                    sf_version=API_VERSION,
+                    session=self._session,
+                    client_id="millrace",
+                    scratch_url=f"https://{self._settings.instance}",  # the only way to name host and port
+                )
+                return Salesforce(
+                    session_id=session_id, instance=instance, session=self._session, version=API_VERSION
+                )
             except _DROPPED as error:
                 last = f"{type(error).__name__}: {error}"
             except (JSONDecodeError, SalesforceAuthenticationFailed) as error:

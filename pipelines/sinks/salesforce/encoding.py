@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.errors import DataContractError
+from pipelines.sinks.outbound import check_filled, check_unique, hashes
 from pipelines.sinks.salesforce.target import Null, SalesforceTarget
 
 #: What Bulk API 2.0 reads as "set this field to null"; an empty cell means "leave it".
@@ -29,13 +29,7 @@ def quoted(column: pl.Expr) -> pl.Expr:
 
 
 def as_text(frame: pl.DataFrame, name: str) -> pl.Expr:
-    """Values of a column in the notation that Salesforce reads; null stays null.
-
-    Raises
-    ------
-    DataContractError
-        The type has no notation, a number is not finite, or a text is the marker that clears a field.
-    """
+    """Values of a column in the notation that Salesforce reads, if they have one; null stays null."""
     column, dtype = pl.col(name), frame.schema[name]
     if dtype == pl.String:
         if frame[name].eq(CLEARED).any():
@@ -93,19 +87,16 @@ def encode(rows: pa.Table, target: SalesforceTarget) -> pl.DataFrame:
         )
     frame = pl.DataFrame(rows.select(target.columns))
     key = target.external_id_field
-    text = frame.select(
-        external_id=as_text(frame, key),
-        **{f"f{i}": as_text(frame, name) for i, name in enumerate(target.fields)},
-    )
-    sort_key = "external_id" if target.sort_by == key else f"f{list(target.fields).index(target.sort_by)}"
-    _check_ids(text["external_id"], target)
-    cells = [quoted(pl.col("external_id"))]
-    for i, policy in enumerate(target.fields.values()):
-        cell = pl.col(f"f{i}")
+    text = frame.select(**{name: as_text(frame, name) for name in target.columns})
+    check_filled(text[key], f"{target.object}.{key}", "an external id")
+    check_unique(text[key], f"{target.object}.{key}")
+    cells = [quoted(pl.col(key))]
+    for name, policy in target.fields.items():
         # Salesforce has no empty text: "" asks for an empty field, whatever null asks for.
-        emptied = pl.when(cell == "").then(pl.lit(CLEARED)).otherwise(quoted(cell))
+        emptied = pl.when(pl.col(name) == "").then(pl.lit(CLEARED)).otherwise(quoted(pl.col(name)))
         cells.append(emptied.fill_null(CLEARED if policy is Null.CLEAR else ""))
-    return _finished(text.select("external_id", line=_line(cells), sort_key=pl.col(sort_key)), target)
+    lines = text.select(external_id=pl.col(key), line=_line(cells), sort_key=pl.col(target.sort_by))
+    return _finished(lines, target)
 
 
 def encode_cleared(external_ids: pl.Series, target: SalesforceTarget) -> pl.DataFrame:
@@ -124,28 +115,12 @@ def encode_deletes(rows: pl.DataFrame) -> pl.DataFrame:
 def chunk_numbers(
     lines: pl.Series, columns: Sequence[str], *, max_bytes: int, max_rows: int, first: int = 0
 ) -> NDArray[np.int64]:
-    """Cut lines into chunks, in order, none above the limits once encoded with its header.
-
-    Parameters
-    ----------
-    lines
-        Lines with their line ends.
-    columns
-        Of the header.
-    max_bytes, max_rows
-        Inclusive limits of a chunk.
-    first
-        Number of the first chunk.
+    """Cut lines into chunks, in order, none above the limits (inclusive) once encoded with its header.
 
     Returns
     -------
     ndarray of shape (n_lines,)
-        Chunk of each line.
-
-    Raises
-    ------
-    DataContractError
-        One line alone is too large.
+        Chunk of each line, from ``first`` on.
     """
     sizes = lines.str.len_bytes().to_numpy().astype(np.int64)
     room = max_bytes - len(header(columns).encode())
@@ -177,23 +152,5 @@ def _line(cells: list[pl.Expr]) -> pl.Expr:
 
 def _finished(rows: pl.DataFrame, target: SalesforceTarget) -> pl.DataFrame:
     """Add the hash of the header and the line, so that another mapping is another payload."""
-    if not rows.height:
-        return rows.with_columns(payload_hash=pl.lit(None, dtype=pl.String))
-    text = rows.select(line=pl.lit(header(target.columns)) + pl.col("line")).to_arrow()
-    with duckdb.connect(config={"threads": 2}) as con:
-        hashes = con.from_arrow(text).project("left(sha256(line), 32) as payload_hash").to_arrow_table()
-    hashed = rows.with_columns(pl.Series("payload_hash", hashes["payload_hash"], dtype=pl.String))
+    hashed = rows.with_columns(hashes(rows, pl.lit(header(target.columns)) + pl.col("line")))
     return hashed.sort("sort_key", "external_id", nulls_last=True)
-
-
-def _check_ids(ids: pl.Series, target: SalesforceTarget) -> None:
-    name = f"{target.object}.{target.external_id_field}"
-    empty = int(ids.is_null().sum()) + int((ids == "").sum())
-    if empty:
-        raise DataContractError(f"{name} must not be empty, got {empty} rows without an external id")
-    repeated = ids.filter(ids.is_duplicated())
-    if len(repeated):
-        raise DataContractError(
-            f"{name} must be unique, got {len(repeated)} rows that share one; "
-            f"offending: {repeated.unique().sort().head(5).to_list()}"
-        )

@@ -17,31 +17,16 @@ from pipelines.sinks.salesforce.encoding import (
     encode_deletes,
     file_bytes,
 )
-from pipelines.sinks.salesforce.target import PublishOptions, SalesforceTarget
-
-SINK = "salesforce"
-_NO_IDS = pl.Series([], dtype=pl.String)
+from pipelines.sinks.salesforce.target import SINK, PublishOptions, SalesforceTarget
 
 
 class Outbound:
-    """Wanted rows in every form that a publish needs.
-
-    Parameters
-    ----------
-    rows
-        Wanted records, exactly the columns ``target.columns``.
-    target, options
-        What is published, how.
+    """Wanted rows, exactly the columns ``target.columns``, in every form that a publish needs.
 
     Attributes
     ----------
     wanted
         Encoded rows, see :func:`pipelines.sinks.salesforce.encoding.encode`.
-
-    Raises
-    ------
-    DataContractError
-        The rows cannot be written.
     """
 
     def __init__(self, rows: pa.Table, target: SalesforceTarget, options: PublishOptions) -> None:
@@ -55,28 +40,22 @@ class Outbound:
         return run_key(SINK, self._target.object, as_of, self.wanted, self._options.on_leave.value)
 
     def plan(self, base: pl.DataFrame) -> pl.DataFrame:
-        """Decide what happens to every row and every published record.
+        """Decide what happens to every row and every record that Salesforce holds, unless too many would leave.
 
         Parameters
         ----------
         base
-            What Salesforce holds, see :func:`pipelines.sinks.fold.published`.
+            See :func:`pipelines.sinks.fold.published`.
 
         Returns
         -------
         polars.DataFrame
             See :func:`pipelines.sinks.diff.plan`.
-
-        Raises
-        ------
-        SinkError
-            Too many published records would leave.
         """
         on_leave = self._options.on_leave
         leaving = leavers(self.wanted, base)
-        cleared = encode_cleared(
-            leaving["external_id"] if on_leave is OnLeave.CLEAR else _NO_IDS, self._target
-        )
+        clearing = leaving["external_id"] if on_leave is OnLeave.CLEAR else leaving["external_id"].clear()
+        cleared = encode_cleared(clearing, self._target)
         if on_leave is not OnLeave.KEEP:
             before = cleared.select("external_id", hash="payload_hash")  # cleared in an earlier run
             check_leavers(
@@ -88,20 +67,7 @@ class Outbound:
         return plan(self.wanted, cleared, base, on_leave, resend=self._options.resend)
 
     def chunked(self, rows: pl.DataFrame, *, first: int) -> pl.DataFrame:
-        """Give planned rows the chunk they travel in: upserts by parent, then deletes.
-
-        Parameters
-        ----------
-        rows
-            Plan with ``attempt``; rows that are not planned get no chunk.
-        first
-            Number of the first chunk.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``rows`` with ``chunk``.
-        """
+        """Give planned rows the ``chunk`` they travel in: upserts by parent, then deletes; other rows get none."""
         planned = pl.col("state") == RowState.PLANNED
         deleting = pl.col("operation") == Operation.DELETE
         ready = self._with_lines(rows.filter(planned))

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from pipelines.errors import ConfigError, DataContractError
-from pipelines.sinks.errors import RemoteError, SinkUnavailableError
+from pipelines.sinks.errors import SinkUnavailableError
 from pipelines.sinks.salesforce.connection import Connection
 from pipelines.sinks.salesforce.target import SalesforceTarget
 
@@ -21,22 +21,13 @@ _REQUESTS_PER_JOB = 20
 
 
 def describe(connection: Connection, object_: str) -> dict[str, dict[str, Any]]:
-    """Fields of an object, by name in lower case.
-
-    Raises
-    ------
-    ConfigError
-        The object does not exist, or the user may not see it.
-    """
-    try:
-        answer = connection.get(f"sobjects/{object_}/describe").json()
-    except RemoteError as error:
-        if error.status != 404:
-            raise
+    """Fields of an object, by name in lower case; the object must exist and be visible."""
+    answer = connection.find(f"sobjects/{object_}/describe")
+    if answer is None:
         raise ConfigError(
             f"Salesforce has no object {object_} that the integration user may see: deploy the package under "
             "pipelines/sinks/salesforce/sfdx and assign its permission set"
-        ) from None
+        )
     return {str(field["name"]).lower(): field for field in answer["fields"]}
 
 
@@ -57,36 +48,23 @@ def check_fields(connection: Connection, target: SalesforceTarget) -> dict[str, 
     fields = describe(connection, target.object)
     problems: list[str] = []
     found: dict[str, dict[str, Any]] = {}
-    key = fields.get(target.external_id_field.lower())
-    if key is None:
-        problems.append(f"{target.external_id_field} does not exist: create it as an External ID")
-    elif not key.get("externalId"):
-        problems.append(f"{target.external_id_field} is not an External ID: tick External ID and Unique")
-    else:
-        found[target.external_id_field] = key
-    for name in target.fields:
-        if "." in name:
-            entry, problem = _lookup(connection, fields, name)
-        else:
-            entry = fields.get(name.lower())
-            problem = _writable(name, entry)
-        if problem:
-            problems.append(problem)
-        elif entry is not None:
-            found[name] = entry
+    for name in target.columns:
+        try:
+            if name == target.external_id_field:
+                found[name] = _external_id(name, fields.get(name.lower()))
+            elif "." in name:
+                found[name] = _lookup(connection, fields, name)
+            else:
+                found[name] = _writable(name, fields.get(name.lower()))
+        except _UnfitError as problem:
+            problems.append(str(problem))
     if problems:
         raise ConfigError(f"{target.object} does not accept what is to be published: {'; '.join(problems)}")
     return found
 
 
 def check_case(described: dict[str, Any], external_ids: pl.Series) -> None:
-    """Check that ids differ by more than case, unless the field tells case apart.
-
-    Raises
-    ------
-    DataContractError
-        Salesforce would treat two rows as one record.
-    """
+    """Check that ids differ by more than case: without it, most fields would take two rows for one record."""
     if described.get("caseSensitive"):
         return
     twins = external_ids.filter(external_ids.str.to_lowercase().is_duplicated())
@@ -98,18 +76,7 @@ def check_case(described: dict[str, Any], external_ids: pl.Series) -> None:
 
 
 def check_limits(connection: Connection, *, rows: int, jobs: int) -> dict[str, int]:
-    """Check that the daily allowances suffice.
-
-    Returns
-    -------
-    dict
-        What remains of each allowance that Salesforce reports.
-
-    Raises
-    ------
-    SinkUnavailableError
-        Too little remains.
-    """
+    """Check that the daily allowances suffice; returns what remains of each that Salesforce reports."""
     limits = connection.get("limits/").json()
     needs = {
         "DailyBulkApiBatches": max(jobs, -(-rows // _ROWS_PER_BATCH)),
@@ -129,28 +96,38 @@ def check_limits(connection: Connection, *, rows: int, jobs: int) -> dict[str, i
     return remaining
 
 
-def _writable(name: str, entry: dict[str, Any] | None) -> str | None:
+class _UnfitError(Exception):
+    """A field cannot be what it is meant to be."""
+
+
+def _external_id(name: str, entry: dict[str, Any] | None) -> dict[str, Any]:
     if entry is None:
-        return f"{name} does not exist: deploy it, or grant the integration user access to it"
+        raise _UnfitError(f"{name} does not exist: create it as an External ID")
+    if not entry.get("externalId"):
+        raise _UnfitError(f"{name} is not an External ID: tick External ID and Unique")
+    return entry
+
+
+def _writable(name: str, entry: dict[str, Any] | None) -> dict[str, Any]:
+    if entry is None:
+        raise _UnfitError(f"{name} does not exist: deploy it, or grant the integration user access to it")
     if not entry.get("createable") or not entry.get("updateable"):
         why = "a formula or roll-up" if entry.get("calculated") else "read-only for the integration user"
-        return f"{name} is {why}: remove it from the fields, or grant edit access by the permission set"
-    return None
+        raise _UnfitError(
+            f"{name} is {why}: remove it from the fields, or grant edit access by the permission set"
+        )
+    return entry
 
 
-def _lookup(
-    connection: Connection, fields: dict[str, dict[str, Any]], name: str
-) -> tuple[dict[str, Any] | None, str | None]:
+def _lookup(connection: Connection, fields: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
     """Check ``Parent__r.External_Id__c``: the lookup is writable, the parent's field is an External ID."""
     relation, _, parent_field = name.partition(".")
     lookups = [f for f in fields.values() if str(f.get("relationshipName") or "").lower() == relation.lower()]
     if not lookups:
-        return None, f"{name}: no lookup is called {relation}"
-    problem = _writable(f"{name} (lookup {lookups[0]['name']})", lookups[0])
-    if problem:
-        return None, problem
+        raise _UnfitError(f"{name}: no lookup is called {relation}")
+    _writable(f"{name} (lookup {lookups[0]['name']})", lookups[0])
     parent = str(lookups[0]["referenceTo"][0])
     entry = describe(connection, parent).get(parent_field.lower())
     if entry is None or not entry.get("externalId"):
-        return None, f"{name}: {parent}.{parent_field} must be an External ID to find the parent by"
-    return entry, None
+        raise _UnfitError(f"{name}: {parent}.{parent_field} must be an External ID to find the parent by")
+    return entry

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import logging
 from datetime import date
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
 from pipelines.errors import ConfigError, SinkError
 from pipelines.io.lake import Lake
-from pipelines.io.lock import exclusive
 from pipelines.settings import SalesforceSettings, Settings
-from pipelines.sinks.fold import Counts
-from pipelines.sinks.ledger import Ledger
+from pipelines.sinks.fold import Counts, next_chunk, next_try
+from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import ABSENT, JobState, Operation, RowState, RunState
+from pipelines.sinks.outbound import spread
+from pipelines.sinks.publication import SAMPLE_ROWS, Publication, alone
 from pipelines.sinks.report import PublishReport
-from pipelines.sinks.run_ledger import RunLedger
 from pipelines.sinks.salesforce.bulk2 import BulkIngest
 from pipelines.sinks.salesforce.carrier import Carrier
 from pipelines.sinks.salesforce.connection import Connection
-from pipelines.sinks.salesforce.outbound import SINK, Outbound
+from pipelines.sinks.salesforce.outbound import Outbound
 from pipelines.sinks.salesforce.preflight import check_case, check_fields, check_limits
-from pipelines.sinks.salesforce.readback import differences, remote_ids, spread
-from pipelines.sinks.salesforce.target import PublishOptions, SalesforceTarget
+from pipelines.sinks.salesforce.readback import differences, remote_ids
+from pipelines.sinks.salesforce.target import SINK, PublishOptions, SalesforceTarget
 
-_SAMPLE_ROWS = 5
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,41 +48,21 @@ def publish(
         All wanted records, exactly the columns ``target.columns``, one row per external id.
     as_of
         Day the rows are about; an older one than the newest published is refused.
-    target
-        Object, fields and null policies.
-    settings
-        Where Salesforce is; the lock lies under ``settings.var``.
-    lake
-        Where the ledger is.
-    options
-        Behaviour, the defaults if None.
 
     Returns
     -------
     PublishReport
         Rows by fate. ``complete`` is false if rows are unknown; dead rows do not make it false.
-
-    Raises
-    ------
-    ConfigError
-        Settings are missing, or the object does not accept the fields.
-    DataContractError
-        Rows cannot be written, or an external id repeats.
-    SinkError
-        A guard refused, Salesforce did not answer, or the ledger does not balance. Nothing is lost: the
-        next call resumes.
     """
     if settings.salesforce is None:
         raise ConfigError(
             "Salesforce is not configured: set MILLRACE_SALESFORCE__USERNAME, __PASSWORD and __INSTANCE"
         )
-    options = options or PublishOptions()
-    busy = SinkError(f"another process is publishing to {target.object}; wait for it to end, then run again")
-    with exclusive(settings, f"{SINK}-{target.object}", refusal=busy):
-        return _Publisher(rows, as_of, target, settings.salesforce, lake, options).run()
+    with alone(settings, SINK, target.object):
+        return _Publisher(rows, as_of, target, settings.salesforce, lake, options or PublishOptions()).run()
 
 
-class _Publisher:
+class _Publisher(Publication):
     """One call of :func:`publish`."""
 
     def __init__(
@@ -96,35 +74,29 @@ class _Publisher:
         lake: Lake,
         options: PublishOptions,
     ) -> None:
-        self.as_of = as_of
+        self.outbound = Outbound(rows, target, options)
+        super().__init__(lake, SINK, target.object, as_of, self.outbound.key(as_of))
         self.target = target
         self.options = options
         self.settings = settings
-        self.ledger = Ledger(lake, SINK, target.object)
-        self.outbound = Outbound(rows, target, options)
-        self.warnings: list[str] = []
 
     def run(self) -> PublishReport:
-        key, newest, options = self.outbound.key(self.as_of), self.ledger.newest(), self.options
-        same = newest is not None and newest.run_key == key
-        unfinished = newest is not None and newest.state is RunState.OPEN
-        again = options.retry_dead or options.resend
-        if options.dry_run:
+        if self.options.dry_run:
             self._refuse_older()
             return self._dry_run()
-        if newest and same and newest.state is RunState.FINISHED and not again:
+        if self.finished and not (self.options.retry_dead or self.options.resend):
             # A publish with nothing to do stays off the network.
-            return self._report(newest, newest.counts(), complete=True, noop=True)
+            return self.report(self.finished, self.finished.counts(), complete=True, noop=True)
         self._refuse_older()
         self._preflight()
-        if newest and unfinished and not same:
-            self._supersede(newest)
-        run = newest if newest and unfinished and same else self._start(key)
-        if not self._deliver(run, self._carrier(run, unfinished=newest if unfinished else None)):
-            return self._report(run, run.counts(), complete=False, resumed=unfinished)
+        if self.interrupted and not self.resumable:
+            self._supersede(self.interrupted)
+        run, resumed = self.resumable or self._start(), self.interrupted is not None
+        if not self._deliver(run, self._carrier(run)):
+            return self.report(run, run.counts(), complete=False, resumed=resumed)
         checked = self._read_back(run)
         counts = run.close(RunState.FINISHED)
-        return self._report(run, counts, complete=True, resumed=unfinished, checked=checked)
+        return self.report(run, counts, complete=True, resumed=resumed, checked=checked)
 
     # ---------------------------------------------------------------- planning
 
@@ -141,16 +113,14 @@ class _Publisher:
                 f"newer values with older ones. Publish {newest} or later, or use force if that is what you want"
             )
 
-    def _start(self, key: str) -> RunLedger:
+    def _start(self) -> RunLedger:
         planned = self._with_remote_ids(self.outbound.plan(self.ledger.published()))
         sending = pl.col("state") == RowState.PLANNED
-        rows = self.outbound.chunked(
-            planned.with_columns(attempt=pl.when(sending).then(1).otherwise(0).cast(pl.Int64)), first=0
-        )
+        rows = self.outbound.chunked(planned.with_columns(attempt=sending.cast(pl.Int64)), first=0)
         to_send = rows["chunk"].drop_nulls()
         if len(to_send):
             check_limits(self.connection, rows=len(to_send), jobs=to_send.n_unique())
-        run = self.ledger.start(as_of=self.as_of, key=key, forced=self.options.force, rows=rows)
+        run = self.start(rows, forced=self.options.force)
         _LOG.info("run %s: %d rows to send, %d skipped", run.run_id, len(to_send), len(rows) - len(to_send))
         return run
 
@@ -174,35 +144,25 @@ class _Publisher:
         self._preflight()
         planned = self.outbound.plan(self.ledger.published())
         sending = planned.filter(pl.col("state") == RowState.PLANNED)
-        newest = self.ledger.newest()
-        if newest and newest.state is RunState.OPEN:
-            self.warnings.append(f"run {newest.run_id} has not ended; a publish settles it first")
-        ids = sending.filter(pl.col("operation") == Operation.UPSERT)["external_id"].head(_SAMPLE_ROWS)
+        ids = sending.filter(pl.col("operation") == Operation.UPSERT)["external_id"].head(SAMPLE_ROWS)
         counts = Counts(
             planned=sending.height,
-            sent=0,
-            ok=0,
-            failed=0,
-            unknown=0,
             skipped=planned.height - sending.height,
             deleted=sending.filter(pl.col("operation") == Operation.DELETE).height,
-            dead=0,
         )
-        return self._report(
-            None, counts, complete=False, dry_run=True, sample=self.outbound.values(ids).to_dicts()
-        )
+        return self.rehearsal(counts, sample=self.outbound.values(ids).to_dicts())
 
     # ---------------------------------------------------------------- delivering
 
-    def _carrier(self, run: RunLedger, *, unfinished: RunLedger | None) -> Carrier:
+    def _carrier(self, run: RunLedger) -> Carrier:
+        """Carrier of a run; an interrupted one may have left a stray job."""
         return Carrier(
             BulkIngest(self.connection, self.target.object, self.target.external_id_field),
             run,
-            self.target.external_id_field,
             self.options,
             known_jobs=self.ledger.job_ids(),
-            since=(unfinished or run).began,
-            sweep=unfinished is not None,
+            since=(self.interrupted or run).began,
+            sweep=self.interrupted is not None,
         )
 
     def _deliver(self, run: RunLedger, carrier: Carrier) -> bool:
@@ -212,48 +172,35 @@ class _Publisher:
         rounds = 0
         while True:
             pending = run.rows().filter(pl.col("state") == RowState.PLANNED)
-            for (chunk,), rows in pending.group_by("chunk", maintain_order=True):
-                state = carrier.submit(int(str(chunk)), rows, self.outbound.file(rows))
-                if state is JobState.UNKNOWN:
+            for _, rows in pending.group_by("chunk", maintain_order=True):
+                if carrier.submit(rows, self.outbound.file(rows)) is JobState.UNKNOWN:
                     return False
             rows = run.rows()
-            failed = rows.filter(pl.col("state") == RowState.FAILED)
-            if not failed.height:
+            again = next_try(rows, [RowState.FAILED])
+            if not again.height:
                 return True
             _LOG.info(
-                "run %s: %d rows failed for a transient reason and are sent again", run.run_id, failed.height
+                "run %s: %d rows failed for a transient reason and are sent again", run.run_id, again.height
             )
             self.options.retry_wait.wait(rounds)
             rounds += 1
-            again = failed.select(
-                "external_id",
-                "operation",
-                "payload_hash",
-                "base_hash",
-                "remote_id",
-                attempt=pl.col("attempt") + 1,
-                state=pl.lit(RowState.PLANNED.value),
-            )
-            run.record_rows(self.outbound.chunked(again, first=int(str(rows["chunk"].max())) + 1))
+            run.record_rows(self.outbound.chunked(again, first=next_chunk(rows)))
 
     def _settle(self, run: RunLedger, carrier: Carrier) -> bool:
         """Learn what became of the jobs that an earlier try left; false if one is still running."""
         open_states = [JobState.CREATED.value, JobState.UNKNOWN.value]
         for job in run.jobs().filter(pl.col("state").is_in(open_states)).iter_rows(named=True):
             rows = run.rows().filter(pl.col("chunk") == job["chunk"])
-            if carrier.settle(int(job["chunk"]), rows, str(job["job_id"])) is JobState.UNKNOWN:
+            if carrier.settle(rows, str(job["job_id"])) is JobState.UNKNOWN:
                 return False
         return True
 
     def _supersede(self, run: RunLedger) -> None:
         """Close a run with other rows: its jobs are settled first, so that the ledger is correct.
 
-        Raises
-        ------
-        SinkError
-            One of its jobs still runs: it could overwrite what we are about to send.
+        A job that still runs could overwrite what we are about to send.
         """
-        if not self._settle(run, self._carrier(run, unfinished=None)):
+        if not self._settle(run, self._carrier(run)):
             raise SinkError(
                 f"a job of the earlier run {run.run_id} is still running in Salesforce; nothing was sent. "
                 "Run the publish again when it has ended"
@@ -263,13 +210,7 @@ class _Publisher:
     # ---------------------------------------------------------------- afterwards
 
     def _read_back(self, run: RunLedger) -> int:
-        """Compare a sample with what Salesforce stores.
-
-        Raises
-        ------
-        SinkError
-            It differs; the run stays open, so the next call checks again.
-        """
+        """Compare a sample with what Salesforce stores; if it differs the run stays open, and the next call checks again."""
         accepted = run.rows().filter(pl.col("state") == RowState.OK)
         upserted, deleted = (
             spread(
@@ -291,15 +232,3 @@ class _Publisher:
                 raise SinkError(f"{text}; publish with force to accept it")
             self.warnings.append(text)
         return checked
-
-    def _report(self, run: RunLedger | None, counts: Counts, **more: Any) -> PublishReport:
-        return PublishReport.of(
-            counts,
-            sink=SINK,
-            object=self.target.object,
-            as_of=self.as_of,
-            run_id=run.run_id if run else None,
-            jobs=len(run.job_ids()) if run else 0,
-            warnings=tuple(self.warnings),
-            **more,
-        )

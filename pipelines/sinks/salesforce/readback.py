@@ -8,17 +8,12 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import polars as pl
+from simple_salesforce.format import quote_soql_value
 
 from pipelines.sinks.salesforce.connection import Connection
 from pipelines.sinks.salesforce.target import Null, SalesforceTarget
 
 _IDS_PER_QUERY = 200
-
-
-def literal(value: str) -> str:
-    """SOQL string literal."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
-    return f"'{escaped}'"
 
 
 def select_by_ids(
@@ -27,17 +22,10 @@ def select_by_ids(
     """Read records by external id, some hundred per query."""
     chosen = ", ".join(dict.fromkeys(["Id", target.external_id_field, *columns]))
     for start in range(0, len(external_ids), _IDS_PER_QUERY):
-        ids = ", ".join(literal(value) for value in external_ids[start : start + _IDS_PER_QUERY])
+        ids = ", ".join(quote_soql_value(value) for value in external_ids[start : start + _IDS_PER_QUERY])
         yield from connection.query(
             f"SELECT {chosen} FROM {target.object} WHERE {target.external_id_field} IN ({ids})"
         )
-
-
-def spread(external_ids: pl.Series, count: int) -> pl.Series:
-    """Pick at most ``count`` evenly spaced ids: the same ones whenever the same rows are asked for."""
-    return (
-        external_ids.gather_every(max(1, -(-len(external_ids) // count))) if count else external_ids.clear()
-    )
 
 
 def remote_ids(connection: Connection, target: SalesforceTarget, external_ids: pl.Series) -> dict[str, str]:

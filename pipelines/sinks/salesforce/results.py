@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from pipelines.sinks.ledger_tables import JOB_GONE, NOT_PROCESSED, UNKNOWN_HASH, Operation, RowState
+from pipelines.sinks.fold import fate
+from pipelines.sinks.ledger_tables import JOB_GONE, NOT_PROCESSED, UNKNOWN_HASH, Operation
 from pipelines.sinks.salesforce.bulk2 import BulkIngest
 
 #: What a result says of a row; the names of the counts in the ledger's jobs table.
@@ -22,31 +23,29 @@ PASSING = (
 )
 #: A delete that finds nothing to delete has what it wanted.
 _ALREADY_GONE = ("ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY")
-_TEXT = pl.lit(None, dtype=pl.String)
 
 
-def _is_delete(rows: pl.DataFrame) -> bool:
+def is_delete(rows: pl.DataFrame) -> bool:
+    """Whether the rows of a chunk are deletes; no chunk mixes them with others."""
     return bool(rows["operation"][0] == Operation.DELETE)
 
 
-def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame, external_id_field: str) -> pl.DataFrame:
-    """Read the three result files of a job.
-
-    Parameters
-    ----------
-    rows
-        Ledger rows of the chunk; a delete is identified by Salesforce's id, an upsert by ours.
+def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame) -> pl.DataFrame:
+    """Read the three result files of a job that carried a chunk of ledger rows.
 
     Returns
     -------
     polars.DataFrame
-        ``key``, ``kind`` (one of :data:`KINDS`), ``answer`` (id of the record, or the error).
+        ``key`` (of a delete Salesforce's id, of an upsert ours), ``kind`` (one of :data:`KINDS`), ``answer`` (id of the
+        record, or the error).
     """
-    name = "Id" if _is_delete(rows) else external_id_field
+    name = "Id" if is_delete(rows) else bulk.external_id_field
     files = (
         bulk.results(job_id, "successfulResults", {name: "key", "sf__Id": "answer"}),
         bulk.results(job_id, "failedResults", {name: "key", "sf__Error": "answer"}),
-        bulk.results(job_id, "unprocessedrecords", {name: "key"}).with_columns(answer=_TEXT),
+        bulk.results(job_id, "unprocessedrecords", {name: "key"}).with_columns(
+            answer=pl.lit(None, dtype=pl.String)
+        ),
     )
     return pl.concat(
         file.select("key", "answer", kind=pl.lit(kind)) for kind, file in zip(KINDS, files, strict=True)
@@ -54,14 +53,10 @@ def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame, external_id_
 
 
 def reconcile(rows: pl.DataFrame, found: pl.DataFrame, *, whole: bool) -> tuple[pl.DataFrame, str]:
-    """Join results to the rows that were sent.
+    """Join results, see :func:`read_results`, to the rows that were sent.
 
     Parameters
     ----------
-    rows
-        Ledger rows of the chunk.
-    found
-        See :func:`read_results`.
     whole
         The job completed, so every row must have a result. A job that broke off need not list what it
         never read: such rows were not processed.
@@ -71,7 +66,7 @@ def reconcile(rows: pl.DataFrame, found: pl.DataFrame, *, whole: bool) -> tuple[
     tuple of polars.DataFrame and str
         ``external_id``, ``kind``, ``answer``; and what is wrong, empty if every row has one result.
     """
-    key = pl.col("remote_id") if _is_delete(rows) else pl.col("external_id")
+    key = pl.col("remote_id") if is_delete(rows) else pl.col("external_id")
     sent = rows.select("external_id", key=key)
     joined = sent.join(found, on="key", how="left")
     strangers = found.join(sent, on="key", how="anti").height
@@ -79,13 +74,13 @@ def reconcile(rows: pl.DataFrame, found: pl.DataFrame, *, whole: bool) -> tuple[
     repeated = joined.height - sent.height
     if not whole:
         joined, unanswered = joined.with_columns(pl.col("kind").fill_null(KINDS[2])), 0
-    problem = ""
-    if strangers or unanswered or repeated:
-        problem = (
-            f"{sent.height} rows were sent and {found.height} results came back: {unanswered} rows have "
-            f"none, {repeated} have several, {strangers} results are of no row"
-        )
-    return joined.select("external_id", "kind", "answer"), problem
+    problem = (
+        f"{sent.height} rows were sent and {found.height} results came back: {unanswered} rows have "
+        f"none, {repeated} have several, {strangers} results are of no row"
+    )
+    return joined.select(
+        "external_id", "kind", "answer"
+    ), problem if strangers or unanswered or repeated else ""
 
 
 def forgotten(rows: pl.DataFrame) -> pl.DataFrame:
@@ -101,8 +96,6 @@ def fates(
 
     Parameters
     ----------
-    rows
-        Ledger rows of the chunk.
     results
         See :func:`reconcile` and :func:`forgotten`.
     max_attempts
@@ -122,13 +115,6 @@ def fates(
     )
     done = ok | ((pl.col("operation") == Operation.DELETE) & code.is_in(_ALREADY_GONE))
     again = code.is_in(PASSING) & (pl.col("attempt") < max_attempts)
-    state = (
-        pl.when(done)
-        .then(pl.lit(RowState.OK.value))
-        .when(again)
-        .then(pl.lit(RowState.FAILED.value))
-        .otherwise(pl.lit(RowState.DEAD.value))
-    )
     plan = rows.select(
         "external_id", "operation", "attempt", "chunk", "payload_hash", "base_hash", "remote_id"
     )
@@ -136,7 +122,7 @@ def fates(
         plan.join(results, on="external_id", how="left")
         .with_columns(code=named)
         .with_columns(
-            state=state,
+            state=fate(done, again),
             remote_id=pl.when(ok).then("answer").otherwise("remote_id"),
             base_hash=pl.when(code == JOB_GONE).then(pl.lit(UNKNOWN_HASH)).otherwise("base_hash"),
             message=pl.when(kind == KINDS[2]).then(pl.lit(message)).when(~ok).then("answer"),

@@ -9,6 +9,9 @@ from enum import StrEnum
 from pipelines.errors import ConfigError
 from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.diff import OnLeave
+from pipelines.sinks.options import Asked
+
+SINK = "salesforce"
 
 #: Bulk API 2.0 takes 150 MB per job after base64, which is 100 MB of CSV (Salesforce advises less).
 MAX_UPLOAD_BYTES = 100_000_000
@@ -70,7 +73,7 @@ class SalesforceTarget:
 
 
 @dataclass(frozen=True)
-class PublishOptions:
+class PublishOptions(Asked):
     """How a publish behaves; the defaults suit a production org.
 
     Attributes
@@ -79,12 +82,6 @@ class PublishOptions:
         What happens to the record of a row that is no longer wanted.
     max_leavers_share
         Largest share of the published records that may leave in one run.
-    force
-        Override the guards (older day, leavers, read-back).
-    dry_run
-        Plan and check only: nothing is sent, nothing is written.
-    retry_dead
-        Try the dead rows of a finished run again.
     resend
         Send unchanged rows too, for instance after someone edited records by hand.
     max_chunk_bytes, max_chunk_rows
@@ -109,9 +106,6 @@ class PublishOptions:
 
     on_leave: OnLeave = OnLeave.DELETE
     max_leavers_share: float = 0.2
-    force: bool = False
-    dry_run: bool = False
-    retry_dead: bool = False
     resend: bool = False
     max_chunk_bytes: int = 90_000_000
     max_chunk_rows: int = 100_000

@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.lab.faults import Fault
 from pipelines.lab.lives import Lives
-from pipelines.sinks.flips import read_flips
+from pipelines.sinks.ledger import read_flips
 
 DRIVER = Path(__file__).with_name("chaos_driver.py")
 DAY = date(2026, 1, 5)

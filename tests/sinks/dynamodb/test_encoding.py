@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import DataContractError
-from pipelines.sinks.dynamodb.encoding import encode, hashes, lines
+from pipelines.sinks.dynamodb.encoding import encode, item_hashes, lines
 from pipelines.sinks.dynamodb.outbound import Outbound
 from pipelines.sinks.dynamodb.target import DynamoTarget
 from pipelines.sinks.dynamodb.versions import plain
@@ -195,9 +195,9 @@ def test_an_item_above_the_services_limit_is_refused_by_name() -> None:
 
 def test_the_hash_is_of_key_and_content_and_not_of_the_version() -> None:
     frame = pl.DataFrame({"key": ["a", "b", "a"], "v": [1, 1, 2]})
-    first, second, third = hashes(encode(frame, TARGET))
+    first, second, third = item_hashes(encode(frame, TARGET))
     assert len({first, second, third}) == 3
-    assert hashes(encode(frame[:1], TARGET)).to_list() == [first]
+    assert item_hashes(encode(frame[:1], TARGET)).to_list() == [first]
 
 
 def test_items_travel_in_an_order_that_has_nothing_to_do_with_their_keys() -> None:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from pipelines.sinks.dynamodb.erasure import items, purge
-from pipelines.sinks.dynamodb.versions import version_names
-
 if TYPE_CHECKING:
     from tests.sinks.dynamodb.conftest import Bench
 
@@ -17,16 +14,15 @@ DAY = date(2026, 1, 5)
 def test_a_key_goes_from_every_version(bench: Bench) -> None:
     bench.publish()
     bench.publish(bench.rows(shift=1.0), day=DAY + timedelta(days=1))
-    table, namespace = bench.target.table, bench.target.namespace
-    names = version_names(bench.connection, table, namespace)
+    names = bench.versions.names()
     assert len(names) == 2
     sampled = bench.versions.version(names[0]).sample
     gone, stays = sampled[0], sampled[1]
-    assert len(items(bench.connection, table, namespace, gone)) == 2
-    purge(bench.connection, table, namespace, gone)
-    purge(bench.connection, table, namespace, gone)  # again does nothing
-    assert items(bench.connection, table, namespace, gone) == []
-    assert len(items(bench.connection, table, namespace, stays)) == 2
+    assert len(bench.versions.items(gone)) == 2
+    bench.versions.forget(gone)
+    bench.versions.forget(gone)  # again does nothing
+    assert bench.versions.items(gone) == []
+    assert len(bench.versions.items(stays)) == 2
     for name in names:
         sample = bench.versions.version(name).sample
         assert gone not in sample

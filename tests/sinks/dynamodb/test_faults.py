@@ -13,8 +13,8 @@ from pipelines.errors import SinkError
 from pipelines.lab.faults import Fault
 from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.errors import SinkUnavailableError
+from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import RowState
-from pipelines.sinks.run_ledger import RunLedger
 
 DAY = date(2026, 1, 5)
 #: 24 of the first 36 writes fail. Without faults 16 do the work, so whichever thread is served first, all 36 come.

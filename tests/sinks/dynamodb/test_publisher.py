@@ -17,8 +17,8 @@ from pipelines.sinks.dynamodb import publisher as module
 from pipelines.sinks.dynamodb.publisher import publish
 from pipelines.sinks.dynamodb.target import LoadOptions
 from pipelines.sinks.errors import SinkAuthenticationError, SinkUnavailableError
-from pipelines.sinks.flips import read_flips
 from pipelines.sinks.fold import published
+from pipelines.sinks.ledger import read_flips
 from pipelines.sinks.ledger_tables import ROWS
 
 DAY = date(2026, 1, 5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -9,14 +11,14 @@ import pytest
 
 from pipelines.errors import SinkError
 from pipelines.sinks.dynamodb.rollback import rollback
-from pipelines.sinks.flips import read_flips
+from pipelines.sinks.ledger import read_flips
 
 DAY = date(2026, 1, 5)
 
 
 def back(bench: Any, **more: Any) -> Any:
     given = {"why": "too high in the north", "who": "ada", "options": bench.options} | more
-    return rollback(namespace="demand", settings=bench.settings, lake=bench.lake, **given)
+    return rollback(["demand"], bench.settings, bench.lake, **given)["demand"]
 
 
 @pytest.fixture
@@ -108,3 +110,65 @@ def test_versions_that_never_served_or_are_not_whole_are_refused(bench: Any, thr
         back(bench)
     assert bench.reader.current().version == second, "what served still serves"
     assert read_flips(bench.lake, "dynamodb", bench.target.object).height == 4
+
+
+def in_both(bench: Any) -> Mapping[str, list[str]]:
+    """Versions of two days in two namespaces of one table."""
+    found: dict[str, list[str]] = {}
+    for namespace in ("demand", "offers"):
+        bench.target = replace(bench.target, namespace=namespace)
+        days = [DAY + timedelta(days=n) for n in range(2)]
+        found[namespace] = [bench.publish(bench.rows(5, day), day).run_id for day in days]
+    return found
+
+
+def both(bench: Any, **more: Any) -> dict[str, str]:
+    given = {"why": "too high", "who": "ada", "options": bench.options} | more
+    back = rollback(["demand", "offers"], bench.settings, bench.lake, **given)
+    return {namespace: pointer.version for namespace, pointer in back.items()}
+
+
+def test_every_namespace_goes_back(bench: Any) -> None:
+    versions = in_both(bench)
+    assert both(bench) == {namespace: older for namespace, (older, _) in versions.items()}
+    for namespace, (older, newer) in versions.items():
+        flips = read_flips(bench.lake, "dynamodb", f"{bench.target.table}/{namespace}")
+        assert flips.select("kind", "version", "before").row(-1) == ("rollback", older, newer)
+
+
+def test_a_version_that_is_named_goes_back_alone(bench: Any) -> None:
+    versions = in_both(bench)
+    older = versions["offers"][0]
+    assert both(bench, to=older) == {"offers": older}
+    assert bench.reader.current().version == older
+    bench.target = replace(bench.target, namespace="demand")
+    assert bench.reader.current().version == versions["demand"][1]
+    with pytest.raises(SinkError, match="'v9' never served before"):
+        both(bench, to="v9")
+
+
+def test_no_namespace_goes_back_if_one_cannot(bench: Any) -> None:
+    versions = in_both(bench)
+    older = versions["offers"][0]
+    remove(bench, older, bench.keys(older)[0])
+    with pytest.raises(SinkError, match=f"{older} is no longer complete"):
+        both(bench)
+    bench.target = replace(bench.target, namespace="demand")
+    assert bench.reader.current().version == versions["demand"][1]
+
+
+def test_a_flip_that_is_lost_halfway_says_what_went_back_and_what_to_name(bench: Any) -> None:
+    versions = in_both(bench)
+
+    def hook(operation: str, body: dict[str, Any]) -> Any:
+        if operation == "PutItem" and body["Item"]["pk"]["S"] == "offers#@current":
+            return 400, {"__type": "x#ConditionalCheckFailedException", "message": "lost"}
+        return None
+
+    bench.proxy.hook = hook
+    left = versions["offers"][0]
+    words = rf"somebody else moved the pointer.*\['demand'\] went back already: name the others' \['{left}'\]"
+    with pytest.raises(SinkError, match=words):
+        both(bench)
+    bench.proxy.hook = None
+    assert both(bench, to=left) == {"offers": left}

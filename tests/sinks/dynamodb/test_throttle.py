@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from pipelines.sinks.dynamodb.throttle import TokenBucket
+from pipelines.sinks.dynamodb.loader import TokenBucket
 
 
 class Time:

@@ -6,9 +6,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from simple_salesforce.format import quote_soql_value
 
 from pipelines.sinks.salesforce.preflight import check_fields
-from pipelines.sinks.salesforce.readback import differences, literal, remote_ids
+from pipelines.sinks.salesforce.readback import differences, remote_ids
 
 
 @pytest.fixture
@@ -63,4 +64,4 @@ def test_ids_are_found_over_several_queries_and_quoted(loaded: Any) -> None:
     names = pl.Series([f"ACC-{i:05d}" for i in range(450)] + ["it's \\ odd\n"])
     found = remote_ids(loaded.connection(), loaded.target, names)
     assert found == {name: record["Id"] for name, record in loaded.held().items()}
-    assert literal("it's \\ odd\n") == r"'it\'s \\ odd\n'"
+    assert quote_soql_value("it's \\ odd\n") == r"'it\'s \\ odd\n'"

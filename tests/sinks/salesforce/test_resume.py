@@ -10,9 +10,8 @@ import pytest
 
 from pipelines.errors import SinkError
 from pipelines.lab.emulator import Emulator, Fault
-from pipelines.sinks.ledger import Ledger
+from pipelines.sinks.ledger import Ledger, RunLedger
 from pipelines.sinks.ledger_tables import JobState, RunState
-from pipelines.sinks.run_ledger import RunLedger
 from pipelines.sinks.salesforce import carrier
 from pipelines.sinks.salesforce.bulk2 import BulkIngest
 

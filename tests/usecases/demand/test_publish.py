@@ -95,7 +95,7 @@ def let_serve(lake: Lake, version: str) -> None:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A deployment with the twin of DynamoDB, whose lake holds the forecasts of two days."""
+    """A deployment with the twin of DynamoDB, whose lake holds the forecasts of two days and no raw table."""
     var = tmp_path_factory.mktemp("demand")
     with pytest.MonkeyPatch.context() as patch, LocalStack(Settings(var=var), Ports.free()) as stack:
         for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
@@ -112,8 +112,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         }
         made = Settings(var=var, dynamodb=DynamoSettings(**given))
         lake = Lake.of(made)
-        for table in USECASE.raw_tables:
-            lake.overwrite(table, table.arrow_schema.empty_table())
         let_serve(lake, "demand/1")
         for day, shift in ((DAY, 0.0), (NEXT, 1.0)):
             forecast(lake, day, shift)
@@ -172,6 +170,12 @@ def test_every_series_and_node_is_an_item_with_all_days(days: Days) -> None:
         False,
     )
     assert {item["version"] for item in second.values()} == {days.records[1]["serves"]}
+
+
+def test_an_absent_raw_table_that_the_export_does_not_read_stops_nothing(days: Days) -> None:
+    lake = Lake.of(days.settings)
+    assert not [table.name for table in USECASE.raw_tables if lake.exists(table.name)]
+    assert [record["ok"] for record in days.records] == [9, 9]
 
 
 def test_what_serves_can_be_asked_and_taken_back(days: Days) -> None:
