@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -22,7 +21,7 @@ from pipelines.usecases.propensity.schemas import CHANCES, OFFERS
 _FEWEST_TAKERS = 100
 
 
-def check(run: Run[PropensityParams], matured: Sequence[date]) -> Checked:
+def check(run: Run[PropensityParams]) -> Checked:
     """Check the offers of the day, and the chances of the newest past day whose horizon is over."""
     lake, limits = run.lake, run.params.monitoring
     rows = lake.read(OFFERS, columns=["model_version"], where=on_day(run.as_of), missing_ok=True)
@@ -30,7 +29,7 @@ def check(run: Run[PropensityParams], matured: Sequence[date]) -> Checked:
         words = f"no offers of this day: run `{run.command('score')}`"
         return Checked([Finding("offers", "offers", State.ALARM, words, 0.0, 1.0, Severity.CRITICAL)], None)
     version = rows["model_version"][0].as_py()
-    findings = [_volume(lake, run.as_of, rows.num_rows, limits.max_volume_change), _taken(run, matured)]
+    findings = [_volume(lake, run.as_of, rows.num_rows, limits.max_volume_change), _taken(run)]
     scope = pa.Table.from_pandas(watched(read_scope(run), model_columns(run)), preserve_index=False)
     findings += check_drift(lake, run.usecase, version, scope, SUBJECTS, limits)
     return Checked(findings, version)
@@ -55,11 +54,11 @@ def _volume(lake: Lake, as_of: date, scored: int, limit: float) -> Finding:
     )  # fmt: skip
 
 
-def _taken(run: Run[PropensityParams], matured: Sequence[date]) -> Finding:
+def _taken(run: Run[PropensityParams]) -> Finding:
     """Takers over the sum of the chances, of the newest day whose horizon is over and that was scored."""
     lake, gate = run.lake, run.params.gate
     labels = run.mart(LABELS).table
-    for day in sorted(matured, reverse=True):
+    for day in reversed(run.params.matured(run.as_of)):
         chances = lake.read(CHANCES, where=on_day(day), missing_ok=True)
         taken = lake.read(labels, columns=["customer_key", "taken"], where=on_day(day), missing_ok=True)
         if chances.num_rows and taken.num_rows:

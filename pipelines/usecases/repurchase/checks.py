@@ -46,18 +46,12 @@ _PREDICTED = (
 )
 
 
-def check(run: Run[RepurchaseParams], matured: Sequence[date]) -> Checked:
-    """Write what became of past predictions, and check them and the volume of the day.
-
-    Parameters
-    ----------
-    matured
-        Past days whose horizon is over.
-    """
+def check(run: Run[RepurchaseParams]) -> Checked:
+    """Write what became of past predictions, and check them and the volume of the day."""
     lake, as_of, limits = run.lake, run.as_of, run.params.monitoring
     rows = lake.read(NEXT_ORDERS, columns=["model_version"], where=on_day(as_of), missing_ok=True)
     version = rows["model_version"][0].as_py() if rows.num_rows else None
-    days = realise(lake, matured, run.params.horizon_days)
+    days = realise(lake, run.params.matured(as_of), run.params.horizon_days)
     findings = [
         _volume(lake, as_of, rows.num_rows, limits),
         *check_realised(read_totals(lake, as_of), limits),

@@ -156,8 +156,9 @@ class Past:
     fingerprint: str
 
 
-def read_past(run: Run[RepurchaseParams], snapshots: Sequence[date]) -> Past:
+def read_past(run: Run[RepurchaseParams]) -> Past:
     """Read customers and candidates of past days."""
+    snapshots = run.params.origins(run.as_of)
     versions = {name: run.lake.version(name) for name in (CUSTOMERS, LABELS, TRAINING)}
     waits, pairs = read_waits(run, snapshots), read_pairs(run, snapshots)
     return Past(waits, pairs, versions, data_fingerprint(waits, pairs))
