@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from models.recommendation.lists import flags_of, names_in
-from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.io.lake import Lake, on_day
+from pipelines.io.volume import rows_of_last_day
 from pipelines.monitoring.checks import check_drift
-from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.findings import Finding, held_against, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.usecase import Checked, Run
 from pipelines.usecases.propensity.dataset import LABELS, SUBJECTS, model_columns, read_scope, watched
@@ -36,21 +37,12 @@ def check(run: Run[PropensityParams]) -> Checked:
 
 
 def _volume(lake: Lake, as_of: date, scored: int, limit: float) -> Finding:
-    rows = lake.read(OFFERS, columns=["as_of"], where=until_day(as_of))
-    counts = (
-        rows.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")["as_of_count"].to_pylist()
-    )
-    change = scored / counts[-2] - 1 if len(counts) > 1 else 0.0
-    raised = abs(change) > limit
-    words = f"{scored:,} customers have offers"
-    words += (
-        f", {change:+.0%} against the last scored day"
-        if len(counts) > 1
-        else "; no earlier day to compare with"
-    )
-    return Finding(
-        "offers", "offers", State.ALARM if raised else State.OK, words, change, limit,
-        Severity.CRITICAL if raised else None, rows=scored,
+    last = rows_of_last_day(lake, OFFERS, as_of)
+    change = scored / last - 1 if last else 0.0
+    against = f", {change:+.0%} against the last scored day" if last else "; no earlier day to compare with"
+    return held_against(
+        "offers", "offers", f"{scored:,} customers have offers{against}", change, limit,
+        raised=abs(change) > limit, severity=Severity.CRITICAL, rows=scored,
     )  # fmt: skip
 
 
@@ -77,7 +69,5 @@ def _taken(run: Run[PropensityParams]) -> Finding:
     ratio = takers / expected
     raised = not gate.min_calibration <= ratio <= gate.max_calibration
     limit = gate.min_calibration if ratio < 1 else gate.max_calibration
-    return Finding(
-        "calibration", "past offers", State.ALARM if raised else State.OK, f"{words} ({percent(ratio)})", ratio, limit,
-        Severity.WARNING if raised else None, rows=len(both),
-    )  # fmt: skip
+    words = f"{words} ({percent(ratio)})"
+    return held_against("calibration", "past offers", words, ratio, limit, raised=raised, rows=len(both))
