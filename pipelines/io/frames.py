@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -31,7 +31,7 @@ def model_features(model: Any, rows: pa.Table, contract: Contract) -> dict[str, 
     return {name: contract.themes.get(name, "other") for name in names}
 
 
-def model_columns(model: Any, available: Iterable[str]) -> list[str]:
+def model_columns(model: Any, available: Iterable[Hashable]) -> list[str]:
     """Columns that a fitted model takes.
 
     They may differ from today's contract: a champion goes on serving after a deployment that added

@@ -6,20 +6,20 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pa_dataset
 
 from models.evaluation.bootstrap import Interval, bootstrap_metrics
 from models.evaluation.curves import calibration_curve, gain_curve, precision_recall_curve
 from models.evaluation.subgroups import Subgroup, subgroup_table
 from pipelines.io.frames import by_candidate
 from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.io.newest import newest_known
 from pipelines.reporting import sections as shared
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
@@ -135,16 +135,7 @@ def work_list(lake: Lake, as_of: date) -> WorkList | Missing:
 
 def account_names(lake: Lake, as_of: date) -> pa.Table:
     """Natural id and newest name of every account known before ``as_of``, by pseudonym."""
-    columns = ["account_key", "account_id", "account_name", "known_at"]
-    if not lake.exists(ACCOUNTS):
-        text = pa.string()
-        return pa.schema([(name, text) for name in columns[:3]]).empty_table()
-    start = datetime.combine(as_of, datetime.min.time())
-    rows = lake.read(ACCOUNTS, columns=columns, where=pa_dataset.field("known_at") < pa.scalar(start))
-    newest = rows.sort_by("known_at").group_by("account_key", use_threads=False)
-    return newest.aggregate([("account_id", "last"), ("account_name", "last")]).rename_columns(
-        {"account_id_last": "account_id", "account_name_last": "account_name"}
-    )
+    return newest_known(lake, ACCOUNTS, "account_key", ["account_id", "account_name"], as_of)
 
 
 def _with_names(lake: Lake, scores: pa.Table, as_of: date) -> pa.Table:

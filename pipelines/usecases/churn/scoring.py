@@ -79,7 +79,7 @@ def _scores(
 ) -> pd.DataFrame:
     levels, guide = risk_levels(score, run.params.risk_levels), _action_guide(run.settings)
     reasons = word_reasons(inside.to_pandas(), contributed, themes)
-    kept = inside.select(["account_key", *SEGMENTS, "mrr_eur", "days_to_renewal"]).to_pandas()
+    kept: pd.DataFrame = inside.select(["account_key", *SEGMENTS, "mrr_eur", "days_to_renewal"]).to_pandas()
     return kept.assign(
         score=score,
         # Equal scores are ranked by pseudonym, in which order the rows come.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from features.contracts import Contract
 from models.repurchase.past import Pairs, Waits
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, on_day
+from pipelines.io.newest import newest_known
 from pipelines.monitoring.subjects import Subjects
 from pipelines.usecase import Run
 from pipelines.usecases.repurchase.params import RepurchaseParams
@@ -204,12 +205,5 @@ def _numbers(column: pa.ChunkedArray, kind: pa.DataType | None = None) -> NDArra
 
 def product_names(lake: Lake, as_of: date) -> dict[str, str]:
     """Newest names of the products known before ``as_of``."""
-    if not lake.exists(PRODUCTS):
-        return {}
-    start = pa.scalar(datetime.combine(as_of, datetime.min.time()), pa.timestamp("us"))
-    rows = lake.read(
-        PRODUCTS,
-        columns=["product_id", "product_name", "known_at"],
-        where=pa_dataset.field("known_at") < start,
-    ).sort_by("known_at")
+    rows = newest_known(lake, PRODUCTS, "product_id", ["product_name"], as_of)
     return dict(zip(rows["product_id"].to_pylist(), rows["product_name"].to_pylist(), strict=True))
