@@ -13,6 +13,7 @@ import pyarrow.dataset as pa_dataset
 
 from models.repurchase import rules
 from models.repurchase.metrics import f1_of
+from pipelines.io.commits import as_rows
 from pipelines.io.lake import Lake, before_day, on_day
 from pipelines.io.volume import rows_of_last_day
 from pipelines.monitoring.checks import check_drift
@@ -192,10 +193,7 @@ def realised_of(lake: Lake, day: date, horizon_days: int) -> pa.Table | None:
     group = np.array(GROUPS)[np.searchsorted(_ENDS, rows["products"], side="left")]
     by_group = pd.concat([sums.groupby(group).sum(), sums.groupby(np.full(len(sums), ALL)).sum()])
     table = by_group.rename_axis("group").reset_index()
-    table = table.assign(as_of=day, model_version=rows["model_version"].iloc[0]).sort_values("group")
-    return pa.Table.from_pandas(
-        table[REALISED.column_names], schema=REALISED.arrow_schema, preserve_index=False
-    )
+    return as_rows(REALISED, table, day, rows["model_version"].iloc[0])
 
 
 def _hits(lake: Lake, day: date, rows: pd.DataFrame, judged: np.ndarray) -> np.ndarray:

@@ -337,7 +337,7 @@ def _gaps(parts: Mapping[str, pa.Table], rows: Mapping[str, Timing]) -> Figure:
 def _quartiles(came: Array, said: Array) -> dict[str, Array]:
     """Quartiles of what came, by bins of equally many predictions."""
     order = np.argsort(said, kind="stable")
-    groups = [part for part in np.arrayby_candidate(order, _BINS) if len(part)]
+    groups = [part for part in np.array_split(order, _BINS) if len(part)]
     return {
         "predicted": np.array([said[part].mean() for part in groups]),
         "low": np.array([np.quantile(came[part], 0.25) for part in groups]),
