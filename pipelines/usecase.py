@@ -3,7 +3,7 @@
 The declaration states facts (tables, days, sinks, words) and holds a handful of hooks. The steps in
 :mod:`pipelines.steps` drive any declaration; commands, assets, pages, ingest and erasure iterate over the
 declarations, which :mod:`pipelines.discovery` finds. Importing a declaration is cheap: hooks import the
-libraries that they need when they are called.
+libraries that they need when they are called, and :class:`Deferred` does so for hooks in modules of their own.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
@@ -210,6 +211,29 @@ class Explain(Generic[P]):
 
 
 # ------------------------------------------------------------------------------------------ use case
+
+
+class Deferred:
+    """Hooks of a module, which is imported when the first of them is called.
+
+    A type checker is shown the module itself, so that hooks are checked as if they had been imported::
+
+        if TYPE_CHECKING:
+            from pipelines.usecases.footfall import training as _training
+        else:
+            _training = Deferred("pipelines.usecases.footfall.training")
+
+    The name is not that of the module, which becomes an attribute of its package once it is imported.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def hook(*arguments: object) -> object:
+            return getattr(import_module(self._module), name)(*arguments)
+
+        return hook
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import pyarrow.compute as pc
+
 from features.schemas import Table
 from pipelines.io.audit import Audit
 from pipelines.io.lake import Lake, before_day
+
+
+def rows_of_last_day(lake: Lake, table: Table, as_of: date) -> int:
+    """Rows of the newest earlier day that has some; 0 without one."""
+    earlier = lake.read(table, columns=["as_of"], where=before_day(as_of), missing_ok=True)["as_of"]
+    return int(pc.sum(pc.equal(earlier, pc.max(earlier))).as_py() or 0)
 
 
 def volume_audit(
@@ -26,11 +34,7 @@ def volume_audit(
     nothing
         What to say of a day without rows, which is refused then.
     """
-    earlier = lake.read(table, columns=["as_of"], where=before_day(as_of), missing_ok=True)
-    last = 0
-    if earlier.num_rows:
-        counts = earlier.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")
-        last = counts["as_of_count"][-1].as_py()
+    last = rows_of_last_day(lake, table, as_of)
 
     def audit(staged: Any) -> list[str]:
         rows = staged.aggregate("count(*)").fetchall()[0][0]

@@ -13,7 +13,7 @@ from models.evaluation.bootstrap import bootstrap_metrics
 from pipelines.io.lake import Lake
 from pipelines.monitoring.bins import Bins, make_bins
 from pipelines.monitoring.drift import Counts, Shift, measure_shift
-from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.findings import Finding, held_against, percent
 from pipelines.monitoring.params import DriftParams, MonitoringParams
 from pipelines.monitoring.performance import LabelledSample
 from pipelines.monitoring.reference import (
@@ -39,16 +39,12 @@ def check_volume(rows: int, subjects: Subjects, params: MonitoringParams) -> Fin
     """Compare the number of predictions with its bounds."""
     low, high = params.min_predictions, params.max_predictions
     broken = rows < low or rows > high
-    return Finding(
-        metric="predictions",
-        subject="predictions",
-        state=State.ALARM if broken else State.OK,
-        severity=Severity.CRITICAL if broken else None,
-        value=float(rows),
-        threshold=float(high if rows > high else low),
-        rows=rows,
-        message=f"{rows:,} {subjects.noun} scored, expected {low:,} to {high:,}",
-    )
+    words = f"{rows:,} {subjects.noun} scored, expected {low:,} to {high:,}"
+    limit = float(high if rows > high else low)
+    return held_against(
+        "predictions", "predictions", words, float(rows), limit,
+        raised=broken, severity=Severity.CRITICAL, rows=rows,
+    )  # fmt: skip
 
 
 def check_scores(
@@ -217,18 +213,15 @@ def check_performance(sample: LabelledSample | None, subjects: Subjects, params:
     broken = measured.value < params.min_auc_pr
     # Beyond doubt if even the upper end of the interval is too low.
     certain = measured.high < params.min_auc_pr
-    return Finding(
-        metric="auc_pr",
-        subject="labelled sample",
-        state=State.ALARM if broken else State.OK,
-        severity=(Severity.CRITICAL if certain else Severity.WARNING) if broken else None,
-        value=measured.value,
-        threshold=params.min_auc_pr,
-        rows=len(sample.scores),
-        message=f"AUC-PR {measured.value:.2f} (90 % interval {measured.low:.2f} to {measured.high:.2f}) on "
+    words = (
+        f"AUC-PR {measured.value:.2f} (90 % interval {measured.low:.2f} to {measured.high:.2f}) on "
         f"{len(sample.scores):,} {subjects.noun} scored {sample.scored_on} by {sample.model_version}, "
-        f"limit {params.min_auc_pr:.2f}",
+        f"limit {params.min_auc_pr:.2f}"
     )
+    return held_against(
+        "auc_pr", "labelled sample", words, measured.value, params.min_auc_pr,
+        raised=broken, severity=Severity.CRITICAL if certain else Severity.WARNING, rows=len(sample.scores),
+    )  # fmt: skip
 
 
 def _compare(

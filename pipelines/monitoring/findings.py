@@ -36,6 +36,22 @@ class Finding:
         return ALL if self.segment == (ALL, ALL) else f"{self.segment[0]}={self.segment[1]}"
 
 
+def held_against(
+    metric: str,
+    subject: str,
+    message: str,
+    value: float,
+    threshold: float,
+    *,
+    raised: bool,
+    severity: Severity = Severity.WARNING,
+    rows: int = 0,
+) -> Finding:
+    """Finding of a value that was held against a threshold: an alarm of ``severity`` where one is raised."""
+    state = State.ALARM if raised else State.OK
+    return Finding(metric, subject, state, message, value, threshold, severity if raised else None, rows=rows)
+
+
 def percent(share: float) -> str:
     """`19 %` for 0.19."""
     return f"{100 * share:.0f} %"

@@ -6,6 +6,7 @@ page's script sets fonts and grid lines to the reader's theme.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +70,26 @@ def new_plot(x: str, y: str) -> go.Figure:
             hovermode="closest",
         )
     )
+
+
+def add_diagonal(figure: go.Figure, name: str, far: float, **line: float) -> None:
+    """Add the dotted line up to ``far`` on which both axes say the same."""
+    figure.add_scatter(
+        x=[0, far], y=[0, far], mode="lines", name=name, hoverinfo="skip",
+        line={"color": QUIET_COLOUR, "dash": "dot", **line},
+    )  # fmt: skip
+
+
+def show_shares(figure: go.Figure, far: float = 1.02) -> None:
+    """Let both axes go from 0 to ``far``, in per cent."""
+    axis = {"range": [0, far], "tickformat": ".0%"}
+    figure.update_layout(xaxis=axis, yaxis=axis)
+
+
+def farthest(curves: Mapping[str, Mapping[str, Array]], *columns: str) -> float:
+    """Largest value of some columns of all curves; 1 where there is none."""
+    shown = [curve[column] for curve in curves.values() for column in columns if len(curve[column])]
+    return max((float(np.nanmax(values)) for values in shown), default=1.0)
 
 
 def plain(array: Array) -> list[float | None]:

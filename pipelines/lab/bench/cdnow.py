@@ -30,7 +30,7 @@ from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
 from pipelines.steps import prepare
-from pipelines.usecases.repurchase import USECASE, snapshots_of
+from pipelines.usecases.repurchase import USECASE
 from pipelines.usecases.repurchase.dataset import read_scope, read_waits
 from pipelines.usecases.repurchase.params import RepurchaseParams
 
@@ -82,7 +82,7 @@ def run(*, data: Path, say: Callable[[str], None] = lambda line: None) -> BenchR
         orders = _days(lake)
         here = USECASE.run(AS_OF, settings, params)
         X, keys = read_scope(here)
-        waits = read_waits(here, snapshots_of(AS_OF, params))
+        waits = read_waits(here, params.origins(AS_OF))
         with watch.phase("bgnbd"):
             history = history_at(orders, AS_OF, keys["customer_key"].tolist())
             bgnbd = BgNbd.fit(history)

@@ -14,7 +14,6 @@ from models.repurchase.next_order import make_lists
 from models.repurchase.order_size import OrderSize
 from pipelines.lab.bench.shop_truth import ShopTruth, rounded
 from pipelines.usecase import Run
-from pipelines.usecases.repurchase import snapshots_of
 from pipelines.usecases.repurchase.dataset import read_pairs, stream_candidates
 from pipelines.usecases.repurchase.params import RepurchaseParams
 
@@ -40,7 +39,7 @@ def one_model_per_product(run: Run[RepurchaseParams], truth: ShopTruth) -> dict[
         Metrics of lists; average precision and log loss over candidates; how many products, and what share of the
         repeats, have enough repeats for a model of their own.
     """
-    snapshots = snapshots_of(run.as_of, run.params)
+    snapshots = run.params.origins(run.as_of)
     first = snapshots[-run.params.training.judged_snapshots]
     pairs = read_pairs(run, snapshots).seen_until(first)
     encoder = FeatureMatrix().fit(pairs.X)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from features.spine import matured_mondays, monthly_snapshots
+from features.spine import matured_mondays
 from pipelines.monitoring.alarms import Sentence
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import ALL
 from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
 from pipelines.sinks.target import SalesforceObject
-from pipelines.usecase import Checked, Explain, Mart, Output, Plan, Record, Run, Span, Trained, UseCase
+from pipelines.usecase import Deferred, Explain, Mart, Plan, Record, Run, Span, UseCase
 from pipelines.usecases.churn.layouts import LAYOUTS
 from pipelines.usecases.churn.params import ChurnParams
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, SCORES, VALIDATION
 
 if TYPE_CHECKING:
-    from models.classification.boosted import ChurnClassifier
-    from models.evaluation.verdict import Verdict
     from pipelines.io.dbt import DbtRun
-    from pipelines.io.registry import ModelVersion
-    from pipelines.usecases.churn.dataset import Training
+    from pipelines.usecases.churn import checks as _checks
+    from pipelines.usecases.churn import dataset as _dataset
+    from pipelines.usecases.churn import page as _page
+    from pipelines.usecases.churn import scoring as _scoring
+    from pipelines.usecases.churn import training as _training
+else:
+    _checks = Deferred("pipelines.usecases.churn.checks")
+    _dataset = Deferred("pipelines.usecases.churn.dataset")
+    _page = Deferred("pipelines.usecases.churn.page")
+    _scoring = Deferred("pipelines.usecases.churn.scoring")
+    _training = Deferred("pipelines.usecases.churn.training")
 
 #: Past score days whose labels are built again with every run; several, so that a missed week heals.
 _MATURED_WEEKS = 2
@@ -52,17 +58,11 @@ _WATCHED = (
 )
 
 
-def _snapshots(run: Run[ChurnParams]) -> list[date]:
-    """Past days on which the model learns and is judged, oldest first."""
-    wanted = run.params.snapshots
-    return monthly_snapshots(run.as_of, months=wanted.months, horizon_days=wanted.horizon_days)
-
-
 def plan(run: Run[ChurnParams], training: bool) -> Plan:
     """Build monthly snapshots for training, and labels of the newest complete Mondays in any case."""
     horizon = run.params.snapshots.horizon_days
     return Plan(
-        snapshots=_snapshots(run) if training else (),
+        snapshots=run.params.origins(run.as_of) if training else (),
         matured=matured_mondays(run.as_of, weeks=_MATURED_WEEKS, horizon_days=horizon),
     )
 
@@ -76,62 +76,6 @@ def summarise(run: Run[ChurnParams], built: DbtRun) -> Record:
     """
     [counts] = built.read(query).to_pylist()
     return dict(counts)
-
-
-def read(run: Run[ChurnParams]) -> Training:
-    """Read the stack of snapshots."""
-    from pipelines.usecases.churn.dataset import read_training
-
-    return read_training(run, _snapshots(run))
-
-
-def fit(run: Run[ChurnParams], data: Training, champion: ChurnClassifier | None) -> Trained:
-    """Fit and judge the challenger."""
-    from pipelines.usecases.churn import training
-
-    return training.fit(run, data, champion)
-
-
-def judge(run: Run[ChurnParams], version: ModelVersion) -> Verdict:
-    """Verdict on the challenger."""
-    from pipelines.usecases.churn import training
-
-    return training.judge(run, version)
-
-
-def predict(run: Run[ChurnParams], model: ChurnClassifier, version: ModelVersion) -> Iterator[Output]:
-    """Scores with reasons."""
-    from pipelines.usecases.churn import scoring
-
-    return scoring.predict(run, model, version)
-
-
-def check(run: Run[ChurnParams]) -> Checked:
-    """Findings of the day."""
-    from pipelines.usecases.churn import checks
-
-    return checks.check(run)
-
-
-def sections(run: Run[ChurnParams]) -> Mapping[str, object]:
-    """Sections of the page."""
-    from pipelines.usecases.churn import page
-
-    return page.sections(run)
-
-
-def explain(run: Run[ChurnParams], keys: Sequence[str]) -> Record:
-    """Facts behind one score."""
-    from pipelines.usecases.churn import scoring
-
-    return scoring.explain(run, keys)
-
-
-def explanation(record: Record) -> str:
-    """The facts in words."""
-    from pipelines.usecases.churn import scoring
-
-    return scoring.explanation(record)
 
 
 def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
@@ -159,13 +103,13 @@ USECASE = UseCase(
     plan=plan,
     summarise=summarise,
     code=("features", "models", "dbt_project/models"),
-    read=read,
-    fit=fit,
-    judge=judge,
-    predict=predict,
+    read=_dataset.read_training,
+    fit=_training.fit,
+    judge=_training.judge,
+    predict=_scoring.predict,
     tables=(SCORES, OUT_OF_SCOPE, CONTRIBUTIONS, VALIDATION),
     results=SCORES,
-    check=check,
+    check=_checks.check,
     phrase=phrase,
     targets=(
         SalesforceObject(
@@ -188,6 +132,6 @@ USECASE = UseCase(
             what="The scores",
         ),
     ),
-    sections=sections,
-    explain=Explain(("account",), explain, explanation),
+    sections=_page.sections,
+    explain=Explain(("account",), _scoring.explain, _scoring.explanation),
 )

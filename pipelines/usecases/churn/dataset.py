@@ -62,17 +62,17 @@ class Training:
     fingerprint: str
 
 
-def read_training(run: Run[ChurnParams], snapshots: Sequence[date]) -> Training:
-    """Join features and labels of the snapshots; those before the history begins are left out.
+def read_training(run: Run[ChurnParams]) -> Training:
+    """Join features and labels of the past days; those before the history begins are left out.
 
     Raises
     ------
     DataContractError
         A snapshot within the history lacks features or labels, or the history is too short.
     """
-    lake = run.lake
+    lake, snapshots = run.lake, run.params.origins(run.as_of)
     versions = {name: lake.version(name) for name in (FEATURES, LABELS)}
-    wanted = pa_dataset.field("as_of").isin(list(snapshots))
+    wanted = pa_dataset.field("as_of").isin(snapshots)
     rows = lake.read(FEATURES, where=wanted & pa_dataset.field("in_scope"), version=versions[FEATURES])
     labels = lake.read(LABELS, columns=[*KEY, "churned"], where=wanted, version=versions[LABELS])
     _check_snapshots(FEATURES, rows, snapshots)

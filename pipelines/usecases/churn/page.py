@@ -6,19 +6,20 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pa_dataset
 
 from models.evaluation.bootstrap import Interval, bootstrap_metrics
 from models.evaluation.curves import calibration_curve, gain_curve, precision_recall_curve
 from models.evaluation.subgroups import Subgroup, subgroup_table
+from pipelines.io.frames import by_candidate
 from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.io.newest import newest_known
 from pipelines.reporting import sections as shared
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
@@ -28,8 +29,6 @@ from pipelines.usecases.churn import plots
 from pipelines.usecases.churn.dataset import SEGMENTS
 from pipelines.usecases.churn.params import ChurnParams
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, RISK_LEVELS, SCORES, VALIDATION
-
-_CANDIDATES = ("challenger", "champion", "logistic", "usage_trend")
 
 #: Enough for the second digit of an interval's ends; the gate itself uses more.
 _REPLICATES = 100
@@ -48,6 +47,11 @@ _SCOPE_WORDS = {
 
 ACCOUNTS = "raw/churn_accounts"
 
+_EXPORTED = (
+    "account_id", "account_name", "rank", "score", "risk_level", "reason_1", "reason_2", "reason_3", "action",
+    "mrr_eur", "days_to_renewal", "plan_tier", "size_band", "sector",
+)  # fmt: skip
+
 GRID = Grid(
     name="churn-list",
     caption="Accounts in scope, highest score first. A score of 30 % means: of 100 such accounts, 30 leave.",
@@ -65,22 +69,7 @@ GRID = Grid(
         "sector": ("Sector", None),
     },
     search=("account_name", "account_id", "reason_1", "reason_2", "reason_3", "action"),
-    export={
-        "account_id": "account_id",
-        "account_name": "account_name",
-        "rank": "rank",
-        "score": "score",
-        "risk_level": "risk_level",
-        "reason_1": "reason_1",
-        "reason_2": "reason_2",
-        "reason_3": "reason_3",
-        "action": "action",
-        "mrr_eur": "mrr_eur",
-        "days_to_renewal": "days_to_renewal",
-        "plan_tier": "plan_tier",
-        "size_band": "size_band",
-        "sector": "sector",
-    },
+    export={name: name for name in _EXPORTED},
 )
 
 
@@ -146,16 +135,7 @@ def work_list(lake: Lake, as_of: date) -> WorkList | Missing:
 
 def account_names(lake: Lake, as_of: date) -> pa.Table:
     """Natural id and newest name of every account known before ``as_of``, by pseudonym."""
-    columns = ["account_key", "account_id", "account_name", "known_at"]
-    if not lake.exists(ACCOUNTS):
-        text = pa.string()
-        return pa.schema([(name, text) for name in columns[:3]]).empty_table()
-    start = datetime.combine(as_of, datetime.min.time())
-    rows = lake.read(ACCOUNTS, columns=columns, where=pa_dataset.field("known_at") < pa.scalar(start))
-    newest = rows.sort_by("known_at").group_by("account_key", use_threads=False)
-    return newest.aggregate([("account_id", "last"), ("account_name", "last")]).rename_columns(
-        {"account_id_last": "account_id", "account_name_last": "account_name"}
-    )
+    return newest_known(lake, ACCOUNTS, "account_key", ["account_id", "account_name"], as_of)
 
 
 def _with_names(lake: Lake, scores: pa.Table, as_of: date) -> pa.Table:
@@ -206,21 +186,22 @@ class Validation:
 
 def validation(lake: Lake, as_of: date, params: ChurnParams) -> Validation | Missing:
     """Evaluate the newest training run up to a day from its stored out-of-time predictions."""
-    missing = Missing("There are no out-of-time predictions.", f"millrace train churn --as-of {as_of}")
     trained_for = shared.newest_day(lake, VALIDATION, as_of)
     if trained_for is None:
-        return missing
-    rows = lake.read(VALIDATION, where=on_day(trained_for))
-    present = set(pc.unique(rows["candidate"]).to_pylist())
-    order = [("snapshot", "ascending"), ("account_key", "ascending")]
-    tables = {
-        name: rows.filter(pc.equal(rows["candidate"], name)).sort_by(order)
-        for name in _CANDIDATES
-        if name in present
-    }
-    first = tables.get("challenger") or next(iter(tables.values()))
+        return Missing("There are no out-of-time predictions.", f"millrace train churn --as-of {as_of}")
+    tables = by_candidate(lake.read(VALIDATION, where=on_day(trained_for)), ("snapshot", "account_key"))
+    first = next(iter(tables.values()))
     churned = first["churned"].to_numpy()
-    metrics = {name: _metrics(name, table) for name, table in tables.items()}
+    metrics = {
+        name: bootstrap_metrics(
+            table["churned"].to_numpy(),
+            table["score"].to_numpy(),
+            _text(table["account_key"]),
+            probability=name != "usage_trend",
+            n_replicates=_REPLICATES,
+        )
+        for name, table in tables.items()
+    }
     return Validation(
         trained_for=trained_for,
         snapshots=sorted(pc.unique(first["snapshot"]).to_pylist()),
@@ -258,19 +239,11 @@ def beeswarm(lake: Lake, as_of: date) -> Figure | Missing:
     values, contributions = [], []
     for feature in features:
         of_feature = sample.filter(pc.equal(sample["feature"], feature))
-        values.append(_ranks(of_feature["value"].to_numpy().astype(np.float64)))
+        # One outlier must not take the scale of colours; what is missing stays NaN.
+        ranks = of_feature["value"].to_pandas().rank()
+        values.append(((ranks - 1) / (ranks.count() - 1)).to_numpy())
         contributions.append(of_feature["contribution"].to_numpy().astype(np.float64))
     return plots.beeswarm(features, values, contributions, accounts=int(shown.size))
-
-
-def _metrics(name: str, table: pa.Table) -> dict[str, Interval]:
-    return bootstrap_metrics(
-        table["churned"].to_numpy(),
-        table["score"].to_numpy(),
-        _text(table["account_key"]),
-        probability=name != "usage_trend",
-        n_replicates=_REPLICATES,
-    )
 
 
 def _figures(
@@ -308,18 +281,6 @@ def _natural(text: str) -> tuple[int, str]:
 def _text(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[np.str_]:
     found: npt.NDArray[np.str_] = column.to_numpy(zero_copy_only=False).astype(np.str_)
     return found
-
-
-def _ranks(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Ranks in [0, 1] with ties in the middle, NaN where missing: one outlier must not take the scale."""
-    ranks = np.full(values.shape, np.nan)
-    known = ~np.isnan(values)
-    ordered = np.sort(values[known])
-    if ordered.size > 1:
-        low = np.searchsorted(ordered, values[known], side="left")
-        high = np.searchsorted(ordered, values[known], side="right") - 1
-        ranks[known] = (low + high) / 2 / (ordered.size - 1)
-    return ranks
 
 
 def weekly_figures(lake: Lake, as_of: date, params: ChurnParams) -> list[Figure] | Missing:

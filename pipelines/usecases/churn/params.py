@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Self
 
 from pydantic import Field, model_validator
 
+from features.spine import monthly_snapshots
 from pipelines.monitoring.params import MonitoringParams
 from pipelines.params import Params
 from pipelines.sinks.target import SalesforceParams
@@ -73,3 +75,8 @@ class ChurnParams(Params):
         gt=0, description="Share by which the number of scored accounts may differ from the last day's."
     )
     seed: int = 0
+
+    def origins(self, as_of: date) -> list[date]:
+        """Past days on which the model learns and is judged, oldest first."""
+        wanted = self.snapshots
+        return monthly_snapshots(as_of, months=wanted.months, horizon_days=wanted.horizon_days)

@@ -10,10 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from pipelines.reporting.figure import LIMIT_COLOUR, MAIN_COLOUR, QUIET_COLOUR, Array, Figure, new_plot, plain
+from pipelines.reporting.figure import (
+    LIMIT_COLOUR,
+    MAIN_COLOUR,
+    QUIET_COLOUR,
+    Array,
+    Figure,
+    add_diagonal,
+    farthest,
+    new_plot,
+    plain,
+    show_shares,
+)
 from pipelines.reporting.words import number, percent, short_day
 
 _COLOURS = {
@@ -52,10 +64,8 @@ def precision_recall(
     figure = new_plot("Recall: share of churners found", "Precision: share of contacted who churn")
     for name, curve in curves.items():
         figure.add_scatter(
-            x=plain(curve["recall"]), y=plain(curve["precision"]), mode="lines",
-            name=f"{_label(name)} ({auc_pr[name]:.2f})",
-            line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
-            hovertemplate="recall %{x:.0%}, precision %{y:.0%}<extra>" + _label(name) + "</extra>",
+            x=plain(curve["recall"]), y=plain(curve["precision"]), name=f"{_label(name)} ({auc_pr[name]:.2f})",
+            **_curve(name, "recall %{x:.0%}, precision %{y:.0%}"),
         )  # fmt: skip
     for name, (recall, precision) in operating.items():
         figure.add_scatter(
@@ -74,8 +84,8 @@ def precision_recall(
         text=f"gate: mean precision > {min_auc_pr:.2f}", font={"color": LIMIT_COLOUR, "size": 12},
     )  # fmt: skip
     figure.add_hline(y=rate, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
-    figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"range": [0, 1.02]}, margin={"t": 30})
-    figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
+    show_shares(figure)
+    figure.update_layout(margin={"t": 30})
     caption = (
         f"AUC-PR (in brackets) is the mean height of a curve: the gate asks for more than the horizontal line, and for the "
         f"dot (the top 20 % contacted) to lie right of the vertical one. Guessing gives the dotted line, "
@@ -87,13 +97,8 @@ def precision_recall(
 def calibration(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
     """Observed churn by predicted probability, with the 95 % intervals of the observed rates."""
     figure = new_plot("Predicted probability of churn", "Share that churned")
-    top = max((float(np.max(c["high"])) for c in curves.values() if len(c["high"])), default=1.0)
-    far = max([top, *(float(np.max(c["predicted"])) for c in curves.values() if len(c["predicted"]))])
-    far = min(1.0, far * 1.05)
-    figure.add_scatter(
-        x=[0, far], y=[0, far], mode="lines", name="perfect", line={"color": QUIET_COLOUR, "dash": "dot"},
-        hoverinfo="skip",
-    )  # fmt: skip
+    far = min(1.0, 1.05 * farthest(curves, "high", "predicted"))
+    add_diagonal(figure, "perfect", far)
     for name, curve in curves.items():
         figure.add_scatter(
             x=plain(curve["predicted"]), y=plain(curve["observed"]), name=_label(name), mode="lines+markers",
@@ -107,8 +112,7 @@ def calibration(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
             hovertemplate="predicted %{x:.1%}, observed %{y:.1%} of %{customdata:,}<extra>"
             + _label(name) + "</extra>",
         )  # fmt: skip
-    figure.update_layout(xaxis={"range": [0, far]}, yaxis={"range": [0, far]})
-    figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
+    show_shares(figure, far)
     caption = (
         "On the dotted line, of 100 accounts with a score of 30 % just 30 leave. Bars are 95 % intervals: "
         "a bar that crosses the line is no evidence of a wrong probability."
@@ -121,23 +125,16 @@ def gain(curves: Mapping[str, Mapping[str, Array]], *, min_recall: float) -> Fig
     figure = new_plot("Share of accounts contacted, highest scores first", "Share of churners found")
     for name, curve in curves.items():
         figure.add_scatter(
-            x=plain(curve["share"]), y=plain(curve["recall"]), name=_label(name), mode="lines",
-            customdata=plain(curve["lift"]),
-            line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
-            hovertemplate="top %{x:.0%}: %{y:.0%} of churners, lift %{customdata:.1f}<extra>"
-            + _label(name) + "</extra>",
+            x=plain(curve["share"]), y=plain(curve["recall"]), name=_label(name), customdata=plain(curve["lift"]),
+            **_curve(name, "top %{x:.0%}: %{y:.0%} of churners, lift %{customdata:.1f}"),
         )  # fmt: skip
-    figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", name="at random", hoverinfo="skip",
-        line={"color": QUIET_COLOUR, "dash": "dot", "width": 1},
-    )  # fmt: skip
+    add_diagonal(figure, "at random", 1, width=1)
     figure.add_scatter(
         x=[0.2], y=[min_recall], mode="markers", name=f"gate: {percent(min_recall)} at 20 %",
         marker={"symbol": "line-ew", "size": 16, "line": {"color": LIMIT_COLOUR, "width": 3}},
         hoverinfo="skip",
     )  # fmt: skip
-    figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"range": [0, 1.02]})
-    figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
+    show_shares(figure)
     words = [
         f"{_label(name)} {percent(_at(curve, 0.1))} in the top 10 %, {percent(_at(curve, 0.2))} in the top 20 %"
         for name, curve in curves.items()
@@ -153,9 +150,8 @@ def lift(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
     for name, curve in curves.items():
         shown = curve["share"] >= 0.02  # the lift of a handful of accounts is noise
         figure.add_scatter(
-            x=plain(curve["share"][shown]), y=plain(curve["lift"][shown]), name=_label(name), mode="lines",
-            line={"color": _COLOURS.get(name), "width": 3 if name == "challenger" else 1.8},
-            hovertemplate="top %{x:.0%}: lift %{y:.1f}<extra>" + _label(name) + "</extra>",
+            x=plain(curve["share"][shown]), y=plain(curve["lift"][shown]), name=_label(name),
+            **_curve(name, "top %{x:.0%}: lift %{y:.1f}"),
         )  # fmt: skip
     figure.add_hline(y=1, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
     figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"rangemode": "tozero"}, xaxis_tickformat=".0%")
@@ -218,6 +214,15 @@ def beeswarm(
 
 def _label(candidate: str) -> str:
     return {"usage_trend": "usage trend alone", "logistic": "logistic regression"}.get(candidate, candidate)
+
+
+def _curve(candidate: str, hover: str) -> dict[str, Any]:
+    """How the curve of a candidate is drawn, with the words on its points."""
+    return {
+        "mode": "lines",
+        "line": {"color": _COLOURS.get(candidate), "width": 3 if candidate == "challenger" else 1.8},
+        "hovertemplate": f"{hover}<extra>{_label(candidate)}</extra>",
+    }
 
 
 def _at(curve: Mapping[str, Array], share: float) -> float:
@@ -301,7 +306,4 @@ def volume_by_week(weeks: Sequence[date], scored: Sequence[int], *, low: int, hi
 
 def _week_names(weeks: Sequence[date]) -> list[str]:
     """`2 Jun`, with the year where it is not that of the last week."""
-    return [
-        short_day(week).removesuffix(f" {weeks[-1].year}") if week.year == weeks[-1].year else short_day(week)
-        for week in weeks
-    ]
+    return [short_day(week).removesuffix(f" {weeks[-1].year}") for week in weeks]

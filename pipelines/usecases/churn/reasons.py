@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.explanation.choice import choose
 from models.explanation.peers import Peers
-from pipelines.usecases.churn.wording import (
+from models.explanation.wording import (
     Category,
     Change,
     Flag,
@@ -269,7 +269,7 @@ def word_reasons(
     columns = {name: _values(frame[name]) for name in needed}
     peers = Peers.of(frame[PEERS])
     who = _who(peers)
-    peer_values = {t.feature: _peer_value(t, columns, peers) for t in templates}
+    peer_values = {t.feature: t.usual(columns, peers) for t in templates}
     readings = np.zeros(contributions.shape, dtype=np.int8)
     for i, template in enumerate(templates):
         readings[:, i] = template.readings(columns, peer_values[template.feature])
@@ -313,17 +313,6 @@ def _who(peers: Peers) -> Texts:
         dtype=object,
     )  # fmt: skip
     return names[peers.group]
-
-
-def _peer_value(template: Template, columns: Mapping[str, NDArray[Any]], peers: Peers) -> NDArray[np.float64]:
-    if isinstance(template, (Category, Flag)):
-        return peers.shares_alike(columns[template.feature])
-    column = template.feature
-    if isinstance(template, Change):
-        column = template.now
-    elif isinstance(template, Trend):
-        column = template.trend or template.feature
-    return peers.medians(columns[column])
 
 
 def _finished(words: Texts, effect: NDArray[np.int8]) -> Texts:

@@ -23,7 +23,7 @@ from pipelines.io.registry import ModelVersion, Registry
 from pipelines.io.volume import volume_audit
 from pipelines.settings import Settings
 from pipelines.usecase import Output, Record, Run
-from pipelines.usecases.churn.dataset import FEATURES_MART, read_scope
+from pipelines.usecases.churn.dataset import FEATURES_MART, SEGMENTS, read_scope
 from pipelines.usecases.churn.params import ChurnParams, RiskLevelParams
 from pipelines.usecases.churn.reasons import word_reasons
 from pipelines.usecases.churn.schemas import CONTRIBUTIONS, OUT_OF_SCOPE, RISK_LEVELS, SCORES
@@ -39,10 +39,9 @@ def predict(run: Run[ChurnParams], model: ChurnClassifier, version: ModelVersion
     X = model_frame(inside, list(themes))
     score = model.predict_proba(X)[:, 1]
     contributed = contributions(model, X)
-    scores = _scores(inside, score, contributed, themes, version, run.params, _action_guide(run.settings))
+    scores = _scores(run, inside, score, contributed, themes)
     yield Output(OUT_OF_SCOPE, outside)
     yield Output(CONTRIBUTIONS, _sampled(inside, X, score, contributed, themes))
-    levels = scores["risk_level"].value_counts().to_pylist()
     yield Output(
         SCORES,
         scores,
@@ -57,9 +56,9 @@ def predict(run: Run[ChurnParams], model: ChurnClassifier, version: ModelVersion
             )
         ],
         record={
-            "scored": scores.num_rows,
+            "scored": len(scores),
             "out_of_scope": outside.num_rows,
-            "levels": {level["values"]: level["counts"] for level in levels},
+            "levels": scores["risk_level"].value_counts(sort=False).to_dict(),
             "mean_score": round(float(score.mean()), 4) if len(score) else None,
         },
     )
@@ -72,34 +71,24 @@ def risk_levels(score: NDArray[np.float64], bounds: RiskLevelParams) -> NDArray[
 
 
 def _scores(
+    run: Run[ChurnParams],
     inside: pa.Table,
     score: NDArray[np.float64],
     contributed: NDArray[np.float64],
     themes: dict[str, str],
-    version: ModelVersion,
-    params: ChurnParams,
-    guide: dict[str, str],
-) -> pa.Table:
-    # Equal scores are ranked by pseudonym, in which order the rows come.
-    rank = np.empty(len(score), dtype=np.int64)
-    rank[np.argsort(-score, kind="stable")] = np.arange(1, len(score) + 1)
-    levels = risk_levels(score, params.risk_levels)
+) -> pd.DataFrame:
+    levels, guide = risk_levels(score, run.params.risk_levels), _action_guide(run.settings)
     reasons = word_reasons(inside.to_pandas(), contributed, themes)
-    columns = {
-        "as_of": inside["as_of"],
-        "account_key": inside["account_key"],
-        "score": score,
-        "rank": rank,
-        "risk_level": levels,
-        "reason_1": reasons.texts[0],
-        "reason_2": reasons.texts[1],
-        "reason_3": reasons.texts[2],
-        "reasons_json": reasons.facts_json,
-        "action": [guide[level] for level in levels],
-        **{name: inside[name] for name in ("plan_tier", "size_band", "sector", "mrr_eur", "days_to_renewal")},
-        "model_version": [version.label] * len(score),
-    }
-    return pa.table(columns, schema=SCORES.arrow_schema)
+    kept: pd.DataFrame = inside.select(["account_key", *SEGMENTS, "mrr_eur", "days_to_renewal"]).to_pandas()
+    return kept.assign(
+        score=score,
+        # Equal scores are ranked by pseudonym, in which order the rows come.
+        rank=pd.Series(-score).rank(method="first").astype(np.int64),
+        risk_level=levels,
+        **{f"reason_{place}": texts for place, texts in enumerate(reasons.texts, start=1)},
+        reasons_json=reasons.facts_json,
+        action=[guide[level] for level in levels],
+    )
 
 
 def _sampled(
@@ -108,22 +97,18 @@ def _sampled(
     score: NDArray[np.float64],
     contributed: NDArray[np.float64],
     themes: dict[str, str],
-) -> pa.Table:
+) -> pd.DataFrame:
     """Contributions of accounts evenly spread over the ranks, one row per account and feature."""
     count = min(_SAMPLE, len(score))
     chosen = np.sort(np.argsort(score, kind="stable")[np.linspace(0, len(score) - 1, count).astype(int)])
-    names = list(themes)
-    values = X.iloc[chosen].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
-    return pa.table(
+    return pd.DataFrame(
         {
-            "as_of": np.repeat(inside["as_of"].to_numpy()[chosen], len(names)),
-            "account_key": np.repeat(inside["account_key"].to_numpy()[chosen], len(names)),
-            "feature": np.tile(np.array(names, dtype=object), count),
+            "account_key": np.repeat(inside["account_key"].to_numpy()[chosen], len(themes)),
+            "feature": np.tile(np.array(list(themes), dtype=object), count),
             "theme": np.tile(np.array(list(themes.values()), dtype=object), count),
-            "value": pa.array(values.ravel(), pa.float64(), from_pandas=True),
+            "value": X.iloc[chosen].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64).ravel(),
             "contribution": contributed[chosen].ravel(),
-        },
-        schema=CONTRIBUTIONS.arrow_schema,
+        }
     )
 
 

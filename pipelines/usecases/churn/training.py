@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.contracts import Contract
@@ -22,13 +19,14 @@ from models.evaluation.bootstrap import Interval, bootstrap_metrics
 from models.evaluation.gate import Thresholds
 from models.evaluation.gate import judge as judge_classifier
 from models.evaluation.splits import Holdout, out_of_time
-from models.evaluation.subgroups import Subgroup, subgroup_table
+from models.evaluation.subgroups import subgroup_table
 from models.evaluation.verdict import Verdict
 from models.explanation.contributions import contributions
-from pipelines.io.frames import model_features, model_frame
+from pipelines.io.frames import by_candidate, model_features, model_frame
 from pipelines.io.lake import on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.monitoring.reference import Sample
+from pipelines.reporting.card import model_card
 from pipelines.usecase import Run, Trained
 from pipelines.usecases.churn.dataset import FEATURES_MART, SEGMENTS, SUBJECTS, Training
 from pipelines.usecases.churn.params import ChurnParams
@@ -74,11 +72,13 @@ def fit(run: Run[ChurnParams], training: Training, champion: ChurnClassifier | N
     )
     chosen = _tuned(training, holdout, params)
     fixed = {"n_folds": params.tuning.folds, "random_state": params.seed, "n_jobs": _THREADS}
-    model = _fit(ChurnClassifier(**fixed, **chosen), training, holdout)
+    rows, days = holdout.train, training.keys["as_of"]
+    model = ChurnClassifier(**fixed, **chosen)
+    model.fit(training.X.iloc[rows], training.churned[rows], days.iloc[rows])
     judged = _candidates(model, training, holdout, champion, run.mart(FEATURES_MART))
     tested = training.X.iloc[holdout.test]
     seconds = _seconds_per_15000(model, tested)
-    metrics = evaluate(judged, params)
+    metrics = _evaluate(judged, params)
     subgroups = subgroup_table(
         judged.churned,
         judged.scores["challenger"],
@@ -88,15 +88,22 @@ def fit(run: Run[ChurnParams], training: Training, champion: ChurnClassifier | N
         level=params.gate.confidence,
         seed=params.seed,
     )
+    themes: dict[str, list[str]] = {}
+    for feature, theme in model_features(model, training.rows, run.mart(FEATURES_MART)).items():
+        themes.setdefault(theme, []).append(feature)
     card = model_card(
+        run.usecase,
         as_of=run.as_of,
         params=params,
         chosen=chosen,
-        training=training,
-        holdout=holdout,
+        fitted=days.iloc[rows],
+        judged=days.iloc[holdout.test],
+        purged=holdout.purged,
+        rate=training.churned.mean(),
+        versions=training.versions,
         metrics=metrics,
         subgroups=subgroups,
-        themes=model_features(model, training.rows, run.mart(FEATURES_MART)),
+        themes=themes,
     )
     return Trained(
         model=model,
@@ -123,10 +130,31 @@ def fit(run: Run[ChurnParams], training: Training, champion: ChurnClassifier | N
 
 def judge(run: Run[ChurnParams], version: ModelVersion) -> Verdict:
     """Hold the stored out-of-time predictions of a training day against the thresholds of the gate."""
-    return judge_rows(run.lake.read(VALIDATION, where=on_day(run.as_of)), version, run.params)
+    rows = run.lake.read(VALIDATION, where=on_day(run.as_of))
+    candidates = by_candidate(rows, ("snapshot", "account_key"))
+    scores = {name: part["score"].to_numpy() for name, part in candidates.items()}
+    challenger, gate = candidates["challenger"], run.params.gate
+    return judge_classifier(
+        challenger["churned"].to_numpy(),
+        scores["challenger"],
+        challenger["account_key"].to_numpy(),
+        scoring_seconds=float(version.tags["seconds_per_15000"]),
+        scored_accounts=_TIMED_ACCOUNTS,
+        baselines={name: scores[name] for name in BASELINES},
+        champion=scores.get("champion"),
+        thresholds=Thresholds(
+            auc_pr=gate.min_auc_pr,
+            recall_at_top20=gate.min_recall_at_top20,
+            scoring_seconds=gate.max_seconds_per_15000,
+            min_positives=gate.min_positives,
+            level=gate.confidence,
+        ),
+        n_replicates=gate.bootstrap_replicates,
+        seed=run.params.seed,
+    )
 
 
-def evaluate(judged: Judged, params: ChurnParams) -> dict[str, dict[str, Interval]]:
+def _evaluate(judged: Judged, params: ChurnParams) -> dict[str, dict[str, Interval]]:
     """Metrics with bootstrap intervals, by candidate and metric."""
     return {
         name: bootstrap_metrics(
@@ -158,12 +186,6 @@ def _tuned(training: Training, holdout: Holdout, params: ChurnParams) -> dict[st
         n_jobs=_THREADS,
         seed=params.tuning.seed,
     )
-
-
-def _fit(model: Any, training: Training, holdout: Holdout) -> Any:
-    rows = holdout.train
-    snapshots = training.keys["as_of"].iloc[rows]
-    return model.fit(training.X.iloc[rows], training.churned[rows], snapshots)
 
 
 def _candidates(
@@ -216,116 +238,3 @@ def _with_bounds(metrics: Mapping[str, Mapping[str, Interval]]) -> dict[str, flo
                 values[f"{candidate}.{name}.low"] = interval.low
                 values[f"{candidate}.{name}.high"] = interval.high
     return values
-
-
-def judge_rows(rows: pa.Table, version: ModelVersion, params: ChurnParams) -> Verdict:
-    """Judge out-of-time predictions, rows of :data:`VALIDATION`."""
-    candidates = {
-        name: rows.filter(pc.equal(rows["candidate"], name)).sort_by(
-            [("snapshot", "ascending"), ("account_key", "ascending")]
-        )
-        for name in rows["candidate"].unique().to_pylist()
-    }
-    challenger = candidates["challenger"]
-    champion = candidates.get("champion")
-    gate = params.gate
-    return judge_classifier(
-        challenger["churned"].to_numpy(),
-        challenger["score"].to_numpy(),
-        challenger["account_key"].to_numpy(),
-        scoring_seconds=float(version.tags["seconds_per_15000"]),
-        scored_accounts=15_000,
-        baselines={name: candidates[name]["score"].to_numpy() for name in BASELINES},
-        champion=_scores(champion),
-        thresholds=Thresholds(
-            auc_pr=gate.min_auc_pr,
-            recall_at_top20=gate.min_recall_at_top20,
-            scoring_seconds=gate.max_seconds_per_15000,
-            min_positives=gate.min_positives,
-            level=gate.confidence,
-        ),
-        n_replicates=gate.bootstrap_replicates,
-        seed=params.seed,
-    )
-
-
-def _scores(candidate: pa.Table | None) -> Any:
-    return None if candidate is None else candidate["score"].to_numpy()
-
-
-def model_card(
-    *,
-    as_of: date,
-    params: ChurnParams,
-    chosen: Mapping[str, Any],
-    training: Training,
-    holdout: Holdout,
-    metrics: Mapping[str, Mapping[str, Interval]],
-    subgroups: Sequence[Subgroup],
-    themes: Mapping[str, str],
-) -> str:
-    """Write the card as Markdown."""
-    days = training.keys["as_of"]
-    fitted, judged = days.iloc[holdout.train], days.iloc[holdout.test]
-    share = float(training.churned.mean())
-    by_theme: dict[str, list[str]] = {}
-    for feature, theme in themes.items():
-        by_theme.setdefault(theme, []).append(feature)
-    lines = [
-        f"# Churn within {params.snapshots.horizon_days} days, trained for {as_of}",
-        "",
-        "**Use**: ranks paying accounts by the probability that the running term ends within "
-        f"{params.snapshots.horizon_days} days of the scoring day and is not renewed by then; three reasons "
-        "and an action for customer success. **Not for**: trials, prices or credit decisions about an "
-        "account, or as the measured effect of contacting it.",
-        "",
-        "## Data",
-        f"- Fitted on {len(fitted):,} account snapshots, {fitted.min()} to {fitted.max()}; judged on "
-        f"{len(judged):,} out of time, {judged.min()} to {judged.max()}; {holdout.purged:,} in between purged "
-        "because their labels were not complete when judging begins.",
-        f"- {share:.2%} of the snapshots churned. Lake versions: {training.versions}.",
-        "- Every feature uses rows known before its snapshot only. Accounts are pseudonyms.",
-        "",
-        "## Model",
-        "- Gradient-boosted trees (LightGBM), early stopping on forward folds, calibrated on their held-out "
-        f"rows. Chosen: {dict(chosen) or 'the defaults'}.",
-        "",
-        f"## Out of time, with {params.gate.confidence:.0%} bootstrap intervals over accounts",
-        "",
-        *_table(metrics),
-        "",
-        "## Subgroups of the challenger",
-        "",
-        "| dimension | group | rows | churned | observed | mean score | AUC-ROC | AUC-PR | Recall@top20 % |",
-        "|---|---|---|---|---|---|---|---|---|",
-        *(_subgroup(group) for group in subgroups),
-        "",
-        "## Features by theme",
-        *(f"- **{theme}**: {', '.join(names)}" for theme, names in by_theme.items()),
-        "",
-        "## Limits",
-        "- Churn without a trace in usage, support or billing (insolvency, a merger) is not foreseen.",
-        "- A score says how likely an account is to leave, not how much contacting it helps.",
-        "- Performance holds while customers and product stay alike; monitoring watches both.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _table(metrics: Mapping[str, Mapping[str, Interval]]) -> list[str]:
-    names = list(dict.fromkeys(name for found in metrics.values() for name in found))
-    rows = ["| candidate | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for candidate, found in metrics.items():
-        cells = [str(found[name]) if name in found else "" for name in names]
-        rows.append(f"| {candidate} | " + " | ".join(cells) + " |")
-    return rows
-
-
-def _subgroup(group: Subgroup) -> str:
-    cells = [
-        str(group.metrics[name]) if group.enough else "too few events"
-        for name in ("auc_roc", "auc_pr", "recall_at_top20")
-    ]
-    return (
-        f"| {group.dimension} | {group.group} | {group.n:,} | {group.positives:,} | {group.rate:.2%} | "
-        f"{group.mean_score:.2%} | " + " | ".join(cells) + " |"
-    )

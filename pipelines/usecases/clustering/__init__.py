@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.monitoring.alarms import Sentence
 from pipelines.monitoring.schemas import ALL
 from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
-from pipelines.usecase import Borrowed, Checked, Explain, Mart, Output, Plan, Record, Run, Trained, UseCase
+from pipelines.usecase import Borrowed, Deferred, Explain, Mart, Plan, Record, Run, UseCase
 from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import CLUSTERS, TABLES
 
 if TYPE_CHECKING:
-    from models.clustering.groups import NamedGroups
-    from models.evaluation.verdict import Verdict
     from pipelines.io.dbt import DbtRun
-    from pipelines.io.registry import ModelVersion
     from pipelines.monitoring.findings import Finding
-    from pipelines.usecases.clustering.dataset import Stores
+    from pipelines.usecases.clustering import dataset as _dataset
+    from pipelines.usecases.clustering import describe as _describe
+    from pipelines.usecases.clustering import judging as _judging
+    from pipelines.usecases.clustering import page as _page
+    from pipelines.usecases.clustering import scoring as _scoring
+    from pipelines.usecases.clustering import training as _training
+else:
+    _dataset = Deferred("pipelines.usecases.clustering.dataset")
+    _describe = Deferred("pipelines.usecases.clustering.describe")
+    _judging = Deferred("pipelines.usecases.clustering.judging")
+    _page = Deferred("pipelines.usecases.clustering.page")
+    _scoring = Deferred("pipelines.usecases.clustering.scoring")
+    _training = Deferred("pipelines.usecases.clustering.training")
 
 _FEATURES = "ml_clustering_features"
 
@@ -45,67 +54,11 @@ def summarise(run: Run[ClusteringParams], built: DbtRun) -> Record:
     }
 
 
-def read(run: Run[ClusteringParams]) -> Stores:
-    """Read the stores of the day."""
-    from pipelines.usecases.clustering import dataset
-
-    return dataset.read_stores(run)
-
-
-def fit(run: Run[ClusteringParams], data: Stores, champion: NamedGroups | None) -> Trained:
-    """Find and judge groups."""
-    from pipelines.usecases.clustering import training
-
-    return training.fit(run, data, champion)
-
-
-def judge(run: Run[ClusteringParams], version: ModelVersion) -> Verdict:
-    """Verdict on the challenger."""
-    from pipelines.usecases.clustering import judging
-
-    return judging.judge(run)
-
-
-def predict(run: Run[ClusteringParams], model: NamedGroups, version: ModelVersion) -> Iterator[Output]:
-    """Groups of the day, their profiles and what moved."""
-    from pipelines.usecases.clustering import scoring
-
-    return scoring.predict(run, model)
-
-
-def check(run: Run[ClusteringParams]) -> Checked:
-    """Findings of the day."""
-    from pipelines.usecases.clustering import judging
-
-    return judging.check(run)
-
-
 def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
     """All findings, as there are few groups."""
     others = [finding.message for finding in raised if finding is not speaker]
     worst = max(raised, key=lambda finding: (finding.segment_name != ALL, finding.excess))
     return Sentence("; ".join([speaker.message, *others]), worst.segment_name)
-
-
-def sections(run: Run[ClusteringParams]) -> Mapping[str, object]:
-    """Sections of the page."""
-    from pipelines.usecases.clustering import page
-
-    return page.sections(run)
-
-
-def explain(run: Run[ClusteringParams], keys: Sequence[str]) -> Record:
-    """Facts behind the group of one store."""
-    from pipelines.usecases.clustering import describe
-
-    return describe.explain(run, keys)
-
-
-def explanation(record: Record) -> str:
-    """The facts in words."""
-    from pipelines.usecases.clustering import describe
-
-    return describe.explanation(record)
 
 
 _PAGE = PageSpec(
@@ -137,7 +90,7 @@ _PAGE = PageSpec(
     ),
 )
 
-USECASE: UseCase[ClusteringParams, Stores, NamedGroups] = UseCase(
+USECASE = UseCase(
     name="clustering",
     title="Store groups",
     sentence="Which stores are alike, what sets the groups apart, and what moved.",
@@ -156,15 +109,15 @@ USECASE: UseCase[ClusteringParams, Stores, NamedGroups] = UseCase(
     plan=plan,
     summarise=summarise,
     code=("features", "models/clustering", "dbt_project/models"),
-    read=read,
-    fit=fit,
-    judge=judge,
-    predict=predict,
+    read=_dataset.read_stores,
+    fit=_training.fit,
+    judge=_judging.judge,
+    predict=_scoring.predict,
     tables=TABLES,
     results=CLUSTERS,
-    check=check,
+    check=_judging.check,
     phrase=phrase,
     page=_PAGE,
-    sections=sections,
-    explain=Explain(keys=("store",), run=explain, text=explanation),
+    sections=_page.sections,
+    explain=Explain(keys=("store",), run=_describe.explain, text=_describe.explanation),
 )

@@ -13,6 +13,7 @@ from models.clustering.stability import DOUBTFUL
 from models.evaluation.group_gate import GroupThresholds, judge_groups
 from models.evaluation.verdict import Verdict
 from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.io.registry import ModelVersion
 from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import Severity, State
@@ -25,7 +26,7 @@ from pipelines.usecases.clustering.schemas import CLUSTERS, MIGRATIONS, STABILIT
 _DEVIATIONS = 3.0
 
 
-def judge(run: Run[ClusteringParams]) -> Verdict:
+def judge(run: Run[ClusteringParams], version: ModelVersion) -> Verdict:
     """Judge the challenger of the day by how clear and how stable its groups are."""
     rows: pd.DataFrame = run.lake.read(VALIDATION, where=on_day(run.as_of)).to_pandas()
     stability: pd.DataFrame = run.lake.read(STABILITY, where=on_day(run.as_of)).to_pandas()

@@ -23,6 +23,7 @@ from models.clustering.matching import (
 )
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, before_day, on_day
+from pipelines.io.registry import ModelVersion
 from pipelines.usecase import Output, Run
 from pipelines.usecases.clustering.dataset import Stores, read_stores
 from pipelines.usecases.clustering.describe import profile_rows, reason_words
@@ -37,7 +38,7 @@ _OUT_OF_SCOPE = {"store_closed": "has closed", "too_few_days": "sold on too few 
 _COLUMNS = [name for name in MIGRATIONS.column_names if name not in ("as_of", "model_version")]
 
 
-def predict(run: Run[ClusteringParams], groups: NamedGroups) -> Iterator[Output]:
+def predict(run: Run[ClusteringParams], groups: NamedGroups, version: ModelVersion) -> Iterator[Output]:
     """Assign the stores of the day to the groups, without fitting again, and tell what moved.
 
     Raises

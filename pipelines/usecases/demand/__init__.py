@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DataContractError
@@ -12,29 +12,28 @@ from pipelines.monitoring.findings import Finding
 from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
 from pipelines.sinks.target import DynamoNamespace
 from pipelines.sources.adapter import Adapter
-from pipelines.usecase import (
-    Borrowed,
-    Checked,
-    Explain,
-    Mart,
-    Output,
-    Plan,
-    Record,
-    Run,
-    Span,
-    Trained,
-    UseCase,
-)
+from pipelines.usecase import Borrowed, Deferred, Explain, Mart, Plan, Record, Run, Span, UseCase
 from pipelines.usecases.demand.layouts import LAYOUTS
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import CERTIFICATES, FORECASTS, TABLES
 
 if TYPE_CHECKING:
-    from models.evaluation.verdict import Verdict
-    from models.forecasting.forecaster import DemandForecaster
     from pipelines.io.dbt import DbtRun
-    from pipelines.io.registry import ModelVersion
-    from pipelines.usecases.demand.dataset import Dataset
+    from pipelines.usecases.demand import checks as _checks
+    from pipelines.usecases.demand import dataset as _dataset
+    from pipelines.usecases.demand import explain as _explain
+    from pipelines.usecases.demand import page as _page
+    from pipelines.usecases.demand import records as _records
+    from pipelines.usecases.demand import scoring as _scoring
+    from pipelines.usecases.demand import training as _training
+else:
+    _checks = Deferred("pipelines.usecases.demand.checks")
+    _dataset = Deferred("pipelines.usecases.demand.dataset")
+    _explain = Deferred("pipelines.usecases.demand.explain")
+    _page = Deferred("pipelines.usecases.demand.page")
+    _records = Deferred("pipelines.usecases.demand.records")
+    _scoring = Deferred("pipelines.usecases.demand.scoring")
+    _training = Deferred("pipelines.usecases.demand.training")
 
 
 def plan(run: Run[DemandParams], training: bool) -> Plan:
@@ -59,41 +58,6 @@ def summarise(run: Run[DemandParams], built: DbtRun) -> Record:
         "fallbacks": counts("ml_demand_profile", "fallback"),
         "out_of_scope": counts("ml_demand_out_of_scope", "scope_reason"),
     }
-
-
-def read(run: Run[DemandParams]) -> Dataset:
-    """Read the panel of the day."""
-    from pipelines.usecases.demand.dataset import read_dataset
-
-    return read_dataset(run)
-
-
-def fit(run: Run[DemandParams], data: Dataset, champion: DemandForecaster | None) -> Trained:
-    """Hold the backtest."""
-    from pipelines.usecases.demand import training
-
-    return training.fit(run, data, champion)
-
-
-def judge(run: Run[DemandParams], version: ModelVersion) -> Verdict:
-    """Judge the challenger by the origins kept for it."""
-    from pipelines.usecases.demand import records
-
-    return records.judge(run)
-
-
-def predict(run: Run[DemandParams], model: DemandForecaster, version: ModelVersion) -> Iterator[Output]:
-    """Forecast the day."""
-    from pipelines.usecases.demand import scoring
-
-    return scoring.predict(run, model, version)
-
-
-def check(run: Run[DemandParams]) -> Checked:
-    """Check past and present forecasts."""
-    from pipelines.usecases.demand import checks
-
-    return checks.check(run)
 
 
 def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
@@ -124,34 +88,13 @@ def publishable(run: Run[DemandParams]) -> None:
         )
 
 
-def sections(run: Run[DemandParams]) -> Mapping[str, object]:
-    """Sections of the page."""
-    from pipelines.usecases.demand import page
-
-    return page.sections(run)
-
-
-def explain(run: Run[DemandParams], keys: Sequence[str]) -> Record:
-    """Explain one series."""
-    from pipelines.usecases.demand import explain
-
-    return explain.explain(run, keys)
-
-
-def explain_text(record: Record) -> str:
-    """Explanation for a terminal."""
-    from pipelines.usecases.demand import explain
-
-    return explain.as_text(record)
-
-
 def _long() -> Adapter:
     from pipelines.usecases.demand import long
 
     return Adapter(long.LAYOUTS, long.adapt)
 
 
-USECASE: UseCase[DemandParams, Dataset, DemandForecaster] = UseCase(
+USECASE = UseCase(
     name="demand",
     title="Demand",
     sentence="How much of each product each store will sell in the next 14 days.",
@@ -175,13 +118,13 @@ USECASE: UseCase[DemandParams, Dataset, DemandForecaster] = UseCase(
     plan=plan,
     summarise=summarise,
     code=("features", "models/forecasting", "dbt_project/models"),
-    read=read,
-    fit=fit,
-    judge=judge,
-    predict=predict,
+    read=_dataset.read_dataset,
+    fit=_training.fit,
+    judge=_records.judge,
+    predict=_scoring.predict,
     tables=TABLES,
     results=FORECASTS,
-    check=check,
+    check=_checks.check,
     phrase=phrase,
     targets=(
         DynamoNamespace[DemandParams](
@@ -219,6 +162,6 @@ USECASE: UseCase[DemandParams, Dataset, DemandForecaster] = UseCase(
             what="The forecasts",
         ),
     ),
-    sections=sections,
-    explain=Explain(("store", "sku"), explain, explain_text),
+    sections=_page.sections,
+    explain=Explain(("store", "sku"), _explain.explain, _explain.as_text),
 )

@@ -20,6 +20,7 @@ from models.forecasting.accuracy import error_table, judged_days, naive_scale
 from models.forecasting.competition import Champion
 from models.forecasting.forecaster import DemandForecaster, cells_of
 from pipelines.io.lake import on_day
+from pipelines.io.registry import ModelVersion
 from pipelines.usecase import Run
 from pipelines.usecases.demand.backtest import MISSION_MODELS
 from pipelines.usecases.demand.coherence import Past, coverage_by_level, stacked
@@ -171,7 +172,7 @@ def _summary(profile: pd.DataFrame, past: Sequence[Past], coverage: pd.DataFrame
 # ------------------------------------------------------------------------------------------ judgement
 
 
-def judge(run: Run[DemandParams]) -> Verdict:
+def judge(run: Run[DemandParams], version: ModelVersion) -> Verdict:
     """Hold the errors of the judged origins against the thresholds, the baseline and the champion."""
     where, params = on_day(run.as_of), run.params
     errors, coverage = run.lake.read(VALIDATION, where=where), run.lake.read(COVERAGE, where=where)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pipelines.errors import DataContractError
 from pipelines.monitoring.alarms import Sentence
 from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
-from pipelines.usecase import Checked, Explain, Mart, Output, Plan, Record, Run, Trained, UseCase
+from pipelines.usecase import Deferred, Explain, Mart, Plan, Record, Run, UseCase
 from pipelines.usecases.imputation.layouts import LAYOUTS
 from pipelines.usecases.imputation.params import ImputationParams
 from pipelines.usecases.imputation.schemas import COMPLETED, TABLES
 
 if TYPE_CHECKING:
-    from models.evaluation.verdict import Verdict
-    from models.imputation.imputer import BootstrapEMImputer
     from pipelines.io.dbt import DbtRun
-    from pipelines.io.registry import ModelVersion
     from pipelines.monitoring.findings import Finding
     from pipelines.sources.adapter import Adapter
+    from pipelines.usecases.imputation import judging as _judging
+    from pipelines.usecases.imputation import page as _page
+    from pipelines.usecases.imputation import scoring as _scoring
+    from pipelines.usecases.imputation import training as _training
     from pipelines.usecases.imputation.dataset import Wide
+else:
+    _judging = Deferred("pipelines.usecases.imputation.judging")
+    _page = Deferred("pipelines.usecases.imputation.page")
+    _scoring = Deferred("pipelines.usecases.imputation.scoring")
+    _training = Deferred("pipelines.usecases.imputation.training")
 
 
 def _wide() -> Adapter:
@@ -72,59 +78,10 @@ def read(run: Run[ImputationParams]) -> Wide:
     return dataset.read_wide(run.lake, run.as_of)
 
 
-def fit(run: Run[ImputationParams], data: Wide, champion: BootstrapEMImputer | None) -> Trained:
-    """Fit and judge the challenger."""
-    from pipelines.usecases.imputation import training
-
-    return training.fit(run, data, champion)
-
-
-def judge(run: Run[ImputationParams], version: ModelVersion) -> Verdict:
-    """Verdict on the challenger."""
-    from pipelines.usecases.imputation import judging
-
-    return judging.judge(run)
-
-
-def predict(run: Run[ImputationParams], model: BootstrapEMImputer, version: ModelVersion) -> Iterator[Output]:
-    """Completed data sets of the day."""
-    from pipelines.usecases.imputation import scoring
-
-    return scoring.predict(run, model, version)
-
-
-def check(run: Run[ImputationParams]) -> Checked:
-    """Findings of the day."""
-    from pipelines.usecases.imputation import judging
-
-    return judging.check(run)
-
-
 def phrase(speaker: Finding, raised: Sequence[Finding], of_metric: Sequence[Finding]) -> Sentence:
     """The finding that stands out most, and how many more sensors there are."""
     more = f"; and {len(raised) - 1} more sensors" if len(raised) > 1 else ""
     return Sentence(speaker.message + more, speaker.segment_name)
-
-
-def sections(run: Run[ImputationParams]) -> Mapping[str, object]:
-    """Sections of the page."""
-    from pipelines.usecases.imputation import page
-
-    return page.sections(run)
-
-
-def explain(run: Run[ImputationParams], keys: Sequence[str]) -> Record:
-    """Facts about what was drawn for one part."""
-    from pipelines.usecases.imputation import scoring
-
-    return scoring.explain(run, keys)
-
-
-def explanation(record: Record) -> str:
-    """The facts in words."""
-    from pipelines.usecases.imputation import scoring
-
-    return scoring.explanation(record)
 
 
 _PAGE = PageSpec(
@@ -154,7 +111,7 @@ _PAGE = PageSpec(
     ),
 )
 
-USECASE: UseCase[ImputationParams, Wide, BootstrapEMImputer] = UseCase(
+USECASE = UseCase(
     name="imputation",
     title="Imputation",
     sentence="What a factory's missing measurements plausibly were, and how far to trust that.",
@@ -172,14 +129,14 @@ USECASE: UseCase[ImputationParams, Wide, BootstrapEMImputer] = UseCase(
         "dbt_project/models/intermediate/imputation",
     ),
     read=read,
-    fit=fit,
-    judge=judge,
-    predict=predict,
+    fit=_training.fit,
+    judge=_judging.judge,
+    predict=_scoring.predict,
     tables=TABLES,
     results=COMPLETED,
-    check=check,
+    check=_judging.check,
     phrase=phrase,
     page=_PAGE,
-    sections=sections,
-    explain=Explain(keys=("part",), run=explain, text=explanation),
+    sections=_page.sections,
+    explain=Explain(keys=("part",), run=_scoring.explain, text=_scoring.explanation),
 )

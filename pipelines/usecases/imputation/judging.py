@@ -118,7 +118,7 @@ def _with_errors(cells: pd.DataFrame, reference: BootstrapEMImputer) -> pd.DataF
 # --------------------------------------------------------------------------------------------- gate
 
 
-def judge(run: Run[ImputationParams]) -> Verdict:
+def judge(run: Run[ImputationParams], version: ModelVersion) -> Verdict:
     """Judge the challenger of the day by the cells that were hidden from it, and by how it was fitted."""
     cells, chains, columns = (
         run.lake.read(table, where=on_day(run.as_of)) for table in (VALIDATION, CHAINS, COLUMNS)

@@ -2,46 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING
 
-from features.spine import monthly_snapshots
 from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
 from pipelines.sinks.target import SalesforceObject
-from pipelines.usecase import Checked, Explain, Mart, Output, Plan, Record, Run, Span, Trained, UseCase
+from pipelines.usecase import Deferred, Explain, Mart, Plan, Record, Run, Span, UseCase
 from pipelines.usecases.propensity.layouts import CAMPAIGNS, LAYOUTS
 from pipelines.usecases.propensity.params import PropensityParams
 from pipelines.usecases.propensity.schemas import CHANCES, LISTS, OFFERS, PRODUCTS, RULES
 
 if TYPE_CHECKING:
-    from models.classification.product_propensity import ProductPropensity
-    from models.evaluation.verdict import Verdict
     from pipelines.io.dbt import DbtRun
-    from pipelines.io.registry import ModelVersion
-    from pipelines.usecases.propensity.dataset import Past
-
-#: Longest month: what was taken on its first day is known when it has ended.
-_MONTH_DAYS = 31
-
-#: Past days whose labels are built again with every run; several, so that a missed day heals.
-_MATURED = 2
-
-
-def _ended(run: Run[PropensityParams], months: int) -> list[date]:
-    """Newest first Mondays of a month whose horizon is over and known, oldest first."""
-    days = run.params.snapshots
-    return monthly_snapshots(
-        run.as_of, months=months, horizon_days=days.horizon_days + _MONTH_DAYS + days.settle_days
-    )
+    from pipelines.usecases.propensity import checks as _checks
+    from pipelines.usecases.propensity import dataset as _dataset
+    from pipelines.usecases.propensity import page as _page
+    from pipelines.usecases.propensity import scoring as _scoring
+    from pipelines.usecases.propensity import training as _training
+else:
+    _checks = Deferred("pipelines.usecases.propensity.checks")
+    _dataset = Deferred("pipelines.usecases.propensity.dataset")
+    _page = Deferred("pipelines.usecases.propensity.page")
+    _scoring = Deferred("pipelines.usecases.propensity.scoring")
+    _training = Deferred("pipelines.usecases.propensity.training")
 
 
 def plan(run: Run[PropensityParams], training: bool) -> Plan:
     """Monthly snapshots for training, and labels of the newest complete ones in any case."""
     days = run.params.snapshots
     return Plan(
-        snapshots=_ended(run, days.months) if training else (),
-        matured=_ended(run, _MATURED),
+        snapshots=run.params.origins(run.as_of) if training else (),
+        matured=run.params.matured(run.as_of),
         parameters={"settle_days": days.settle_days, "horizon_days": days.horizon_days},
     )
 
@@ -54,62 +44,6 @@ def summarise(run: Run[PropensityParams], built: DbtRun) -> Record:
     """
     [counts] = built.read(query).to_pylist()
     return dict(counts)
-
-
-def read(run: Run[PropensityParams]) -> Past:
-    """Read the stack of snapshots."""
-    from pipelines.usecases.propensity.dataset import read_past
-
-    return read_past(run, _ended(run, run.params.snapshots.months))
-
-
-def fit(run: Run[PropensityParams], data: Past, champion: ProductPropensity | None) -> Trained:
-    """Fit and judge the challenger."""
-    from pipelines.usecases.propensity import training
-
-    return training.fit(run, data, champion)
-
-
-def judge(run: Run[PropensityParams], version: ModelVersion) -> Verdict:
-    """Verdict on the challenger."""
-    from pipelines.usecases.propensity import training
-
-    return training.judge(run, version)
-
-
-def predict(run: Run[PropensityParams], model: ProductPropensity, version: ModelVersion) -> Iterator[Output]:
-    """Chances and offers."""
-    from pipelines.usecases.propensity import scoring
-
-    return scoring.predict(run, model, version)
-
-
-def check(run: Run[PropensityParams]) -> Checked:
-    """Findings of the day."""
-    from pipelines.usecases.propensity import checks
-
-    return checks.check(run, _ended(run, _MATURED))
-
-
-def sections(run: Run[PropensityParams]) -> Mapping[str, object]:
-    """Sections of the page."""
-    from pipelines.usecases.propensity import page
-
-    return page.sections(run)
-
-
-def explain(run: Run[PropensityParams], keys: Sequence[str]) -> Record:
-    """Offers of one customer."""
-    from pipelines.usecases.propensity import scoring
-
-    return scoring.explain(run, keys)
-
-
-def explanation(record: Record) -> str:
-    """The offers in words."""
-    from pipelines.usecases.propensity import scoring
-
-    return scoring.explanation(record)
 
 
 USECASE = UseCase(
@@ -130,13 +64,13 @@ USECASE = UseCase(
         "models/explanation",
         "dbt_project/models",
     ),
-    read=read,
-    fit=fit,
-    judge=judge,
-    predict=predict,
+    read=_dataset.read_past,
+    fit=_training.fit,
+    judge=_training.judge,
+    predict=_scoring.predict,
     tables=(OFFERS, CHANCES, PRODUCTS, RULES, LISTS),
     results=OFFERS,
-    check=check,
+    check=_checks.check,
     targets=(
         SalesforceObject(
             object="Product_Offer__c",
@@ -174,6 +108,6 @@ USECASE = UseCase(
             what="The offers",
         ),
     ),
-    sections=sections,
-    explain=Explain(("customer",), explain, explanation),
+    sections=_page.sections,
+    explain=Explain(("customer",), _scoring.explain, _scoring.explanation),
 )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 
 from models.recommendation.lists import flags_of, names_in
-from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.io.lake import Lake, on_day
+from pipelines.io.volume import rows_of_last_day
 from pipelines.monitoring.checks import check_drift
-from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.findings import Finding, held_against, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.usecase import Checked, Run
 from pipelines.usecases.propensity.dataset import LABELS, SUBJECTS, model_columns, read_scope, watched
@@ -22,7 +22,7 @@ from pipelines.usecases.propensity.schemas import CHANCES, OFFERS
 _FEWEST_TAKERS = 100
 
 
-def check(run: Run[PropensityParams], matured: Sequence[date]) -> Checked:
+def check(run: Run[PropensityParams]) -> Checked:
     """Check the offers of the day, and the chances of the newest past day whose horizon is over."""
     lake, limits = run.lake, run.params.monitoring
     rows = lake.read(OFFERS, columns=["model_version"], where=on_day(run.as_of), missing_ok=True)
@@ -30,36 +30,27 @@ def check(run: Run[PropensityParams], matured: Sequence[date]) -> Checked:
         words = f"no offers of this day: run `{run.command('score')}`"
         return Checked([Finding("offers", "offers", State.ALARM, words, 0.0, 1.0, Severity.CRITICAL)], None)
     version = rows["model_version"][0].as_py()
-    findings = [_volume(lake, run.as_of, rows.num_rows, limits.max_volume_change), _taken(run, matured)]
+    findings = [_volume(lake, run.as_of, rows.num_rows, limits.max_volume_change), _taken(run)]
     scope = pa.Table.from_pandas(watched(read_scope(run), model_columns(run)), preserve_index=False)
     findings += check_drift(lake, run.usecase, version, scope, SUBJECTS, limits)
     return Checked(findings, version)
 
 
 def _volume(lake: Lake, as_of: date, scored: int, limit: float) -> Finding:
-    rows = lake.read(OFFERS, columns=["as_of"], where=until_day(as_of))
-    counts = (
-        rows.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")["as_of_count"].to_pylist()
-    )
-    change = scored / counts[-2] - 1 if len(counts) > 1 else 0.0
-    raised = abs(change) > limit
-    words = f"{scored:,} customers have offers"
-    words += (
-        f", {change:+.0%} against the last scored day"
-        if len(counts) > 1
-        else "; no earlier day to compare with"
-    )
-    return Finding(
-        "offers", "offers", State.ALARM if raised else State.OK, words, change, limit,
-        Severity.CRITICAL if raised else None, rows=scored,
+    last = rows_of_last_day(lake, OFFERS, as_of)
+    change = scored / last - 1 if last else 0.0
+    against = f", {change:+.0%} against the last scored day" if last else "; no earlier day to compare with"
+    return held_against(
+        "offers", "offers", f"{scored:,} customers have offers{against}", change, limit,
+        raised=abs(change) > limit, severity=Severity.CRITICAL, rows=scored,
     )  # fmt: skip
 
 
-def _taken(run: Run[PropensityParams], matured: Sequence[date]) -> Finding:
+def _taken(run: Run[PropensityParams]) -> Finding:
     """Takers over the sum of the chances, of the newest day whose horizon is over and that was scored."""
     lake, gate = run.lake, run.params.gate
     labels = run.mart(LABELS).table
-    for day in sorted(matured, reverse=True):
+    for day in reversed(run.params.matured(run.as_of)):
         chances = lake.read(CHANCES, where=on_day(day), missing_ok=True)
         taken = lake.read(labels, columns=["customer_key", "taken"], where=on_day(day), missing_ok=True)
         if chances.num_rows and taken.num_rows:
@@ -78,7 +69,5 @@ def _taken(run: Run[PropensityParams], matured: Sequence[date]) -> Finding:
     ratio = takers / expected
     raised = not gate.min_calibration <= ratio <= gate.max_calibration
     limit = gate.min_calibration if ratio < 1 else gate.max_calibration
-    return Finding(
-        "calibration", "past offers", State.ALARM if raised else State.OK, f"{words} ({percent(ratio)})", ratio, limit,
-        Severity.WARNING if raised else None, rows=len(both),
-    )  # fmt: skip
+    words = f"{words} ({percent(ratio)})"
+    return held_against("calibration", "past offers", words, ratio, limit, raised=raised, rows=len(both))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import pandas as pd
 import pyarrow as pa
@@ -34,15 +33,16 @@ class Past:
     fingerprint: str
 
 
-def read_past(run: Run[PropensityParams], snapshots: Sequence[date]) -> Past:
-    """Join features and labels of the snapshots.
+def read_past(run: Run[PropensityParams]) -> Past:
+    """Join features and labels of the past days.
 
     Raises
     ------
     DataContractError
         No snapshot has both.
     """
-    wanted = pa_dataset.field("as_of").isin(list(snapshots))
+    snapshots = run.params.origins(run.as_of)
+    wanted = pa_dataset.field("as_of").isin(snapshots)
     features, labels = (run.mart(model).table.name for model in (FEATURES, LABELS))
     rows = run.lake.read(features, where=wanted & pa_dataset.field("in_scope"))
     taken = run.lake.read(labels, columns=[*KEY, "taken"], where=wanted)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pydantic import Field
 
+from features.spine import monthly_snapshots
 from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
 from pipelines.sinks.target import SalesforceParams
+
+#: Longest month: what was taken on its first day is known when it has ended.
+_MONTH_DAYS = 31
+
+#: Past days whose labels are built again with every run; several, so that a missed day heals.
+_MATURED = 2
 
 
 class SnapshotParams(Params):
@@ -65,3 +74,16 @@ class PropensityParams(Params):
     monitoring: WatchParams
     publish: SalesforceParams
     seed: int = 0
+
+    def origins(self, as_of: date) -> list[date]:
+        """Past days on which the model learns and is judged, oldest first."""
+        return self._ended(as_of, self.snapshots.months)
+
+    def matured(self, as_of: date) -> list[date]:
+        """Newest days whose horizon is over and known at ``as_of``, oldest first."""
+        return self._ended(as_of, _MATURED)
+
+    def _ended(self, as_of: date, months: int) -> list[date]:
+        days = self.snapshots
+        horizon = days.horizon_days + _MONTH_DAYS + days.settle_days
+        return monthly_snapshots(as_of, months=months, horizon_days=horizon)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from features.spine import past_origins
 from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
 from pipelines.sinks.target import DynamoNamespace, SalesforceObject
-from pipelines.usecase import Checked, Explain, Mart, Output, Plan, Record, Run, Span, Trained, UseCase
+from pipelines.usecase import Deferred, Explain, Mart, Plan, Record, Run, Span, UseCase
 from pipelines.usecases.repurchase.layouts import LAYOUTS, ORDERS
 from pipelines.usecases.repurchase.params import RepurchaseParams
 from pipelines.usecases.repurchase.schemas import (
@@ -23,15 +20,18 @@ from pipelines.usecases.repurchase.schemas import (
 )
 
 if TYPE_CHECKING:
-    from models.evaluation.verdict import Verdict
-    from models.repurchase.next_order import NextOrderModel
     from pipelines.io.dbt import DbtRun
-    from pipelines.io.registry import ModelVersion
-    from pipelines.usecases.repurchase.dataset import Past
-
-#: Past score days whose labels are built again with every run; several, so that a missed day heals.
-_MATURED_DAYS = 3
-
+    from pipelines.usecases.repurchase import checks as _checks
+    from pipelines.usecases.repurchase import dataset as _dataset
+    from pipelines.usecases.repurchase import page as _page
+    from pipelines.usecases.repurchase import scoring as _scoring
+    from pipelines.usecases.repurchase import training as _training
+else:
+    _checks = Deferred("pipelines.usecases.repurchase.checks")
+    _dataset = Deferred("pipelines.usecases.repurchase.dataset")
+    _page = Deferred("pipelines.usecases.repurchase.page")
+    _scoring = Deferred("pipelines.usecases.repurchase.scoring")
+    _training = Deferred("pipelines.usecases.repurchase.training")
 
 #: Simpler rules and the champion, as the gate's checks name them.
 _RIVALS = ("champion", "median_gap", "bgnbd", "last_order", "most_frequent")
@@ -55,28 +55,11 @@ _WATCHED = (
 )
 
 
-def snapshots_of(as_of: date, params: RepurchaseParams) -> list[date]:
-    """Past days on which models learn, oldest first; the newest has been observed for ``observed_days``."""
-    snapshots = params.snapshots
-    return past_origins(
-        as_of,
-        origins=snapshots.count,
-        spacing_days=snapshots.spacing_days,
-        horizon_days=snapshots.observed_days + params.features.settle_days,
-    )
-
-
-def matured_days(as_of: date, params: RepurchaseParams) -> list[date]:
-    """Newest days whose horizon is over and known at ``as_of``, oldest first."""
-    newest = as_of - timedelta(days=params.horizon_days + params.features.settle_days)
-    return [newest - timedelta(days=days) for days in range(_MATURED_DAYS)][::-1]
-
-
 def plan(run: Run[RepurchaseParams], training: bool) -> Plan:
     """Build past snapshots for training, and labels of the newest complete days in any case."""
     return Plan(
-        snapshots=snapshots_of(run.as_of, run.params) if training else (),
-        matured=matured_days(run.as_of, run.params),
+        snapshots=run.params.origins(run.as_of) if training else (),
+        matured=run.params.matured(run.as_of),
         parameters=run.params.features.model_dump(),
     )
 
@@ -91,62 +74,6 @@ def summarise(run: Run[RepurchaseParams], built: DbtRun) -> Record:
     """
     [counts] = built.read(query).to_pylist()
     return dict(counts)
-
-
-def read(run: Run[RepurchaseParams]) -> Past:
-    """Read the stack of snapshots."""
-    from pipelines.usecases.repurchase.dataset import read_past
-
-    return read_past(run, snapshots_of(run.as_of, run.params))
-
-
-def fit(run: Run[RepurchaseParams], data: Past, champion: NextOrderModel | None) -> Trained:
-    """Fit and judge the challenger."""
-    from pipelines.usecases.repurchase import training
-
-    return training.fit(run, data, champion)
-
-
-def judge(run: Run[RepurchaseParams], version: ModelVersion) -> Verdict:
-    """Verdict on the challenger."""
-    from pipelines.usecases.repurchase import training
-
-    return training.judge(run, version)
-
-
-def predict(run: Run[RepurchaseParams], model: NextOrderModel, version: ModelVersion) -> Iterator[Output]:
-    """Dates, windows and lists."""
-    from pipelines.usecases.repurchase import scoring
-
-    return scoring.predict(run, model, version)
-
-
-def check(run: Run[RepurchaseParams]) -> Checked:
-    """Findings of the day."""
-    from pipelines.usecases.repurchase import checks
-
-    return checks.check(run, matured_days(run.as_of, run.params))
-
-
-def sections(run: Run[RepurchaseParams]) -> Mapping[str, object]:
-    """Sections of the page."""
-    from pipelines.usecases.repurchase import page
-
-    return page.sections(run)
-
-
-def explain(run: Run[RepurchaseParams], keys: Sequence[str]) -> Record:
-    """Facts behind one prediction."""
-    from pipelines.usecases.repurchase import scoring
-
-    return scoring.explain(run, keys)
-
-
-def explanation(record: Record) -> str:
-    """The facts in words."""
-    from pipelines.usecases.repurchase import scoring
-
-    return scoring.explanation(record)
 
 
 USECASE = UseCase(
@@ -167,13 +94,13 @@ USECASE = UseCase(
     plan=plan,
     summarise=summarise,
     code=("features", "models/repurchase", "models/forecasting/matrix.py", "dbt_project/models"),
-    read=read,
-    fit=fit,
-    judge=judge,
-    predict=predict,
+    read=_dataset.read_past,
+    fit=_training.fit,
+    judge=_training.judge,
+    predict=_scoring.predict,
     tables=(NEXT_ORDERS, BASKETS, TIMING_VALIDATION, BASKET_VALIDATION, CURVES, REALISED),
     results=NEXT_ORDERS,
-    check=check,
+    check=_checks.check,
     targets=(
         # First what customers see: all of it changes at once.
         DynamoNamespace(
@@ -202,6 +129,6 @@ USECASE = UseCase(
             what="The predictions",
         ),
     ),
-    sections=sections,
-    explain=Explain(("customer",), explain, explanation),
+    sections=_page.sections,
+    explain=Explain(("customer",), _scoring.explain, _scoring.explanation),
 )

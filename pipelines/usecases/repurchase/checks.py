@@ -13,9 +13,11 @@ import pyarrow.dataset as pa_dataset
 
 from models.repurchase import rules
 from models.repurchase.metrics import f1_of
+from pipelines.io.commits import as_rows
 from pipelines.io.lake import Lake, before_day, on_day
+from pipelines.io.volume import rows_of_last_day
 from pipelines.monitoring.checks import check_drift
-from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.findings import Finding, held_against, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.usecase import Checked, Run
 from pipelines.usecases.repurchase.dataset import LABELS, SUBJECTS, read_scope
@@ -46,18 +48,12 @@ _PREDICTED = (
 )
 
 
-def check(run: Run[RepurchaseParams], matured: Sequence[date]) -> Checked:
-    """Write what became of past predictions, and check them and the volume of the day.
-
-    Parameters
-    ----------
-    matured
-        Past days whose horizon is over.
-    """
+def check(run: Run[RepurchaseParams]) -> Checked:
+    """Write what became of past predictions, and check them and the volume of the day."""
     lake, as_of, limits = run.lake, run.as_of, run.params.monitoring
     rows = lake.read(NEXT_ORDERS, columns=["model_version"], where=on_day(as_of), missing_ok=True)
     version = rows["model_version"][0].as_py() if rows.num_rows else None
-    days = realise(lake, matured, run.params.horizon_days)
+    days = realise(lake, run.params.matured(as_of), run.params.horizon_days)
     findings = [
         _volume(lake, as_of, rows.num_rows, limits),
         *check_realised(read_totals(lake, as_of), limits),
@@ -68,66 +64,51 @@ def check(run: Run[RepurchaseParams], matured: Sequence[date]) -> Checked:
 
 
 def check_realised(sums: Mapping[str, float] | None, limits: MonitorParams) -> list[Finding]:
-    """Hold past predictions against what customers did.
-
-    Parameters
-    ----------
-    sums
-        From :func:`read_totals`.
-    """
-    checked = ("return_bias", "coverage", "date_error", "list_f1")
+    """Hold past predictions, summed up by :func:`read_totals`, against what customers did."""
     if sums is None:
         words = "not enough days yet: no predictions whose horizon is over"
-        return [Finding(metric, "realised", State.NOT_ENOUGH_DATA, words) for metric in checked]
-    returned, lists = sums["returned"], sums["judged_lists"]
-    few = "not enough {} yet: {:,.0f} of the {:,} needed"
-    findings = [_return_bias(sums, limits)]
-    if returned < limits.min_returns:
-        words = few.format("returns", returned, limits.min_returns)
-        findings += [Finding(m, "realised", State.NOT_ENOUGH_DATA, words) for m in ("coverage", "date_error")]
-    else:
-        findings += [_coverage(sums, limits), _date_error(sums)]
-    if lists < limits.min_returns:
-        words = few.format("lists", lists, limits.min_returns)
-        findings.append(Finding("list_f1", "realised", State.NOT_ENOUGH_DATA, words))
-    else:
-        findings.append(_list_f1(sums, limits))
-    return findings
+        return [
+            Finding(metric, "realised", State.NOT_ENOUGH_DATA, words)
+            for metric in ("return_bias", "coverage", "date_error", "list_f1")
+        ]
+    found = [_return_bias(sums, limits)]
+    for noun, rows, checks in (
+        ("returns", sums["returned"], {"coverage": _coverage, "date_error": _date_error}),
+        ("lists", sums["judged_lists"], {"list_f1": _list_f1}),
+    ):
+        if rows >= limits.min_returns:
+            found += [check(sums, limits) for check in checks.values()]
+        else:
+            words = f"not enough {noun} yet: {rows:,.0f} of the {limits.min_returns:,} needed"
+            found += [Finding(metric, "realised", State.NOT_ENOUGH_DATA, words) for metric in checks]
+    return found
 
 
 def _volume(lake: Lake, as_of: date, scored: int, limits: MonitorParams) -> Finding:
-    earlier = lake.read(NEXT_ORDERS, columns=["as_of"], where=before_day(as_of), missing_ok=True)
     if not scored:
         words = f"no predictions of this day: run `millrace score repurchase --as-of {as_of}`"
         return Finding("predictions", "customers", State.NOT_ENOUGH_DATA, words)
-    if not earlier.num_rows:
+    last = rows_of_last_day(lake, NEXT_ORDERS, as_of)
+    if not last:
         words = f"{scored:,} customers scored; no earlier day to compare with"
         return Finding("predictions", "customers", State.OK, words, value=float(scored), rows=scored)
-    counts = earlier.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")
-    last = counts["as_of_count"][-1].as_py()
-    change = scored / last - 1
+    change, limit = scored / last - 1, limits.max_volume_change
     words = f"{scored:,} customers scored, {change:+.0%} against the last scored day"
-    return _finding(
-        "predictions", "customers", change, limits.max_volume_change, words, scored, Severity.CRITICAL
-    )
+    return held_against(
+        "predictions", "customers", words, change, limit,
+        raised=abs(change) > limit, severity=Severity.CRITICAL, rows=scored,
+    )  # fmt: skip
 
 
 def _return_bias(sums: Mapping[str, float], limits: MonitorParams) -> Finding:
-    customers = max(sums["customers"], 1)
+    customers, limit = max(sums["customers"], 1), limits.max_return_bias
     bias = (sums["expected_returns"] - sums["returned"]) / customers
     words = (
         f"{percent(sums['returned'] / customers)} of the customers came back within the horizon, "
         f"{percent(sums['expected_returns'] / customers)} were expected"
     )
-    return _finding(
-        "return_bias",
-        "realised",
-        bias,
-        limits.max_return_bias,
-        words,
-        int(sums["customers"]),
-        Severity.WARNING,
-    )
+    rows = int(sums["customers"])
+    return held_against("return_bias", "realised", words, bias, limit, raised=abs(bias) > limit, rows=rows)
 
 
 def _coverage(sums: Mapping[str, float], limits: MonitorParams) -> Finding:
@@ -136,69 +117,28 @@ def _coverage(sums: Mapping[str, float], limits: MonitorParams) -> Finding:
     words = (
         f"{percent(share)} of the returns fell into their window (between {percent(low)} and {percent(high)})"
     )
-    return Finding(
-        "coverage",
-        "realised",
-        State.OK if low <= share <= high else State.ALARM,
-        words,
-        value=share,
-        threshold=low if share < low else high,
-        severity=None if low <= share <= high else Severity.WARNING,
-        rows=int(sums["returned"]),
-    )
+    return held_against(
+        "coverage", "realised", words, share, low if share < low else high,
+        raised=not low <= share <= high, rows=int(sums["returned"]),
+    )  # fmt: skip
 
 
-def _date_error(sums: Mapping[str, float]) -> Finding:
+def _date_error(sums: Mapping[str, float], limits: MonitorParams) -> Finding:
     ours, rule = (sums[name] / sums["returned"] for name in ("absolute_error_days", "baseline_error_days"))
     words = f"expected days were {ours:.1f} days off on average, the customer's median gap {rule:.1f}"
-    worse = ours >= rule
-    return Finding(
-        "date_error",
-        "realised",
-        State.ALARM if worse else State.OK,
-        words,
-        value=ours,
-        threshold=rule,
-        severity=Severity.WARNING if worse else None,
-        rows=int(sums["returned"]),
-    )
+    rows = int(sums["returned"])
+    return held_against("date_error", "realised", words, ours, rule, raised=ours >= rule, rows=rows)
 
 
 def _list_f1(sums: Mapping[str, float], limits: MonitorParams) -> Finding:
     lists = sums["judged_lists"]
     found, expected = sums["f1_sum"] / lists, sums["expected_f1_sum"] / lists
     least = limits.min_f1_share * expected
-    low = found < least
     words = (
         f"lists reached an F1 of {found:.3f} on {lists:,.0f} orders ({sums['hits']:,.0f} of {sums['named']:,.0f} "
         f"listed products were bought), {expected:.3f} was expected"
     )
-    return Finding(
-        "list_f1",
-        "realised",
-        State.ALARM if low else State.OK,
-        words,
-        value=found,
-        threshold=least,
-        severity=Severity.WARNING if low else None,
-        rows=int(lists),
-    )
-
-
-def _finding(
-    metric: str, subject: str, value: float, limit: float, words: str, rows: int, severity: Severity
-) -> Finding:
-    beyond = abs(value) > limit
-    return Finding(
-        metric,
-        subject,
-        State.ALARM if beyond else State.OK,
-        words,
-        value=value,
-        threshold=limit,
-        severity=severity if beyond else None,
-        rows=rows,
-    )
+    return held_against("list_f1", "realised", words, found, least, raised=found < least, rows=int(lists))
 
 
 def realise(lake: Lake, matured: Sequence[date], horizon_days: int) -> list[date]:
@@ -214,14 +154,13 @@ def realise(lake: Lake, matured: Sequence[date], horizon_days: int) -> list[date
 
 def realised_of(lake: Lake, day: date, horizon_days: int) -> pa.Table | None:
     """What became of the predictions of a day; None if there were none or their labels are not complete."""
-    own = on_day(day)
-    predicted = lake.read(NEXT_ORDERS, columns=list(_PREDICTED), where=own, missing_ok=True)
+    predicted = lake.read(NEXT_ORDERS, columns=list(_PREDICTED), where=on_day(day), missing_ok=True)
     if predicted.num_rows == 0 or not lake.exists(LABELS):
         return None
     labels = lake.read(
         LABELS,
         columns=["customer_key", "days_to_next", "observed_days", "next_order_id", "next_repeat_lines"],
-        where=own,
+        where=on_day(day),
     )
     rows = predicted.to_pandas(date_as_object=True).merge(labels.to_pandas(), on="customer_key", how="inner")
     if rows.empty or rows["observed_days"].min() < horizon_days:
@@ -254,13 +193,7 @@ def realised_of(lake: Lake, day: date, horizon_days: int) -> pa.Table | None:
     group = np.array(GROUPS)[np.searchsorted(_ENDS, rows["products"], side="left")]
     by_group = pd.concat([sums.groupby(group).sum(), sums.groupby(np.full(len(sums), ALL)).sum()])
     table = by_group.rename_axis("group").reset_index()
-    table = table.assign(as_of=day, model_version=rows["model_version"].iloc[0]).sort_values("group")
-    for column in REALISED.columns:
-        if column.dtype.value == "integer":
-            table[column.name] = table[column.name].astype(np.int64)
-    return pa.Table.from_pandas(
-        table[REALISED.column_names], schema=REALISED.arrow_schema, preserve_index=False
-    )
+    return as_rows(REALISED, table, day, rows["model_version"].iloc[0])
 
 
 def _hits(lake: Lake, day: date, rows: pd.DataFrame, judged: np.ndarray) -> np.ndarray:

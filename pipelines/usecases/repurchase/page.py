@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from models.repurchase.metrics import list_metrics
+from pipelines.io.frames import by_candidate
 from pipelines.io.lake import Lake, on_day, until_day
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
@@ -279,30 +280,22 @@ def validation(lake: Lake, as_of: date) -> Validation | Missing:
     timing = lake.read(TIMING_VALIDATION, where=where)
     baskets = lake.read(BASKET_VALIDATION, where=where, missing_ok=True)
     curves = lake.read(CURVES, where=where, missing_ok=True)
-    by_candidate = _split(timing)
-    first = next(iter(by_candidate.values()))
-    rows = {name: _timing(name, part) for name, part in by_candidate.items()}
+    parts = by_candidate(timing)
+    first = next(iter(parts.values()))
+    rows = {name: _timing(name, part) for name, part in parts.items()}
     return Validation(
         trained_for=day,
         snapshots=sorted(pc.unique(timing["snapshot"]).to_pylist()),
         customers=first.num_rows,
         returned=first.num_rows - first["days_to_next"].null_count,
         timing=list(rows.values()),
-        lists=[_lists(name, part) for name, part in _split(baskets).items()],
+        lists=[_lists(name, part) for name, part in by_candidate(baskets).items()],
         figures=[
-            _gaps(by_candidate, rows),
+            _gaps(parts, rows),
             *_probabilities(curves),
             *_by_size(baskets),
         ],
     )
-
-
-def _split(table: pa.Table) -> dict[str, pa.Table]:
-    """Parts by candidate: the models first, then simpler rules by name."""
-    names = sorted(pc.unique(table["candidate"]).to_pylist())
-    first = [name for name in ("challenger", "champion") if name in names]
-    ordered = [*first, *(name for name in names if name not in first)]
-    return {name: table.filter(pc.equal(table["candidate"], name)) for name in ordered}
 
 
 def _floats(table: pa.Table, name: str) -> Array:
@@ -361,7 +354,7 @@ def _probabilities(curves: pa.Table) -> list[Figure]:
         mine = curves.filter(pc.equal(curves["kind"], kind)).sort_by("bin")
         found: dict[str, dict[str, Any]] = {
             name: {column: _floats(part, column) for column in ("rows", "predicted", "observed")}
-            for name, part in _split(mine).items()
+            for name, part in by_candidate(mine).items()
         }
         if found:
             figures += [plots.reliability(found, kind=kind), plots.gains(found, kind=kind)]
@@ -370,7 +363,7 @@ def _probabilities(curves: pa.Table) -> list[Figure]:
 
 def _by_size(baskets: pa.Table) -> list[Figure]:
     """F1 of the lists by how many products were bought again."""
-    parts = _split(baskets)
+    parts = by_candidate(baskets)
     if not parts:
         return []
     bounds = np.array([bound for bound, _ in _SIZES])

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 from pydantic import Field
 
+from features.spine import past_origins
 from pipelines.monitoring.params import DriftParams
 from pipelines.params import Params
 from pipelines.sinks.target import DynamoParams, SalesforceParams
+
+#: Past score days whose labels are built again with every run; several, so that a missed day heals.
+_MATURED_DAYS = 3
 
 
 class FeatureParams(Params):
@@ -103,3 +109,17 @@ class RepurchaseParams(Params):
     publish: PublishParams
     candidate_versions: int = Field(ge=1, description="Days of `features/repurchase_candidates` kept.")
     seed: int = 0
+
+    def origins(self, as_of: date) -> list[date]:
+        """Past days on which models learn, oldest first; the newest has been observed for ``observed_days``."""
+        return past_origins(
+            as_of,
+            origins=self.snapshots.count,
+            spacing_days=self.snapshots.spacing_days,
+            horizon_days=self.snapshots.observed_days + self.features.settle_days,
+        )
+
+    def matured(self, as_of: date) -> list[date]:
+        """Newest days whose horizon is over and known at ``as_of``, oldest first."""
+        newest = as_of - timedelta(days=self.horizon_days + self.features.settle_days)
+        return [newest - timedelta(days=days) for days in range(_MATURED_DAYS)][::-1]

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import numpy as np
 
-from pipelines.reporting.figure import MAIN_COLOUR, PALETTE, QUIET_COLOUR, Array, Figure, new_plot, plain
+from pipelines.reporting.figure import (
+    MAIN_COLOUR,
+    PALETTE,
+    QUIET_COLOUR,
+    Array,
+    Figure,
+    add_diagonal,
+    farthest,
+    new_plot,
+    plain,
+    show_shares,
+)
 from pipelines.reporting.words import number, percent
 from pipelines.usecases.repurchase.schemas import label
 
@@ -51,24 +63,18 @@ def gap_calibration(bins: Mapping[str, Mapping[str, Array]], *, coverage: float,
         Share of returns within their window, and what it should be.
     """
     figure = new_plot("Predicted days to the next order", "Days it took (median and middle half)")
-    far = max((float(np.nanmax(found["high"])) for found in bins.values() if len(found["high"])), default=1.0)
-    figure.add_scatter(
-        x=[0, far], y=[0, far], mode="lines", name="as predicted", hoverinfo="skip",
-        line={"color": QUIET_COLOUR, "dash": "dot"},
-    )  # fmt: skip
+    add_diagonal(figure, "as predicted", farthest(bins, "high"))
     for place, (name, found) in enumerate(bins.items()):
-        main = name == "challenger"
         figure.add_scatter(
-            x=plain(found["predicted"]), y=plain(found["median"]), mode="lines+markers", name=label(name),
-            line={"color": _colour(name, place), "width": 2.6 if main else 1.4},
+            x=plain(found["predicted"]), y=plain(found["median"]), mode="lines+markers",
+            **_curve(name, place, "predicted %{x:.1f} days, median %{y:.1f} of %{customdata:,} returns"),
             error_y={
-                "type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "visible": main,
+                "type": "data", "symmetric": False, "thickness": 1.2, "width": 3,
+                "visible": name == "challenger",
                 "array": plain(found["high"] - found["median"]),
                 "arrayminus": plain(found["median"] - found["low"]),
             },
             customdata=plain(found["rows"]),
-            hovertemplate="predicted %{x:.1f} days, median %{y:.1f} of %{customdata:,} returns<extra>"
-            + label(name) + "</extra>",
         )  # fmt: skip
     figure.update_layout(xaxis={"rangemode": "tozero"}, yaxis={"rangemode": "tozero"})
     caption = (
@@ -82,29 +88,15 @@ def reliability(curves: Mapping[str, Mapping[str, Array]], *, kind: str) -> Figu
     """Observed share by predicted probability; ``kind`` is ``product`` or ``return``."""
     what = {"product": "of the products were bought", "return": "of the customers came back"}[kind]
     figure = new_plot("Predicted probability", f"Share {what}")
-    far = max(
-        (
-            float(max(c["predicted"].max(), c["observed"].max()))
-            for c in curves.values()
-            if len(c["observed"])
-        ),
-        default=1.0,
-    )
-    far = min(1.0, far * 1.05)
-    figure.add_scatter(
-        x=[0, far], y=[0, far], mode="lines", name="perfect", hoverinfo="skip",
-        line={"color": QUIET_COLOUR, "dash": "dot"},
-    )  # fmt: skip
+    far = min(1.0, 1.05 * farthest(curves, "predicted", "observed"))
+    add_diagonal(figure, "perfect", far)
     for place, (name, curve) in enumerate(curves.items()):
         figure.add_scatter(
-            x=plain(curve["predicted"]), y=plain(curve["observed"]), mode="lines+markers", name=label(name),
-            line={"color": _colour(name, place), "width": 2.4 if name == "challenger" else 1.4},
+            x=plain(curve["predicted"]), y=plain(curve["observed"]), mode="lines+markers",
             customdata=plain(curve["rows"]),
-            hovertemplate="predicted %{x:.1%}, observed %{y:.1%} of %{customdata:,}<extra>"
-            + label(name) + "</extra>",
+            **_curve(name, place, "predicted %{x:.1%}, observed %{y:.1%} of %{customdata:,}", width=2.4),
         )  # fmt: skip
-    figure.update_layout(xaxis={"range": [0, far]}, yaxis={"range": [0, far]})
-    figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
+    show_shares(figure, far)
     title = {"product": "Product probabilities", "return": "Probabilities of coming back"}[kind]
     example = {
         "product": "of 100 products with a probability of 30 %, 30 are in the next order",
@@ -156,17 +148,12 @@ def gains(curves: Mapping[str, Mapping[str, Array]], *, kind: str) -> Figure:
     for place, (name, curve) in enumerate(curves.items()):
         share, gain = gain_curve(curve["rows"], curve["observed"])
         figure.add_scatter(
-            x=plain(share), y=plain(gain), mode="lines", name=label(name),
-            line={"color": _colour(name, place), "width": 2.6 if name == "challenger" else 1.4},
-            hovertemplate="likeliest %{x:.0%}: %{y:.0%} found<extra>" + label(name) + "</extra>",
+            x=plain(share), y=plain(gain), mode="lines",
+            **_curve(name, place, "likeliest %{x:.0%}: %{y:.0%} found"),
         )  # fmt: skip
         words.append(f"{label(name)} {percent(float(np.interp(0.2, share, gain)))}")
-    figure.add_scatter(
-        x=[0, 1], y=[0, 1], mode="lines", name="at random", hoverinfo="skip",
-        line={"color": QUIET_COLOUR, "dash": "dot", "width": 1},
-    )  # fmt: skip
-    figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"range": [0, 1.02]})
-    figure.update_layout(xaxis_tickformat=".0%", yaxis_tickformat=".0%")
+    add_diagonal(figure, "at random", 1, width=1)
+    show_shares(figure)
     title = {"product": "Gains: products", "return": "Gains: customers"}[kind]
     caption = f"Found in the likeliest fifth: {'; '.join(words)}; at random {percent(0.2)}."
     return Figure(f"gains-{kind}", title, caption, figure)
@@ -220,6 +207,15 @@ def realised(days: Sequence[date], found: Mapping[str, Array]) -> list[Figure]:
             f"{percent(newest['in_window'])} of the returns fell into their window.", lists,
         ),
     ]  # fmt: skip
+
+
+def _curve(name: str, place: int, hover: str, *, width: float = 2.6) -> dict[str, Any]:
+    """How the curve of a candidate is drawn, with the words on its points."""
+    return {
+        "name": label(name),
+        "line": {"color": _colour(name, place), "width": width if name == "challenger" else 1.4},
+        "hovertemplate": f"{hover}<extra>{label(name)}</extra>",
+    }
 
 
 def _colour(name: str, place: int) -> str:

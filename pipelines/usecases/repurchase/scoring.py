@@ -15,9 +15,11 @@ import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
 from features.pseudonyms import pseudonym
-from models.repurchase.next_order import Lists, NextOrderModel
+from models.repurchase.judging import order_codes
+from models.repurchase.next_order import Lists, NextOrderModel, make_lists, with_expected_date
 from models.repurchase.timing import Wait
 from pipelines.errors import DataContractError
+from pipelines.io.frames import model_columns
 from pipelines.io.lake import Lake, on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.io.volume import volume_audit
@@ -30,7 +32,6 @@ from pipelines.usecases.repurchase.dataset import (
     read_scope,
     stream_candidates,
 )
-from pipelines.usecases.repurchase.judging import columns_of, predict_lists
 from pipelines.usecases.repurchase.params import RepurchaseParams
 from pipelines.usecases.repurchase.schemas import BASKETS, NEXT_ORDERS
 
@@ -50,16 +51,14 @@ def predict(run: Run[RepurchaseParams], model: NextOrderModel, version: ModelVer
     customer's list fill while the lists are streamed.
     """
     X, keys = read_scope(run)
-    wait = model.fitted_timing.predict_wait(columns_of(X, model.feature_names_in_))
-    parts = _Parts(_customers(run.as_of, X, keys, wait, version.label), wait.expected)
+    wait = model.fitted_timing.predict_wait(X[model_columns(model, X)])
+    parts = _Parts(_customers(run.as_of, X, keys, wait), wait.expected)
     lists = pa.RecordBatchReader.from_batches(BASKETS.arrow_schema, parts.baskets(run, model))
     yield Output(BASKETS, lists, examined=True)
     customers = parts.customers
     yield Output(
         NEXT_ORDERS,
-        pa.Table.from_pandas(
-            customers[NEXT_ORDERS.column_names], schema=NEXT_ORDERS.arrow_schema, preserve_index=False
-        ),
+        customers,
         audits=[
             volume_audit(
                 run.lake,
@@ -94,24 +93,22 @@ class _Parts:
         known = pd.Index(self.customers["customer_key"])
         for X, keys in stream_candidates(run, known.tolist()):
             place = known.get_indexer(pd.Index(keys["customer_key"].astype(object)))
-            lists, _ = predict_lists(model.basket, X, keys, self._expected[place])
+            then = with_expected_date(X, self._expected[place])
+            probability = model.basket.predict_proba(then[model_columns(model.basket, then)])[:, 1]
+            lists = make_lists(probability, order_codes(keys), model.basket.calibration.order_size)
             self._fill(place[lists.position[lists.starts]], lists, keys)
             yield _rows(run.as_of, lists, keys)
 
     def _fill(self, place: NDArray[np.intp], lists: Lists, keys: pd.DataFrame) -> None:
         customers = self.customers
-        values: dict[str, NDArray[Any]] = {
-            "candidates": lists.sizes,
-            "products": lists.choice.size,
-            "expected_f1": np.clip(lists.choice.expected_f1, 0, 1),
-            "nothing_probability": np.clip(lists.choice.nothing, 0, 1),
-            "top_products": _top(lists, keys),
-        }
-        for name, column in values.items():
-            customers.loc[place, name] = column
+        customers.loc[place, "candidates"] = lists.sizes
+        customers.loc[place, "products"] = lists.choice.size
+        customers.loc[place, "expected_f1"] = np.clip(lists.choice.expected_f1, 0, 1)
+        customers.loc[place, "nothing_probability"] = np.clip(lists.choice.nothing, 0, 1)
+        customers.loc[place, "top_products"] = _top(lists, keys)
 
 
-def _customers(as_of: date, X: pd.DataFrame, keys: pd.DataFrame, wait: Wait, version: str) -> pd.DataFrame:
+def _customers(as_of: date, X: pd.DataFrame, keys: pd.DataFrame, wait: Wait) -> pd.DataFrame:
     """Rows of the customers, still without their lists."""
     day = np.datetime64(as_of, "D")
 
@@ -120,7 +117,6 @@ def _customers(as_of: date, X: pd.DataFrame, keys: pd.DataFrame, wait: Wait, ver
 
     return pd.DataFrame(
         {
-            "as_of": as_of,
             "customer_key": keys["customer_key"],
             "return_probability": np.clip(wait.probability, 0, 1),
             "expected_on": on(wait.expected),
@@ -135,7 +131,6 @@ def _customers(as_of: date, X: pd.DataFrame, keys: pd.DataFrame, wait: Wait, ver
             "expected_f1": np.nan,
             "nothing_probability": np.nan,
             "top_products": "[]",
-            "model_version": version,
         }
     )
 

@@ -9,7 +9,6 @@ those of the other half.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -18,21 +17,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.schemas import Table
 from models.evaluation.verdict import Verdict
 from models.repurchase.basket import BasketClassifier
 from models.repurchase.gate import Judged, NextOrderThresholds, judge_next_orders
+from models.repurchase.judging import Outcome, expected_of
+from models.repurchase.judging import judge as judge_models
 from models.repurchase.next_order import NextOrderModel, with_expected_date
+from models.repurchase.past import Pairs, Waits
 from models.repurchase.timing import NextOrderTiming
 from pipelines.errors import ConfigError, DataContractError
+from pipelines.io.frames import by_candidate, model_columns
 from pipelines.io.lake import on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.measure import Stopwatch
 from pipelines.monitoring.reference import Sample
+from pipelines.reporting.card import model_card
 from pipelines.usecase import Run, Trained
-from pipelines.usecases.repurchase.dataset import SUBJECTS, Pairs, Past, Waits
-from pipelines.usecases.repurchase.judging import Outcome, expected_of
-from pipelines.usecases.repurchase.judging import judge as judge_models
+from pipelines.usecases.repurchase.dataset import SUBJECTS, Past
 from pipelines.usecases.repurchase.params import RepurchaseParams
 from pipelines.usecases.repurchase.schemas import BASKET_VALIDATION, CURVES, TIMING_VALIDATION
 
@@ -43,15 +44,15 @@ _THREADS = 2
 
 #: Metrics shown, with their format.
 _SHOWN = {
-    "mae_days": "{:.2f}",
-    "coverage": "{:.1%}",
-    "window_days": "{:.1f}",
-    "return_bias": "{:+.1%}",
-    "f1": "{:.3f}",
-    "precision": "{:.3f}",
-    "recall": "{:.3f}",
-    "named": "{:.1f}",
-    "product_bias": "{:+.1%}",
+    "mae_days": ".2f",
+    "coverage": ".1%",
+    "window_days": ".1f",
+    "return_bias": "+.1%",
+    "f1": ".3f",
+    "precision": ".3f",
+    "recall": ".3f",
+    "named": ".1f",
+    "product_bias": "+.1%",
 }
 
 
@@ -75,9 +76,15 @@ def fit(run: Run[RepurchaseParams], past: Past, champion: NextOrderModel | None)
             "tables reach back too short for snapshots.count and snapshots.spacing_days"
         )
     model = fit_models(learning, learning_pairs, params, watch)
+    models = {"challenger": model}
+    if champion is not None:
+        models["champion"] = champion
+        model_columns(champion, waits.X)
+        if champion.basket is not None and len(pairs):
+            model_columns(champion.basket, with_expected_date(pairs.X.iloc[:0], np.empty(0)))
     with watch.phase("judge"):
         outcome = judge_models(
-            {"challenger": model, **({"champion": champion} if champion is not None else {})},
+            models,
             waits.take(np.flatnonzero(waits.keys["as_of"] >= first)),
             pairs.take(np.flatnonzero(pairs.keys["as_of"] >= first)) if len(pairs) else pairs,
             horizon_days=params.horizon_days,
@@ -90,19 +97,23 @@ def fit(run: Run[RepurchaseParams], past: Past, champion: NextOrderModel | None)
         model=model,
         example=learning.X.iloc[:5],
         card=model_card(
+            run.usecase,
             as_of=run.as_of,
             params=params,
             first_judged=first,
             waits=learning,
             pairs=learning_pairs,
             outcome=outcome,
+            formats={
+                name: _SHOWN[name] for name in _SHOWN if any(name in found for found in metrics.values())
+            },
             metrics=metrics,
             versions=past.versions,
         ),
         tables={
-            TIMING_VALIDATION: _table(TIMING_VALIDATION, _dates(run.as_of, outcome)),
-            BASKET_VALIDATION: _table(BASKET_VALIDATION, _lists(run.as_of, outcome)),
-            CURVES: _table(CURVES, _curves(run.as_of, outcome)),
+            TIMING_VALIDATION: _dates(outcome),
+            BASKET_VALIDATION: _lists(outcome),
+            CURVES: _curves(outcome),
         },
         metrics={
             **{f"{who}.{name}": value for who, found in metrics.items() for name, value in found.items()},
@@ -136,21 +147,22 @@ def judge(run: Run[RepurchaseParams], version: ModelVersion) -> Verdict:
     dates, lists, curves = (
         lake.read(table, where=day) for table in (TIMING_VALIDATION, BASKET_VALIDATION, CURVES)
     )
-    challenger = dates.filter(pc.equal(dates["candidate"], "challenger"))
-    back = dates.filter(pc.is_valid(dates["days_to_next"]))
-    own = back.filter(pc.equal(back["candidate"], "challenger"))
+    challenger = by_candidate(dates)["challenger"]
+    returned = pc.is_valid(challenger["days_to_next"]).to_numpy()
+    order, gate = ("snapshot", "customer_key"), params.gate
+    back = by_candidate(dates.filter(pc.is_valid(dates["days_to_next"])), order)
+    listed = by_candidate(lists, order)
+    own = back.get("challenger", challenger.slice(0, 0))
     days = own["days_to_next"].to_numpy()
     inside = (own["low_days"].to_numpy() <= days) & (days <= own["high_days"].to_numpy())
-    gate = params.gate
-    returned = pc.is_valid(challenger["days_to_next"]).to_numpy()
+    errors = {
+        name: np.abs(part["expected_days"].to_numpy() - part["days_to_next"].to_numpy())
+        for name, part in sorted(back.items())
+    }
+    f1 = {name: part["f1"].to_numpy() for name, part in sorted(listed.items())}
     return judge_next_orders(
-        Judged(_customers(own), {name: _errors(part) for name, part in _by_candidate(back).items()}),
-        Judged(
-            _customers(lists.filter(pc.equal(lists["candidate"], "challenger"))),
-            {name: part["f1"].to_numpy() for name, part in _by_candidate(lists).items()},
-        )
-        if lists.num_rows
-        else None,
+        Judged(own["customer_key"].to_numpy(), errors),
+        Judged(listed["challenger"]["customer_key"].to_numpy(), f1) if f1 else None,
         coverage=float(inside.mean()) if len(inside) else float("nan"),
         return_bias=float(challenger["return_probability"].to_numpy().mean() - returned.mean()),
         product_bias=_product_bias(curves),
@@ -165,25 +177,6 @@ def judge(run: Run[RepurchaseParams], version: ModelVersion) -> Verdict:
         n_replicates=gate.bootstrap_replicates,
         seed=params.seed,
     )
-
-
-def _by_candidate(rows: pa.Table) -> dict[str, pa.Table]:
-    """Rows of each candidate, all in the same order."""
-    return {
-        name: rows.filter(pc.equal(rows["candidate"], name)).sort_by(
-            [("snapshot", "ascending"), ("customer_key", "ascending")]
-        )
-        for name in sorted(rows["candidate"].unique().to_pylist())
-    }
-
-
-def _customers(rows: pa.Table) -> Any:
-    ordered = rows.sort_by([("snapshot", "ascending"), ("customer_key", "ascending")])
-    return ordered["customer_key"].to_numpy()
-
-
-def _errors(rows: pa.Table) -> Any:
-    return np.abs(rows["expected_days"].to_numpy() - rows["days_to_next"].to_numpy())
 
 
 def _product_bias(curves: pa.Table) -> float:
@@ -246,11 +239,10 @@ def _sample(waits: Waits, most: int) -> np.ndarray[Any, np.dtype[np.intp]]:
     return np.flatnonzero(numbers < np.searchsorted(rows_up_to, most, side="right"))
 
 
-def _dates(as_of: date, outcome: Outcome) -> Iterable[pd.DataFrame]:
+def _dates(outcome: Outcome) -> pd.DataFrame:
     keys = outcome.waits.keys.rename(columns={"as_of": "snapshot"})
-    for name, wait in outcome.dates.items():
-        yield keys.assign(
-            as_of=as_of,
+    frames = [
+        keys.assign(
             candidate=name,
             days_to_next=pd.Series(outcome.waits.days).astype("Int64"),
             judged_days=outcome.judged_days,
@@ -259,96 +251,30 @@ def _dates(as_of: date, outcome: Outcome) -> Iterable[pd.DataFrame]:
             high_days=wait.high,
             return_probability=wait.probability,
         )
+        for name, wait in outcome.dates.items()
+    ]
+    return pd.concat(frames)
 
 
-def _lists(as_of: date, outcome: Outcome) -> Iterable[pd.DataFrame]:
-    keys = outcome.orders.rename(columns={"as_of": "snapshot"})
-    f1 = outcome.list_f1()
-    for name, found in outcome.lists.items():
-        missing = np.full(len(keys), np.nan)
-        yield keys.assign(
-            as_of=as_of,
+def _lists(outcome: Outcome) -> pd.DataFrame:
+    keys, f1 = outcome.orders.rename(columns={"as_of": "snapshot"}), outcome.list_f1()
+    frames = [
+        keys.assign(
             candidate=name,
             named=found.named,
             hits=found.hits,
             f1=f1[name],
-            expected_f1=missing if found.expected_f1 is None else np.clip(found.expected_f1, 0, 1),
-            nothing_probability=missing if found.nothing is None else np.clip(found.nothing, 0, 1),
+            expected_f1=np.nan if found.expected_f1 is None else np.clip(found.expected_f1, 0, 1),
+            nothing_probability=np.nan if found.nothing is None else np.clip(found.nothing, 0, 1),
         )
-
-
-def _curves(as_of: date, outcome: Outcome) -> Iterable[pd.DataFrame]:
-    for (name, kind), found in outcome.curves().items():
-        yield pd.DataFrame(found).assign(
-            as_of=as_of, candidate=name, kind=kind, bin=np.arange(1, len(found["rows"]) + 1)
-        )
-
-
-def _table(table: Table, parts: Iterable[pd.DataFrame]) -> pa.Table:
-    frames = [part[table.column_names] for part in parts]
-    if not frames:
-        return table.arrow_schema.empty_table()
-    rows = pa.concat_tables(
-        [pa.Table.from_pandas(frame, schema=table.arrow_schema, preserve_index=False) for frame in frames]
-    )
-    return rows.sort_by([(name, "ascending") for name in table.key])
-
-
-def model_card(
-    *,
-    as_of: date,
-    params: RepurchaseParams,
-    first_judged: date,
-    waits: Waits,
-    pairs: Pairs,
-    outcome: Outcome,
-    metrics: Mapping[str, Mapping[str, float]],
-    versions: Mapping[str, int],
-) -> str:
-    """Write the card as Markdown."""
-    days = waits.keys["as_of"]
-    nothing = int((outcome.orders["repeated"] == 0).sum()) if len(outcome.orders) else 0
-    lines = [
-        f"# Next order within {params.horizon_days} days, trained for {as_of}",
-        "",
-        "**Use**: for each customer the probability of an order within the horizon, the day it is expected on, a "
-        f"window that holds {params.training.window:.0%} of such returns, and a list of products bought before that "
-        "the order will likely repeat. **Not for**: products a customer never bought, prices, or the effect of a "
-        "message.",
-        "",
-        "## Data",
-        f"- Dates: {len(waits):,} customers on past days, {days.min()} to {days.max()}; {waits.censored.mean():.0%} "
-        f"had not come back by {first_judged} and count as waiting at least so long.",
-        f"- Lists: {len(pairs):,} candidates of customers who had, {pairs.bought.mean() if len(pairs) else 0:.1%} of "
-        "them bought.",
-        f"- Judged on {len(outcome.waits):,} customers on snapshots from {first_judged} on, of whom "
-        f"{int(outcome.back.sum()):,} came back, and on {len(outcome.orders):,} orders, of which {nothing:,} repeated "
-        f"nothing. Lake versions: {dict(versions)}.",
-        "- Every feature uses rows known before its snapshot only. Customers are pseudonyms.",
-        "",
-        "## Models",
-        "- Dates: XGBoost, accelerated failure time; the spread of waits by Kaplan-Meier on held-out customers.",
-        "- Lists: one XGBoost classifier over all pairs of customer and product, calibrated on the judged snapshots, "
-        "where each half of the customers is judged by the calibration of the other half; of each customer the list "
-        "with the largest expected F1, the empty one included.",
-        "",
-        "## Out of time",
-        "",
-        *_metrics_table(metrics),
-        "",
-        "## Limits",
-        "- First purchases are not foretold: lists are judged by the products that an order repeats.",
-        "- The expected day is that of customers who come back within the horizon; whether they do is the "
-        "probability beside it.",
-        "- Lists learn from customers who came back soon enough to be known; late ones may buy differently.",
+        for name, found in outcome.lists.items()
     ]
-    return "\n".join(lines) + "\n"
+    return pd.concat(frames) if frames else pd.DataFrame(columns=BASKET_VALIDATION.column_names)
 
 
-def _metrics_table(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
-    names = [name for name in _SHOWN if any(name in found for found in metrics.values())]
-    rows = ["| candidate | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for candidate, found in metrics.items():
-        cells = [_SHOWN[name].format(found[name]) if name in found else "" for name in names]
-        rows.append(f"| {candidate} | " + " | ".join(cells) + " |")
-    return rows
+def _curves(outcome: Outcome) -> pd.DataFrame:
+    frames = [
+        pd.DataFrame(found).assign(candidate=name, kind=kind, bin=np.arange(1, len(found["rows"]) + 1))
+        for (name, kind), found in outcome.curves().items()
+    ]
+    return pd.concat(frames) if frames else pd.DataFrame(columns=CURVES.column_names)

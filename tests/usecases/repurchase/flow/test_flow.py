@@ -17,7 +17,7 @@ from pipelines.io.registry import CHALLENGER, Registry
 from pipelines.monitoring.schemas import MONITORING
 from pipelines.monitoring.stored import read_findings
 from pipelines.steps import gate, score, train
-from pipelines.usecases.repurchase import USECASE, checks, snapshots_of
+from pipelines.usecases.repurchase import USECASE, checks
 from pipelines.usecases.repurchase.dataset import LABELS, read_pairs, read_waits
 from pipelines.usecases.repurchase.schemas import (
     BASKET_VALIDATION,
@@ -39,7 +39,7 @@ def test_dates_and_lists_beat_the_rules_out_of_time(shop: Shop) -> None:
 
 
 def test_nothing_is_learned_from_what_the_judged_snapshot_did_not_know(shop: Shop) -> None:
-    snapshots = snapshots_of(PAST, PARAMS)
+    snapshots = PARAMS.origins(PAST)
     first = snapshots[-1]
     waits = read_waits(USECASE.run(PAST, shop.settings, PARAMS), snapshots)
     learned = waits.seen_until(first)

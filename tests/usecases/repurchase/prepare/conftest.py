@@ -24,7 +24,7 @@ from pipelines.io.lake import Lake
 from pipelines.lab.simulation.repurchase import generate
 from pipelines.settings import Settings
 from pipelines.steps import prepare
-from pipelines.usecases.repurchase import USECASE, snapshots_of
+from pipelines.usecases.repurchase import USECASE
 from pipelines.usecases.repurchase.layouts import LAYOUTS
 from pipelines.usecases.repurchase.params import RepurchaseParams
 
@@ -45,7 +45,7 @@ PARAMS = USECASE.load_params(
         "snapshots.observed_days": 20,
     },
 )
-PAST = snapshots_of(AS_OF, PARAMS)[1]
+PAST = PARAMS.origins(AS_OF)[1]
 TABLES = ("customers", "candidates", "training", "labels")
 
 

@@ -13,14 +13,14 @@ from pipelines.io.lake import Lake
 from pipelines.settings import Settings
 from pipelines.steps import prepare
 from pipelines.usecase import Span
-from pipelines.usecases.repurchase import USECASE, matured_days, snapshots_of
+from pipelines.usecases.repurchase import USECASE
 
 DAY = date(2025, 3, 4)
 
 
 def test_the_record_counts_what_was_published(today: Any, as_of: date) -> None:
     record, found = today.record, today.frames(as_of)
-    lake, snapshots = Lake.of(today.settings), snapshots_of(as_of, today.params)
+    lake, snapshots = Lake.of(today.settings), today.params.origins(as_of)
     assert record["customers"] == len(found["customers"])
     assert record["in_scope"] == found["customers"]["in_scope"].sum()
     assert record["rows"]["features/repurchase_candidates"] == len(found["candidates"])
@@ -30,7 +30,7 @@ def test_the_record_counts_what_was_published(today: Any, as_of: date) -> None:
     assert record["labels"] == labels.num_rows
     assert record["censored"] == sum(labels["censored"].to_pylist())
     # The days whose horizon is over, for monitoring, and the snapshots.
-    assert set(labels["as_of"].to_pylist()) == {*matured_days(as_of, today.params), *snapshots}
+    assert set(labels["as_of"].to_pylist()) == {*today.params.matured(as_of), *snapshots}
     assert set(lake.read("features/repurchase_customers")["as_of"].to_pylist()) == {as_of, *snapshots}
     assert set(lake.read("features/repurchase_candidates")["as_of"].to_pylist()) == {as_of}
 
@@ -86,9 +86,9 @@ def test_days_of_snapshots_and_labels() -> None:
         },
     )
     newest = DAY - timedelta(days=22)  # 20 days and the one to settle are over
-    assert snapshots_of(DAY, params) == [newest - timedelta(days=7), newest]
+    assert params.origins(DAY) == [newest - timedelta(days=7), newest]
     matured = DAY - timedelta(days=15)
-    assert matured_days(DAY, params) == [matured - timedelta(days=n) for n in (2, 1, 0)]
+    assert params.matured(DAY) == [matured - timedelta(days=n) for n in (2, 1, 0)]
 
 
 def test_only_the_newest_candidates_and_the_last_stack_are_kept(tmp_path: Any) -> None:

@@ -11,9 +11,9 @@ import pytest
 from scipy.special import expit
 
 from models.repurchase.basket import BasketCalibration
+from models.repurchase.judging import _halves, _in_parts
 from models.repurchase.metrics import f1_of
-from pipelines.usecases.repurchase.dataset import Pairs
-from pipelines.usecases.repurchase.judging import _halves, _in_parts
+from models.repurchase.past import Pairs
 
 CUSTOMERS, EACH = 120, 15
 

@@ -11,14 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.repurchase import rules
-from models.repurchase.basket import BasketCalibration, BasketClassifier, run_lengths
+from models.repurchase.basket import BasketCalibration, run_lengths
 from models.repurchase.folds import group_folds
 from models.repurchase.metrics import curve, f1_of, list_metrics, timing_metrics
-from models.repurchase.next_order import Lists, NextOrderModel, make_lists, with_expected_date
+from models.repurchase.next_order import NextOrderModel, make_lists, with_expected_date
+from models.repurchase.past import Pairs, Waits
 from models.repurchase.timing import Wait
-from pipelines.errors import ModelGateError
-from pipelines.io.registry import CHALLENGER
-from pipelines.usecases.repurchase.dataset import Pairs, Waits
 
 Floats = NDArray[np.float64]
 
@@ -155,13 +153,11 @@ def judge(
             continue
         full = predict_dates(model, cut, horizon_days=horizon_days)
         then = expected_of(kept.keys, cut.keys, full.expected)
-        raw = model.basket.raw_score(
-            columns_of(with_expected_date(kept.X, then), model.basket.feature_names_in_)
-        )
+        raw = model.basket.raw_score(with_expected_date(kept.X, then)[model.basket.feature_names_in_])
         own = model.basket.calibration
         out_of_time[name] = own.logit(raw)
         parts = [(np.arange(len(raw)), own)]
-        if name == CHALLENGER:
+        if name == "challenger":
             calibration = BasketCalibration.fit(raw, kept.bought, order_codes(kept.keys))
             parts = _halves(raw, kept) or parts
         lists[name], probability = _in_parts(raw, kept, parts)
@@ -201,7 +197,7 @@ def _in_parts(
 
 def predict_dates(model: NextOrderModel, waits: Waits, *, horizon_days: int | None = None) -> Wait:
     """Waits of customers, for the days that each is judged on, or for one horizon."""
-    X = columns_of(waits.X, model.feature_names_in_)
+    X = waits.X[model.feature_names_in_]
     if horizon_days is not None:
         return model.fitted_timing.predict_wait(X, horizon_days=horizon_days)
     parts = {name: np.empty(len(waits)) for name in ("probability", "expected", "low", "high")}
@@ -211,33 +207,6 @@ def predict_dates(model: NextOrderModel, waits: Waits, *, horizon_days: int | No
         for name, part in parts.items():
             part[rows] = getattr(wait, name)
     return Wait(**parts)
-
-
-def predict_lists(
-    basket: BasketClassifier, X: pd.DataFrame, keys: pd.DataFrame, expected_days: Floats
-) -> tuple[Lists, Floats]:
-    """Lists of customers, and the probability of each candidate in its own row."""
-    frame = columns_of(with_expected_date(X, expected_days), basket.feature_names_in_)
-    probability = basket.predict_proba(frame)[:, 1]
-    return make_lists(probability, order_codes(keys), basket.calibration.order_size), probability
-
-
-def columns_of(X: pd.DataFrame, names: Any) -> pd.DataFrame:
-    """Columns that a fitted model takes; a champion goes on serving after a deployment that added some.
-
-    Raises
-    ------
-    ModelGateError
-        The table no longer has a column that the model needs.
-    """
-    wanted = [str(name) for name in names]
-    gone = [name for name in wanted if name not in X.columns]
-    if gone:
-        raise ModelGateError(
-            f"the model needs columns that the feature table no longer has: {gone}; train a new one, or bring "
-            "the columns back"
-        )
-    return X[wanted]
 
 
 def order_codes(keys: pd.DataFrame) -> NDArray[np.int64]:

@@ -6,13 +6,16 @@ numbers *as shown*, after rounding. Whether a fact raises or lowers the risk is 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from models.explanation.peers import Peers
 
 Floats = NDArray[np.float64]
 Texts = NDArray[np.object_]
@@ -25,24 +28,35 @@ TREND_CAP = 10.0
 _WORD = 60
 
 
-class Template(Protocol):
-    """How one feature is told."""
+@dataclass(frozen=True)
+class Template(ABC):
+    """How one feature is told.
 
-    @property
-    def feature(self) -> str:
-        """Column of the feature table."""
+    Attributes
+    ----------
+    feature : str
+        Column of the feature table.
+    topic : str
+        Fact that the feature is a facet of.
+    """
 
-    @property
-    def topic(self) -> str:
-        """Fact that the feature is a facet of."""
+    feature: str
+    topic: str
 
     @property
     def needs(self) -> tuple[str, ...]:
         """Columns that the words are made of."""
+        return (self.feature,)
+
+    def usual(self, columns: Columns, peers: Peers) -> Floats:
+        """What the peers of each row have: their median."""
+        return peers.medians(columns[self.feature])
 
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
         """1 where the value reads as bad news, -1 as good news, 0 as neither."""
+        return np.zeros(len(columns[self.feature]), dtype=np.int8)
 
+    @abstractmethod
     def words(self, columns: Columns, peer: Floats, peers: Texts) -> Texts:
         """Sentence per row; ``peers`` says who the peer value stands for."""
 
@@ -66,7 +80,7 @@ def compared(sentence: Texts, peer: Floats, peers: Texts, form: str = "{}", digi
 
 
 @dataclass(frozen=True)
-class Level:
+class Level(Template):
     """A number, next to the median of the peers.
 
     Attributes
@@ -85,8 +99,6 @@ class Level:
         Largest value the column can hold, and the sentence there.
     """
 
-    feature: str
-    topic: str
     many: str
     missing: str = "not known"
     one: str | None = None
@@ -98,16 +110,11 @@ class Level:
     ceiling: float | None = None
     at_ceiling: str = ""
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The feature alone."""
-        return (self.feature,)
-
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
         """More (or less) than the peers is bad news; as many as the peers is good news."""
-        value = columns[self.feature]
         if self.worse == 0:
-            return np.zeros(len(value), dtype=np.int8)
+            return super().readings(columns, peer)
+        value = columns[self.feature]
         gap = self.worse * (
             rounded(value * self.scale, self.digits) - rounded(peer * self.scale, self.digits)
         )
@@ -130,7 +137,7 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(Template):
     """A number now and before, next to the peers' median of the number now.
 
     Attributes
@@ -148,8 +155,6 @@ class Change:
         accounts: the sentence then says whether it went better or worse than at the median account.
     """
 
-    feature: str
-    topic: str
     subject: str
     span: str
     now: str
@@ -162,6 +167,10 @@ class Change:
     def needs(self) -> tuple[str, ...]:
         """The feature, the number now, and the trend behind a relative one."""
         return (self.feature, self.now, *([self.trend] if self.trend else []))
+
+    def usual(self, columns: Columns, peers: Peers) -> Floats:
+        """Median of the number now."""
+        return peers.medians(columns[self.now])
 
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
         """Falling is bad news, staying is good news; if relative, falling behind the others is bad news."""
@@ -196,7 +205,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Trend:
+class Trend(Template):
     """A ratio of now to before whose terms are not in the row.
 
     Attributes
@@ -205,8 +214,6 @@ class Trend:
         As for :class:`Change`.
     """
 
-    feature: str
-    topic: str
     subject: str
     span: str
     missing: str
@@ -216,6 +223,10 @@ class Trend:
     def needs(self) -> tuple[str, ...]:
         """The feature, and the trend behind a relative one."""
         return (self.feature, *([self.trend] if self.trend else []))
+
+    def usual(self, columns: Columns, peers: Peers) -> Floats:
+        """Median of the ratio that is told."""
+        return peers.medians(columns[self.trend or self.feature])
 
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
         """Falling is bad news; if relative, falling behind the others is."""
@@ -249,20 +260,17 @@ def than_others(relative: Floats) -> Texts:
 
 
 @dataclass(frozen=True)
-class Flag:
+class Flag(Template):
     """Yes or no, next to the share of peers with the same answer."""
 
-    feature: str
-    topic: str
     yes: str
     no: str
     missing: str = "not known"
     worse: int = 0
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The feature alone."""
-        return (self.feature,)
+    def usual(self, columns: Columns, peers: Peers) -> Floats:
+        """Share of the peers with the same answer."""
+        return peers.shares_alike(columns[self.feature])
 
     def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
         """Yes (or no) is bad news."""
@@ -277,21 +285,14 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Category:
+class Category(Template):
     """A word, next to the share of peers with the same word."""
 
-    feature: str
-    topic: str
     label: str
 
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """The feature alone."""
-        return (self.feature,)
-
-    def readings(self, columns: Columns, peer: Floats) -> NDArray[np.int8]:
-        """A word is neither good nor bad news."""
-        return np.zeros(len(columns[self.feature]), dtype=np.int8)
+    def usual(self, columns: Columns, peers: Peers) -> Floats:
+        """Share of the peers with the same word."""
+        return peers.shares_alike(columns[self.feature])
 
     def words(self, columns: Columns, peer: Floats, peers: Texts) -> Texts:
         """Name the category."""
