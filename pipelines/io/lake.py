@@ -186,6 +186,13 @@ class Lake:
         values = pc.unique(files[known[0]].drop_null()).to_pylist() if known else []
         return [value.date() if isinstance(value, datetime) else value for value in values]
 
+    def newest_day(self, table: Table, where: pa_dataset.Expression) -> date | None:
+        """Newest ``as_of`` of the rows that match a filter; None if there are none."""
+        newest: date | None = pc.max(
+            self.read(table, columns=["as_of"], where=where, missing_ok=True)["as_of"]
+        ).as_py()
+        return newest
+
     def history(self, name: str) -> list[dict[str, Any]]:
         """List the commits, newest first, with their metadata."""
         return list(self.open(name).history())

@@ -5,9 +5,21 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import pyarrow.dataset as pa_dataset
+
 from features.schemas import Table
 from pipelines.io.audit import Audit
 from pipelines.io.lake import Lake, before_day
+
+
+def earlier_volumes(
+    lake: Lake, table: Table | str, as_of: date, where: pa_dataset.Expression | None = None
+) -> list[int]:
+    """Rows of each day before ``as_of`` that has any, oldest first; of those that match a filter if one is given."""
+    before = before_day(as_of) if where is None else before_day(as_of) & where
+    rows = lake.read(table, columns=["as_of"], where=before, missing_ok=True)
+    counts = rows.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")["as_of_count"]
+    return list(counts.to_pylist())
 
 
 def volume_audit(
@@ -26,11 +38,7 @@ def volume_audit(
     nothing
         What to say of a day without rows, which is refused then.
     """
-    earlier = lake.read(table, columns=["as_of"], where=before_day(as_of), missing_ok=True)
-    last = 0
-    if earlier.num_rows:
-        counts = earlier.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")
-        last = counts["as_of_count"][-1].as_py()
+    last = next(reversed(earlier_volumes(lake, table, as_of)), 0)
 
     def audit(staged: Any) -> list[str]:
         rows = staged.aggregate("count(*)").fetchall()[0][0]

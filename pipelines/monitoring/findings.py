@@ -41,6 +41,26 @@ class Finding:
         return ALL if self.segment == (ALL, ALL) else f"{self.segment[0]}={self.segment[1]}"
 
 
+def held_against(
+    metric: str,
+    subject: str,
+    message: str,
+    value: float,
+    limit: float,
+    *,
+    broken: bool,
+    severity: Severity = Severity.WARNING,
+    segment: Segment = (ALL, ALL),
+    rows: int = 0,
+    excess: float = 0.0,
+) -> Finding:
+    """Finding about a value and its limit: an alarm of the given severity if the limit is broken."""
+    return Finding(
+        metric, subject, State.ALARM if broken else State.OK, message, value, limit,
+        severity if broken else None, segment, rows=rows, excess=excess,
+    )  # fmt: skip
+
+
 def percent(share: float) -> str:
     """`19 %` for 0.19."""
     return f"{100 * share:.0f} %"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import date
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from pipelines.io.lake import Lake
@@ -81,7 +80,4 @@ def read_findings(lake: Lake, usecase: str, as_of: date) -> list[Finding]:
 def newest_monitored_day(lake: Lake, usecase: str, as_of: date) -> date | None:
     """Newest day up to ``as_of`` whose predictions were checked; None before the first."""
     field = pa_dataset.field
-    where = (field("usecase") == usecase) & (field("as_of") <= as_of)
-    days = lake.read(MONITORING, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-    newest: date | None = pc.max(days).as_py() if len(days) else None
-    return newest
+    return lake.newest_day(MONITORING, (field("usecase") == usecase) & (field("as_of") <= as_of))

@@ -125,10 +125,7 @@ def findings(lake: Lake, usecase: str, as_of: date, style: FindingStyle) -> list
 
 def newest_day(lake: Lake, table: Table, as_of: date) -> date | None:
     """Newest ``as_of`` of a table up to a day; None before the first."""
-    where = until_day(as_of)
-    days = lake.read(table, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-    newest: date | None = pc.max(days).as_py() if len(days) else None
-    return newest
+    return lake.newest_day(table, until_day(as_of))
 
 
 def scope_reasons(

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from models.recommendation.lists import flags_of, names_in
-from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.io.lake import Lake, on_day
+from pipelines.io.volume import earlier_volumes
 from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import Severity, State
@@ -37,18 +38,11 @@ def check(run: Run[PropensityParams], matured: Sequence[date]) -> Checked:
 
 
 def _volume(lake: Lake, as_of: date, scored: int, limit: float) -> Finding:
-    rows = lake.read(OFFERS, columns=["as_of"], where=until_day(as_of))
-    counts = (
-        rows.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")["as_of_count"].to_pylist()
-    )
-    change = scored / counts[-2] - 1 if len(counts) > 1 else 0.0
+    earlier = earlier_volumes(lake, OFFERS, as_of)
+    change = scored / earlier[-1] - 1 if earlier else 0.0
     raised = abs(change) > limit
     words = f"{scored:,} customers have offers"
-    words += (
-        f", {change:+.0%} against the last scored day"
-        if len(counts) > 1
-        else "; no earlier day to compare with"
-    )
+    words += f", {change:+.0%} against the last scored day" if earlier else "; no earlier day to compare with"
     return Finding(
         "offers", "offers", State.ALARM if raised else State.OK, words, change, limit,
         Severity.CRITICAL if raised else None, rows=scored,

@@ -14,6 +14,7 @@ import pyarrow.dataset as pa_dataset
 from models.repurchase import rules
 from models.repurchase.metrics import f1_of
 from pipelines.io.lake import Lake, before_day, on_day
+from pipelines.io.volume import earlier_volumes
 from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
 from pipelines.monitoring.schemas import Severity, State
@@ -96,16 +97,14 @@ def check_realised(sums: Mapping[str, float] | None, limits: MonitorParams) -> l
 
 
 def _volume(lake: Lake, as_of: date, scored: int, limits: MonitorParams) -> Finding:
-    earlier = lake.read(NEXT_ORDERS, columns=["as_of"], where=before_day(as_of), missing_ok=True)
+    earlier = earlier_volumes(lake, NEXT_ORDERS, as_of)
     if not scored:
         words = f"no predictions of this day: run `millrace score repurchase --as-of {as_of}`"
         return Finding("predictions", "customers", State.NOT_ENOUGH_DATA, words)
-    if not earlier.num_rows:
+    if not earlier:
         words = f"{scored:,} customers scored; no earlier day to compare with"
         return Finding("predictions", "customers", State.OK, words, value=float(scored), rows=scored)
-    counts = earlier.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")
-    last = counts["as_of_count"][-1].as_py()
-    change = scored / last - 1
+    change = scored / earlier[-1] - 1
     words = f"{scored:,} customers scored, {change:+.0%} against the last scored day"
     return _finding(
         "predictions", "customers", change, limits.max_volume_change, words, scored, Severity.CRITICAL
