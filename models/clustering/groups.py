@@ -126,9 +126,12 @@ class NamedGroups(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(model.axes_.project(filled))
 
     def raw_value(self, variable: str, value: Any) -> Any:
-        """Turn a value as it is compared into the value as it is stored."""
+        """Turn a value as it is compared, of a level its number, into the value as it is stored."""
         if value is None or (isinstance(value, float) and np.isnan(value)):
             return None
+        levels = dict(self.levels or {}).get(variable)
+        if levels is not None and not isinstance(value, str):
+            return levels[round(float(value))]
         return float(np.expm1(value)) if variable in set(self.log_scaled) else value
 
     def prepared(self, X: pd.DataFrame) -> pd.DataFrame:

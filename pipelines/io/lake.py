@@ -30,7 +30,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from features.schemas import Table
 from features.sql import literal, quoted
-from pipelines.errors import DataContractError
+from pipelines.errors import DataContractError, NotKeptError
 from pipelines.io.audit import Audit, contract_audit, schema_problems
 from pipelines.io.staged import Rows, Staged, staged
 from pipelines.settings import Settings
@@ -112,13 +112,13 @@ class Lake:
         Raises
         ------
         DataContractError
-            There is no such table or version.
+            There is no such table; a ``NotKeptError`` if it is the version that is gone.
         """
         try:
             return DeltaTable(self.uri(name), version=version, storage_options=self.storage_options)
         except TableNotFoundError:
             if version is not None and self.exists(name):
-                raise DataContractError(
+                raise NotKeptError(
                     f"version {version} of {name} is no longer kept: an erasure (ops/erasures) or a vacuum removed "
                     f"the past of the table, whose newest version is {self.version(name)}"
                 ) from None

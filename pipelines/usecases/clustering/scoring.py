@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
 
 from models.clustering.groups import NamedGroups
 from models.clustering.matching import (
@@ -21,11 +20,11 @@ from models.clustering.matching import (
     explain_moves,
     migrations,
 )
-from pipelines.errors import DataContractError
+from pipelines.errors import DataContractError, NotKeptError
 from pipelines.io.lake import Lake, before_day, on_day
 from pipelines.usecase import Output, Run
 from pipelines.usecases.clustering.dataset import Stores, read_stores
-from pipelines.usecases.clustering.describe import profile_rows, reason_words
+from pipelines.usecases.clustering.describe import plain, profile_rows, reason_words
 from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import CLUSTERS, MIGRATIONS, PROFILES
 from pipelines.usecases.clustering.wording import move_words
@@ -48,7 +47,7 @@ def predict(run: Run[ClusteringParams], groups: NamedGroups) -> Iterator[Output]
     stores = read_stores(run)
     rows = assigned_rows(groups, stores, run.params)
     clusters = rows["cluster"]
-    before = _previous_day(run.lake, run.as_of)
+    before = run.lake.newest_day(CLUSTERS, before_day(run.as_of))
     previous = _groups_on(run.lake, before) if before else pd.Series(dtype=object)
     rows["previous_cluster"] = previous.reindex(rows.index)
     moves = _moved_rows(
@@ -98,53 +97,43 @@ def assigned_rows(groups: NamedGroups, stores: Stores, params: ClusteringParams)
         is_atypical=deviation >= params.scoring.atypical_deviation,
     )
     rows["is_typical"] &= ~rows["is_atypical"]
-    rows["why"] = pd.Series(_why(groups, stores, rows, rank, params), index=rows.index, dtype=object)
+    rows["why"] = pd.Series(
+        _why(groups, stores, rows, rank, params.scoring.reasons), rows.index, dtype=object
+    )
     return rows
 
 
 def _why(
-    groups: NamedGroups, stores: Stores, rows: pd.DataFrame, rank: pd.Series, params: ClusteringParams
+    groups: NamedGroups, stores: Stores, rows: pd.DataFrame, rank: pd.Series, top: int
 ) -> list[str | None]:
+    """What makes a store atypical or typical, in words; None for the others."""
     strange = rows.index[rows["is_atypical"]]
-    words = reason_words(
-        groups, stores.X.loc[strange], rows.loc[strange, "cluster"], top=params.scoring.reasons
-    )
-    places = dict(zip(rank.index.astype(str), rank.tolist(), strict=True))
+    words = reason_words(groups, stores.X.loc[strange], rows.loc[strange, "cluster"], top=top)
+    places = {1: "Nearest", 2: "Second nearest", 3: "Third nearest"}
     found: list[str | None] = []
-    for store, row in rows.to_dict("index").items():
-        if row["is_atypical"]:
-            found.append(
-                "; ".join(words.get(str(store), ("Many small differences, none of which stands out",)))
-            )
-        elif row["is_typical"]:
-            place = {1: "Nearest", 2: "Second nearest", 3: "Third nearest"}.get(
-                int(places[str(store)]), "Near"
-            )
-            found.append(f"{place} to the middle of group {row['cluster']}")
+    for row, place in zip(rows.itertuples(), rank.tolist(), strict=True):
+        if row.is_atypical:
+            why = words.get(str(row.Index), ("Many small differences, none of which stands out",))
+            found.append("; ".join(why))
+        elif row.is_typical:
+            found.append(f"{places.get(int(place), 'Near')} to the middle of group {row.cluster}")
         else:
             found.append(None)
     return found
 
 
 def _kept(run: Run[ClusteringParams], day: date | None) -> Stores | None:
-    """Stores of an earlier day, if its features are still there."""
+    """Stores of an earlier day; None if its features are no longer there. Any other fault of theirs is one."""
     if day is None:
         return None
     try:
         return read_stores(run, day)
-    except DataContractError:
+    except NotKeptError:
         log.warning("features of %s are not kept: moves since then are told without their variables", day)
         return None
 
 
 # --------------------------------------------------------------------------------------------- moves
-
-
-def _previous_day(lake: Lake, as_of: date) -> date | None:
-    """Newest earlier day with groups; None before the second run."""
-    days = lake.read(CLUSTERS, columns=["as_of"], where=before_day(as_of), missing_ok=True)["as_of"]
-    newest: date | None = pc.max(days).as_py() if len(days) else None
-    return newest
 
 
 def _groups_on(lake: Lake, day: date) -> pd.Series:
@@ -192,8 +181,8 @@ def _moved_rows(
                 "store_id": store,
                 "previous_as_of": day_before,
                 "move": status,
-                "from_cluster": _text(move["previous"]),
-                "to_cluster": _text(move["current"]),
+                "from_cluster": plain(move["previous"]),
+                "to_cluster": plain(move["current"]),
                 "cause": cause,
                 "words": words,
                 "variables_json": json.dumps(variables, default=str),
@@ -220,8 +209,8 @@ def _explained(
         variables = [
             {
                 "variable": row["variable"],
-                "before": _plain(before.X.loc[store, row["variable"]]),
-                "now": _plain(stores.X.loc[store, row["variable"]]),
+                "before": plain(before.X.loc[store, row["variable"]]),
+                "now": plain(stores.X.loc[store, row["variable"]]),
                 "pull": round(float(row["pull"]), 4),
             }
             for row in rows[rows["variable"].notna()].to_dict("records")
@@ -238,13 +227,3 @@ def _words(cause: str, variables: list[dict[str, Any]], row: pd.Series) -> str:
     if not variables:
         return "Many small changes, none of which stands out"
     return "; ".join(move_words(v["variable"], v["before"], v["now"]) for v in variables)
-
-
-def _text(value: Any) -> str | None:
-    return None if pd.isna(value) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if pd.isna(value) else value
