@@ -14,7 +14,6 @@ import pyarrow as pa
 from features.contracts import Contract, Role
 from features.schemas import DType
 from models.clustering.clusterer import StoreClustering
-from models.clustering.gower import gower_distances
 from models.clustering.groups import NamedGroups
 from models.clustering.kinds import Kind
 from pipelines.errors import ConfigError, DataContractError, NotKeptError
@@ -202,13 +201,10 @@ def _weights(
     """Share of each variable in its theme's weight, over the mean difference of two stores in it."""
     counts = Counter(themes[name] for name in kinds)
     sample = X.iloc[np.unique(np.linspace(0, len(X) - 1, min(len(X), _COMPARED)).astype(int))]
+    groups = NamedGroups(StoreClustering(kinds=kinds), distance.log_scaled, levels)
     weights = {}
-    for name, kind in kinds.items():
-        one = NamedGroups(StoreClustering(kinds={name: kind}), distance.log_scaled, levels)
-        column = one.prepared(sample)
-        pairs = gower_distances(column, {name: kind})[np.triu_indices(len(column), 1)]
-        known = pairs[~np.isnan(pairs)]
-        difference = max(float(known.mean()) if len(known) else 0.0, distance.balance_floor)
+    for name in kinds:
+        difference = max(groups.mean_difference(sample, name), distance.balance_floor)
         weights[name] = round(distance.theme_weights[themes[name]] / counts[themes[name]] / difference, 6)
     return weights
 

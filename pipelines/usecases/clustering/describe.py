@@ -16,18 +16,12 @@ from models.clustering.profile import NOTABLE, profile
 from pipelines.errors import DataContractError
 from pipelines.io.lake import on_day, until_day
 from pipelines.io.registry import Registry
+from pipelines.reporting.words import join
 from pipelines.usecase import Record, Run
 from pipelines.usecases.clustering.dataset import Stores, read_stores
 from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import CLUSTERS, MIGRATIONS, PROFILES
-from pipelines.usecases.clustering.wording import (
-    difference_words,
-    is_worth_telling,
-    label,
-    profile_words,
-    shown,
-    title,
-)
+from pipelines.usecases.clustering.wording import is_worth_telling, label, profile_words, shown
 
 #: Facts in the name of a group, and in its description.
 TITLE_FACTS, FACTS = 2, 6
@@ -108,7 +102,7 @@ def family(variable: str) -> str:
 def titles(rows: pd.DataFrame) -> dict[str, str]:
     """Each group's strongest facts as a name."""
     return {
-        cluster: title([fact["words"] for fact in notable_facts(rows, cluster, TITLE_FACTS)])
+        cluster: join([fact["words"].partition(":")[0] for fact in notable_facts(rows, cluster, TITLE_FACTS)])
         or "like all others"
         for cluster in sorted(rows["cluster"].unique())
     }
@@ -126,7 +120,10 @@ def reason_words(
     for row in found.to_dict("records"):
         value = plain(X.loc[row["store"], row["variable"]])
         usual = groups.raw_value(row["variable"], row["usual"])
-        words.setdefault(row["store"], []).append(difference_words(row["variable"], value, usual))
+        words.setdefault(row["store"], []).append(
+            f"{label(row['variable']).name} {shown(row['variable'], value)}"
+            f" (usual there: {shown(row['variable'], usual)})"
+        )
     return {store: tuple(parts) for store, parts in words.items()}
 
 

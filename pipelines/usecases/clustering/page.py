@@ -50,16 +50,19 @@ _GRID = Grid(
     filters={"cluster": ("Group", None), "region": ("Region", None), "mark": ("Mark", None)},
     search=("store", "store_id", "title", "why"),
     export={
-        "store_id": "store_id",
-        "store": "store",
-        "region": "region",
-        "cluster": "cluster",
-        "typicality": "typicality",
-        "deviation": "deviation",
-        "second_cluster": "second_cluster",
-        "previous_cluster": "previous_cluster",
-        "mark": "mark",
-        "why": "why",
+        name: name
+        for name in (
+            "store_id",
+            "store",
+            "region",
+            "cluster",
+            "typicality",
+            "deviation",
+            "second_cluster",
+            "previous_cluster",
+            "mark",
+            "why",
+        )
     },
     hint="name, id, group, remark",
 )

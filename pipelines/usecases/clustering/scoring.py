@@ -27,13 +27,12 @@ from pipelines.usecases.clustering.dataset import Stores, read_stores
 from pipelines.usecases.clustering.describe import plain, profile_rows, reason_words
 from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import CLUSTERS, MIGRATIONS, PROFILES
-from pipelines.usecases.clustering.wording import move_words
+from pipelines.usecases.clustering.wording import label, shown
 
 log = logging.getLogger(__name__)
 
 _CAUSES = {MOVED_BY_STORE: "store", MOVED_BY_GROUPS: "groups", DISSOLVED: "dissolved"}
 _OUT_OF_SCOPE = {"store_closed": "has closed", "too_few_days": "sold on too few days"}
-_COLUMNS = [name for name in MIGRATIONS.column_names if name not in ("as_of", "model_version")]
 
 
 def predict(run: Run[ClusteringParams], groups: NamedGroups) -> Iterator[Output]:
@@ -164,31 +163,29 @@ def _moved_rows(
     moves = migrations(before, clusters)
     explained = _explained(groups, stores, stores_before, moves, top)
     outside = dict(zip(stores.outside["store_id"], stores.outside["scope_reason"], strict=True))
-    rows = []
-    for move in moves[moves["status"] != "stayed"].to_dict("records"):
-        store, status = str(move["store"]), str(move["status"])
-        variables: list[dict[str, Any]] = []
-        cause, words = "scope", "Grouped for the first time"
-        if status == "left":
-            reason = _OUT_OF_SCOPE.get(str(outside.get(store)), "is not known any more")
-            words = f"No longer grouped: the store {reason}"
-        elif status == "moved":
-            cause, words, variables = explained.get(
-                store, ("groups", "The features of the last run are not kept", [])
-            )
-        rows.append(
-            {
-                "store_id": store,
-                "previous_as_of": day_before,
-                "move": status,
-                "from_cluster": plain(move["previous"]),
-                "to_cluster": plain(move["current"]),
-                "cause": cause,
-                "words": words,
-                "variables_json": json.dumps(variables, default=str),
-            }
-        )
-    return pd.DataFrame(rows, columns=_COLUMNS)
+
+    def told(move: Any) -> tuple[str, str, list[dict[str, Any]]]:
+        if move.status == "new":
+            return "scope", "Grouped for the first time", []
+        if move.status == "left":
+            reason = _OUT_OF_SCOPE.get(str(outside.get(move.store)), "is not known any more")
+            return "scope", f"No longer grouped: the store {reason}", []
+        return explained.get(move.store, ("groups", "The features of the last run are not kept", []))
+
+    moves = moves[moves["status"] != "stayed"]
+    reasons = [told(move) for move in moves.itertuples()]
+    return pd.DataFrame(
+        {
+            "store_id": moves["store"].astype(str),
+            "previous_as_of": day_before,
+            "move": moves["status"],
+            "from_cluster": moves["previous"],
+            "to_cluster": moves["current"],
+            "cause": [cause for cause, _, _ in reasons],
+            "words": [words for _, words, _ in reasons],
+            "variables_json": [json.dumps(variables, default=str) for _, _, variables in reasons],
+        }
+    )
 
 
 def _explained(
@@ -226,4 +223,7 @@ def _words(cause: str, variables: list[dict[str, Any]], row: pd.Series) -> str:
         return "The groups were found anew: as it was before, the store would not be in its old group either"
     if not variables:
         return "Many small changes, none of which stands out"
-    return "; ".join(move_words(v["variable"], v["before"], v["now"]) for v in variables)
+    changes = [(one["variable"], one["before"], one["now"]) for one in variables]
+    return "; ".join(
+        f"{label(name).name} from {shown(name, old)} to {shown(name, new)}" for name, old, new in changes
+    )

@@ -18,9 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.clustering.clusterer import StoreClustering
+from models.clustering.coordinates import axis_correlations
 from models.clustering.groups import NamedGroups, letters
 from models.clustering.groupwise import silhouettes
-from models.clustering.kinds import SCALED, Kind
 from models.clustering.matching import match_labels
 from models.clustering.stability import bootstrap_jaccard, warning_of
 from pipelines.io.frames import fullest_rows
@@ -82,7 +82,7 @@ def fit(run: Run[ClusteringParams], stores: Stores, champion: NamedGroups | None
         tables={
             CHOICES: _choices(model),
             TREES: _tree(model),
-            AXES: _axes(stores, found),
+            AXES: _axes(stores, found.groups),
             STABILITY: found.stability.assign(
                 cluster=found.stability["name"],
                 stores=found.stability["size"].astype(int),
@@ -195,38 +195,19 @@ def _tree(model: StoreClustering) -> pd.DataFrame:
     return merges.assign(step=np.arange(len(merges)), height=merges["height"].clip(lower=0.0))
 
 
-def _axes(stores: Stores, found: Found) -> pd.DataFrame:
-    model = found.groups.clustering_
-    words = _axis_words(found.groups.prepared(stores.X), found.variables.kinds, model.coordinates_)
+def _axes(stores: Stores, groups: NamedGroups) -> pd.DataFrame:
+    """Axes with the variables that grow and fall along them."""
+    model = groups.clustering_
+    correlations = axis_correlations(groups.prepared(stores.X), model.gower_.kinds_, model.coordinates_)
     return pd.DataFrame(
         {
             "axis": np.arange(1, len(model.explained_) + 1),
             "explained": np.clip(model.explained_, 0.0, 1.0),
-            "words": words,
+            "words": [
+                "; ".join(_direction(one[:_PER_AXIS], up=up) for up in (True, False)) for one in correlations
+            ],
         }
     )
-
-
-def _axis_words(prepared: pd.DataFrame, kinds: dict[str, str], coordinates: np.ndarray) -> list[str]:
-    """Name the variables that grow and fall along each axis, by their correlation with it."""
-    columns: dict[tuple[str, str], np.ndarray] = {}
-    for name, kind in kinds.items():
-        column = prepared[name]
-        if Kind(kind) is Kind.NOMINAL:
-            for category in sorted(set(column.dropna())):
-                columns[name, str(category)] = (column == category).to_numpy(np.float64)
-        elif Kind(kind) in SCALED and isinstance(column.dtype, pd.CategoricalDtype):
-            codes = column.cat.codes.to_numpy(np.float64)
-            columns[name, ""] = np.where(codes < 0, np.nan, codes)
-        else:
-            columns[name, ""] = column.to_numpy(np.float64)
-    table = pd.DataFrame(columns)
-    words = []
-    for axis in range(coordinates.shape[1]):
-        correlation = table.corrwith(pd.Series(coordinates[:, axis], index=table.index)).dropna()
-        top = correlation.reindex(correlation.abs().sort_values(ascending=False, kind="stable").index)
-        words.append("; ".join(_direction(top[:_PER_AXIS], up=up) for up in (True, False)))
-    return words
 
 
 def _direction(correlation: pd.Series, *, up: bool) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipelines.params import Params
-from pipelines.reporting.words import NONE, join, number, percent
+from pipelines.reporting.words import NONE, number, percent
 
 #: Difference worth telling people of, in points of a share or ratio.
 _LEAST = 0.03
@@ -96,18 +96,3 @@ def profile_words(variable: str, category: str, inside: float, overall: float) -
 def is_worth_telling(variable: str, category: str, inside: float, overall: float) -> bool:
     """Whether people would call it a difference; many stores make the smallest one significant."""
     return abs(inside - overall) >= (label(variable).least(overall) if category == "" else _LEAST)
-
-
-def difference_words(variable: str, value: Any, usual: Any) -> str:
-    """A store's value beside the usual one of its group."""
-    return f"{label(variable).name} {shown(variable, value)} (usual there: {shown(variable, usual)})"
-
-
-def move_words(variable: str, before: Any, now: Any) -> str:
-    """How a value changed between two runs."""
-    return f"{label(variable).name} from {shown(variable, before)} to {shown(variable, now)}"
-
-
-def title(facts: list[str]) -> str:
-    """The strongest facts of a group as a name people can talk of."""
-    return join([fact.partition(":")[0] for fact in facts])

@@ -179,16 +179,7 @@ DESCRIPTIONS = RawLayout(
 
 
 def _adapt_wide(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
-    """Write a wide table as files in the raw layouts of imputation.
-
-    Parameters
-    ----------
-    staging
-        Scratch space of the ingest; rows that break a rule go to its quarantine.
-    files
-        The one or two files, checked.
-    into
-        Folder for the adapted Parquet files. The same input gives the same bytes.
+    """Write a wide table as files in the raw layouts of imputation; see :class:`~pipelines.sources.adapter.Adapter`.
 
     Raises
     ------
@@ -280,16 +271,7 @@ _SINGLE = (
 
 
 def _adapt_long(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
-    """Write long measurements as files in the raw layouts of imputation.
-
-    Parameters
-    ----------
-    staging
-        Scratch space of the ingest; rows that break a rule go to its quarantine.
-    files
-        Files of the one table, checked.
-    into
-        Folder for the adapted Parquet files. The same input gives the same bytes.
+    """Write long measurements as files in the raw layouts of imputation, likewise.
 
     Raises
     ------

@@ -99,15 +99,10 @@ def missing_map(
         )
     figure.update_layout(
         yaxis={
-            "autorange": "reversed",
-            "automargin": True,
-            "tickmode": "linear",
-            "showgrid": False,
-            "type": "category",
+            "autorange": "reversed", "automargin": True, "tickmode": "linear", "showgrid": False, "type": "category",
         },
-        height=120 + 17 * len(sensors),
-        margin={"t": 30},
-    )
+        height=120 + 17 * len(sensors), margin={"t": 30},
+    )  # fmt: skip
     caption = (
         f"Share of cells without a measured value, of {parts:,} parts, oldest left. A dark row is a sensor that is "
         "silent or beyond its limit; a dark block over all sensors of a station is a stop."
@@ -174,12 +169,9 @@ def densities(options: Sequence[Option]) -> Chosen:
         x=first.x[0], y=first.y[0], mode="lines", name="measured", line={"color": QUIET_COLOUR, "width": 2}
     )
     figure.add_scatter(
-        x=first.x[1],
-        y=first.y[1],
-        mode="lines",
-        name="drawn",
+        x=first.x[1], y=first.y[1], mode="lines", name="drawn",
         line={"color": _DRAWN_COLOUR, "width": 2.5, "dash": "dash"},
-    )
+    )  # fmt: skip
     figure.update_layout(yaxis={"rangemode": "tozero", "showticklabels": False}, height=360)
     caption = (
         "They need not be alike: cells that are missing where values are low must be drawn low. What the other sensors, "

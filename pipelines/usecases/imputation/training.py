@@ -19,7 +19,7 @@ from models.imputation.limits import drawn_within, limit_priors
 from models.imputation.overimpute import with_errors
 from models.imputation.panel import Panel
 from models.imputation.pooling import difference, means, pool_over
-from models.imputation.sensitivity import Sensitivity, delta_sensitivity
+from models.imputation.sensitivity import Sensitivity, delta_sensitivity, most_different
 from models.imputation.served import ServedImputer
 from models.imputation.transforms import Transform
 from pipelines.errors import DataContractError
@@ -245,7 +245,7 @@ def _sensitivities(
             break
         if sensor not in numeric or sensor not in tables[0]:
             continue
-        line = _most_different(tables[0][sensor].to_numpy(), lines)
+        line = most_different(tables[0][sensor].to_numpy(), lines, fewest=_FEWEST_PARTS)
         if line is None:
             continue
         own = lines == line
@@ -263,21 +263,6 @@ def _sensitivities(
         answer = delta_sensitivity(wide.values, tables, sensor, estimator, deltas=params.deltas, where=own)
         found.append((sensor, line, answer))
     return found
-
-
-def _most_different(values: NDArray[np.float64], lines: NDArray[np.object_]) -> str | None:
-    """Line, with enough parts on either side, whose mean is furthest from the others' in standard errors; None if alone."""
-    best, furthest = None, 0.0
-    for line in np.unique(lines):
-        own = lines == line
-        if min(own.sum(), (~own).sum()) < _FEWEST_PARTS:
-            continue
-        here, there = values[own], values[~own]
-        error = np.sqrt(here.var() / len(here) + there.var() / len(there))
-        distance = abs(here.mean() - there.mean()) / error if error > 0 else 0.0
-        if distance > furthest:
-            best, furthest = str(line), distance
-    return best
 
 
 # ------------------------------------------------------------------------- tables and model card
