@@ -57,11 +57,11 @@ def limit_priors(values: pd.DataFrame, described: pd.DataFrame, limited: Limited
     """
     priors: list[CellPrior] = []
     for position in np.unique(limited.column).tolist():
-        name, kind, scale = values.columns[position], *described[["kind", "scale"]].iloc[position]
+        name, row = values.columns[position], described.iloc[position]
         known = values[name].dropna()
-        if kind != "numeric" or len(known) < 2:
+        if row["kind"] != "numeric" or len(known) < 2:
             continue
-        fitted = NumericColumn(name, scale).fit(known)
+        fitted = NumericColumn(name, row["scale"]).fit(known)
         spread = float(fitted.to_model(known.to_numpy(dtype=np.float64)).std())
         if not spread > 0:
             continue
@@ -69,8 +69,8 @@ def limit_priors(values: pd.DataFrame, described: pd.DataFrame, limited: Limited
         limits = fitted.to_model(limited.limit[own])
         far = limits + np.where(limited.below[own], -_BEYOND_SD, _BEYOND_SD) * spread
         priors += [
-            CellPrior.from_range(row, name, low, high)
-            for row, low, high in zip(
+            CellPrior.from_range(place, name, low, high)
+            for place, low, high in zip(
                 limited.row[own].tolist(),
                 np.minimum(far, limits).tolist(),
                 np.maximum(far, limits).tolist(),
