@@ -111,7 +111,7 @@ def _numbers_and_words(wide: Wide, table: pd.DataFrame) -> tuple[NDArray[np.floa
     words: NDArray[np.object_] = np.full(wide.values.shape, None, dtype=object)
     numeric = set(wide.numeric)
     for position, name in enumerate(wide.values.columns):
-        column = table[name] if name in table.columns else wide.values[name]
+        column: Any = table[name] if name in table.columns else wide.values[name]
         if name in numeric:
             numbers[:, position] = column.to_numpy(dtype=np.float64)
         else:
