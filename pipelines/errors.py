@@ -27,6 +27,10 @@ class DataContractError(MillraceError):
     exit_code = 3
 
 
+class NotKeptError(DataContractError):
+    """Rows of a day, or a version of a table, are not in the lake: not yet, or no longer."""
+
+
 class ModelGateError(MillraceError):
     """No model may serve: the gate refused the challenger and there is no champion."""
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import eigh
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
+
+from models.clustering.kinds import SCALED, Kind
 
 Floats = NDArray[np.float64]
 
@@ -151,3 +155,32 @@ def _signs(columns: Floats) -> Floats:
 
 def _signed(columns: Floats) -> Floats:
     return np.asarray(columns * _signs(columns))
+
+
+def axis_correlations(X: pd.DataFrame, kinds: Mapping[str, Kind], coordinates: Floats) -> list[pd.Series]:
+    """Correlation of each axis with numbers, levels and single categories, strongest first.
+
+    Parameters
+    ----------
+    X
+        Rows as they are compared.
+    coordinates : ndarray of shape (rows, axes)
+
+    Returns
+    -------
+    By axis, indexed by variable and category; the category of what is no category is empty.
+    """
+    columns: dict[tuple[str, str], Any] = {}
+    for name, kind in kinds.items():
+        column = X[name]
+        if kind is Kind.NOMINAL:
+            for category in sorted(set(column.dropna())):
+                columns[name, str(category)] = (column == category).to_numpy(np.float64)
+        elif kind in SCALED and isinstance(column.dtype, pd.CategoricalDtype):
+            codes = column.cat.codes.to_numpy(np.float64)
+            columns[name, ""] = np.where(codes < 0, np.nan, codes)
+        else:
+            columns[name, ""] = column.to_numpy(np.float64)
+    table = pd.DataFrame(columns)
+    found = (table.corrwith(pd.Series(axis, index=table.index)).dropna() for axis in coordinates.T)
+    return [one.sort_values(key=abs, ascending=False, kind="stable") for one in found]

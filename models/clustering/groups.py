@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.utils.validation import check_is_fitted
 
 from models.clustering.clusterer import StoreClustering
+from models.clustering.gower import gower_distances
 from models.clustering.kinds import Kind
 
 #: Of a normal distribution, the median absolute deviation in standard deviations.
@@ -126,10 +127,21 @@ class NamedGroups(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(model.axes_.project(filled))
 
     def raw_value(self, variable: str, value: Any) -> Any:
-        """Turn a value as it is compared into the value as it is stored."""
+        """Turn a value as it is compared, of a level its number, into the value as it is stored."""
         if value is None or (isinstance(value, float) and np.isnan(value)):
             return None
+        levels = dict(self.levels or {}).get(variable)
+        if levels is not None and not isinstance(value, str):
+            return levels[round(float(value))]
         return float(np.expm1(value)) if variable in set(self.log_scaled) else value
+
+    def mean_difference(self, X: pd.DataFrame, variable: str) -> float:
+        """Mean difference of two rows in one variable, by which weights can be balanced; 0 if none is known."""
+        kinds = {variable: dict(self.clustering.kinds or {})[variable]}
+        column = NamedGroups(StoreClustering(kinds=kinds), self.log_scaled, self.levels).prepared(X)
+        pairs = gower_distances(column, kinds)[np.triu_indices(len(column), 1)]
+        known = pairs[~np.isnan(pairs)]
+        return float(known.mean()) if len(known) else 0.0
 
     def prepared(self, X: pd.DataFrame) -> pd.DataFrame:
         """Columns as they are compared.

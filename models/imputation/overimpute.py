@@ -105,6 +105,31 @@ def overimpute(
     return Overimputation(_compare(imputer, frame, values, rows, columns, drawn, level), level)
 
 
+def with_errors(cells: pd.DataFrame, reference: BootstrapEMImputer) -> pd.DataFrame:
+    """Add the ``error`` of each cell: mean less observed value on a model's scale, in standard deviations.
+
+    Parameters
+    ----------
+    cells
+        Of an :class:`Overimputation`.
+    reference
+        Fitted. Cells of columns that it does not model have no scale and are left out.
+    """
+    design = reference.design_
+    scales: dict[Any, tuple[NumericColumn, float]] = {
+        column.name: (column, float(design.scale_[start]))
+        for column, start in zip(design.columns_, design.start_, strict=True)
+        if isinstance(column, NumericColumn)
+    }
+    error: Floats = np.full(len(cells), np.nan)
+    for name, own in cells.groupby("column", sort=False).indices.items():
+        if name in scales:
+            column, spread = scales[name]
+            means, observed = (cells[part].to_numpy(dtype=np.float64)[own] for part in ("mean", "observed"))
+            error[own] = (column.to_model(means) - column.to_model(observed)) / spread
+    return cells.assign(error=error).dropna(subset=["error"]).reset_index(drop=True)
+
+
 def _draws(
     imputer: BootstrapEMImputer, values: Floats, columns: NDArray[Any], draws: int, rng: np.random.Generator
 ) -> Floats:

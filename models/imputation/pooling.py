@@ -184,3 +184,10 @@ def means(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """The estimator "mean of each numeric column", with squared standard errors."""
     numbers = table.select_dtypes("number")
     return numbers.mean(), numbers.var(ddof=1) / len(numbers)
+
+
+def difference(values: Floats, own: NDArray[np.bool_]) -> tuple[Any, Any]:
+    """The estimator "mean of some rows less that of the others", of each column, with squared standard errors."""
+    here, there = values[own], values[~own]
+    variance = here.var(axis=0, ddof=1) / len(here) + there.var(axis=0, ddof=1) / len(there)
+    return here.mean(axis=0) - there.mean(axis=0), variance

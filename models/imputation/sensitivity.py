@@ -157,3 +157,18 @@ def _tip(table: pd.DataFrame, zero: int, step: int, margin: NDArray[np.float64] 
             return float(delta[i] + (delta[i + step] - delta[i]) * (a / (a - b) if a != b else 1.0))
         i += step
     return None
+
+
+def most_different(values: NDArray[np.float64], groups: NDArray[Any], *, fewest: int) -> str | None:
+    """Group whose mean is furthest from the others' in standard errors, with so many rows on either side at least."""
+    best, furthest = None, 0.0
+    for group in np.unique(groups):
+        own = groups == group
+        if min(own.sum(), (~own).sum()) < fewest:
+            continue
+        here, there = values[own], values[~own]
+        error = np.sqrt(here.var() / len(here) + there.var() / len(there))
+        distance = abs(here.mean() - there.mean()) / error if error > 0 else 0.0
+        if distance > furthest:
+            best, furthest = str(group), distance
+    return best

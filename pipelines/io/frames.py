@@ -25,6 +25,12 @@ def model_frame(rows: pa.Table, features: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def fullest_rows(frame: pd.DataFrame, count: int = 5) -> pd.DataFrame:
+    """Rows with the fewest gaps, as an example of a model's input: of a column without any value no type is told."""
+    fullest = frame.isna().sum(axis=1).sort_values(kind="stable").index[:count]
+    return frame.loc[fullest].reset_index(drop=True)
+
+
 def model_features(model: Any, rows: pa.Table, contract: Contract) -> dict[str, str]:
     """Columns that a fitted model expects, with their themes; ``other`` where today's contract has none."""
     names = model_columns(model, rows.column_names)

@@ -30,7 +30,7 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from features.schemas import Table
 from features.sql import literal, quoted
-from pipelines.errors import DataContractError
+from pipelines.errors import DataContractError, NotKeptError
 from pipelines.io.audit import Audit, Examine, judge_contract, schema_problems
 from pipelines.io.staged import Rows, staged
 from pipelines.settings import Settings
@@ -126,13 +126,13 @@ class Lake:
     def open(self, name: str, version: int | None = None) -> DeltaTable:
         """Delta table at a version (the newest by default).
 
-        Raises ``DataContractError`` if there is no such table or version.
+        Raises ``DataContractError`` if there is no such table; ``NotKeptError`` if it is the version that is gone.
         """
         try:
             return DeltaTable(self.uri(name), version=version)
         except TableNotFoundError:
             if version is not None and self.exists(name):
-                raise DataContractError(
+                raise NotKeptError(
                     f"version {version} of {name} is no longer kept: an erasure (ops/erasures) or a vacuum removed "
                     f"the past of the table, whose newest version is {self.version(name)}"
                 ) from None
@@ -200,6 +200,11 @@ class Lake:
         files = pa.table(self.open(name).get_add_actions(flatten=True))
         known = [each for each in (f"partition.{column}", f"max.{column}") if each in files.column_names]
         return days_in(files[known[0]]) if known else []
+
+    def newest_day(self, table: Table, where: pa_dataset.Expression) -> date | None:
+        """Newest ``as_of`` of the rows that match a filter; None if there are none."""
+        days = self.read(table, columns=["as_of"], where=where, missing_ok=True)["as_of"]
+        return max(days_in(days), default=None)
 
     # ---------------------------------------------------------------- writing
 

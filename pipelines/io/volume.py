@@ -5,17 +5,26 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-import pyarrow.compute as pc
+import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
 from pipelines.io.audit import Audit
 from pipelines.io.lake import Lake, before_day
 
 
+def earlier_volumes(
+    lake: Lake, table: Table | str, as_of: date, where: pa_dataset.Expression | None = None
+) -> list[int]:
+    """Rows of each day before ``as_of`` that has any, oldest first; of those that match a filter if one is given."""
+    before = before_day(as_of) if where is None else before_day(as_of) & where
+    rows = lake.read(table, columns=["as_of"], where=before, missing_ok=True)
+    counts = rows.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")["as_of_count"]
+    return list(counts.to_pylist())
+
+
 def rows_of_last_day(lake: Lake, table: Table, as_of: date) -> int:
     """Rows of the newest earlier day that has some; 0 without one."""
-    earlier = lake.read(table, columns=["as_of"], where=before_day(as_of), missing_ok=True)["as_of"]
-    return int(pc.sum(pc.equal(earlier, pc.max(earlier))).as_py() or 0)
+    return next(reversed(earlier_volumes(lake, table, as_of)), 0)
 
 
 def volume_audit(

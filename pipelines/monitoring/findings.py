@@ -45,11 +45,16 @@ def held_against(
     *,
     raised: bool,
     severity: Severity = Severity.WARNING,
+    segment: Segment = (ALL, ALL),
     rows: int = 0,
+    excess: float = 0.0,
 ) -> Finding:
     """Finding of a value that was held against a threshold: an alarm of ``severity`` where one is raised."""
     state = State.ALARM if raised else State.OK
-    return Finding(metric, subject, state, message, value, threshold, severity if raised else None, rows=rows)
+    given = severity if raised else None
+    return Finding(
+        metric, subject, state, message, value, threshold, given, segment, rows=rows, excess=excess
+    )
 
 
 def percent(share: float) -> str:

@@ -8,7 +8,7 @@ from datetime import date
 
 import pyarrow.dataset as pa_dataset
 
-from pipelines.io.lake import Lake, days_in, on_day, until_day
+from pipelines.io.lake import Lake, on_day, until_day
 from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.schemas import MONITORING, Severity, State
@@ -64,6 +64,4 @@ def read_findings(lake: Lake, usecase: str, as_of: date) -> list[Finding]:
 
 def newest_monitored_day(lake: Lake, usecase: str, as_of: date) -> date | None:
     """Newest day up to ``as_of`` whose predictions were checked; None before the first."""
-    where = until_day(as_of) & (pa_dataset.field("usecase") == usecase)
-    days = lake.read(MONITORING, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-    return max(days_in(days), default=None)
+    return lake.newest_day(MONITORING, until_day(as_of) & (pa_dataset.field("usecase") == usecase))

@@ -6,9 +6,9 @@ page's script sets fonts and grid lines to the reader's theme.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,32 @@ class Figure:
     def height(self) -> int:
         """Height in pixels, reserved before the plot is drawn so that the page does not jump."""
         return int(self.plot.layout.height)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Many things of which a figure shows one; see the ``chooser`` macro.
+
+    Attributes
+    ----------
+    payload
+        Places of the figure's traces, by thing.
+    groups
+        ``{group: [(name, label), ...]}`` of the menu.
+    """
+
+    payload: dict[str, Any]
+    groups: Mapping[str, Sequence[tuple[str, str]]]
+
+    @classmethod
+    def of(cls, figure: Figure, options: Iterable[tuple[str, str, str, Mapping[str, Any]]]) -> Self:
+        """Menu of a figure, from the group, name and label of each thing and what the figure shows of it."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        rows = []
+        for group, name, label, shown in options:
+            groups.setdefault(group, []).append((name, label))
+            rows.append({"name": name, **shown})
+        return cls({"target": figure.name, "choices": rows}, groups)
 
 
 def new_plot(x: str, y: str) -> go.Figure:

@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
+from pipelines.errors import DataContractError
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.staging import FileOutcome, Staging
@@ -57,6 +58,33 @@ def write_raw(
     with pa_parquet.ParquetWriter(into / f"{name}.parquet", schema) as writer:
         for batch in con.sql(query).to_arrow_reader(_BATCH_ROWS):
             writer.write_table(pa.Table.from_batches([batch]).select(schema.names).cast(schema))
+
+
+def refuse_several(
+    con: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[tuple[str, str, str]]
+) -> None:
+    """Refuse rows that contradict each other.
+
+    Parameters
+    ----------
+    rules
+        By SQL expression: a thing, what it must have only one of, and the rule in words.
+
+    Raises
+    ------
+    DataContractError
+        A thing has several; the message names it and three of them.
+    """
+    for thing, what, words in rules:
+        found = con.execute(
+            f"select ({thing})::varchar, list(distinct ({what})::varchar order by ({what})::varchar), count(*) over ()"
+            f" from {relation} group by {thing} having count(distinct {what}) > 1 order by 1 limit 1"
+        ).fetchall()
+        if found:
+            offending, several, count = found[0]
+            raise DataContractError(
+                f"{relation}: {words}, got {offending} with {several[:3]} (offending: {count})"
+            )
 
 
 def no_rows(layout: RawLayout) -> str:

@@ -156,6 +156,15 @@ class Staging:
         outcome.balance()
         return outcome
 
+    def admit(self, file: DeliveredFile, into: str) -> FileOutcome:
+        """Examine and settle a file that an adapter reads, and add its good rows to the scratch table ``into``."""
+        self.examine(file)
+        outcome = self.settle(file)
+        good = "select * exclude (is_bad, row_number) from checked where not is_bad"
+        self.con.execute(f"create temp table if not exists {quoted(into)} as {good} with no data")
+        self.con.execute(f"insert into {quoted(into)} {good}")
+        return outcome
+
     def make_known(self, table: str, column: str, rows: str) -> None:
         """Let later files refer to the values of ``column`` in the scratch relation ``rows``."""
         self._referred.add_values(table, column, rows)

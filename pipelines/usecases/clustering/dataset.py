@@ -14,15 +14,14 @@ import pyarrow as pa
 from features.contracts import Contract, Role
 from features.schemas import DType
 from models.clustering.clusterer import StoreClustering
-from models.clustering.gower import gower_distances
 from models.clustering.groups import NamedGroups
 from models.clustering.kinds import Kind
-from pipelines.errors import ConfigError, DataContractError
+from pipelines.errors import ConfigError, DataContractError, NotKeptError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import on_day
 from pipelines.monitoring.subjects import Subjects
 from pipelines.usecase import Run
-from pipelines.usecases.clustering.params import ClusteringParams
+from pipelines.usecases.clustering.params import ClusteringParams, DistanceParams
 
 #: What is watched for drift.
 SUBJECTS = Subjects("store_id", "stores")
@@ -95,15 +94,17 @@ def read_stores(run: Run[ClusteringParams], day: date | None = None) -> Stores:
 
     Raises
     ------
+    NotKeptError
+        The lake has no rows of the day.
     DataContractError
-        The day was not prepared, or no store is in scope.
+        No store is in scope.
     """
     contract, lake, as_of = run.mart("ml_clustering_features"), run.lake, day or run.as_of
     name = contract.table.name
     version = lake.version(name) if lake.exists(name) else None
     rows: pa.Table = lake.read(contract.table, where=on_day(as_of), version=version, missing_ok=True)
     if not rows.num_rows:
-        raise DataContractError(
+        raise NotKeptError(
             f"{name} has no rows for {as_of}: run `millrace train clustering --as-of {as_of}`, which prepares them"
         )
     frame = rows.sort_by("store_id").to_pandas(date_as_object=True)
@@ -140,20 +141,20 @@ def choose_variables(stores: Stores, params: ClusteringParams) -> Variables:
     levels: dict[str, list[str]] = {}
     for feature in stores.contract.features:
         column = stores.X[feature.name]
-        reason = _useless(column, params)
+        reason = _useless(column, params.distance)
         if reason:
             left_out[feature.name] = reason
             continue
-        order = _order(column, params.distance.orders.get(feature.name, []))
+        known, orders = set(column.dropna()), params.distance.orders.get(feature.name, [])
+        order = next((words for words in orders if known <= set(words)), [])
         if order:
             levels[feature.name] = order
         kinds[feature.name] = str(_kind(feature.column.dtype, ordered=bool(order)))
-    weights = _weights(stores.X, kinds, levels, themes, params)
-    ignored = [name for name, weight in weights.items() if weight == 0]
-    for name in ignored:
+    for name in [name for name in kinds if params.distance.theme_weights[themes[name]] == 0]:
         left_out[name] = f"theme {themes[name]!r} has weight 0"
-        del kinds[name], weights[name]
+        del kinds[name]
         levels.pop(name, None)
+    weights = _weights(stores.X, kinds, levels, themes, params.distance)
     if len(kinds) < 2:
         raise DataContractError(
             f"stores must differ in at least 2 variables to be grouped, got {sorted(kinds)}; left out: {left_out}"
@@ -195,49 +196,38 @@ def _weights(
     kinds: dict[str, str],
     levels: dict[str, list[str]],
     themes: Mapping[str, str],
-    params: ClusteringParams,
+    distance: DistanceParams,
 ) -> dict[str, float]:
     """Share of each variable in its theme's weight, over the mean difference of two stores in it."""
     counts = Counter(themes[name] for name in kinds)
-    distance = params.distance
     sample = X.iloc[np.unique(np.linspace(0, len(X) - 1, min(len(X), _COMPARED)).astype(int))]
+    groups = NamedGroups(StoreClustering(kinds=kinds), distance.log_scaled, levels)
     weights = {}
-    for name, kind in kinds.items():
-        log_scaled = [name] if name in distance.log_scaled else []
-        one = StoreClustering(kinds={name: kind})
-        column = NamedGroups(one, log_scaled, {name: levels[name]} if name in levels else None).prepared(
-            sample
-        )
-        pairs = gower_distances(column, {name: kind})[np.triu_indices(len(column), 1)]
-        known = pairs[~np.isnan(pairs)]
-        difference = max(float(known.mean()) if len(known) else 0.0, distance.balance_floor)
+    for name in kinds:
+        difference = max(groups.mean_difference(sample, name), distance.balance_floor)
         weights[name] = round(distance.theme_weights[themes[name]] / counts[themes[name]] / difference, 6)
     return weights
 
 
-def _useless(column: pd.Series, params: ClusteringParams) -> str:
+def _useless(column: pd.Series, limits: DistanceParams) -> str:
     """Why a variable tells nothing; empty if it does."""
     known = column.dropna()
     if len(known) == 0:
         return "not known of any store"
     if (known == known.iloc[0]).all():
-        return f"the same for all stores: {_shown(known.iloc[0])}"
+        value = known.iloc[0]
+        return (
+            f"the same for all stores: {value:g}"
+            if isinstance(value, float)
+            else f"the same for all stores: {value}"
+        )
     alike = known.value_counts(normalize=True).iloc[0]
-    if alike > params.distance.most_alike:
+    if alike > limits.most_alike:
         return f"the same for {alike:.1%} of the stores"
     share = len(known) / len(column)
-    if share < params.distance.least_known:
+    if share < limits.least_known:
         return f"known of {share:.0%} of the stores only"
     return ""
-
-
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _order(column: pd.Series, orders: list[list[str]]) -> list[str]:
-    known = set(column.dropna())
-    return next((order for order in orders if known <= set(order)), [])
 
 
 def _kind(dtype: DType, *, ordered: bool) -> Kind:

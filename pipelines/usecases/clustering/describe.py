@@ -16,18 +16,12 @@ from models.clustering.profile import NOTABLE, profile
 from pipelines.errors import DataContractError
 from pipelines.io.lake import on_day, until_day
 from pipelines.io.registry import Registry
+from pipelines.reporting.words import join
 from pipelines.usecase import Record, Run
 from pipelines.usecases.clustering.dataset import Stores, read_stores
 from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import CLUSTERS, MIGRATIONS, PROFILES
-from pipelines.usecases.clustering.wording import (
-    difference_words,
-    is_worth_telling,
-    label,
-    profile_words,
-    shown,
-    title,
-)
+from pipelines.usecases.clustering.wording import is_worth_telling, label, profile_words, shown
 
 #: Facts in the name of a group, and in its description.
 TITLE_FACTS, FACTS = 2, 6
@@ -89,22 +83,15 @@ def notable_facts(rows: pd.DataFrame, cluster: str, top: int = FACTS) -> list[di
 
     Weekday openings and the like say one thing several times: of a theme's twins only the strongest is named.
     """
-    own = rows[(rows["cluster"] == cluster) & rows["v_test"].notna()]
-    strength = own["v_test"].astype(float).abs()
-    own = (
-        own[strength >= NOTABLE]
-        .assign(strength=strength)
-        .sort_values("strength", ascending=False, kind="stable")
-    )
-    facts: list[dict[str, Any]] = []
-    seen: set[str] = set()
+    own = rows[
+        (rows["cluster"] == cluster) & (rows["v_test"].abs() >= NOTABLE) & (rows["category"] != "missing")
+    ]
+    own = own.sort_values("v_test", key=abs, ascending=False, kind="stable")
+    facts: dict[str, dict[Any, Any]] = {}
     for row in own.to_dict("records"):
-        said = family(row["variable"])
-        told = is_worth_telling(row["variable"], row["category"], row["inside"], row["overall"])
-        if told and said not in seen and row["category"] != "missing":
-            seen.add(said)
-            facts.append({str(name): value for name, value in row.items()})
-    return facts[:top]
+        if is_worth_telling(row["variable"], row["category"], row["inside"], row["overall"]):
+            facts.setdefault(family(row["variable"]), row)
+    return list(facts.values())[:top]
 
 
 def family(variable: str) -> str:
@@ -115,7 +102,7 @@ def family(variable: str) -> str:
 def titles(rows: pd.DataFrame) -> dict[str, str]:
     """Each group's strongest facts as a name."""
     return {
-        cluster: title([fact["words"] for fact in notable_facts(rows, cluster, TITLE_FACTS)])
+        cluster: join([fact["words"].partition(":")[0] for fact in notable_facts(rows, cluster, TITLE_FACTS)])
         or "like all others"
         for cluster in sorted(rows["cluster"].unique())
     }
@@ -131,10 +118,11 @@ def reason_words(
     found = reasons(groups.clustering_, groups.prepared(X), numbers.to_numpy(int), top=top)
     words: dict[str, list[str]] = {}
     for row in found.to_dict("records"):
-        value = X.loc[row["store"], row["variable"]]
+        value = plain(X.loc[row["store"], row["variable"]])
         usual = groups.raw_value(row["variable"], row["usual"])
         words.setdefault(row["store"], []).append(
-            difference_words(row["variable"], _plain(value), _ordinal(groups, row["variable"], usual))
+            f"{label(row['variable']).name} {shown(row['variable'], value)}"
+            f" (usual there: {shown(row['variable'], usual)})"
         )
     return {store: tuple(parts) for store, parts in words.items()}
 
@@ -146,16 +134,10 @@ def _kind(column: pd.Series) -> Kind:
     return Kind.NOMINAL if known.map(lambda value: isinstance(value, str)).all() else Kind.NUMERIC
 
 
-def _ordinal(groups: NamedGroups, variable: str, value: Any) -> Any:
-    """Word of a level number."""
-    levels = dict(groups.levels or {}).get(variable)
-    if levels is None or value is None or isinstance(value, str):
-        return value
-    return levels[round(float(value))]
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+def plain(value: Any) -> Any:
+    """A cell as Python's own value; None if it is not known."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if pd.isna(value) else value
 
 
 # ----------------------------------------------------------------------------------------- one store
@@ -241,23 +223,15 @@ def _fit(row: dict[str, Any]) -> str:
 
 def _variables(groups: NamedGroups, one: pd.DataFrame, cluster: str) -> list[dict[str, str]]:
     usual = usual_values(groups.clustering_).iloc[groups.names_.index(cluster)]
-    levels = dict(groups.levels or {})
-    rows = []
-    for name in groups.clustering_.gower_.kinds_:
-        middle = groups.raw_value(name, usual[name])
-        if name in levels and isinstance(middle, float):
-            middle = levels[name][round(middle)]
-        value = one[name].iloc[0]
-        value = value.item() if hasattr(value, "item") else value
-        rows.append(
-            {
-                "variable": name,
-                "name": label(name).name,
-                "value": shown(name, value),
-                "usual": shown(name, middle),
-            }
-        )
-    return rows
+    return [
+        {
+            "variable": name,
+            "name": label(name).name,
+            "value": shown(name, plain(one[name].iloc[0])),
+            "usual": shown(name, groups.raw_value(name, usual[name])),
+        }
+        for name in groups.clustering_.gower_.kinds_
+    ]
 
 
 def _move(move: dict[str, Any]) -> str:

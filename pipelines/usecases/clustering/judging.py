@@ -15,7 +15,7 @@ from models.evaluation.verdict import Verdict
 from pipelines.io.lake import Lake, on_day, until_day
 from pipelines.io.registry import ModelVersion
 from pipelines.monitoring.checks import check_drift
-from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.findings import Finding, held_against, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.usecase import Checked, Run
 from pipelines.usecases.clustering.dataset import SUBJECTS, read_stores
@@ -108,28 +108,17 @@ def _atypical(rows: pd.DataFrame, params: ClusteringParams) -> Finding:
 
 
 def _sizes(rows: pd.DataFrame, trained: pd.DataFrame, params: ClusteringParams) -> list[Finding]:
-    limit = params.monitoring.min_size_share
-    found = []
-    names = sorted({*rows["cluster"], *trained.get("cluster", [])})
-    for name in names:
+    limit, found = params.monitoring.min_size_share, []
+    for name in sorted({*rows["cluster"], *trained.get("cluster", [])}):
         stores = int((rows["cluster"] == name).sum())
         share = stores / len(rows)
         words = f"group {name} has {percent(share)} of the stores ({stores:,})"
-        small = share < limit
         found.append(
-            Finding(
-                "size",
-                f"group {name}",
-                State.ALARM if small else State.OK,
-                words,
-                share,
-                limit,
-                Severity.WARNING if small else None,
-                segment=("cluster", name),
-                rows=stores,
-                excess=max(limit - share, 0.0),
+            held_against(
+                "size", f"group {name}", words, share, limit, raised=share < limit, segment=("cluster", name),
+                rows=stores, excess=max(limit - share, 0.0),
             )
-        )
+        )  # fmt: skip
     return found
 
 
@@ -144,15 +133,14 @@ def _age(as_of: date, trained: pd.DataFrame, params: ClusteringParams) -> Findin
 def _limited(
     metric: str, subject: str, value: float, limit: float, words: str, rows: int, *, noise: float = 0.0
 ) -> Finding:
-    broken = value > limit + noise
-    return Finding(
+    """Finding of a value with an upper limit, which may be exceeded by so much noise."""
+    return held_against(
         metric,
         subject,
-        State.ALARM if broken else State.OK,
         words,
         value,
         limit,
-        Severity.WARNING if broken else None,
+        raised=value > limit + noise,
         rows=rows,
         excess=max(value - limit, 0.0),
     )

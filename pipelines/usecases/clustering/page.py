@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import pyarrow as pa
 
 from pipelines.errors import DataContractError
-from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
 from pipelines.reporting.sections import scope_reasons
 from pipelines.reporting.tables import Grid, GridColumn
+from pipelines.reporting.words import NONE
 from pipelines.usecase import Run
 from pipelines.usecases.clustering import page_groups, plots
 from pipelines.usecases.clustering.dataset import choose_variables, read_stores
 from pipelines.usecases.clustering.page_groups import DayData
 from pipelines.usecases.clustering.params import ClusteringParams
+from pipelines.usecases.clustering.schemas import MIGRATIONS
 from pipelines.usecases.clustering.wording import label
 
 #: Rows shown of a table that may be long; all are in the lake.
@@ -51,16 +50,19 @@ _GRID = Grid(
     filters={"cluster": ("Group", None), "region": ("Region", None), "mark": ("Mark", None)},
     search=("store", "store_id", "title", "why"),
     export={
-        "store_id": "store_id",
-        "store": "store",
-        "region": "region",
-        "cluster": "cluster",
-        "typicality": "typicality",
-        "deviation": "deviation",
-        "second_cluster": "second_cluster",
-        "previous_cluster": "previous_cluster",
-        "mark": "mark",
-        "why": "why",
+        name: name
+        for name in (
+            "store_id",
+            "store",
+            "region",
+            "cluster",
+            "typicality",
+            "deviation",
+            "second_cluster",
+            "previous_cluster",
+            "mark",
+            "why",
+        )
     },
     hint="name, id, group, remark",
 )
@@ -83,55 +85,39 @@ def sections(run: Run[ClusteringParams]) -> Mapping[str, object]:
     }
 
 
-@dataclass(frozen=True)
-class Moves:
-    """What moved.
+def moves(data: DayData) -> dict[str, Any] | Missing:
+    """Stores in another group than on the last earlier day (``since``), and why.
 
-    Attributes
-    ----------
-    rows
-        ``store``, ``from_cluster``, ``to_cluster``, ``move``, ``cause`` and ``words``.
-    hidden
-        Rows that are not shown.
-    figure
-        Flows between the groups; None if nothing moved.
+    Returns
+    -------
+    The first ``rows`` and how many are ``hidden``, ``counts`` by kind of move, and the ``figure`` of the flows between
+    the groups; None if nothing moved.
     """
-
-    since: date
-    counts: dict[str, int]
-    rows: list[dict[str, Any]]
-    hidden: int
-    figure: Figure | None
-
-
-def moves(data: DayData) -> Moves | Missing:
-    """Stores in another group than on the last earlier day, and why."""
     if data.stores.empty or data.day_before is None:
         return Missing("There is no earlier day to compare the groups with yet.")
-    table = data.moves
     order = {"moved": 0, "left": 1, "new": 2}
-    table = table.assign(order=table["move"].map(order)).sort_values(["order", "store_id"])
-    rows = [
-        {
-            "store": data.name(row["store_id"]),
-            "move": row["move"],
-            "from_cluster": row["from_cluster"] or "–",  # noqa: RUF001 - a dash is meant
-            "to_cluster": row["to_cluster"] or "–",  # noqa: RUF001
-            "cause": _CAUSES[row["cause"]],
-            "words": row["words"],
-        }
-        for row in table.to_dict("records")
-    ]
+    table = data.rows(MIGRATIONS)
+    table = table.assign(
+        order=table["move"].map(order),
+        store=table["store_id"].map(data.name),
+        cause=table["cause"].map(_CAUSES),
+        from_cluster=table["from_cluster"].fillna(NONE),
+        to_cluster=table["to_cluster"].fillna(NONE),
+    ).sort_values(["order", "store_id"])
     figure = None
     if len(table):
-        gone = table[table["move"] == "left"]
-        before = [*data.stores["previous_cluster"].fillna(""), *gone["from_cluster"].fillna("")]
+        gone = table.loc[table["move"] == "left", "from_cluster"]
+        before = [*data.stores["previous_cluster"].fillna(""), *gone]
         after = [*data.stores["cluster"], *[""] * len(gone)]
         names = sorted({*before, *after} - {""})
-        colours = {name: plots.colour_of(names, name) for name in names}
-        figure = plots.moves(before, after, colours)
-    counts = {name: int((table["move"] == name).sum()) for name in order}
-    return Moves(data.day_before, counts, rows[:_SHOWN], max(len(rows) - _SHOWN, 0), figure)
+        figure = plots.moves(before, after, {name: plots.colour_of(names, name) for name in names})
+    return {
+        "since": data.day_before,
+        "counts": {name: int((table["move"] == name).sum()) for name in order},
+        "rows": table[:_SHOWN].to_dict("records"),
+        "hidden": max(len(table) - _SHOWN, 0),
+        "figure": figure,
+    }
 
 
 def strangers(data: DayData) -> list[dict[str, Any]] | Missing:
@@ -158,25 +144,15 @@ def store_list(data: DayData) -> dict[str, Any] | Missing:
     rows = data.stores
     if rows.empty:
         return Missing("No store has a group.")
-    region = rows["store_id"].map(data.features["region"]) if len(data.features) else None
-    place = pd.Series("", index=rows.index) if region is None else region.fillna("").astype(str)
-    mark = rows["is_atypical"].map({True: "does not fit", False: ""})
-    mark = mark.where(~rows["is_typical"], "typical")
-    table = pd.DataFrame(
-        {
-            "store_id": rows["store_id"],
-            "store": [data.name(store) for store in rows["store_id"]],
-            "region": place,
-            "place": place,
-            "cluster": rows["cluster"],
-            "title": rows["cluster"].map(data.titles).fillna(""),
-            "typicality": rows["typicality"],
-            "deviation": rows["deviation"],
-            "second_cluster": rows["second_cluster"],
-            "previous_cluster": rows["previous_cluster"].fillna(""),
-            "mark": mark,
-            "why": rows["why"].fillna(""),
-        }
+    region = data.features["region"].reindex(rows["store_id"]).fillna("").to_numpy()
+    table = rows.assign(
+        store=rows["store_id"].map(data.name),
+        region=region,
+        place=region,
+        title=rows["cluster"].map(data.titles).fillna(""),
+        previous_cluster=rows["previous_cluster"].fillna(""),
+        mark=np.select([rows["is_typical"], rows["is_atypical"]], ["typical", "does not fit"], ""),
+        why=rows["why"].fillna(""),
     )
     return _GRID.payload(pa.Table.from_pandas(table, preserve_index=False))
 

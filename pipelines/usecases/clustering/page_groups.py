@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
@@ -52,22 +51,17 @@ class DayData:
     @cached_property
     def stores(self) -> pd.DataFrame:
         """Group of every store, in order of ``store_id``; empty if the day was not scored."""
-        return self._on(CLUSTERS, self.as_of).sort_values("store_id", ignore_index=True)
+        return self.rows(CLUSTERS).sort_values("store_id", ignore_index=True)
 
     @cached_property
     def profiles(self) -> pd.DataFrame:
         """What sets the groups apart."""
-        return self._on(PROFILES, self.as_of)
+        return self.rows(PROFILES)
 
     @cached_property
     def titles(self) -> dict[str, str]:
         """What to call the groups."""
         return titles(self.profiles) if len(self.profiles) else {}
-
-    @cached_property
-    def moves(self) -> pd.DataFrame:
-        """Stores that moved, came or left."""
-        return self._on(MIGRATIONS, self.as_of)
 
     @cached_property
     def version(self) -> str:
@@ -89,23 +83,8 @@ class DayData:
         """Rows of the version's training in one of its tables."""
         if self.trained_on is None:
             return pd.DataFrame(columns=table.column_names)
-        rows = self._on(table, self.trained_on)
+        rows = self.rows(table, self.trained_on)
         return rows[rows["model_version"] == self.version].sort_values(sort, ignore_index=True)
-
-    @cached_property
-    def choices(self) -> pd.DataFrame:
-        """What each number of groups is worth."""
-        return self.training(CHOICES, "n_clusters")
-
-    @cached_property
-    def merges(self) -> pd.DataFrame:
-        """The tree."""
-        return self.training(TREES, "step")
-
-    @cached_property
-    def axes(self) -> pd.DataFrame:
-        """Axes of the map."""
-        return self.training(AXES, "axis")
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -120,7 +99,7 @@ class DayData:
     @cached_property
     def features(self) -> pd.DataFrame:
         """Features of all stores of the day, index ``store_id``."""
-        rows = self._on(self.run.mart("ml_clustering_features").table, self.as_of)
+        rows = self.rows(self.run.mart("ml_clustering_features").table)
         return rows.set_index("store_id").sort_index()
 
     def name(self, store: str) -> str:
@@ -131,86 +110,62 @@ class DayData:
     @cached_property
     def day_before(self) -> date | None:
         """Newest earlier day with groups; None on the first."""
-        where = before_day(self.as_of)
-        days = self.run.lake.read(CLUSTERS, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-        newest: date | None = pc.max(days).as_py() if len(days) else None
-        return newest
+        return self.run.lake.newest_day(CLUSTERS, before_day(self.as_of))
 
-    def _on(self, table: Table, day: date) -> pd.DataFrame:
-        rows: pd.DataFrame = self.run.lake.read(table, where=on_day(day), missing_ok=True).to_pandas()
+    def rows(self, table: Table, day: date | None = None) -> pd.DataFrame:
+        """Rows of a table, of another day if one is given."""
+        where = on_day(day or self.as_of)
+        rows: pd.DataFrame = self.run.lake.read(table, where=where, missing_ok=True).to_pandas()
         return rows
 
 
-@dataclass(frozen=True)
-class Groups:
+def groups(data: DayData) -> dict[str, Any] | Missing:
     """The groups as people see them first.
 
-    Attributes
-    ----------
-    cards
-        One per group: ``name``, ``colour``, ``title``, ``facts``, ``stores``, ``share``, ``typical`` (names),
-        ``atypical`` (number), ``state``, ``badge``, ``jaccard``, ``takings`` (share of the chain's).
-    atypical, moved
-        Stores that do not fit, and that are in another group than on the last day.
-    compared_with
-        The last earlier day; None on the first.
+    Returns
+    -------
+    ``cards`` of the groups, the ``version`` that found them and the day it was ``trained_on``, the number of
+    ``stores`` and the share of them in stable groups, the stores that do not fit (``atypical``), and those ``moved``
+    since the last earlier day (``compared_with``; None on the first).
     """
-
-    cards: list[dict[str, Any]]
-    stores: int
-    version: str
-    trained_on: date | None
-    stable_share: float | None
-    atypical: int
-    moved: int
-    compared_with: date | None
-
-
-def groups(data: DayData) -> Groups | Missing:
-    """Cards of the groups."""
     rows = data.stores
     if rows.empty:
         return Missing(f"Stores have no groups on {data.as_of}.", data.run.command("score"))
-    names = sorted(rows["cluster"].unique())
     stability = data.stability.set_index("cluster") if len(data.stability) else pd.DataFrame()
-    takings = _takings(data)
+    takings, names = _takings(data), sorted(rows["cluster"].unique())
     cards = [_card(data, name, names, stability, takings) for name in names]
-    known = [card for card in cards if card["jaccard"] is not None]
-    stable = sum(card["stores"] for card in known if card["state"] == "stable")
-    moves = data.moves
-    return Groups(
-        cards=cards,
-        stores=len(rows),
-        version=data.version,
-        trained_on=data.trained_on,
-        stable_share=stable / len(rows) if known else None,
-        atypical=int(rows["is_atypical"].sum()),
-        moved=int((moves["move"] == "moved").sum()) if len(moves) else 0,
-        compared_with=data.day_before,
-    )
+    stable = sum(card["stores"] for card in cards if card["state"] == "stable")
+    return {
+        "cards": cards,
+        "stores": len(rows),
+        "version": data.version,
+        "trained_on": data.trained_on,
+        "stable_share": stable / len(rows) if len(stability) else None,
+        "atypical": int(rows["is_atypical"].sum()),
+        "moved": int((data.rows(MIGRATIONS)["move"] == "moved").sum()),
+        "compared_with": data.day_before,
+    }
 
 
 def figures(data: DayData) -> list[Figure]:
     """Tree, number of groups, map and stability; those that the training left."""
     found: list[Figure] = []
-    if len(data.choices):
-        chosen = int(data.choices.loc[data.choices["chosen"], "n_clusters"].iloc[0])
-        if len(data.merges):
-            merges = data.merges[["left", "right", "height", "stores"]].to_numpy(np.float64)
-            found.append(plots.tree(merges, groups=chosen))
-        curve = data.choices[data.choices["n_clusters"] > 1]
-        counts, gain, clear = (
-            curve[name].to_numpy(np.float64) for name in ("n_clusters", "inertia_gain", "silhouette")
-        )
-        found.append(plots.number_of_groups(counts, gain, clear, chosen))
-    if len(data.stability):
+    choices, merges, stability = (
+        data.training(CHOICES, "n_clusters"),
+        data.training(TREES, "step"),
+        data.stability,
+    )
+    if len(choices):
+        chosen = int(choices.loc[choices["chosen"], "n_clusters"].iloc[0])
+        if len(merges):
+            tree = merges[["left", "right", "height", "stores"]].to_numpy(np.float64)
+            found.append(plots.tree(tree, groups=chosen))
+        curve = choices.loc[choices["n_clusters"] > 1, ["n_clusters", "inertia_gain", "silhouette"]]
+        found.append(plots.number_of_groups(*curve.to_numpy(np.float64).T, chosen))
+    if len(stability):
+        jaccard = stability["jaccard"].to_numpy(np.float64)
         found.append(
-            plots.stability(
-                data.stability["cluster"].tolist(),
-                data.stability["jaccard"].to_numpy(np.float64),
-                stable=STABLE,
-                doubtful=DOUBTFUL,
-            )
+            plots.stability(stability["cluster"].tolist(), jaccard, stable=STABLE, doubtful=DOUBTFUL)
         )
     return found
 
@@ -228,8 +183,8 @@ def store_map(data: DayData) -> Figure | Missing:
         typical=rows["is_typical"].to_numpy(bool),
         atypical=rows["is_atypical"].to_numpy(bool),
     )
-    axes = list(zip(data.axes["explained"].tolist(), data.axes["words"].tolist(), strict=True))
-    return plots.store_map(places, axes or [(float("nan"), "not kept")] * 2)
+    axes = data.training(AXES, "axis")[["explained", "words"]].itertuples(index=False, name=None)
+    return plots.store_map(places, list(axes) or [(float("nan"), "not kept")] * 2)
 
 
 def heat_map(data: DayData) -> Figure | Missing:
@@ -238,10 +193,8 @@ def heat_map(data: DayData) -> Figure | Missing:
     if rows.empty:
         return Missing("There are no profiles of this day.", data.run.command("score"))
     rows = rows[rows["v_test"].notna() & (rows["category"] != "missing")]
-    told = [
-        is_worth_telling(row["variable"], row["category"], row["inside"], row["overall"])
-        for row in rows[["variable", "category", "inside", "overall"]].to_dict("records")
-    ]
+    facts = rows[["variable", "category", "inside", "overall"]].itertuples(index=False, name=None)
+    told = [is_worth_telling(*fact) for fact in facts]
     rows = rows.assign(
         row=np.where(
             rows["category"].isin(["", "yes"]), rows["variable"], rows["variable"] + "=" + rows["category"]
@@ -270,8 +223,9 @@ def _card(
     data: DayData, name: str, names: list[str], stability: pd.DataFrame, takings: pd.Series | None
 ) -> dict[str, Any]:
     rows = data.stores[data.stores["cluster"] == name]
-    jaccard = float(stability["jaccard"].to_dict()[name]) if name in stability.index else None
-    state = str(stability.loc[name, "state"]) if name in stability.index else "not known"
+    jaccard, state = (
+        stability.loc[name, ["jaccard", "state"]] if name in stability.index else (None, "not known")
+    )
     typical = rows[rows["is_typical"]].sort_values(["distance", "store_id"])
     regions = data.features["region"].reindex(rows["store_id"]).value_counts() if len(data.features) else None
     return {

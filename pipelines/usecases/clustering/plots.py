@@ -19,17 +19,8 @@ PALETTE = (
 )  # fmt: skip
 #: Marks, so that colour is not all that tells groups apart.
 SYMBOLS = (
-    "circle",
-    "square",
-    "diamond",
-    "triangle-up",
-    "cross",
-    "x",
-    "pentagon",
-    "hexagon",
-    "star",
-    "hourglass",
-)
+    "circle", "square", "diamond", "triangle-up", "cross", "x", "pentagon", "hexagon", "star", "hourglass",
+)  # fmt: skip
 
 #: Branches drawn of a tree; below them only their size is told.
 _BRANCHES = 30
@@ -253,8 +244,11 @@ def stability(groups: Sequence[str], jaccard: Array, *, stable: float, doubtful:
             x=limit, y=1.02, yref="paper", yanchor="bottom", showarrow=False, text=words,
             font={"size": 12, "color": QUIET_COLOUR},
         )  # fmt: skip
-    figure.update_layout(xaxis={"range": [0, 1.02], "tickformat": ".0%"}, margin={"t": 30})
-    figure.update_layout(height=max(380, 120 + 34 * len(groups)))
+    figure.update_layout(
+        xaxis={"range": [0, 1.02], "tickformat": ".0%"},
+        margin={"t": 30},
+        height=max(380, 120 + 34 * len(groups)),
+    )
     figure.update_yaxes(autorange="reversed")
     weak = [name for name, value in zip(groups, jaccard.tolist(), strict=True) if value < stable]
     told = (
@@ -279,11 +273,8 @@ def moves(before: Sequence[str], after: Sequence[str], colours: Mapping[str, str
     colours
         By group.
     """
-    pairs = (
-        pd.DataFrame({"before": list(before), "after": list(after)})
-        .value_counts(sort=False)
-        .reset_index(name="n")
-    )
+    stores = pd.DataFrame({"before": list(before), "after": list(after)})
+    pairs = stores.value_counts(sort=False).reset_index(name="n")
     left, right = sorted(set(pairs["before"])), sorted(set(pairs["after"]))
     labels = [_flow_label(name, "before") for name in left] + [_flow_label(name, "now") for name in right]
     nodes = [colours.get(name, QUIET_COLOUR) for name in (*left, *right)]

@@ -8,16 +8,6 @@ TRAINED = Column("as_of", DType.DATE, "Day for which the groups were found.")
 STORE = Column("store_id", DType.STRING, "Store.")
 CLUSTER = Column("cluster", DType.STRING, "Name of the group: a letter that stays with it from run to run.")
 
-KINDS = ("numeric", "category")
-
-#: What became of a store between two runs: another group, grouped for the first time, or not any more.
-MOVES = ("moved", "new", "left")
-
-#: Why: the store changed, the groups did, its group is gone, or it came or left.
-CAUSES = ("store", "groups", "dissolved", "scope")
-
-STATES = ("stable", "doubtful", "unstable")
-
 
 def _number(name: str, words: str, *, nullable: bool = False, **rules: float | str | None) -> Column:
     return Column(name, DType.NUMBER, words, nullable=nullable, **rules)  # type: ignore[arg-type]
@@ -83,7 +73,9 @@ PROFILES = Table(
         Column(
             "category", DType.STRING, "Value of a feature that holds words or yes and no; empty for numbers."
         ),
-        Column("kind", DType.STRING, "Whether `inside` is a mean or a share.", allowed=KINDS),
+        Column(
+            "kind", DType.STRING, "Whether `inside` is a mean or a share.", allowed=("numeric", "category")
+        ),
         Column("stores", DType.INTEGER, "Stores of the group for which the variable is known.", minimum=0),
         _number(
             "inside",
@@ -114,7 +106,8 @@ MIGRATIONS = Table(
         AS_OF,
         STORE,
         Column("previous_as_of", DType.DATE, "The day compared with."),
-        Column("move", DType.STRING, "What became of it.", allowed=MOVES),
+        # Another group, grouped for the first time, or not any more.
+        Column("move", DType.STRING, "What became of it.", allowed=("moved", "new", "left")),
         Column("from_cluster", DType.STRING, "Group on that day; null if it had none.", nullable=True),
         Column("to_cluster", DType.STRING, "Group now; null if it has none.", nullable=True),
         Column(
@@ -122,7 +115,7 @@ MIGRATIONS = Table(
             DType.STRING,
             "`store`: its variables changed; `groups`: with its old values it would be in another group as well, since "
             "new groups were found; `dissolved`: its group is gone; `scope`: it came or left.",
-            allowed=CAUSES,
+            allowed=("store", "groups", "dissolved", "scope"),
         ),
         Column("words", DType.STRING, "What changed, in words."),
         Column(
@@ -205,7 +198,7 @@ STABILITY = Table(
         _number(
             "dissolved", "Share of the samples without a group at least 0.5 similar.", minimum=0, maximum=1
         ),
-        Column("state", DType.STRING, "What follows from it.", allowed=STATES),
+        Column("state", DType.STRING, "What follows from it.", allowed=("stable", "doubtful", "unstable")),
         MODEL_VERSION,
     ),
     key=("as_of", "cluster"),

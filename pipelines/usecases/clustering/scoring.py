@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.compute as pc
 
 from models.clustering.groups import NamedGroups
 from models.clustering.matching import (
@@ -21,21 +20,20 @@ from models.clustering.matching import (
     explain_moves,
     migrations,
 )
-from pipelines.errors import DataContractError
+from pipelines.errors import DataContractError, NotKeptError
 from pipelines.io.lake import Lake, before_day, on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.usecase import Output, Run
 from pipelines.usecases.clustering.dataset import Stores, read_stores
-from pipelines.usecases.clustering.describe import profile_rows, reason_words
+from pipelines.usecases.clustering.describe import plain, profile_rows, reason_words
 from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import CLUSTERS, MIGRATIONS, PROFILES
-from pipelines.usecases.clustering.wording import move_words
+from pipelines.usecases.clustering.wording import label, shown
 
 log = logging.getLogger(__name__)
 
 _CAUSES = {MOVED_BY_STORE: "store", MOVED_BY_GROUPS: "groups", DISSOLVED: "dissolved"}
 _OUT_OF_SCOPE = {"store_closed": "has closed", "too_few_days": "sold on too few days"}
-_COLUMNS = [name for name in MIGRATIONS.column_names if name not in ("as_of", "model_version")]
 
 
 def predict(run: Run[ClusteringParams], groups: NamedGroups, version: ModelVersion) -> Iterator[Output]:
@@ -49,7 +47,7 @@ def predict(run: Run[ClusteringParams], groups: NamedGroups, version: ModelVersi
     stores = read_stores(run)
     rows = assigned_rows(groups, stores, run.params)
     clusters = rows["cluster"]
-    before = _previous_day(run.lake, run.as_of)
+    before = run.lake.newest_day(CLUSTERS, before_day(run.as_of))
     previous = _groups_on(run.lake, before) if before else pd.Series(dtype=object)
     rows["previous_cluster"] = previous.reindex(rows.index)
     moves = _moved_rows(
@@ -99,53 +97,43 @@ def assigned_rows(groups: NamedGroups, stores: Stores, params: ClusteringParams)
         is_atypical=deviation >= params.scoring.atypical_deviation,
     )
     rows["is_typical"] &= ~rows["is_atypical"]
-    rows["why"] = pd.Series(_why(groups, stores, rows, rank, params), index=rows.index, dtype=object)
+    rows["why"] = pd.Series(
+        _why(groups, stores, rows, rank, params.scoring.reasons), rows.index, dtype=object
+    )
     return rows
 
 
 def _why(
-    groups: NamedGroups, stores: Stores, rows: pd.DataFrame, rank: pd.Series, params: ClusteringParams
+    groups: NamedGroups, stores: Stores, rows: pd.DataFrame, rank: pd.Series, top: int
 ) -> list[str | None]:
+    """What makes a store atypical or typical, in words; None for the others."""
     strange = rows.index[rows["is_atypical"]]
-    words = reason_words(
-        groups, stores.X.loc[strange], rows.loc[strange, "cluster"], top=params.scoring.reasons
-    )
-    places = dict(zip(rank.index.astype(str), rank.tolist(), strict=True))
+    words = reason_words(groups, stores.X.loc[strange], rows.loc[strange, "cluster"], top=top)
+    places = {1: "Nearest", 2: "Second nearest", 3: "Third nearest"}
     found: list[str | None] = []
-    for store, row in rows.to_dict("index").items():
-        if row["is_atypical"]:
-            found.append(
-                "; ".join(words.get(str(store), ("Many small differences, none of which stands out",)))
-            )
-        elif row["is_typical"]:
-            place = {1: "Nearest", 2: "Second nearest", 3: "Third nearest"}.get(
-                int(places[str(store)]), "Near"
-            )
-            found.append(f"{place} to the middle of group {row['cluster']}")
+    for row, place in zip(rows.itertuples(), rank.tolist(), strict=True):
+        if row.is_atypical:
+            why = words.get(str(row.Index), ("Many small differences, none of which stands out",))
+            found.append("; ".join(why))
+        elif row.is_typical:
+            found.append(f"{places.get(int(place), 'Near')} to the middle of group {row.cluster}")
         else:
             found.append(None)
     return found
 
 
 def _kept(run: Run[ClusteringParams], day: date | None) -> Stores | None:
-    """Stores of an earlier day, if its features are still there."""
+    """Stores of an earlier day; None if its features are no longer there. Any other fault of theirs is one."""
     if day is None:
         return None
     try:
         return read_stores(run, day)
-    except DataContractError:
+    except NotKeptError:
         log.warning("features of %s are not kept: moves since then are told without their variables", day)
         return None
 
 
 # --------------------------------------------------------------------------------------------- moves
-
-
-def _previous_day(lake: Lake, as_of: date) -> date | None:
-    """Newest earlier day with groups; None before the second run."""
-    days = lake.read(CLUSTERS, columns=["as_of"], where=before_day(as_of), missing_ok=True)["as_of"]
-    newest: date | None = pc.max(days).as_py() if len(days) else None
-    return newest
 
 
 def _groups_on(lake: Lake, day: date) -> pd.Series:
@@ -176,31 +164,29 @@ def _moved_rows(
     moves = migrations(before, clusters)
     explained = _explained(groups, stores, stores_before, moves, top)
     outside = dict(zip(stores.outside["store_id"], stores.outside["scope_reason"], strict=True))
-    rows = []
-    for move in moves[moves["status"] != "stayed"].to_dict("records"):
-        store, status = str(move["store"]), str(move["status"])
-        variables: list[dict[str, Any]] = []
-        cause, words = "scope", "Grouped for the first time"
-        if status == "left":
-            reason = _OUT_OF_SCOPE.get(str(outside.get(store)), "is not known any more")
-            words = f"No longer grouped: the store {reason}"
-        elif status == "moved":
-            cause, words, variables = explained.get(
-                store, ("groups", "The features of the last run are not kept", [])
-            )
-        rows.append(
-            {
-                "store_id": store,
-                "previous_as_of": day_before,
-                "move": status,
-                "from_cluster": _text(move["previous"]),
-                "to_cluster": _text(move["current"]),
-                "cause": cause,
-                "words": words,
-                "variables_json": json.dumps(variables, default=str),
-            }
-        )
-    return pd.DataFrame(rows, columns=_COLUMNS)
+
+    def told(move: Any) -> tuple[str, str, list[dict[str, Any]]]:
+        if move.status == "new":
+            return "scope", "Grouped for the first time", []
+        if move.status == "left":
+            reason = _OUT_OF_SCOPE.get(str(outside.get(move.store)), "is not known any more")
+            return "scope", f"No longer grouped: the store {reason}", []
+        return explained.get(move.store, ("groups", "The features of the last run are not kept", []))
+
+    moves = moves[moves["status"] != "stayed"]
+    reasons = [told(move) for move in moves.itertuples()]
+    return pd.DataFrame(
+        {
+            "store_id": moves["store"].astype(str),
+            "previous_as_of": day_before,
+            "move": moves["status"],
+            "from_cluster": moves["previous"],
+            "to_cluster": moves["current"],
+            "cause": [cause for cause, _, _ in reasons],
+            "words": [words for _, words, _ in reasons],
+            "variables_json": [json.dumps(variables, default=str) for _, _, variables in reasons],
+        }
+    )
 
 
 def _explained(
@@ -221,8 +207,8 @@ def _explained(
         variables = [
             {
                 "variable": row["variable"],
-                "before": _plain(before.X.loc[store, row["variable"]]),
-                "now": _plain(stores.X.loc[store, row["variable"]]),
+                "before": plain(before.X.loc[store, row["variable"]]),
+                "now": plain(stores.X.loc[store, row["variable"]]),
                 "pull": round(float(row["pull"]), 4),
             }
             for row in rows[rows["variable"].notna()].to_dict("records")
@@ -238,14 +224,7 @@ def _words(cause: str, variables: list[dict[str, Any]], row: pd.Series) -> str:
         return "The groups were found anew: as it was before, the store would not be in its old group either"
     if not variables:
         return "Many small changes, none of which stands out"
-    return "; ".join(move_words(v["variable"], v["before"], v["now"]) for v in variables)
-
-
-def _text(value: Any) -> str | None:
-    return None if pd.isna(value) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if pd.isna(value) else value
+    changes = [(one["variable"], one["before"], one["now"]) for one in variables]
+    return "; ".join(
+        f"{label(name).name} from {shown(name, old)} to {shown(name, new)}" for name, old, new in changes
+    )

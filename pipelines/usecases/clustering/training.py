@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,11 +17,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.clustering.clusterer import StoreClustering
+from models.clustering.coordinates import axis_correlations
 from models.clustering.groups import NamedGroups, letters
 from models.clustering.groupwise import silhouettes
-from models.clustering.kinds import SCALED, Kind
 from models.clustering.matching import match_labels
 from models.clustering.stability import bootstrap_jaccard, warning_of
+from pipelines.io.frames import fullest_rows
 from pipelines.measure import Stopwatch
 from pipelines.monitoring.reference import Sample
 from pipelines.usecase import Run, Trained
@@ -34,7 +37,6 @@ log = logging.getLogger(__name__)
 #: Features that people group stores by where nothing else tells; the first that sets stores apart is the baseline.
 BASELINES = ("store_type", "assortment", "clientele", "region")
 
-_EXAMPLE_ROWS = 5
 #: Variables named per axis.
 _PER_AXIS = 4
 
@@ -49,10 +51,8 @@ class Found:
         By `bootstrap_jaccard`, with ``name`` of each group.
     validation
         ``candidate``, ``store_id``, ``group`` and ``silhouette``.
-    overlap
-        Groups with the share they have in common with the champion's of the same name; empty without champion.
-    gone
-        Names of the champion's groups that no group continues.
+    new, gone
+        Names of groups that continue none of the champion's, and of the champion's that no group continues.
     warning
         What to say of groups that are not stable; empty if all are.
     """
@@ -61,7 +61,7 @@ class Found:
     variables: Variables
     stability: pd.DataFrame
     validation: pd.DataFrame
-    overlap: pd.DataFrame
+    new: set[str]
     gone: list[str]
     warning: str
 
@@ -69,7 +69,7 @@ class Found:
 def fit(run: Run[ClusteringParams], stores: Stores, champion: NamedGroups | None) -> Trained:
     """Find groups among the stores of the day; those that continue the champion's keep their names."""
     watch = Stopwatch()
-    found = find_groups(stores, run.params, serving=champion, watch=watch)
+    found = find_groups(stores, run.params, champion, watch)
     model = found.groups.clustering_
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -77,13 +77,17 @@ def fit(run: Run[ClusteringParams], stores: Stores, champion: NamedGroups | None
     stability = dict(zip(found.stability["name"], found.stability["jaccard"].tolist(), strict=True))
     return Trained(
         model=found.groups,
-        example=_example(stores, found),
+        example=fullest_rows(stores.X[list(found.variables.kinds)]),
         card=_card(run.as_of, run.params, stores, found),
         tables={
-            CHOICES: _choices(found),
-            TREES: _tree(found),
-            AXES: _axes(stores, found),
-            STABILITY: _stability(found),
+            CHOICES: _choices(model),
+            TREES: _tree(model),
+            AXES: _axes(stores, found.groups),
+            STABILITY: found.stability.assign(
+                cluster=found.stability["name"],
+                stores=found.stability["size"].astype(int),
+                state=found.stability["verdict"].astype(str),
+            ),
             VALIDATION: found.validation,
         },
         metrics={
@@ -102,8 +106,8 @@ def fit(run: Run[ClusteringParams], stores: Stores, champion: NamedGroups | None
         },
         record={
             "stores": len(stores.inside),
-            "clusters": _sizes(found.groups),
-            "continued": [name for name in found.groups.names_ if name not in _new_names(found)],
+            "clusters": dict(sorted(Counter(found.groups.labels_.tolist()).items())),
+            "continued": [name for name in found.groups.names_ if name not in found.new],
             "gone": found.gone,
             "silhouette": round(float(model.silhouette_), 4),
             "stability": {name: round(jaccard, 3) for name, jaccard in stability.items()},
@@ -118,20 +122,15 @@ def fit(run: Run[ClusteringParams], stores: Stores, champion: NamedGroups | None
 
 
 def find_groups(
-    stores: Stores,
-    params: ClusteringParams,
-    *,
-    serving: NamedGroups | None = None,
-    watch: Stopwatch | None = None,
+    stores: Stores, params: ClusteringParams, serving: NamedGroups | None, watch: Stopwatch
 ) -> Found:
     """Find groups, name them after the serving ones they continue, and measure how much they can be trusted."""
-    watch = watch or Stopwatch()
     with watch.phase("variables"):
         variables = choose_variables(stores, params)
     with watch.phase("groups"):
         groups = new_groups(variables, params, stores=len(stores.inside)).fit(stores.X)
     log.info("%d groups of %d stores", groups.clustering_.n_clusters_, len(stores.inside))
-    overlap, gone = pd.DataFrame(), []
+    new, gone = set(groups.names_), []
     before: NDArray[Any] | None = None
     if serving is not None:
         before = serving.predict(stores.X)
@@ -142,7 +141,8 @@ def find_groups(
         )
         numbers = range(groups.clustering_.n_clusters_)
         groups.rename([matching.names[number] for number in numbers], serving.used_names_)
-        overlap, gone = matching.overlap, [str(name) for name in matching.gone]
+        new = set(matching.overlap.loc[matching.overlap["is_new"], "name"])
+        gone = [str(name) for name in matching.gone]
     with watch.phase("stability"):
         stability = bootstrap_jaccard(
             groups.clustering_, params.stability.replicates, random_state=params.seed
@@ -153,7 +153,7 @@ def find_groups(
         log.warning("%s", warning)
     with watch.phase("validation"):
         validation = _validate(stores, groups, before)
-    return Found(groups, variables, stability, validation, overlap, gone, warning)
+    return Found(groups, variables, stability, validation, new, gone, warning)
 
 
 def _validate(stores: Stores, groups: NamedGroups, before: NDArray[Any] | None) -> pd.DataFrame:
@@ -166,115 +166,48 @@ def _validate(stores: Stores, groups: NamedGroups, before: NDArray[Any] | None) 
     usable = [name for name, values in known.items() if 1 < len(set(values)) <= len(values) // 2]
     candidates |= {name: known[name] for name in usable[:1]}
     dissimilarity = model.dissimilarity()
-    parts = []
-    for name, labels in candidates.items():
-        codes = pd.factorize(labels, sort=True)[0]
-        parts.append(
-            pd.DataFrame(
-                {
-                    "candidate": name,
-                    "store_id": stores.inside.index,
-                    "group": labels.astype(str),
-                    "silhouette": silhouettes(dissimilarity, codes),
-                }
-            )
+    parts = [
+        pd.DataFrame(
+            {
+                "candidate": name,
+                "store_id": stores.inside.index,
+                "group": labels.astype(str),
+                "silhouette": silhouettes(dissimilarity, pd.factorize(labels, sort=True)[0]),
+            }
         )
+        for name, labels in candidates.items()
+    ]
     return pd.concat(parts, ignore_index=True)
-
-
-def _example(stores: Stores, found: Found) -> pd.DataFrame:
-    """Stores of which most is known, with the columns that serve; text without a value is empty in none of them."""
-    X = stores.X[list(found.variables.kinds)]
-    fullest = X.isna().sum(axis=1).sort_values(kind="stable").index[:_EXAMPLE_ROWS]
-    return X.loc[fullest].reset_index(drop=True)
-
-
-def _sizes(groups: NamedGroups) -> dict[str, int]:
-    names, counts = np.unique(groups.labels_.astype(str), return_counts=True)
-    return dict(zip(names.tolist(), counts.tolist(), strict=True))
-
-
-def _new_names(found: Found) -> set[str]:
-    if found.overlap.empty:
-        return set(found.groups.names_)
-    return set(found.overlap.loc[found.overlap["is_new"], "name"])
 
 
 # -------------------------------------------------------------------------------------------- tables
 
 
-def _choices(found: Found) -> pd.DataFrame:
-    curve = found.groups.clustering_.choice_
+def _choices(model: StoreClustering) -> pd.DataFrame:
+    curve = model.choice_
     whole = float(curve["within_inertia"].iloc[0]) or 1.0
-    return pd.DataFrame(
-        {
-            "n_clusters": curve["n_clusters"].astype(int),
-            "within_share": curve["within_share"],
-            "inertia_gain": curve["inertia_gain"] / whole,
-            "silhouette": curve["silhouette"],
-            "chosen": curve["chosen"].astype(bool),
-        }
-    )
+    return curve.assign(inertia_gain=curve["inertia_gain"] / whole)
 
 
-def _tree(found: Found) -> pd.DataFrame:
-    merges = found.groups.clustering_.linkage_matrix_
-    return pd.DataFrame(
-        {
-            "step": np.arange(len(merges)),
-            "left": merges[:, 0].astype(int),
-            "right": merges[:, 1].astype(int),
-            "height": np.maximum(merges[:, 2], 0.0),
-            "stores": merges[:, 3].astype(int),
-        }
-    )
+def _tree(model: StoreClustering) -> pd.DataFrame:
+    merges = pd.DataFrame(model.linkage_matrix_, columns=["left", "right", "height", "stores"])
+    merges = merges.astype({"left": int, "right": int, "stores": int})
+    return merges.assign(step=np.arange(len(merges)), height=merges["height"].clip(lower=0.0))
 
 
-def _axes(stores: Stores, found: Found) -> pd.DataFrame:
-    model = found.groups.clustering_
-    words = _axis_words(found.groups.prepared(stores.X), found.variables.kinds, model.coordinates_)
+def _axes(stores: Stores, groups: NamedGroups) -> pd.DataFrame:
+    """Axes with the variables that grow and fall along them."""
+    model = groups.clustering_
+    correlations = axis_correlations(groups.prepared(stores.X), model.gower_.kinds_, model.coordinates_)
     return pd.DataFrame(
         {
             "axis": np.arange(1, len(model.explained_) + 1),
             "explained": np.clip(model.explained_, 0.0, 1.0),
-            "words": words,
+            "words": [
+                "; ".join(_direction(one[:_PER_AXIS], up=up) for up in (True, False)) for one in correlations
+            ],
         }
     )
-
-
-def _stability(found: Found) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "cluster": found.stability["name"],
-            "stores": found.stability["size"].astype(int),
-            "jaccard": found.stability["jaccard"],
-            "recovered": found.stability["recovered"],
-            "dissolved": found.stability["dissolved"],
-            "state": found.stability["verdict"].astype(str),
-        }
-    )
-
-
-def _axis_words(prepared: pd.DataFrame, kinds: dict[str, str], coordinates: np.ndarray) -> list[str]:
-    """Name the variables that grow and fall along each axis, by their correlation with it."""
-    columns: dict[tuple[str, str], np.ndarray] = {}
-    for name, kind in kinds.items():
-        column = prepared[name]
-        if Kind(kind) is Kind.NOMINAL:
-            for category in sorted(set(column.dropna())):
-                columns[name, str(category)] = (column == category).to_numpy(np.float64)
-        elif Kind(kind) in SCALED and isinstance(column.dtype, pd.CategoricalDtype):
-            codes = column.cat.codes.to_numpy(np.float64)
-            columns[name, ""] = np.where(codes < 0, np.nan, codes)
-        else:
-            columns[name, ""] = column.to_numpy(np.float64)
-    table = pd.DataFrame(columns)
-    words = []
-    for axis in range(coordinates.shape[1]):
-        correlation = table.corrwith(pd.Series(coordinates[:, axis], index=table.index)).dropna()
-        top = correlation.reindex(correlation.abs().sort_values(ascending=False, kind="stable").index)
-        words.append("; ".join(_direction(top[:_PER_AXIS], up=up) for up in (True, False)))
-    return words
 
 
 def _direction(correlation: pd.Series, *, up: bool) -> str:
@@ -296,44 +229,41 @@ def _card(as_of: date, params: ClusteringParams, stores: Stores, found: Found) -
     means = found.validation.groupby("candidate", sort=True)["silhouette"].mean()
     variables = found.variables
     cut = "k-means from the cut" if params.clusters.consolidate else "the cut as it is"
-    lines = [
-        f"# Store clustering of {as_of}",
-        "",
-        "**Use**: one commercial policy per group of stores; an attribute of the store in demand forecasts. "
-        "**Not for**: judging the people who run a store, or single stores that are marked atypical.",
-        "",
-        "## Data",
-        f"- {len(stores.inside):,} stores over {params.features.history_days} days; out of scope: {len(stores.outside):,}.",
-        f"- {len(variables.kinds)} variables: {', '.join(label(name).name for name in variables.kinds)}.",
-        "- Left out: "
-        + ("; ".join(f"{label(name).name} ({why})" for name, why in variables.left_out.items()) or "none")
-        + ".",
-        "",
-        "## Method",
-        "- Gower's distance; weights: "
-        + ", ".join(f"{name} {weight:g}" for name, weight in params.distance.theme_weights.items())
-        + ", shared by the variables of a theme, over their mean difference.",
-        f"- {len(model.explained_)} principal coordinates with {model.explained_.sum():.0%} of the differences; "
-        f"{params.clusters.linkage} linkage; {cut}: "
-        f"inertia within the groups {model.inertia_before_consolidation_:.1%} before and "
-        f"{model.inertia_after_consolidation_:.1%} after.",
-        "",
-        "## Groups",
-        "",
-        "| group | stores | stability | verdict |",
-        "|---|---|---|---|",
-        *(
-            f"| {row.name_} | {row.size_:,} | {row.jaccard:.2f} | {row.verdict} |"
-            for row in found.stability.rename(columns={"name": "name_", "size": "size_"}).itertuples()
-        ),
-        "",
-        "| grouped by | mean silhouette |",
-        "|---|---|",
-        *(f"| {name} | {value:.3f} |" for name, value in means.items() if np.isfinite(value)),
-        "",
-        "## Limits",
-        "- Groups are a convenience: between two of them there are stores that could be in either.",
-        "- A variable that is unknown for a store is skipped for it: its group rests on the others.",
-        *([f"- {found.warning}."] if found.warning else []),
-    ]
-    return "\n".join(lines) + "\n"
+    left_out = "; ".join(f"{label(name).name} ({why})" for name, why in variables.left_out.items()) or "none"
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in params.distance.theme_weights.items())
+    stability = found.stability[["name", "size", "jaccard", "verdict"]].itertuples(index=False, name=None)
+    groups = "\n".join(
+        f"| {name} | {size:,} | {jaccard:.2f} | {verdict} |" for name, size, jaccard, verdict in stability
+    )
+    grouped_by = "\n".join(f"| {name} | {value:.3f} |" for name, value in means.items() if np.isfinite(value))
+    warning = f"- {found.warning}.\n" if found.warning else ""
+    return f"""# Store clustering of {as_of}
+
+**Use**: one commercial policy per group of stores; an attribute of the store in demand forecasts. \
+**Not for**: judging the people who run a store, or single stores that are marked atypical.
+
+## Data
+- {len(stores.inside):,} stores over {params.features.history_days} days; out of scope: {len(stores.outside):,}.
+- {len(variables.kinds)} variables: {", ".join(label(name).name for name in variables.kinds)}.
+- Left out: {left_out}.
+
+## Method
+- Gower's distance; weights: {weights}, shared by the variables of a theme, over their mean difference.
+- {len(model.explained_)} principal coordinates with {model.explained_.sum():.0%} of the differences; \
+{params.clusters.linkage} linkage; {cut}: inertia within the groups {model.inertia_before_consolidation_:.1%} before \
+and {model.inertia_after_consolidation_:.1%} after.
+
+## Groups
+
+| group | stores | stability | verdict |
+|---|---|---|---|
+{groups}
+
+| grouped by | mean silhouette |
+|---|---|
+{grouped_by}
+
+## Limits
+- Groups are a convenience: between two of them there are stores that could be in either.
+- A variable that is unknown for a store is skipped for it: its group rests on the others.
+{warning}"""

@@ -108,9 +108,7 @@ class DayData:
         """Newest earlier day with forecasts, not older than a week; None if there is none."""
         near = pa_dataset.field("as_of") >= self.as_of - timedelta(days=_PREVIOUS_DAYS)
         where = before_day(self.as_of) & near & (pa_dataset.field("level") == "national")
-        days = self.lake.read(AGGREGATES, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-        newest: date | None = pc.max(days).as_py() if len(days) else None
-        return newest
+        return self.lake.newest_day(AGGREGATES, where)
 
     @cached_property
     def national(self) -> dict[date, float]:

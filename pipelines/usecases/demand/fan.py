@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from pipelines.reporting.figure import LIMIT_COLOUR, MAIN_COLOUR, QUIET_COLOUR, Array, Figure, new_plot
+from pipelines.reporting.figure import (
+    LIMIT_COLOUR,
+    MAIN_COLOUR,
+    QUIET_COLOUR,
+    Array,
+    Choices,
+    Figure,
+    new_plot,
+)
 from pipelines.reporting.words import short_day
 
 ACTUAL_COLOUR = "#5f7183"
@@ -62,22 +70,6 @@ class Outlook:
     intervals: Mapping[int, tuple[Array, Array]]
     promo: Array
     promo_words: str = "off"
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Many nodes of which a figure shows one.
-
-    Attributes
-    ----------
-    payload
-        Heights by node: the days and the looks are the figure's.
-    groups
-        ``{group: [(name, label), ...]}`` of the menu.
-    """
-
-    payload: dict[str, Any]
-    groups: Mapping[str, Sequence[tuple[str, str]]]
 
 
 def fan(
@@ -198,7 +190,7 @@ def fan_values(outlook: Outlook) -> dict[str, list[float | None]]:
 
 
 def fan_choices(outlooks: Sequence[Outlook], figure: Figure) -> Choices:
-    """Nodes to choose from, of which the page's script draws one in place of the other.
+    """Nodes to choose from, of which the page's script draws one in place of the other: only heights are told.
 
     Parameters
     ----------
@@ -206,20 +198,16 @@ def fan_choices(outlooks: Sequence[Outlook], figure: Figure) -> Choices:
         The fan that is shown first.
     """
     parts = [trace["meta"] for trace in figure.payload["data"]]
-    groups: dict[str, list[tuple[str, str]]] = {}
-    rows = []
-    for outlook in outlooks:
+
+    def shown(outlook: Outlook) -> dict[str, Any]:
         values = fan_values(outlook)
-        rows.append(
-            {
-                "name": outlook.name,
-                "words": outlook.words,
-                "promo": outlook.promo_words,
-                "y": [values[part] for part in parts],
-            }
-        )
-        groups.setdefault(outlook.group, []).append((outlook.name, outlook.label))
-    return Choices({"target": figure.name, "choices": rows}, groups)
+        return {
+            "words": outlook.words,
+            "promo": outlook.promo_words,
+            "y": [values[part] for part in parts],
+        }
+
+    return Choices.of(figure, ((one.group, one.name, one.label, shown(one)) for one in outlooks))
 
 
 def changes(labels: Sequence[str], units: Array, shares: Array, *, since: date, days: int) -> Figure:

@@ -18,11 +18,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
-
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import END_OF_DAY, Adapted, no_rows, write_raw
+from pipelines.sources.adapter import END_OF_DAY, Adapted, no_rows, refuse_several, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
@@ -88,38 +86,23 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
     con, outcomes = staging.con, []
     for file in files:
         name = file.layout.table.name
-        staging.examine(file)
-        outcomes.append(staging.settle(file))
-        rows = "select * exclude (is_bad, row_number) from checked where not is_bad"
-        exists = any(table == name for (table,) in con.execute("show tables").fetchall())
-        con.execute(f"insert into {name} {rows}" if exists else f"create temp table {name} as {rows}")
+        outcomes.append(staging.admit(file, name))
         if name == HIERARCHY.table.name:
             staging.make_known(name, "unique_id", name)
-    _check_tree(con)
+    refuse_several(con, HIERARCHY.table.name, _TREE)
     into.mkdir()
     for layout, query in _QUERIES:
         write_raw(con, layout, query, into)
     return Adapted(tuple(outcomes), ())
 
 
-def _check_tree(con: duckdb.DuckDBPyConnection) -> None:
-    """Refuse a hierarchy in which something has two parents or two series are the same one."""
-    for thing, parents, words in (
-        ("unique_id", "(store_id, sku_id)", "a series must be one product in one store"),
-        ("(store_id, sku_id)", "unique_id", "a product in a store must be one series"),
-        ("store_id", "region", "a store must lie in one region"),
-        ("sku_id", "coalesce(category, 'all')", "a product must be in one category"),
-    ):
-        found = con.execute(
-            f"select {thing}::varchar, list(distinct {parents}::varchar order by {parents}::varchar) from hierarchy"
-            f" group by {thing} having count(distinct {parents}) > 1 order by 1"
-        ).fetchall()
-        if found:
-            offending, several = found[0]
-            raise DataContractError(
-                f"hierarchy: {words}, got {offending} with {several[:3]} (offending: {len(found)})"
-            )
-
+#: In a tree nothing has two parents, and no two series are the same one.
+_TREE = (
+    ("unique_id", "(store_id, sku_id)", "a series must be one product in one store"),
+    ("(store_id, sku_id)", "unique_id", "a product in a store must be one series"),
+    ("store_id", "region", "a store must lie in one region"),
+    ("sku_id", "coalesce(category, 'all')", "a product must be in one category"),
+)
 
 _KNOWN = "cast(first_day as timestamp) - interval 1 day"
 _FIRST_DAYS = "(select unique_id, min(ds) as first_day from series where y is not null group by unique_id)"

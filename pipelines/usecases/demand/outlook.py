@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from models.forecasting.accuracy import sum_rows
 from pipelines.io.lake import on_day
-from pipelines.reporting.figure import Array, Figure
+from pipelines.reporting.figure import Array, Choices, Figure
 from pipelines.reporting.page import Missing
 from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number
 from pipelines.usecases.demand.dataset import CALENDAR, node_codes
 from pipelines.usecases.demand.day import HISTORY_DAYS, DayData, Names
-from pipelines.usecases.demand.fan import Choices, Outlook, fan, fan_choices
+from pipelines.usecases.demand.fan import Outlook, fan, fan_choices
 from pipelines.usecases.demand.realised import MAX_UNKNOWN
 from pipelines.usecases.demand.recent import Recent
 from pipelines.usecases.demand.schemas import INTERVALS

@@ -6,7 +6,8 @@ Training and the day's batch go through the same functions.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -17,15 +18,11 @@ import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
 from models.imputation.imputer import BootstrapEMImputer
-from models.imputation.panel import Panel
-from models.imputation.priors import CellPrior
-from models.imputation.served import ServedImputer
-from models.imputation.transforms import NumericColumn, Transform
+from models.imputation.limits import Limited, hold_limits, limit_priors
 from pipelines.errors import DataContractError
 from pipelines.io.hashing import content_hash
 from pipelines.io.lake import Lake, on_day
 from pipelines.monitoring.subjects import Subjects
-from pipelines.usecases.imputation.params import ImputationParams, ModelParams
 
 #: What is watched for drift. Whether a sensor is silent more often is a check of its own.
 SUBJECTS = Subjects("part_id", "parts", counts_missing=False)
@@ -34,34 +31,8 @@ PARTS = "features/imputation_parts"
 SENSORS = "features/imputation_sensors"
 CELLS = "features/imputation_cells"
 
-#: Threads of the chains; the result does not depend on them.
-_THREADS = 2
-#: A value beyond a limit lies within so many standard deviations of the sensor beyond it, nearly always.
-_BEYOND_SD = 1.5
-#: Share of values at a bound from which on they are a heap and not the tail.
-_PILE_UP = 0.01
-
 #: Columns of the model's frame that are no sensors: the unit of the panel (or the line) and the moment.
 UNIT, TIME = "unit", "produced_at"
-
-
-@dataclass(frozen=True)
-class Limited:
-    """Cells that lie beyond a limit, which is all that is known of them.
-
-    Attributes
-    ----------
-    row, column : ndarray of shape (n,)
-        Position in the wide table.
-    limit : ndarray of shape (n,)
-    below : ndarray of shape (n,), bool
-        Whether the value lies below the limit; else above.
-    """
-
-    row: NDArray[np.int64]
-    column: NDArray[np.int64]
-    limit: NDArray[np.float64]
-    below: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -104,22 +75,11 @@ class Wide:
 
     def take(self, rows: NDArray[np.intp]) -> Wide:
         """Some of the parts, in the given order."""
-        place = np.full(len(self.parts), -1, dtype=np.int64)
-        place[rows] = np.arange(len(rows))
-        kept = place[self.limited.row] >= 0
-        limited = Limited(
-            place[self.limited.row[kept]],
-            self.limited.column[kept],
-            self.limited.limit[kept],
-            self.limited.below[kept],
-        )
-        return Wide(
-            self.parts.iloc[rows].reset_index(drop=True),
-            self.sensors,
-            self.values.iloc[rows].reset_index(drop=True),
-            limited,
-            self.versions,
-            self.fingerprint,
+        return replace(
+            self,
+            parts=self.parts.iloc[rows].reset_index(drop=True),
+            values=self.values.iloc[rows].reset_index(drop=True),
+            limited=self.limited.take(rows, of=len(self.parts)),
         )
 
 
@@ -141,27 +101,24 @@ def read_wide(lake: Lake, as_of: date, *, batch: bool = False) -> Wide:
     DataContractError
         The day was not prepared, or has no part in the batch.
     """
-    versions: dict[str, int] = {}
-    tables: dict[str, pa.Table] = {}
-    for name, key in (
-        (PARTS, ["produced_at", "part_id"]),
-        (SENSORS, ["sensor_id"]),
-        (CELLS, ["part_id", "sensor_id"]),
-    ):
-        versions[name] = lake.version(name) if lake.exists(name) else -1
-        where = on_day(as_of)
-        if name == PARTS and batch:
-            where = where & pa_dataset.field("in_batch")
-        if versions[name] >= 0:
-            rows = lake.read(name, where=where, version=versions[name])
-            tables[name] = rows.sort_by([(column, "ascending") for column in key])
-    if len(tables) < 3 or tables[PARTS].num_rows == 0:
+    names = (PARTS, SENSORS, CELLS)
+    versions = {name: lake.version(name) for name in names if lake.exists(name)}
+
+    def rows(name: str, key: list[str], where: pa_dataset.Expression) -> pa.Table:
+        read = lake.read(name, where=where, version=versions[name])
+        return read.sort_by([(column, "ascending") for column in key])
+
+    day = on_day(as_of)
+    inside = day & pa_dataset.field("in_batch") if batch else day
+    parts = rows(PARTS, ["produced_at", "part_id"], inside) if len(versions) == len(names) else None
+    if parts is None or not parts.num_rows:
         what = "parts in the batch" if batch else "parts"
         raise DataContractError(
             f"{PARTS} has no {what} for {as_of}: run `millrace score imputation --as-of {as_of}`, which prepares "
             "them, or look at the newest produced_at of raw/imputation_parts"
         )
-    return _wide(tables[PARTS], tables[SENSORS], tables[CELLS], versions)
+    cells = rows(CELLS, ["part_id", "sensor_id"], day)
+    return _wide(parts, rows(SENSORS, ["sensor_id"], day), cells, versions)
 
 
 def _wide(parts: pa.Table, sensors: pa.Table, cells: pa.Table, versions: dict[str, int]) -> Wide:
@@ -198,93 +155,6 @@ def _wide(parts: pa.Table, sensors: pa.Table, cells: pa.Table, versions: dict[st
     )
 
 
-# ------------------------------------------------------------------- what an imputer is told
-
-
-def make_imputer(wide: Wide, params: ImputationParams) -> tuple[ServedImputer, list[str]]:
-    """Imputer for a wide table, not fitted, and the columns that it takes of the frame."""
-    model = params.model
-    units = wide.frame[UNIT].nunique()
-    panel = _panel(model, units)
-    columns = [*wide.values.columns]
-    if panel is not None:
-        columns += [name for name in (panel.unit, panel.time) if name is not None]
-    sensors = wide.sensors
-    transforms: dict[str | int, Transform] = {
-        name: scale if kind == "numeric" else kind
-        for name, kind, scale in zip(sensors["sensor_id"], sensors["kind"], sensors["scale"], strict=True)
-    }
-    bounds = _bounds(wide)
-    imputer = ServedImputer(
-        m=model.m,
-        ridge=model.ridge,
-        transforms=transforms,
-        bounds=bounds or None,
-        panel=panel,
-        max_categories=model.max_categories,
-        min_observed=model.min_observed,
-        max_iter=model.max_iter,
-        max_seconds=model.max_seconds,
-        n_jobs=_THREADS,
-        random_state=params.seed,
-    )
-    return imputer, columns
-
-
-def limit_priors(wide: Wide) -> list[CellPrior]:
-    """What is known of cells beyond a limit: a range on the sensor's scale, next to the limit.
-
-    A soft range, as the model has normal priors: :func:`hold_limits` sees that no draw crosses the limit.
-    """
-    limited, names = wide.limited, list(wide.values.columns)
-    priors: list[CellPrior] = []
-    for position in np.unique(limited.column).tolist():
-        name = names[position]
-        described = wide.sensors.iloc[position]
-        known = wide.values[name].dropna()
-        if described["kind"] != "numeric" or len(known) < 2:
-            continue
-        scale = NumericColumn(name, described["scale"]).fit(known)
-        spread = float(scale.to_model(known.to_numpy(dtype=np.float64)).std())
-        if not spread > 0:
-            continue
-        own = limited.column == position
-        limits = scale.to_model(limited.limit[own])
-        for row, limit, below in zip(
-            limited.row[own].tolist(), limits.tolist(), limited.below[own].tolist(), strict=True
-        ):
-            far = limit - _BEYOND_SD * spread if below else limit + _BEYOND_SD * spread
-            priors.append(CellPrior.from_range(row, name, min(far, limit), max(far, limit)))
-    return priors
-
-
-def hold_limits(wide: Wide, completed: pd.DataFrame) -> pd.DataFrame:
-    """Put draws that crossed a limit of their cell, or what their sensor can measure, onto it."""
-    limited, names = wide.limited, list(wide.values.columns)
-    cells = {position: limited.column == position for position in np.unique(limited.column).tolist()}
-    columns: dict[str, NDArray[np.float64]] = {}
-    for position, (name, kind, low, high) in enumerate(
-        zip(names, *(wide.sensors[column] for column in ("kind", "low", "high")), strict=True)
-    ):
-        if kind == "nominal" or name not in completed.columns:
-            continue
-        gaps = wide.values[name].isna().to_numpy()
-        if not gaps.any() or (np.isnan(low) and np.isnan(high) and position not in cells):
-            continue
-        values = completed[name].to_numpy(dtype=np.float64, copy=True)
-        # What was measured stays as it was, even where it contradicts the sensor's description.
-        least, most = (-np.inf if np.isnan(low) else low), (np.inf if np.isnan(high) else high)
-        values[gaps] = np.clip(values[gaps], least, most)
-        if position in cells:
-            own = cells[position]
-            row, limit = limited.row[own], limited.limit[own]
-            values[row] = np.where(
-                limited.below[own], np.minimum(values[row], limit), np.maximum(values[row], limit)
-            )
-        columns[name] = values
-    return completed.assign(**columns)
-
-
 def usable_frame(model: BootstrapEMImputer, wide: Wide) -> pd.DataFrame:
     """Frame with the columns of a fitted model.
 
@@ -297,45 +167,9 @@ def usable_frame(model: BootstrapEMImputer, wide: Wide) -> pd.DataFrame:
     return frame.assign(**gone)[columns]
 
 
-def _panel(model: ModelParams, units: int) -> Panel | None:
-    intercepts = model.unit_intercepts and 1 < units <= model.max_units
-    timed = bool(model.time_degree or model.lags or model.leads)
-    if not intercepts and not timed:
-        return None
-    return Panel(
-        time=TIME if timed else None,
-        unit=UNIT if intercepts or model.lags or model.leads else None,
-        degree=model.time_degree,
-        intercepts=intercepts,
-        lags=model.lags,
-        leads=model.leads,
-    )
-
-
-def _bounds(wide: Wide) -> dict[str | int, tuple[float | None, float | None]]:
-    """Bounds within which the model draws.
-
-    Where values pile up at a bound (a varnish that is not used, a saturated sensor), drawing strictly within it
-    would never give the most frequent value: such a bound is left to :func:`hold_limits`, which puts what is drawn
-    beyond it onto it. The ends of the scales `log` and `logistic` are bounds already.
-    """
-    sensors, found = wide.sensors, {}
-    for name, kind, scale, low, high in zip(
-        *(sensors[column] for column in ("sensor_id", "kind", "scale", "low", "high")), strict=True
-    ):
-        if kind != "numeric":
-            continue
-        values = wide.values[name].to_numpy(dtype=np.float64)
-        known = values[~np.isnan(values)]
-        ends = (0.0, np.inf) if scale == "log" else (0.0, 1.0) if scale == "logistic" else (-np.inf, np.inf)
-        least = _bound(low, ends[0], known <= low)
-        most = _bound(high, ends[1], known >= high)
-        if least is not None or most is not None:
-            found[name] = (least, most)
-    return found
-
-
-def _bound(value: float, end: float, at_it: NDArray[np.bool_]) -> float | None:
-    if np.isnan(value) or value == end or (len(at_it) and at_it.mean() > _PILE_UP):
-        return None
-    return float(value)
+def complete(model: BootstrapEMImputer, wide: Wide, m: int, *, seed: int) -> Iterator[pd.DataFrame]:
+    """Yield m completed data sets of a wide table, one after the other; no draw is beyond a limit."""
+    limits = wide.values, wide.sensors, wide.limited
+    priors = limit_priors(*limits) or None
+    for table in model.iter_complete(usable_frame(model, wide), m, seed=seed, priors=priors):
+        yield hold_limits(*limits, table)

@@ -7,25 +7,23 @@ normal, in standard deviations. Grades and words have no interval and are not ju
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
-from numpy.typing import NDArray
 from scipy import stats
 
 from models.evaluation.imputation_gate import Hidden, ImputationThresholds, ModelFacts, judge_imputation
 from models.evaluation.verdict import Verdict
 from models.imputation.imputer import BootstrapEMImputer
-from models.imputation.overimpute import overimpute
-from models.imputation.transforms import NumericColumn
-from pipelines.io.lake import Lake, before_day, on_day
+from models.imputation.overimpute import overimpute, with_errors
+from pipelines.io.lake import Lake, on_day
 from pipelines.io.registry import ModelVersion, Registry
+from pipelines.io.volume import earlier_volumes
 from pipelines.monitoring.checks import check_drift
-from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.findings import Finding, held_against, percent
 from pipelines.monitoring.schemas import Severity, State
 from pipelines.usecase import Checked, Run
 from pipelines.usecases.imputation.dataset import PARTS, SUBJECTS, Wide, day_seed, read_wide, usable_frame
@@ -38,8 +36,6 @@ from pipelines.usecases.imputation.schemas import CHAINS, COLUMNS, COMPLETED, OU
 
 #: Candidates that a challenger must beat, besides the champion.
 _BASELINES = ("mean",)
-#: What names a cell of a wide table.
-_CELL = ["row", "column"]
 #: Earlier days whose mean number of parts counts as usual.
 _EARLIER_DAYS = 7
 #: Fewest cells by which the intervals of a day are judged.
@@ -70,49 +66,16 @@ def hide_and_impute(
         ``row``, ``column``, ``observed``, ``mean``, ``low``, ``high``, ``covered``, ``missing_share`` and
         ``error``.
     """
-    frame = usable_frame(model, wide)
     found = overimpute(
-        model, frame, level=0.9, draws=params.draws, cells_per_column=params.cells_per_sensor, seed=seed
-    )
-    return _with_errors(found.cells, reference)
-
-
-def fill_means(reference: BootstrapEMImputer, fitted: Wide, cells: pd.DataFrame) -> pd.DataFrame:
-    """Fill in the mean of the training parts: the baseline, whose interval is the value alone."""
-    means = fitted.values[sorted(cells["column"].unique())].mean()
-    predicted = means.loc[cells["column"]].to_numpy(dtype=np.float64)
-    filled = cells.assign(
-        mean=predicted, low=predicted, high=predicted, covered=predicted == cells["observed"]
-    )
-    return _with_errors(filled, reference)
-
-
-def common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The cells that two candidates were judged on, in one order."""
-    both = first[_CELL].merge(second[_CELL], on=_CELL)
-    return both.merge(first, on=_CELL), both.merge(second, on=_CELL)
+        model, usable_frame(model, wide), level=0.9, draws=params.draws, cells_per_column=params.cells_per_sensor,
+        seed=seed,
+    )  # fmt: skip
+    return with_errors(found.cells, reference)
 
 
 def root_mean_square(errors: pd.Series) -> float:
     """Root mean square of errors."""
     return float(np.sqrt(np.square(errors).mean()))
-
-
-def _with_errors(cells: pd.DataFrame, reference: BootstrapEMImputer) -> pd.DataFrame:
-    design = reference.design_
-    scales: dict[Any, tuple[NumericColumn, float]] = {
-        column.name: (column, float(design.scale_[start]))
-        for column, start in zip(design.columns_, design.start_, strict=True)
-        if isinstance(column, NumericColumn)
-    }
-    error: NDArray[np.float64] = np.full(len(cells), np.nan)
-    for name, own in cells.groupby("column", sort=False).indices.items():
-        if name in scales:
-            column, spread = scales[name]
-            means, observed = (cells[part].to_numpy(dtype=np.float64)[own] for part in ("mean", "observed"))
-            error[own] = (column.to_model(means) - column.to_model(observed)) / spread
-    # A sensor that only the other candidate models has no common scale.
-    return cells.assign(error=error).dropna(subset=["error"]).reset_index(drop=True)
 
 
 # --------------------------------------------------------------------------------------------- gate
@@ -194,33 +157,25 @@ def check(run: Run[ImputationParams]) -> Checked:
 
 
 def _completed(cells: int) -> Finding:
-    if cells:
-        return Finding(
-            "completed", "completed", State.OK, "the day has completed data sets", 1.0, 1.0, rows=cells
-        )
-    words = "the day has no completed data sets"
-    return Finding("completed", "completed", State.ALARM, words, 0.0, 1.0, Severity.CRITICAL)
+    words = "the day has completed data sets" if cells else "the day has no completed data sets"
+    return held_against(
+        "completed", "completed", words, float(bool(cells)), 1.0, raised=not cells, severity=Severity.CRITICAL,
+        rows=cells,
+    )  # fmt: skip
 
 
 def _volume(lake: Lake, as_of: date, parts: int, limits: ImputationMonitoringParams) -> Finding:
     """Parts of the day against the mean of the days before that were prepared."""
-    where = before_day(as_of) & pa_dataset.field("in_batch")
-    earlier = lake.read(PARTS, columns=["as_of"], where=where)
-    counts = earlier.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")
-    last = counts["as_of_count"].to_pylist()[-_EARLIER_DAYS:]
+    last = earlier_volumes(lake, PARTS, as_of, pa_dataset.field("in_batch"))[-_EARLIER_DAYS:]
     if not last:
         words = f"{parts:,} parts; there are no earlier days to compare with"
         return Finding("parts", "parts", State.NOT_ENOUGH_DATA, words, rows=parts)
     usual = float(np.mean(last))
     change = abs(parts - usual) / usual
     # Counts scatter: the square root of so many is no news.
-    noise = 3 * np.sqrt(1 / usual + 1 / (usual * len(last)))
-    raised = change > max(limits.max_volume_change, noise)
+    limit = max(limits.max_volume_change, 3 * np.sqrt(1 / usual + 1 / (usual * len(last))))
     words = f"{parts:,} parts, {usual:,.0f} in the mean of the last {len(last)} days"
-    return Finding(
-        "parts", "parts", State.ALARM if raised else State.OK, words, change,
-        max(limits.max_volume_change, noise), Severity.WARNING if raised else None, rows=parts,
-    )  # fmt: skip
+    return held_against("parts", "parts", words, change, limit, raised=change > limit, rows=parts)
 
 
 def _missing(
@@ -230,19 +185,19 @@ def _missing(
     trained = date.fromisoformat(version.tags["as_of"])
     known = lake.read(COLUMNS, where=on_day(trained), missing_ok=True)
     before = {row["sensor_id"]: row for row in known.to_pylist()}
+    station = wide.sensors.set_index("sensor_id")["station"]
     parts, found = len(wide.parts), []
     rate = limits.false_alarm_rate / max(1, len(before))
     for name in wide.values.columns:
         if name not in before:
             continue
-        row = before[name]
-        total = row["observed"] + row["missing"]
-        share = row["missing"] / total
-        now = float(wide.values[name].isna().mean())
         if parts < limits.min_parts:
             words = f"{name}: {parts} parts are too few to judge a share ({limits.min_parts} are needed)"
             found.append(Finding("missing_shift", name, State.NOT_ENOUGH_DATA, words, rows=parts))
             continue
+        row = before[name]
+        total = row["observed"] + row["missing"]
+        share, now = row["missing"] / total, float(wide.values[name].isna().mean())
         # Beyond the limit, and beyond what a share of so many parts scatters by itself.
         chance = float(stats.binom.sf(round(now * parts) - 1, parts, min(max(share, 1 / (total + 1)), 1.0)))
         raised = now - share > limits.max_missing_shift and chance < rate
@@ -250,27 +205,21 @@ def _missing(
             f"{name}: {percent(now)} of the cells are missing, {percent(share)} when the model was trained"
         )
         found.append(
-            Finding(
-                "missing_shift", name, State.ALARM if raised else State.OK, words, now - share,
-                limits.max_missing_shift, Severity.WARNING if raised else None,
-                segment=("station", _station(wide, name)), rows=parts, excess=max(0.0, now - share),
+            held_against(
+                "missing_shift", name, words, now - share, limits.max_missing_shift, raised=raised,
+                segment=("station", station[name]), rows=parts, excess=max(0.0, now - share),
             )
         )  # fmt: skip
     return sorted(found, key=lambda f: (-f.excess, f.subject))
-
-
-def _station(wide: Wide, sensor: str) -> str:
-    return str(wide.sensors.loc[wide.sensors["sensor_id"] == sensor, "station"].iloc[0])
 
 
 def _not_imputed(rows: pa.Table) -> list[Finding]:
     """Sensors described since the training: their gaps stay. Those left out by the preflight were accepted."""
     new = rows.filter(pc.equal(rows["scope_reason"], "new_sensor")).to_pylist()
     return [
-        Finding(
-            "not_imputed", row["sensor_id"], State.ALARM,
-            f"{row['sensor_id']}: {row['cells']:,} cells stay missing, {row['words']}",
-            float(row["cells"]), 0.0, Severity.WARNING, rows=row["cells"],
+        held_against(
+            "not_imputed", row["sensor_id"], f"{row['sensor_id']}: {row['cells']:,} cells stay missing, {row['words']}",
+            float(row["cells"]), 0.0, raised=True, rows=row["cells"],
         )
         for row in new
     ]  # fmt: skip
@@ -280,13 +229,10 @@ def _coverage(model: BootstrapEMImputer, wide: Wide, as_of: date, params: Imputa
     """Overimpute cells of the day: whether the 90 % intervals hold what was measured."""
     limits = params.monitoring
     low, high = limits.min_coverage_90, limits.max_coverage_90
-    enough = wide.values[wide.numeric].notna().to_numpy().sum() >= _FEWEST_CELLS
-    cells = (
-        hide_and_impute(model, model, wide, params.overimputation, seed=day_seed(params.seed, as_of))
-        if enough
-        else None
-    )
-    if cells is None or len(cells) < _FEWEST_CELLS:
+    cells = pd.DataFrame()
+    if wide.values[wide.numeric].notna().to_numpy().sum() >= _FEWEST_CELLS:
+        cells = hide_and_impute(model, model, wide, params.overimputation, seed=day_seed(params.seed, as_of))
+    if len(cells) < _FEWEST_CELLS:
         words = f"fewer than {_FEWEST_CELLS} observed numbers: the intervals cannot be judged"
         return Finding("coverage_90", "draws", State.NOT_ENOUGH_DATA, words)
     coverage = float(cells["covered"].mean())
@@ -294,13 +240,12 @@ def _coverage(model: BootstrapEMImputer, wide: Wide, as_of: date, params: Imputa
     by_part = cells.groupby("row")["covered"].agg(["sum", "count"])
     spread = by_part["sum"] - coverage * by_part["count"]
     error = float(np.sqrt(np.square(spread).sum()) / len(cells))
-    threshold = low if coverage < (low + high) / 2 else high
     raised = coverage + 2 * error < low or coverage - 2 * error > high
     words = (
         f"90 % intervals hold {percent(coverage)} of {len(cells):,} observed cells that were taken out (give or take "
         f"{percent(2 * error)})"
     )
-    return Finding(
-        "coverage_90", "draws", State.ALARM if raised else State.OK, words, coverage, threshold,
-        Severity.CRITICAL if raised else None, rows=len(cells),
+    return held_against(
+        "coverage_90", "draws", words, coverage, low if coverage < (low + high) / 2 else high,
+        raised=raised, severity=Severity.CRITICAL, rows=len(cells),
     )  # fmt: skip

@@ -20,13 +20,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from features.schemas import Column, DType, Table
 from features.sql import literal, quoted
 from pipelines.errors import DataContractError
-from pipelines.sources.adapter import Adapted, Adapter, write_raw
+from pipelines.sources.adapter import Adapted, Adapter, refuse_several, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
 from pipelines.sources.staging import Staging
@@ -34,6 +36,10 @@ from pipelines.usecases.imputation.layouts import MEASUREMENTS, PART_ID, PARTS, 
 
 #: A number, or a limit that it lies beyond.
 NUMBER = "try_cast(ltrim(cell, '<> ') as double)"
+
+_DESCRIBED = pa.schema(
+    [(column.name, column.dtype.arrow) for column in SENSORS.table.columns if column.name != "known_at"]
+)
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,10 @@ class Sensor:
     high: float | None = None
 
 
-def numeric_columns(con: duckdb.DuckDBPyConnection, relation: str, columns: Sequence[str]) -> set[str]:
-    """Those columns of text in which every cell that is not empty is a number or beyond a limit."""
-    counts = ", ".join(
-        f"count(nullif(trim({quoted(name)}::varchar), '')) = "
-        f"count({NUMBER.replace('cell', f'trim({quoted(name)}::varchar)')})"
-        for name in columns
-    )
-    found = con.execute(f"select {counts} from {relation}").fetchall()[0]
-    return {name for name, numeric in zip(columns, found, strict=True) if numeric}
+def _all_numbers(column: str) -> str:
+    """SQL for whether every cell of a column of text that is not empty is a number or beyond a limit."""
+    cell = f"trim({column}::varchar)"
+    return f"count(nullif({cell}, '')) = count({NUMBER.replace('cell', cell)})"
 
 
 def cells_query(relation: str, sensors: Mapping[str, Sensor]) -> str:
@@ -98,14 +99,7 @@ def write_measured(
         A cell of a numeric sensor is no number; the message names sensors and cells.
     """
     into.mkdir()
-    rows = ", ".join(
-        "({})".format(", ".join(_sql(value) for value in vars(sensor).values())) for sensor in sensors
-    )
-    con.execute(
-        "create or replace temp table described (sensor_id varchar, station varchar, quantity varchar, unit varchar,"
-        " kind varchar, scale varchar, low double, high double)"
-    )
-    con.execute(f"insert into described values {rows}")
+    con.register("described", pa.Table.from_pylist([vars(sensor) for sensor in sensors], schema=_DESCRIBED))
     con.execute(f"create or replace temp table cells as select part_id, sensor_id, cell from ({cells})")
     _refuse_words(con)
     write_raw(con, PARTS, f"select * from {parts} order by produced_at, part_id", into)
@@ -147,12 +141,6 @@ def _refuse_words(con: duckdb.DuckDBPyConnection) -> None:
         )
 
 
-def _sql(value: str | float | None) -> str:
-    if value is None:
-        return "null"
-    return literal(value) if isinstance(value, str) else repr(value)
-
-
 # -------------------------------------------------------------------------------------- wide
 
 _KNOWN = ("part_id", "produced_at", "line", "unit_id")
@@ -191,16 +179,7 @@ DESCRIPTIONS = RawLayout(
 
 
 def _adapt_wide(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
-    """Write a wide table as files in the raw layouts of imputation.
-
-    Parameters
-    ----------
-    staging
-        Scratch space of the ingest; rows that break a rule go to its quarantine.
-    files
-        The one or two files, checked.
-    into
-        Folder for the adapted Parquet files. The same input gives the same bytes.
+    """Write a wide table as files in the raw layouts of imputation; see :class:`~pipelines.sources.adapter.Adapter`.
 
     Raises
     ------
@@ -212,20 +191,18 @@ def _adapt_wide(staging: Staging, files: Sequence[DeliveredFile], into: Path) ->
         raise DataContractError(
             "the wide layout is a table `wide`, and `sensors` if there is one; missing wide"
         )
-    con, outcomes, described = staging.con, [], {}
-    for file in files:
-        staging.examine(file)
-        outcomes.append(staging.settle(file))
-        good = "select * exclude (is_bad, row_number) from checked where not is_bad"
-        if file.layout is DESCRIPTIONS:
-            described = {row[0]: _described(row) for row in con.execute(good).fetchall()}
-        else:
-            con.execute(f"create temp table wide as {good}")
+    con = staging.con
+    outcomes = [staging.admit(file, file.layout.table.name) for file in files]
     file = by_name["wide"]
     columns = [name for name in file.header if name not in _KNOWN]
     if not columns:
         raise DataContractError(f"{file.name}: must have a column per sensor beside {list(_KNOWN)}, got none")
-    con.execute(f"create temp view all_columns as select * from {_reader(file)}")
+    path = literal(str(file.path))
+    reader = (
+        f"read_csv({path}, header = true, all_varchar = true)" if file.is_csv else f"read_parquet({path})"
+    )
+    con.execute(f"create temp view all_columns as select * from {reader}")
+    described = con.sql("from sensors").to_arrow_table().to_pylist() if "sensors" in by_name else []
     sensors = _sensors(con, columns, described)
     con.execute(
         "create temp table parts as select part_id, line, unit_id, produced_at, produced_at as known_at from wide"
@@ -239,28 +216,22 @@ def _adapt_wide(staging: Staging, files: Sequence[DeliveredFile], into: Path) ->
     )
 
 
-def _reader(file: DeliveredFile) -> str:
-    path = literal(str(file.path))
-    return f"read_csv({path}, header = true, all_varchar = true)" if file.is_csv else f"read_parquet({path})"
-
-
-def _described(row: tuple[object, ...]) -> Sensor:
-    values = dict(zip((column.name for column in DESCRIPTIONS.table.columns), row, strict=True))
-    return Sensor(**{**values, "scale": values["scale"] or "identity"})  # type: ignore[arg-type]
-
-
 def _sensors(
-    con: duckdb.DuckDBPyConnection, columns: Sequence[str], described: dict[str, Sensor]
+    con: duckdb.DuckDBPyConnection, columns: Sequence[str], described: Sequence[Mapping[str, Any]]
 ) -> dict[str, Sensor]:
-    unused = sorted(set(described) - set(columns))
+    """Sensor of each column: as described, else named and typed by the column itself."""
+    told = {row["sensor_id"]: Sensor(**{**row, "scale": row["scale"] or "identity"}) for row in described}
+    unused = sorted(set(told) - set(columns))
     if unused:
         raise DataContractError(f"sensors must describe columns of wide, got {unused[:5]} that it lacks")
-    numeric = numeric_columns(con, "all_columns", columns)
+    tests = ", ".join(_all_numbers(quoted(name)) for name in columns)
     sensors = {}
-    for name in columns:
+    for name, numeric in zip(
+        columns, con.execute(f"select {tests} from all_columns").fetchall()[0], strict=True
+    ):
         station, _, quantity = name.rpartition(".")
-        found = Sensor(name, station or "all", quantity, kind="numeric" if name in numeric else "nominal")
-        sensors[name] = described.get(name, found)
+        found = Sensor(name, station or "all", quantity, kind="numeric" if numeric else "nominal")
+        sensors[name] = told.get(name, found)
     return sensors
 
 
@@ -290,68 +261,42 @@ LONG_TABLE = RawLayout(
 )
 
 _SENSOR_ID = "station || '.' || sensor"
+#: A thing, what it has only one of, and the rule in words.
+_SINGLE = (
+    ("part_id", "line", "a part must be on one line"),
+    ("part_id", "coalesce(unit_id, '')", "a part must belong to one unit"),
+    (_SENSOR_ID, "coalesce(unit, '')", "a sensor must have one unit"),
+    (f"part_id || ' ' || {_SENSOR_ID}", "rowid", "a sensor must measure a part once"),
+)
 
 
 def _adapt_long(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
-    """Write long measurements as files in the raw layouts of imputation.
-
-    Parameters
-    ----------
-    staging
-        Scratch space of the ingest; rows that break a rule go to its quarantine.
-    files
-        Files of the one table, checked.
-    into
-        Folder for the adapted Parquet files. The same input gives the same bytes.
+    """Write long measurements as files in the raw layouts of imputation, likewise.
 
     Raises
     ------
     DataContractError
         A part is on two lines, a sensor has two units, or a row repeats.
     """
-    con, outcomes = staging.con, []
-    for number, file in enumerate(files):
-        staging.examine(file)
-        outcomes.append(staging.settle(file))
-        rows = "select * exclude (is_bad, row_number) from checked where not is_bad"
-        con.execute(f"insert into long {rows}" if number else f"create temp table long as {rows}")
-    _check_long(con)
+    con, table = staging.con, LONG_TABLE.table.name
+    outcomes = [staging.admit(file, table) for file in files]
+    refuse_several(con, table, _SINGLE)
     con.execute(
         "create temp table parts as select part_id, any_value(line) as line, any_value(unit_id) as unit_id,"
-        " min(time) as produced_at, max(time) as known_at from long group by part_id"
+        f" min(time) as produced_at, max(time) as known_at from {table} group by part_id"
     )
     cells = (
-        f"select part_id, {_SENSOR_ID} as sensor_id, trim(value) as cell from long where trim(value) <> ''"
+        f"select part_id, {_SENSOR_ID} as sensor_id, trim(value) as cell from {table} where trim(value) <> ''"
     )
-    con.execute(f"create temp view long_cells as {cells}")
     sensors = [
         Sensor(name, station, quantity, unit, "numeric" if numeric else "nominal")
         for name, station, quantity, unit, numeric in con.execute(
-            f"select {_SENSOR_ID}, station, sensor, any_value(unit), count(nullif(trim(value), '')) ="
-            f" count({NUMBER.replace('cell', 'trim(value)')}) from long group by all order by 1"
+            f"select {_SENSOR_ID}, station, sensor, any_value(unit), {_all_numbers('value')} from {table}"
+            " group by all order by 1"
         ).fetchall()
     ]
     write_measured(con, into, parts="parts", cells=cells, sensors=sensors)
     return Adapted(tuple(outcomes), ())
-
-
-def _check_long(con: duckdb.DuckDBPyConnection) -> None:
-    """Refuse rows that contradict each other."""
-    for thing, what, words in (
-        ("part_id", "line", "a part must be on one line"),
-        ("part_id", "coalesce(unit_id, '')", "a part must belong to one unit"),
-        (_SENSOR_ID, "coalesce(unit, '')", "a sensor must have one unit"),
-        (f"part_id || ' ' || {_SENSOR_ID}", "rowid", "a sensor must measure a part once"),
-    ):
-        found = con.execute(
-            f"select {thing}, list(distinct ({what})::varchar order by ({what})::varchar), count(*) over () from long"
-            f" group by {thing} having count(distinct {what}) > 1 order by 1 limit 1"
-        ).fetchall()
-        if found:
-            offending, several, count = found[0]
-            raise DataContractError(
-                f"measurements: {words}, got {offending} with {several[:3]} (offending: {count})"
-            )
 
 
 LONG = Adapter((LONG_TABLE,), _adapt_long)

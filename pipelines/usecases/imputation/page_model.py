@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -21,11 +19,11 @@ from pipelines.reporting.sections import newest_day
 from pipelines.reporting.words import number, percent
 from pipelines.usecase import Run
 from pipelines.usecases.imputation import plots
-from pipelines.usecases.imputation.dataset import Wide, read_wide
+from pipelines.usecases.imputation.dataset import read_wide
 from pipelines.usecases.imputation.judging import root_mean_square
 from pipelines.usecases.imputation.params import ImputationParams
 from pipelines.usecases.imputation.schemas import CHAINS, COLUMNS, DISPERSION, SENSITIVITY, VALIDATION
-from pipelines.usecases.imputation.scoring import iter_completed
+from pipelines.usecases.imputation.scoring import completed_numbers
 
 #: Hidden cells drawn of a sensor; every k-th of more.
 _SHOWN_CELLS = 90
@@ -33,71 +31,32 @@ _SHOWN_CELLS = 90
 _SENSORS_SHOWN = 20
 
 
-@dataclass(frozen=True)
-class Row:
-    """Overimputation of one station or line."""
+def quality(run: Run[ImputationParams]) -> dict[str, Any] | Missing:
+    """Overimputation of the newest training run up to a day, as a whole, by sensor, by station and by line.
 
-    name: str
-    cells: int
-    coverage: float
-    error: float
-
-
-@dataclass(frozen=True)
-class Quality:
-    """Overimputation of the newest training.
-
-    Attributes
-    ----------
-    trained_for
-        Its ``as_of``.
-    cells, parts
-        Hidden cells, and the parts that they are of.
-    coverage, error, error_of_means
-        Share within 90 % intervals; root mean squared error in standard deviations, of the model and of means.
-    scatter
-        Cells by sensor, to choose from.
-    by_sensor
-        Coverage of each sensor.
-    tables
-        Coverage and error by station, and by line.
+    ``coverage`` is the share of cells within their 90 % interval; ``error`` the root mean squared error in standard
+    deviations, beside that of means.
     """
-
-    trained_for: date
-    cells: int
-    parts: int
-    coverage: float
-    error: float
-    error_of_means: float
-    scatter: plots.Chosen
-    by_sensor: Figure
-    tables: Mapping[str, Sequence[Row]]
-
-
-def quality(run: Run[ImputationParams]) -> Quality | Missing:
-    """Overimputation of the newest training run up to a day."""
     rows = _newest(run.lake, VALIDATION, run.as_of)
     ours = rows[rows["candidate"] == "challenger"]
     if ours.empty:
         return Missing("No model was judged yet.", run.command("train"))
-    means = rows[rows["candidate"] == "mean"]
-    return Quality(
-        trained_for=ours["as_of"].iloc[0],
-        cells=len(ours),
-        parts=int(ours["part_id"].nunique()),
-        coverage=float(ours["covered"].mean()),
-        error=root_mean_square(ours["error"]),
-        error_of_means=root_mean_square(means["error"]),
-        scatter=_scatter(ours),
-        by_sensor=_coverage(ours),
-        tables={
-            name: [
-                Row(str(key), len(part), float(part["covered"].mean()), root_mean_square(part["error"]))
-                for key, part in ours.groupby(name)
-            ]
+
+    def judged(cells: pd.DataFrame) -> dict[str, Any]:
+        error = root_mean_square(cells["error"])
+        return {"cells": len(cells), "coverage": float(cells["covered"].mean()), "error": error}
+
+    return judged(ours) | {
+        "trained_for": ours["as_of"].iloc[0],
+        "parts": ours["part_id"].nunique(),
+        "error_of_means": root_mean_square(rows.loc[rows["candidate"] == "mean", "error"]),
+        "scatter": _scatter(ours),
+        "by_sensor": _coverage(ours),
+        "tables": {
+            name: [{"name": key, **judged(part)} for key, part in ours.groupby(name)]
             for name in ("station", "line")
         },
-    )
+    }
 
 
 def densities(run: Run[ImputationParams]) -> plots.Chosen | Missing:
@@ -105,7 +64,8 @@ def densities(run: Run[ImputationParams]) -> plots.Chosen | Missing:
     missing = Missing(f"There are too few drawn numbers on {run.as_of} to compare.", run.command("score"))
     try:
         wide = read_wide(run.lake, run.as_of, batch=True)
-        curves, summary = compare_densities(_by_part(wide), _aligned(run.lake, run.as_of, wide))
+        measured = wide.values[wide.numeric].set_axis(wide.parts["part_id"])
+        curves, summary = compare_densities(measured, completed_numbers(run, wide))
     except DataContractError:
         return missing
     options = []
@@ -123,7 +83,7 @@ def densities(run: Run[ImputationParams]) -> plots.Chosen | Missing:
         )
         options.append(
             plots.Option(
-                name, name, str(stations.loc[name, "station"]), words, [value, value],
+                name, str(stations.loc[name, "station"]), words, [value, value],
                 [[round(v, 6) for v in own[side].tolist()] for side in ("observed", "imputed")],
             )
         )  # fmt: skip
@@ -135,18 +95,6 @@ def _newest(lake: Lake, table: Table, as_of: date) -> pd.DataFrame:
     day = newest_day(lake, table, as_of) or as_of
     rows: pd.DataFrame = lake.read(table, where=on_day(day), missing_ok=True).to_pandas()
     return rows
-
-
-def _by_part(wide: Wide) -> pd.DataFrame:
-    values = wide.values[wide.numeric].copy()
-    values.index = pd.Index(wide.parts["part_id"])
-    return values
-
-
-def _aligned(lake: Lake, as_of: date, wide: Wide) -> list[pd.DataFrame]:
-    """Completed data sets of the day in the order of the features."""
-    order, columns = wide.parts["part_id"], wide.numeric
-    return [table.reindex(index=order, columns=columns) for table in iter_completed(lake, as_of)]
 
 
 def _scatter(ours: pd.DataFrame) -> plots.Chosen:
@@ -165,29 +113,23 @@ def _scatter(ours: pd.DataFrame) -> plots.Chosen:
         )
         options.append(
             plots.Option(
-                str(name), str(name), str(own["station"].iloc[0]), words,
-                [ends, _bars(held, "x"), _bars(missed, "x"), _short(own["observed"])],
-                [ends, _bars(held, "y"), _bars(missed, "y"), _short(own["predicted"])],
+                str(name), str(own["station"].iloc[0]), words,
+                [ends, *(_bars(cells, "observed", "observed") for cells in (held, missed)), _short(own["observed"])],
+                [ends, *(_bars(cells, "low", "high") for cells in (held, missed)), _short(own["predicted"])],
             )
         )  # fmt: skip
     return plots.overimputed(options)
 
 
-def _bars(cells: pd.DataFrame, axis: str) -> list[float | None]:
-    """Vertical bars as one line with gaps."""
-    found: list[float | None] = []
-    for x, low, high in zip(cells["observed"], cells["low"], cells["high"], strict=True):
-        found += [_four(x), _four(x), None] if axis == "x" else [_four(low), _four(high), None]
-    return found
+def _bars(cells: pd.DataFrame, start: str, end: str) -> list[float | None]:
+    """One place of the ends of all bars, which are drawn as one line with gaps."""
+    pairs = zip(_short(cells[start]), _short(cells[end]), strict=True)
+    return [place for low, high in pairs for place in (low, high, None)]
 
 
-def _short(values: pd.Series) -> list[float | None]:
-    return [_four(value) for value in values]
-
-
-def _four(value: float) -> float:
+def _short(values: pd.Series) -> list[float]:
     """Five significant digits: a page holds thousands of cells."""
-    return float(f"{value:.5g}")
+    return [float(f"{value:.5g}") for value in values]
 
 
 def _coverage(ours: pd.DataFrame) -> Figure:
@@ -203,38 +145,12 @@ def _coverage(ours: pd.DataFrame) -> Figure:
 # ------------------------------------------------------------------------------ for data scientists
 
 
-@dataclass(frozen=True)
-class Basis:
-    """What the newest training says of itself.
+def basis(run: Run[ImputationParams]) -> dict[str, Any] | Missing:
+    """Preflight, convergence, missing information, dispersed starts and sensitivity of the newest training.
 
-    Attributes
-    ----------
-    columns
-        Preflight, sensors with a remark first.
-    remarks
-        How many have one.
-    chains
-        How EM ended.
-    information, m_needed
-        Fractions of missing information, and the most data sets that one calls for.
-    paths
-        EM from dispersed starts.
-    sensitivity
-        Shifts of missing cells, to choose from; Missing if there are no two lines to compare.
+    ``columns`` are the sensors, those with a remark first, ``remarks`` how many have one; ``m_needed`` is the largest
+    number of data sets that missing information calls for.
     """
-
-    trained_for: date
-    columns: list[dict[str, Any]]
-    remarks: int
-    chains: list[dict[str, Any]]
-    information: Figure
-    m_needed: int
-    paths: Figure
-    sensitivity: plots.Chosen | Missing
-
-
-def basis(run: Run[ImputationParams]) -> Basis | Missing:
-    """Preflight, convergence, missing information, dispersed starts and sensitivity of the newest training."""
     lake, as_of = run.lake, run.as_of
     columns, chains = _newest(lake, COLUMNS, as_of), _newest(lake, CHAINS, as_of)
     if columns.empty or chains.empty:
@@ -246,36 +162,32 @@ def basis(run: Run[ImputationParams]) -> Basis | Missing:
     shown = shown if len(shown) else known.head(1)
     remarked = columns["problem"].notna()
     ordered = columns.assign(order=~remarked).sort_values(["order", "sensor_id"])
-    return Basis(
-        trained_for=columns["as_of"].iloc[0],
-        columns=_dicts(ordered),
-        remarks=int(remarked.sum()),
+    return {
+        "trained_for": columns["as_of"].iloc[0],
+        "columns": ordered.to_dict("records"),
+        "remarks": int(remarked.sum()),
         # All rows first, then the chains by number.
-        chains=sorted(_dicts(chains), key=lambda c: (c["chain"] != "all rows", len(c["chain"]), c["chain"])),
-        information=plots.information(
-            [str(name) for name in shown["sensor_id"]],
+        "chains": sorted(
+            chains.to_dict("records"), key=lambda c: (c["chain"] != "all rows", len(c["chain"]), c["chain"])
+        ),
+        "information": plots.information(
+            list(shown["sensor_id"]),
             shown["missing_information"].to_numpy(dtype=np.float64),
             shown["m_needed"].to_numpy(dtype=np.float64),
             m=run.params.model.m,
         ),
-        m_needed=int(known["m_needed"].max()) if len(known) else 0,
-        paths=_paths(lake, as_of),
-        sensitivity=_sensitivity(lake, as_of),
-    )
-
-
-def _dicts(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in rows.to_dict("records")]
+        "m_needed": int(known["m_needed"].max()) if len(known) else 0,
+        "paths": _paths(lake, as_of),
+        "sensitivity": _sensitivity(lake, as_of),
+    }
 
 
 def _paths(lake: Lake, as_of: date) -> Figure:
     rows = _newest(lake, DISPERSION, as_of)
-    paths = {}
-    for start in sorted(rows["start"].unique().tolist()):
-        own = rows[rows["start"] == start]
-        paths[int(start)] = (
-            own["iteration"].to_numpy(dtype=np.float64), own["position"].to_numpy(dtype=np.float64)
-        )  # fmt: skip
+    paths = {
+        int(start): (own["iteration"].to_numpy(dtype=np.float64), own["position"].to_numpy(dtype=np.float64))
+        for start, own in rows.groupby("start", sort=True)
+    }
     ends = [float(position[-1]) for _, position in paths.values()]
     furthest = max((float(np.abs(position).max()) for _, position in paths.values()), default=0.0)
     apart = max(ends) - min(ends) if ends else 0.0
@@ -301,10 +213,10 @@ def _sensitivity(lake: Lake, as_of: date) -> plots.Chosen | Missing:
     rows = rows.assign(tip=tips.fillna(np.inf)).sort_values(["tip", "sensor_id", "delta"])
     for sensor, own in rows.groupby("sensor_id", sort=False):
         delta = [float(v) for v in own["delta"]]
-        low, high, estimate = ([float(f"{v:.5g}") for v in own[name]] for name in ("low", "high", "estimate"))
+        low, high, estimate = (_short(own[name]) for name in ("low", "high", "estimate"))
         options.append(
             plots.Option(
-                str(sensor), str(sensor), "Sensor", f"{own['words'].iloc[0][:1].upper()}{own['words'].iloc[0][1:]}.",
+                str(sensor), "Sensor", f"{own['words'].iloc[0][:1].upper()}{own['words'].iloc[0][1:]}.",
                 [delta + delta[::-1], delta], [low + high[::-1], estimate],
             )
         )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
 from pipelines.reporting.figure import (
     LIMIT_COLOUR,
@@ -14,6 +15,7 @@ from pipelines.reporting.figure import (
     PALETTE,
     QUIET_COLOUR,
     Array,
+    Choices,
     Figure,
     new_plot,
     plain,
@@ -22,22 +24,6 @@ from pipelines.reporting.words import percent
 
 _MISSING_SCALE = [[0, "rgba(47,126,216,0.06)"], [0.15, "#9fc3ec"], [0.5, "#2f7ed8"], [1, "#16375f"]]
 _DRAWN_COLOUR = PALETTE[1]
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Sensors that a figure shows one at a time; see the ``chooser`` macro.
-
-    Attributes
-    ----------
-    payload
-        Places of the traces by sensor.
-    groups
-        ``{station: [(sensor, label), ...]}`` of the menu.
-    """
-
-    payload: dict[str, Any]
-    groups: Mapping[str, Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -54,8 +40,8 @@ class Option:
 
     Attributes
     ----------
-    name, label, group
-        Sensor, what it is called, its station.
+    name, group
+        Sensor, and its station.
     words
         One sentence.
     x, y
@@ -63,7 +49,6 @@ class Option:
     """
 
     name: str
-    label: str
     group: str
     words: str
     x: Sequence[Sequence[float | None]]
@@ -114,15 +99,10 @@ def missing_map(
         )
     figure.update_layout(
         yaxis={
-            "autorange": "reversed",
-            "automargin": True,
-            "tickmode": "linear",
-            "showgrid": False,
-            "type": "category",
+            "autorange": "reversed", "automargin": True, "tickmode": "linear", "showgrid": False, "type": "category",
         },
-        height=120 + 17 * len(sensors),
-        margin={"t": 30},
-    )
+        height=120 + 17 * len(sensors), margin={"t": 30},
+    )  # fmt: skip
     caption = (
         f"Share of cells without a measured value, of {parts:,} parts, oldest left. A dark row is a sensor that is "
         "silent or beyond its limit; a dark block over all sensors of a station is a stop."
@@ -173,11 +153,7 @@ def coverage(sensors: Sequence[str], shares: Array, low: Array, high: Array, cel
         showlegend=False,
     )  # fmt: skip
     figure.add_vline(x=0.9, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
-    figure.update_layout(
-        yaxis={"autorange": "reversed", "tickmode": "linear", "type": "category"},
-        xaxis={"tickformat": ".0%", "range": [max(0.0, float(np.nanmin(low)) - 0.02), 1.005]},
-        height=max(300, 70 + 17 * len(sensors)),
-    )
+    _row_per_sensor(figure, len(sensors), range=[max(0.0, float(np.nanmin(low)) - 0.02), 1.005])
     caption = (
         "90 % is right. A bar wholly left of the line: the draws of that sensor are surer than they should be. Wholly "
         "right: they are too cautious. Bars are 95 % intervals."
@@ -193,12 +169,9 @@ def densities(options: Sequence[Option]) -> Chosen:
         x=first.x[0], y=first.y[0], mode="lines", name="measured", line={"color": QUIET_COLOUR, "width": 2}
     )
     figure.add_scatter(
-        x=first.x[1],
-        y=first.y[1],
-        mode="lines",
-        name="drawn",
+        x=first.x[1], y=first.y[1], mode="lines", name="drawn",
         line={"color": _DRAWN_COLOUR, "width": 2.5, "dash": "dash"},
-    )
+    )  # fmt: skip
     figure.update_layout(yaxis={"rangemode": "tozero", "showticklabels": False}, height=360)
     caption = (
         "They need not be alike: cells that are missing where values are low must be drawn low. What the other sensors, "
@@ -229,11 +202,7 @@ def information(sensors: Sequence[str], shares: Array, needed: Array, *, m: int)
         x=plain(shares), y=list(sensors), orientation="h", marker={"color": MAIN_COLOUR}, customdata=plain(needed),
         hovertemplate="%{y}: %{x:.0%}, calls for %{customdata} data sets<extra></extra>", showlegend=False,
     )  # fmt: skip
-    figure.update_layout(
-        yaxis={"autorange": "reversed", "tickmode": "linear", "type": "category"},
-        xaxis={"tickformat": ".0%", "rangemode": "tozero"},
-        height=max(300, 70 + 17 * len(sensors)),
-    )
+    _row_per_sensor(figure, len(sensors), rangemode="tozero")
     caption = (
         f"Less than the share of missing cells where other sensors tell much of them. {m} data sets are made; the worst "
         f"sensor ({percent(float(np.nanmax(shares)))}) calls for {int(np.nanmax(needed))} if standard errors shall come "
@@ -272,12 +241,15 @@ def sensitivity(options: Sequence[Option]) -> Chosen:
     )
 
 
+def _row_per_sensor(figure: go.Figure, sensors: int, **shares: Any) -> None:
+    """Shares by sensor, the first on top."""
+    figure.update_layout(
+        yaxis={"autorange": "reversed", "tickmode": "linear", "type": "category"},
+        xaxis={"tickformat": ".0%", **shares},
+        height=max(300, 70 + 17 * sensors),
+    )
+
+
 def _with_menu(figure: Figure, options: Sequence[Option]) -> Chosen:
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for option in options:
-        groups.setdefault(option.group, []).append((option.name, option.label))
-    payload = {
-        "target": figure.name,
-        "choices": [{"name": o.name, "words": o.words, "x": o.x, "y": o.y} for o in options],
-    }
-    return Chosen(figure, Choices(payload, groups))
+    shown = ((o.group, o.name, o.name, {"words": o.words, "x": o.x, "y": o.y}) for o in options)
+    return Chosen(figure, Choices.of(figure, shown))

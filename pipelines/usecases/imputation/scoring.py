@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -30,11 +31,9 @@ from pipelines.usecases.imputation.dataset import (
     TIME,
     UNIT,
     Wide,
+    complete,
     day_seed,
-    hold_limits,
-    limit_priors,
     read_wide,
-    usable_frame,
 )
 from pipelines.usecases.imputation.params import ImputationParams
 from pipelines.usecases.imputation.schemas import COMPLETED, OUT_OF_SCOPE
@@ -82,24 +81,11 @@ def _completed(
     model: BootstrapEMImputer, wide: Wide, as_of: date, version: str, *, m: int, seed: int
 ) -> Iterator[pa.RecordBatch]:
     """Rows of one data set after the other, by part and sensor; one in memory at a time."""
-    frame = usable_frame(model, wide)
-    names = np.array(wide.values.columns, dtype=object)
-    numeric = set(wide.numeric)
     gaps = wide.values.isna().to_numpy()
     part, sensor = (index.ravel() for index in np.indices(gaps.shape))
-    part_ids, sensor_ids = pa.array(wide.parts["part_id"]), pa.array(names, pa.string())
-    for draw, table in enumerate(
-        model.iter_complete(frame, m, seed=seed, priors=limit_priors(wide) or None), start=1
-    ):
-        held = hold_limits(wide, table)
-        numbers = np.full(gaps.shape, np.nan)
-        words: NDArray[np.object_] = np.full(gaps.shape, None, dtype=object)
-        for position, name in enumerate(names):
-            column = held[name] if name in held.columns else wide.values[name]
-            if name in numeric:
-                numbers[:, position] = column.to_numpy(dtype=np.float64)
-            else:
-                words[:, position] = column.where(column.notna(), None).to_numpy(dtype=object)
+    part_ids, sensor_ids = pa.array(wide.parts["part_id"]), pa.array(wide.values.columns, pa.string())
+    for draw, table in enumerate(complete(model, wide, m, seed=seed), start=1):
+        numbers, words = _numbers_and_words(wide, table)
         known = np.isfinite(numbers) | (words != None)  # noqa: E711 - elementwise
         kept = np.flatnonzero(known.ravel())
         count = len(kept)
@@ -117,6 +103,20 @@ def _completed(
             ],
             schema=COMPLETED.arrow_schema,
         )
+
+
+def _numbers_and_words(wide: Wide, table: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.object_]]:
+    """Cells by part and sensor: numbers (else NaN) and words (else None); sensors without a column as measured."""
+    numbers = np.full(wide.values.shape, np.nan)
+    words: NDArray[np.object_] = np.full(wide.values.shape, None, dtype=object)
+    numeric = set(wide.numeric)
+    for position, name in enumerate(wide.values.columns):
+        column: Any = table[name] if name in table.columns else wide.values[name]
+        if name in numeric:
+            numbers[:, position] = column.to_numpy(dtype=np.float64)
+        else:
+            words[:, position] = column.where(column.notna(), None).to_numpy(dtype=object)
+    return numbers, words
 
 
 def _out_of_scope(model: BootstrapEMImputer, wide: Wide) -> pd.DataFrame:
@@ -144,22 +144,13 @@ def _observed_audit(wide: Wide, m: int, open_cells: int, folder: Path) -> Audit:
     """Every observed cell is in every data set as it was measured, every other one is drawn or accounted for."""
     gaps = wide.values.isna().to_numpy()
     row, column = np.nonzero(~gaps)
-    names, numeric = np.array(wide.values.columns, dtype=object), set(wide.numeric)
-    values = np.full(len(row), np.nan)
-    labels = np.full(len(row), None, dtype=object)
-    for position, name in enumerate(names):
-        own = column == position
-        cells = wide.values[name].to_numpy()[row[own]]
-        if name in numeric:
-            values[own] = cells.astype(np.float64)
-        else:
-            labels[own] = cells
+    numbers, words = _numbers_and_words(wide, wide.values)
     measured = pa.table(
         {
             "part_id": pa.array(wide.parts["part_id"].to_numpy()[row]),
-            "sensor_id": pa.array(names[column], pa.string()),
-            "value": pa.array(values, pa.float64(), from_pandas=True),
-            "label": pa.array(labels, pa.string()),
+            "sensor_id": pa.array(wide.values.columns.to_numpy()[column], pa.string()),
+            "value": pa.array(numbers[row, column], pa.float64(), from_pandas=True),
+            "label": pa.array(words[row, column], pa.string()),
         }
     )
     path = folder / "measured.parquet"
@@ -217,11 +208,8 @@ def iter_completed(lake: Lake, as_of: date, m: int | None = None) -> Iterator[pd
     DataContractError
         The day has no completed data sets, or fewer than asked for.
     """
-    draws: list[int] = []
-    if lake.exists(COMPLETED.name):
-        draws = sorted(
-            pc.unique(lake.read(COMPLETED, columns=["draw"], where=on_day(as_of))["draw"]).to_pylist()
-        )
+    rows = lake.read(COMPLETED, columns=["draw"], where=on_day(as_of), missing_ok=True)
+    draws = sorted(pc.unique(rows["draw"]).to_pylist())
     if not draws or (m is not None and m > len(draws)):
         wanted = "any" if m is None else str(m)
         raise DataContractError(
@@ -233,6 +221,12 @@ def iter_completed(lake: Lake, as_of: date, m: int | None = None) -> Iterator[pd
         where = on_day(as_of) & (pa_dataset.field("draw") == draw)
         columns = ["part_id", "sensor_id", "value", "label"]
         yield _pivoted(lake.read(COMPLETED, columns=columns, where=where, version=version).to_pandas())
+
+
+def completed_numbers(run: Run[ImputationParams], wide: Wide) -> list[pd.DataFrame]:
+    """Return the completed data sets of a day, in the order of its features; sensors of numbers only."""
+    index, columns = wide.parts["part_id"], wide.numeric
+    return [table.reindex(index=index, columns=columns) for table in iter_completed(run.lake, run.as_of)]
 
 
 def _pivoted(rows: pd.DataFrame) -> pd.DataFrame:
@@ -318,10 +312,7 @@ def _cell(
         reason += f" ({known['value']:g})"
     told: dict[str, Any] = {"sensor": name, "unit": sensor.get("unit"), "why": reason}
     if rows[0]["label"] is not None:
-        words, counts = np.unique([row["label"] for row in rows], return_counts=True)
-        return {
-            **told,
-            "shares": {str(w): round(float(c) / len(rows), 2) for w, c in zip(words, counts, strict=True)},
-        }
-    values = np.array([row["value"] for row in rows], dtype=np.float64)
-    return {**told, "mean": round(float(values.mean()), 6), "drawn": [round(float(v), 6) for v in values]}
+        counts = Counter(row["label"] for row in rows)
+        return told | {"shares": {word: round(counts[word] / len(rows), 2) for word in sorted(counts)}}
+    values = [row["value"] for row in rows]
+    return told | {"mean": round(float(np.mean(values)), 6), "drawn": [round(value, 6) for value in values]}

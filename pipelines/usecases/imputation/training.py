@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -15,34 +15,33 @@ from numpy.typing import NDArray
 from models.imputation.dispersion import Dispersion, disperse
 from models.imputation.fraction import needed_table
 from models.imputation.imputer import BootstrapEMImputer
-from models.imputation.pooling import means, pool_over
-from models.imputation.sensitivity import Sensitivity, delta_sensitivity
+from models.imputation.limits import drawn_within, limit_priors
+from models.imputation.overimpute import with_errors
+from models.imputation.panel import Panel
+from models.imputation.pooling import difference, means, pool_over
+from models.imputation.sensitivity import Sensitivity, delta_sensitivity, most_different
+from models.imputation.served import ServedImputer
+from models.imputation.transforms import Transform
 from pipelines.errors import DataContractError
+from pipelines.io.frames import fullest_rows
 from pipelines.monitoring.reference import Sample
 from pipelines.usecase import Run, Trained
-from pipelines.usecases.imputation.dataset import (
-    SUBJECTS,
-    TIME,
-    UNIT,
-    Wide,
-    hold_limits,
-    limit_priors,
-    make_imputer,
-    usable_frame,
-)
-from pipelines.usecases.imputation.judging import common, fill_means, hide_and_impute, root_mean_square
-from pipelines.usecases.imputation.params import ImputationParams, SensitivityParams
+from pipelines.usecases.imputation.dataset import SUBJECTS, TIME, UNIT, Wide, complete, usable_frame
+from pipelines.usecases.imputation.judging import hide_and_impute, root_mean_square
+from pipelines.usecases.imputation.params import ImputationParams, ModelParams, SensitivityParams
 from pipelines.usecases.imputation.schemas import CHAINS, COLUMNS, DISPERSION, SENSITIVITY, VALIDATION
 
 log = logging.getLogger(__name__)
 
-#: Fewest parts on either side of the split.
+#: Fewest parts on either side of the split, and of a comparison of lines.
 _FEWEST_PARTS = 20
 #: Most parts that the diagnostics look at, the newest: what they ask does not get surer with more.
 _MOST_PARTS = 20_000
 #: Data sets from which fractions of missing information are told; on five they are little more than a guess.
 _DATA_SETS = 20
 _STARTS = 5
+#: Threads of the chains; the result does not depend on them.
+_THREADS = 2
 
 
 @dataclass(frozen=True)
@@ -74,10 +73,7 @@ def fit(run: Run[ImputationParams], wide: Wide, champion: BootstrapEMImputer | N
     """
     params = run.params
     past, newer = split(wide, run.as_of, params)
-    model, columns = make_imputer(past, params)
-    model.set_params(priors=limit_priors(past) or None)
-    model.fit(past.frame[columns])
-    model.set_params(priors=None)  # they are of cells of the training parts, which the model does not hold
+    model = fit_imputer(past, params)
     log.info("fitted in %.1f s: %s", model.report_.seconds, model.report_.reference.words)
     judged = _judge(model, champion, past, newer, params)
     answers = diagnose(model, past, params)
@@ -96,7 +92,7 @@ def fit(run: Run[ImputationParams], wide: Wide, champion: BootstrapEMImputer | N
     }
     return Trained(
         model=model,
-        example=_example(usable_frame(model, newer)),
+        example=fullest_rows(usable_frame(model, newer)),
         card=_card(run.as_of, params, model, facts, answers),
         tables={
             VALIDATION: _validation(newer, judged),
@@ -139,6 +135,50 @@ def split(wide: Wide, as_of: date, params: ImputationParams) -> tuple[Wide, Wide
     return wide.take(np.flatnonzero(~judges)), wide.take(np.flatnonzero(judges))
 
 
+def fit_imputer(past: Wide, params: ImputationParams) -> ServedImputer:
+    """Fit an imputer on parts, with what is known of their cells beyond a limit and of what sensors can measure."""
+    model, sensors, frame = params.model, past.sensors, past.frame
+    panel = _panel(model, frame[UNIT].nunique())
+    transforms: dict[str | int, Transform] = {
+        name: scale if kind == "numeric" else kind
+        for name, kind, scale in zip(sensors["sensor_id"], sensors["kind"], sensors["scale"], strict=True)
+    }
+    imputer = ServedImputer(
+        m=model.m,
+        ridge=model.ridge,
+        transforms=transforms,
+        bounds=drawn_within(past.values, sensors) or None,
+        panel=panel,
+        priors=limit_priors(past.values, sensors, past.limited) or None,
+        max_categories=model.max_categories,
+        min_observed=model.min_observed,
+        max_iter=model.max_iter,
+        max_seconds=model.max_seconds,
+        n_jobs=_THREADS,
+        random_state=params.seed,
+    )
+    told = [name for name in (panel.unit, panel.time) if name is not None] if panel is not None else []
+    imputer.fit(frame[[*past.values.columns, *told]])
+    imputer.set_params(priors=None)  # they are of cells of the training parts, which the model does not hold
+    return imputer
+
+
+def _panel(model: ModelParams, units: int) -> Panel | None:
+    """What the model knows of units and moments; None if it is to know nothing."""
+    intercepts = model.unit_intercepts and 1 < units <= model.max_units
+    timed = bool(model.time_degree or model.lags or model.leads)
+    if not intercepts and not timed:
+        return None
+    return Panel(
+        time=TIME if timed else None,
+        unit=UNIT if intercepts or model.lags or model.leads else None,
+        degree=model.time_degree,
+        intercepts=intercepts,
+        lags=model.lags,
+        leads=model.leads,
+    )
+
+
 def _judge(
     model: BootstrapEMImputer,
     champion: BootstrapEMImputer | None,
@@ -152,14 +192,26 @@ def _judge(
     judged = {}
     if champion is not None:
         theirs = hide_and_impute(champion, model, newer, limits, seed=params.seed)
-        ours, judged["champion"] = common(ours, theirs)
-    return {"challenger": ours, "mean": fill_means(model, past, ours), **judged}
+        ours, judged["champion"] = _common(ours, theirs)
+    return {"challenger": ours, "mean": _filled_with_means(model, past, ours), **judged}
 
 
-def _example(frame: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the fewest gaps: of a column without any value no type can be told."""
-    fewest = frame.isna().sum(axis=1).sort_values(kind="stable").index[:5]
-    return frame.loc[fewest].reset_index(drop=True)
+def _common(first: pd.DataFrame, second: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The cells that two candidates were judged on, in one order."""
+    cell = ["row", "column"]
+    both = first[cell].merge(second[cell], on=cell)
+    return both.merge(first, on=cell), both.merge(second, on=cell)
+
+
+def _filled_with_means(reference: BootstrapEMImputer, fitted: Wide, cells: pd.DataFrame) -> pd.DataFrame:
+    """Fill in the mean of the training parts: the baseline, whose interval is the value alone."""
+    predicted = (
+        fitted.values[sorted(cells["column"].unique())].mean().loc[cells["column"]].to_numpy(np.float64)
+    )
+    covered = predicted == cells["observed"]
+    return with_errors(
+        cells.assign(mean=predicted, low=predicted, high=predicted, covered=covered), reference
+    )
 
 
 # --------------------------------------------------------------------------------------- diagnostics
@@ -169,23 +221,16 @@ def diagnose(model: BootstrapEMImputer, fitted: Wide, params: ImputationParams) 
     """Ask a model about the parts that it was fitted on."""
     first = max(0, len(fitted.parts) - _MOST_PARTS)
     wide = fitted.take(np.arange(first, len(fitted.parts))) if first else fitted
-    frame = usable_frame(model, wide)
-    tables = list(_completed_numbers(model, wide, _DATA_SETS, seed=params.seed))
+    tables = [
+        table[[name for name in wide.numeric if name in table.columns and table[name].notna().all()]]
+        for table in complete(model, wide, _DATA_SETS, seed=params.seed)
+    ]
     information = needed_table(pool_over(tables, means))
     return Diagnostics(
         information,
-        disperse(model, frame, starts=_STARTS, seed=params.seed),
+        disperse(model, usable_frame(model, wide), starts=_STARTS, seed=params.seed),
         _sensitivities(wide, tables[: params.model.m], information, params.sensitivity),
     )
-
-
-def _completed_numbers(model: BootstrapEMImputer, wide: Wide, m: int, *, seed: int) -> Iterator[pd.DataFrame]:
-    """Completed data sets, the modelled sensors of numbers only."""
-    frame = usable_frame(model, wide)
-    for table in model.iter_complete(frame, m, seed=seed, priors=limit_priors(wide) or None):
-        held = hold_limits(wide, table)
-        numeric = [name for name in wide.numeric if name in held.columns and held[name].notna().all()]
-        yield held[numeric]
 
 
 def _sensitivities(
@@ -200,7 +245,7 @@ def _sensitivities(
             break
         if sensor not in numeric or sensor not in tables[0]:
             continue
-        line = _most_different(tables[0][sensor].to_numpy(), lines)
+        line = most_different(tables[0][sensor].to_numpy(), lines, fewest=_FEWEST_PARTS)
         if line is None:
             continue
         own = lines == line
@@ -208,33 +253,16 @@ def _sensitivities(
         if not gaps.any() or not wide.values[sensor].std() > 0:
             continue
 
-        def difference(
+        def estimator(
             table: pd.DataFrame, sensor: str = sensor, own: NDArray[np.bool_] = own, line: str | None = line
         ) -> tuple[pd.Series, pd.Series]:
-            values = table[sensor].to_numpy(dtype=np.float64)
-            here, there = values[own], values[~own]
-            variance = here.var(ddof=1) / len(here) + there.var(ddof=1) / len(there)
-            named = [f"the difference of {line}"]
-            return pd.Series([here.mean() - there.mean()], named), pd.Series([variance], named)
+            answer = difference(table[sensor].to_numpy(dtype=np.float64), own)
+            mean, variance = (pd.Series([part], [f"the difference of {line}"]) for part in answer)
+            return mean, variance
 
-        answer = delta_sensitivity(wide.values, tables, sensor, difference, deltas=params.deltas, where=own)
+        answer = delta_sensitivity(wide.values, tables, sensor, estimator, deltas=params.deltas, where=own)
         found.append((sensor, line, answer))
     return found
-
-
-def _most_different(values: NDArray[np.float64], lines: NDArray[np.object_]) -> str | None:
-    """Line, of at least 20 parts, whose mean is furthest from the others' in standard errors; None if alone."""
-    best, furthest = None, 0.0
-    for line in np.unique(lines):
-        own = lines == line
-        if min(own.sum(), (~own).sum()) < 20:
-            continue
-        here, there = values[own], values[~own]
-        error = np.sqrt(here.var() / len(here) + there.var() / len(there))
-        distance = abs(here.mean() - there.mean()) / error if error > 0 else 0.0
-        if distance > furthest:
-            best, furthest = str(line), distance
-    return best
 
 
 # ------------------------------------------------------------------------- tables and model card

@@ -99,3 +99,17 @@ def test_it_is_stored_without_code_of_others(groups: NamedGroups, stores: pd.Dat
 def test_missing_columns_are_named(groups: NamedGroups, stores: pd.DataFrame) -> None:
     with pytest.raises(ValueError, match=r"missing \['kind'\]"):
         groups.predict(stores.drop(columns="kind"))
+
+
+def test_levels_are_told_by_their_word(groups: NamedGroups) -> None:
+    assert groups.raw_value("range", 1.0) == "full"
+    assert groups.raw_value("range", "basic") == "basic"
+
+
+def test_the_mean_difference_of_a_variable_is_over_the_pairs_that_know_it(stores: pd.DataFrame) -> None:
+    groups = NamedGroups(StoreClustering(kinds=KINDS), ["takings"], {"range": ["basic", "full"]})
+    known = stores["range"].dropna()
+    share = (known == "full").mean()
+    pairs = 2 * share * (1 - share) * len(known) / (len(known) - 1)
+    assert groups.mean_difference(stores, "range") == pytest.approx(pairs)
+    assert groups.mean_difference(stores.assign(range=None), "range") == 0.0

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from models.imputation.fraction import imputations_needed, needed_table
-from models.imputation.pooling import means, pool, pool_over
-from models.imputation.sensitivity import delta_sensitivity
+from models.imputation.pooling import difference, means, pool, pool_over
+from models.imputation.sensitivity import delta_sensitivity, most_different
 
 Q, U = [1.2, 1.5, 0.9, 1.1, 1.35], [0.10, 0.12, 0.09, 0.11, 0.10]
 
@@ -133,3 +133,17 @@ def test_shifts_may_be_of_one_line_and_stay_within_bounds():
     assert "holds for every shift" in some.words
     with pytest.raises(ValueError, match="must have missing cells to shift"):
         delta_sensitivity(completed[0], completed, "x", means)
+
+
+def test_a_difference_has_the_variances_of_both_sides():
+    values = np.array([[1.0, 5.0], [3.0, 5.0], [10.0, 6.0], [14.0, 8.0], [12.0, 7.0]])
+    mean, variance = difference(values, np.array([True, True, False, False, False]))
+    assert mean.tolist() == [-10.0, -2.0]
+    assert variance == pytest.approx([2 / 2 + 4 / 3, 0 / 2 + 1 / 3])
+
+
+def test_the_group_that_differs_most_has_enough_rows_on_either_side():
+    values = np.array([0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 4.0, 5.0, 4.0])
+    groups = np.array(["a", "a", "b", "b", "c", "c", "d", "d", "e"], dtype=object)
+    assert most_different(values, groups, fewest=2) == "d"
+    assert most_different(values, groups, fewest=5) is None

@@ -8,11 +8,14 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from pipelines.errors import ConfigError, DataContractError
+from pipelines.errors import ConfigError, DataContractError, NotKeptError
+from pipelines.io.lake import Lake, on_day
+from pipelines.io.registry import CHAMPION, Registry
 from pipelines.steps import report, score, train
-from pipelines.usecases.clustering import USECASE
+from pipelines.usecases.clustering import USECASE, scoring
 from pipelines.usecases.clustering.dataset import Stores, choose_variables, new_groups, read_stores
 from pipelines.usecases.clustering.schemas import (
     CHOICES,
@@ -196,3 +199,48 @@ def test_a_theme_without_weight_is_refused(grouped: Any) -> None:
 def test_a_day_that_was_not_prepared_is_named(grouped: Any) -> None:
     with pytest.raises(DataContractError, match="has no rows for 2020-01-01: run `millrace train clustering"):
         stores_of(grouped, date(2020, 1, 1))
+
+
+# --------------------------------------------------------------------------------- features of the day before
+
+
+def moves_without(grouped: Any, fault: Exception, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Moves of today if reading the features of the day before fails."""
+
+    def read(run: Any, day: date | None = None) -> Stores:
+        if day is not None:
+            raise fault
+        return read_stores(run)
+
+    monkeypatch.setattr(scoring, "read_stores", read)
+    run = USECASE.run(AS_OF, grouped.settings, PARAMS)
+    registry = Registry(grouped.settings, USECASE.name)
+    groups = registry.load(registry.serving(CHAMPION))
+    return next(output.rows for output in scoring.predict(run, groups) if output.table is MIGRATIONS)
+
+
+def test_moves_are_told_without_features_that_are_not_kept(grouped: Any, monkeypatch: Any) -> None:
+    moves = moves_without(grouped, NotKeptError("version 3 is no longer kept"), monkeypatch)
+    assert set(moves["store_id"]) == set(grouped.frame(MIGRATIONS)["store_id"])
+    moved = moves[moves["move"] == "moved"]
+    assert (moved["words"] == "The features of the last run are not kept").all()
+    assert (moved["variables_json"] == "[]").all()
+
+
+def test_any_other_fault_of_the_day_before_stops_the_scoring(grouped: Any, monkeypatch: Any) -> None:
+    with pytest.raises(DataContractError, match="must have stores in scope"):
+        moves_without(grouped, DataContractError("it must have stores in scope"), monkeypatch)
+
+
+def test_a_day_without_rows_is_not_kept_and_one_without_stores_in_scope_is_a_fault(
+    grouped: Any, monkeypatch: Any
+) -> None:
+    run = USECASE.run(AS_OF, grouped.settings, PARAMS)
+    assert scoring._kept(run, date(2020, 1, 1)) is None
+    rows = grouped.lake.read(run.mart(USECASE.grain).table, where=on_day(EARLIER))
+    closed = rows.set_column(
+        rows.schema.get_field_index("in_scope"), "in_scope", pa.array([False] * rows.num_rows)
+    )
+    monkeypatch.setattr(Lake, "read", lambda *args, **kwargs: closed)
+    with pytest.raises(DataContractError, match="must have stores in scope"):
+        scoring._kept(run, EARLIER)

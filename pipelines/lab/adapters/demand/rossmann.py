@@ -131,11 +131,7 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
     con, outcomes = staging.con, []
     for file in files:
         name = file.layout.table.name
-        staging.examine(file)
-        outcomes.append(staging.settle(file))
-        con.execute(
-            f"create temp table {name} as select * exclude (is_bad, row_number) from checked where not is_bad"
-        )
+        outcomes.append(staging.admit(file, name))
         staging.make_known(name, "Store", name)
     con.execute(_CALENDAR)
     into.mkdir()

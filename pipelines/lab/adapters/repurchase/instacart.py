@@ -119,18 +119,12 @@ def adapt(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapt
             f"Instacart is {len(LAYOUTS)} files; missing {sorted(f'{n}.csv' for n in missing)}"
         )
     con, outcomes = staging.con, []
-    con.execute(
-        "create temp table order_products (order_id varchar, product_id varchar, add_to_cart_order bigint)"
-    )
     for file in files:
         name = file.layout.table.name
-        staging.examine(file)
-        outcomes.append(staging.settle(file))
-        good = "select * exclude (is_bad, row_number) from checked where not is_bad"
         if name.startswith("order_products"):
-            con.execute(f"insert into order_products {good}")
+            outcomes.append(staging.admit(file, "order_products"))
             continue
-        con.execute(f"create temp table {name} as {good}")
+        outcomes.append(staging.admit(file, name))
         staging.make_known(name, file.layout.table.key[0], name)
     _check_numbers(con)
     con.execute(_CLOCK)
