@@ -67,7 +67,6 @@ def validate(
     ----------
     contract
         What the contract found of these rows; decided here if nobody did yet.
-
     """
     started, lake = time.monotonic(), Lake.of(settings)
     contract = contract or judge_contract(table, staged)

@@ -30,7 +30,7 @@ import duckdb
 from features.schemas import Column, DType, Table
 from features.sql import literal, quoted
 from pipelines.errors import DataContractError
-from pipelines.lab.adapters.demand.runs import announced, runs_query
+from pipelines.lab.adapters.flagged_days import announced, runs_query
 from pipelines.sources.adapter import END_OF_DAY, Adapted, Adapter, no_rows, write_raw
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.layout import History, RawLayout
