@@ -227,11 +227,11 @@ class Deferred:
     """
 
     def __init__(self, module: str) -> None:
-        self._module = module
+        self.module = module
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def hook(*arguments: object) -> object:
-            return getattr(import_module(self._module), name)(*arguments)
+            return getattr(import_module(self.module), name)(*arguments)
 
         return hook
 

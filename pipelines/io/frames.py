@@ -54,7 +54,7 @@ def model_columns(model: Any, available: Iterable[Hashable]) -> list[str]:
 
 
 def by_candidate(rows: pa.Table, key: Sequence[str] = ()) -> dict[str, pa.Table]:
-    """Judged rows of each candidate in the order of ``key``: of the models first, then of simpler rules by name."""
+    """Judged rows of each candidate, sorted by ``key``: the models first, then simpler rules by name."""
     names = sorted(
         pc.unique(rows["candidate"]).to_pylist(),
         key=lambda name: (name != "challenger", name != "champion", name),

@@ -6,9 +6,12 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from pipelines.usecase import Deferred
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ROOT / "pipelines"
@@ -93,6 +96,20 @@ def test_use_cases_import_no_sibling() -> None:
         and module.split(".")[2:3] != found.split(".")[2:3]
     }
     assert not bad, f"use cases share code below them, never with each other: {sorted(bad)}"
+
+
+def test_deferred_hooks_are_of_the_modules_that_type_checkers_see() -> None:
+    found = {
+        (package, name): f"{package}.{name.removeprefix('_')}" == value.module
+        for package in FILES
+        if folder(package) == "usecases" and package.count(".") == 2 and FILES[package].stem == "__init__"
+        for name, value in vars(import_module(package)).items()
+        if isinstance(value, Deferred)
+    }
+    assert found
+    assert all(found.values()), (
+        f"the name says the module: {[key for key, same in found.items() if not same]}"
+    )
 
 
 def test_nothing_imports_the_lab() -> None:

@@ -125,7 +125,8 @@ def gain(curves: Mapping[str, Mapping[str, Array]], *, min_recall: float) -> Fig
     figure = new_plot("Share of accounts contacted, highest scores first", "Share of churners found")
     for name, curve in curves.items():
         figure.add_scatter(
-            x=plain(curve["share"]), y=plain(curve["recall"]), name=_label(name), customdata=plain(curve["lift"]),
+            x=plain(curve["share"]), y=plain(curve["recall"]), name=_label(name),
+            customdata=plain(curve["lift"]),
             **_curve(name, "top %{x:.0%}: %{y:.0%} of churners, lift %{customdata:.1f}"),
         )  # fmt: skip
     add_diagonal(figure, "at random", 1, width=1)
