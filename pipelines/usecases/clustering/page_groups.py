@@ -131,7 +131,7 @@ def groups(data: DayData) -> dict[str, Any] | Missing:
     rows = data.stores
     if rows.empty:
         return Missing(f"Stores have no groups on {data.as_of}.", data.run.command("score"))
-    stability = data.stability.set_index("cluster") if len(data.stability) else pd.DataFrame()
+    stability = {row["cluster"]: row for row in data.stability.to_dict("records")}
     takings, names = _takings(data), sorted(rows["cluster"].unique())
     cards = [_card(data, name, names, stability, takings) for name in names]
     stable = sum(card["stores"] for card in cards if card["state"] == "stable")
@@ -150,18 +150,16 @@ def groups(data: DayData) -> dict[str, Any] | Missing:
 def figures(data: DayData) -> list[Figure]:
     """Tree, number of groups, map and stability; those that the training left."""
     found: list[Figure] = []
-    choices, merges, stability = (
-        data.training(CHOICES, "n_clusters"),
-        data.training(TREES, "step"),
-        data.stability,
-    )
+    choices, merges = data.training(CHOICES, "n_clusters"), data.training(TREES, "step")
+    stability = data.stability
     if len(choices):
         chosen = int(choices.loc[choices["chosen"], "n_clusters"].iloc[0])
         if len(merges):
             tree = merges[["left", "right", "height", "stores"]].to_numpy(np.float64)
             found.append(plots.tree(tree, groups=chosen))
         curve = choices.loc[choices["n_clusters"] > 1, ["n_clusters", "inertia_gain", "silhouette"]]
-        found.append(plots.number_of_groups(*curve.to_numpy(np.float64).T, chosen))
+        counts, gain, clear = curve.to_numpy(np.float64).T
+        found.append(plots.number_of_groups(counts, gain, clear, chosen))
     if len(stability):
         jaccard = stability["jaccard"].to_numpy(np.float64)
         found.append(
@@ -220,12 +218,10 @@ def heat_map(data: DayData) -> Figure | Missing:
 
 
 def _card(
-    data: DayData, name: str, names: list[str], stability: pd.DataFrame, takings: pd.Series | None
+    data: DayData, name: str, names: list[str], stability: dict[Any, Any], takings: pd.Series | None
 ) -> dict[str, Any]:
     rows = data.stores[data.stores["cluster"] == name]
-    jaccard, state = (
-        stability.loc[name, ["jaccard", "state"]] if name in stability.index else (None, "not known")
-    )
+    known = stability.get(name, {"state": "not known", "jaccard": None})
     typical = rows[rows["is_typical"]].sort_values(["distance", "store_id"])
     regions = data.features["region"].reindex(rows["store_id"]).value_counts() if len(data.features) else None
     return {
@@ -239,9 +235,9 @@ def _card(
         "typical": [data.name(store) for store in typical["store_id"]],
         "atypical": int(rows["is_atypical"].sum()),
         "regions": [] if regions is None else [f"{place} {count}" for place, count in regions[:3].items()],
-        "state": state,
-        "badge": _STATES.get(state, ""),
-        "jaccard": jaccard,
+        "state": known["state"],
+        "badge": _STATES.get(known["state"], ""),
+        "jaccard": known["jaccard"],
     }
 
 

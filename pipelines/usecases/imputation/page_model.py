@@ -184,9 +184,10 @@ def basis(run: Run[ImputationParams]) -> dict[str, Any] | Missing:
 
 def _paths(lake: Lake, as_of: date) -> Figure:
     rows = _newest(lake, DISPERSION, as_of)
+    by_start: Any = rows.groupby("start", sort=True)
     paths = {
         int(start): (own["iteration"].to_numpy(dtype=np.float64), own["position"].to_numpy(dtype=np.float64))
-        for start, own in rows.groupby("start", sort=True)
+        for start, own in by_start
     }
     ends = [float(position[-1]) for _, position in paths.values()]
     furthest = max((float(np.abs(position).max()) for _, position in paths.values()), default=0.0)
