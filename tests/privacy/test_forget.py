@@ -85,7 +85,9 @@ def story(module_copy: Deployment, look: Look) -> Iterator[Story]:
             instance=org.instance,
             ca_bundle=org.ca_bundle,
         )
-        settings = module_copy.settings.model_copy(update={"salesforce": login})
+        settings = module_copy.settings.model_copy(
+            update={"salesforce": login, "overrides": {"churn": module_copy.overrides}}
+        )
         deployment = replace(module_copy, settings=settings)
         told = Story(deployment, org, *somebody(deployment))
         accounts = deployment.lake.read(
@@ -95,7 +97,7 @@ def story(module_copy: Deployment, look: Look) -> Iterator[Story]:
         org.seed_accounts({"Millrace_Account_Id__c": key, "Name": name} for key, name in names.items())
         for day in (deployment.trained_on, deployment.scored_on):
             for step in ("publish", "report"):
-                run_step("churn", step, day, settings=settings, params=deployment.params())
+                run_step("churn", step, day, settings=settings)
         quote(told)
         told.rows["before"] = others(deployment, told.gone)
         told.versions = {name: deployment.lake.version(name) for name in deployment.lake.tables()}
@@ -250,8 +252,8 @@ def test_the_ledger_balances_and_the_publication_goes_on(story: Story) -> None:
     run = Ledger(story.deployment.lake, "salesforce", OBJECT).newest()
     assert run is not None
     assert (run.state, run.counts().balanced) == (RunState.FINISHED, True)
-    settings, params = story.deployment.settings, story.deployment.params()
-    record = run_step("churn", "publish", story.deployment.scored_on, settings=settings, params=params)
+    settings = story.deployment.settings
+    record = run_step("churn", "publish", story.deployment.scored_on, settings=settings)
     assert (record["sent"], record["deleted"], record["balanced"]) == (0, 0, True)
 
 
