@@ -1,5 +1,7 @@
 """Fixtures that many tests share: folders of their own, never the user's."""
 
+# ruff: noqa: DTZ001 - times in the lake are UTC without a zone
+
 from __future__ import annotations
 
 import json
@@ -19,6 +21,7 @@ import pytest
 if TYPE_CHECKING:
     from pipelines.io.lake import Lake
     from pipelines.settings import Settings
+    from pipelines.sources.ingest import IngestReport
     from pipelines.usecases.churn.params import ChurnParams
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,6 +91,43 @@ def airflow_home(own_environment: Path) -> Path:
 def data_dir() -> Path:
     """Folder of the public data sets for tests marked ``real_data``."""
     return DATA
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a deployment of this test's own."""
+    from pipelines.settings import Settings
+
+    return Settings(var=tmp_path / "var")
+
+
+def _landing(usecase: str, at: datetime, settings: Settings) -> Callable[..., IngestReport]:
+    """Function that ingests a folder into the lake of a test, at a time of its own unless told otherwise."""
+    from pipelines.sources.ingest import ingest
+
+    def run(folder: Path, **options: Any) -> IngestReport:
+        given = {"ingested_at": at, "settings": settings, "quality_checks": False, **options}
+        return ingest(usecase, folder, **given)
+
+    return run
+
+
+@pytest.fixture
+def land(settings: Settings) -> Callable[..., IngestReport]:
+    """Ingest a folder of a software company."""
+    return _landing("churn", datetime(2024, 6, 1, 12), settings)
+
+
+@pytest.fixture
+def land_demand(settings: Settings) -> Callable[..., IngestReport]:
+    """Ingest a folder of a retailer."""
+    return _landing("demand", datetime(2024, 6, 1, 12), settings)
+
+
+@pytest.fixture
+def land_repurchase(settings: Settings) -> Callable[..., IngestReport]:
+    """Ingest a folder of a shop."""
+    return _landing("repurchase", datetime(2026, 1, 5, 3), settings)
 
 
 class PageReader(HTMLParser):

@@ -31,7 +31,7 @@ def millrace(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
             ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__", "target", "logs")
         )
     files = {block["path"]: block["text"] for block in BLOCK.finditer(PAGE)}
-    assert len(files) == 4
+    assert len(files) == 5
     for path, text in files.items():
         target = checkout / path
         assert not target.exists(), "a use case edits no shared file"

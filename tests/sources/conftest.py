@@ -1,14 +1,11 @@
 """A company small enough to read, as the text of its delivered files."""
 
-# ruff: noqa: DTZ001 - times in the lake are UTC without a zone; rows read best as rows
-
 from __future__ import annotations
 
 import copy
 import csv
 import gzip
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.settings import Settings
-from pipelines.sources.ingest import IngestReport, ingest
 from pipelines.usecases.churn.layouts import LAYOUTS
 
 Rows = list[dict[str, str | None]]
@@ -110,53 +105,3 @@ def fresh_company() -> Callable[[], Company]:
 @pytest.fixture
 def write_files() -> Callable[..., Path]:
     return write
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(var=tmp_path / "var")
-
-
-@pytest.fixture
-def land(settings: Settings) -> Callable[..., IngestReport]:
-    """Ingest a folder into the lake of this test."""
-
-    def run(folder: Path, **options: Any) -> IngestReport:
-        options = {
-            "ingested_at": datetime(2024, 6, 1, 12),
-            "settings": settings,
-            "quality_checks": False,
-        } | options
-        return ingest("churn", folder, **options)
-
-    return run
-
-
-@pytest.fixture
-def land_demand(settings: Settings) -> Callable[..., IngestReport]:
-    """Ingest a folder of a retailer into the lake of this test."""
-
-    def run(folder: Path, **options: Any) -> IngestReport:
-        options = {
-            "ingested_at": datetime(2024, 6, 1, 12),
-            "settings": settings,
-            "quality_checks": False,
-        } | options
-        return ingest("demand", folder, **options)
-
-    return run
-
-
-@pytest.fixture
-def land_repurchase(settings: Settings) -> Callable[..., IngestReport]:
-    """Ingest a folder of a shop into the lake of this test."""
-
-    def run(folder: Path, **options: Any) -> IngestReport:
-        options = {
-            "ingested_at": datetime(2026, 1, 5, 3),
-            "settings": settings,
-            "quality_checks": False,
-        } | options
-        return ingest("repurchase", folder, **options)
-
-    return run

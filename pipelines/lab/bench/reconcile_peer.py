@@ -1,7 +1,7 @@
-"""Times ``hierarchicalforecast`` on the bench's hierarchy, in a process whose memory is limited.
+"""Times ``hierarchicalforecast`` on the bench's hierarchy, in a process whose memory and CPU seconds are limited.
 
-``python -m pipelines.lab.bench.reconcile_peer LEAVES HORIZON SEED`` writes one line of JSON for each method, as soon
-as it is known.
+``python -m pipelines.lab.bench.reconcile_peer LEAVES HORIZON SEED CPU_SECONDS`` writes one line of JSON for each method, as
+soon as it is known.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ CASES: tuple[tuple[str, Any, Method, bool], ...] = (
 )
 
 
-def main(leaves: int, horizon: int, seed: int) -> None:
+def main(leaves: int, horizon: int, seed: int, cpu_seconds: int) -> None:
     """Run all cases."""
     limit = LIMIT_GIB * 2**30
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, resource.RLIM_INFINITY))
     tree = Tree.from_frame(retailer(leaves))
     base, variances = forecasts(tree, horizon, seed)
     summing = Grouping.from_tree(tree).summing
@@ -62,4 +63,4 @@ def timed(reconciler: Any, exact: NDArray[np.float64], **given: Any) -> dict[str
 
 
 if __name__ == "__main__":
-    main(*(int(given) for given in sys.argv[1:4]))
+    main(*(int(given) for given in sys.argv[1:5]))
