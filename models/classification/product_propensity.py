@@ -27,6 +27,8 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
     ----------
     held : str
         Column with the products that a customer holds, as text joined by ``|``. Each is a flag for all models.
+    shared : sequence of str
+        Further columns of the same kind, each product of which is a flag for all models.
     own : sequence of str
         Columns of the same kind, of which a model sees only whether its own product is listed.
     n_estimators, max_depth, min_samples_leaf, max_features, max_draws, min_events, random_state, n_jobs
@@ -46,13 +48,15 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
     rules_ : dict of str to tuple of Rule
         By product, strongest first.
     columns_ : list of str
-        Names of the columns of a model: of the customer, ``held=<product>``, and those of ``own``.
+        Names of the columns of a model: of the customer, ``held=<product>`` and the same of ``shared``, and those of
+        ``own``.
     """
 
     def __init__(
         self,
         *,
         held: str = "held",
+        shared: Sequence[str] = (),
         own: Sequence[str] = (),
         n_estimators: int = 100,
         max_depth: int | None = 10,
@@ -65,6 +69,7 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
         n_jobs: int | None = None,
     ) -> None:
         self.held = held
+        self.shared = shared
         self.own = own
         self.n_estimators = n_estimators
         self.max_depth = max_depth
@@ -93,17 +98,17 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
         ValueError
             A column of lists is missing.
         """
-        lists = [self.held, *self.own]
+        lists = [self.held, *self.shared, *self.own]
         missing = [name for name in lists if name not in X.columns]
         if missing:
             raise ValueError(f"X must have the columns of lists {lists}, missing: {missing}")
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
-        self.encoder_ = FrameEncoder(one_hot=True).fit(X.drop(columns=lists))
+        self.encoder_ = FrameEncoder(one_hot=True).fit(X.drop(columns=list(set(lists))))
         self.products_ = names_in(X[self.held], y)
         self.columns_ = [
             *self.encoder_.get_feature_names_out(),
-            *(f"held={product}" for product in self.products_),
+            *(f"{name}={product}" for name in (self.held, *self.shared) for product in self.products_),
             *self.own,
         ]
         taken = flags_of(y, self.products_)
@@ -169,13 +174,13 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
 
     def _matrix(self, X: pd.DataFrame) -> tuple[Singles, NDArray[np.bool_], list[NDArray[np.bool_]]]:
         """Shared columns with room for the product's own, flags of what is held, and flags of the own lists."""
-        lists = {self.held, *self.own}
+        lists = {self.held, *self.shared, *self.own}
         # Columns by name: a day's table has more of them, keys among them.
         plain = self.encoder_.transform(X[[name for name in self.feature_names_in_ if name not in lists]])
         held = flags_of(X[self.held], self.products_)
         matrix = np.empty((len(X), len(self.columns_)), dtype=np.float32)
-        matrix[:, : plain.shape[1]] = plain
-        matrix[:, plain.shape[1] : plain.shape[1] + len(self.products_)] = held
+        shared = [held, *(flags_of(X[name], self.products_) for name in self.shared)]
+        np.concatenate([plain, *shared], axis=1, out=matrix[:, : len(self.columns_) - len(self.own)])
         return matrix, held, [flags_of(X[name], self.products_) for name in self.own]
 
     def _with_own(

@@ -93,10 +93,13 @@ class Words(Params):
         By metric, in the order in which alarms of equal severity are told.
     glossary
         Terms of the page and what they mean.
+    features
+        How features are told in rules: a noun for a number, or for a flag what is said if it is set and if it is not.
     """
 
     alarms: dict[str, AlarmWords] = Field(default_factory=dict)
     glossary: dict[str, str] = Field(default_factory=dict)
+    features: dict[str, str | tuple[str, str]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

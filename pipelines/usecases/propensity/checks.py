@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from models.recommendation.lists import flags_of, names_in
+from models.recommendation.lists import BETWEEN
 from pipelines.io.lake import Lake, on_day, until_day
 from pipelines.monitoring.checks import check_drift
 from pipelines.monitoring.findings import Finding, percent
@@ -41,14 +41,11 @@ def _volume(lake: Lake, as_of: date, scored: int, limit: float) -> Finding:
     counts = (
         rows.group_by("as_of").aggregate([("as_of", "count")]).sort_by("as_of")["as_of_count"].to_pylist()
     )
-    change = scored / counts[-2] - 1 if len(counts) > 1 else 0.0
+    change, words = 0.0, f"{scored:,} customers have offers; no earlier day to compare with"
+    if len(counts) > 1:
+        change = scored / counts[-2] - 1
+        words = f"{scored:,} customers have offers, {change:+.0%} against the last scored day"
     raised = abs(change) > limit
-    words = f"{scored:,} customers have offers"
-    words += (
-        f", {change:+.0%} against the last scored day"
-        if len(counts) > 1
-        else "; no earlier day to compare with"
-    )
     return Finding(
         "offers", "offers", State.ALARM if raised else State.OK, words, change, limit,
         Severity.CRITICAL if raised else None, rows=scored,
@@ -66,12 +63,12 @@ def _taken(run: Run[PropensityParams], matured: Sequence[date]) -> Finding:
             break
     else:
         return Finding("calibration", "past offers", State.NOT_ENOUGH_DATA, "no scored day is over yet")
-    names = names_in(taken["taken"].to_pandas())
-    both = chances.to_pandas().merge(taken.to_pandas(), on="customer_key")
-    place = np.array([names.index(one) if one in names else -1 for one in both["product"]])
-    flags = flags_of(both["taken"], names)
-    took = np.where(place >= 0, flags[np.arange(len(both)), place.clip(0)], False) if names else np.zeros(0)
-    takers, expected = int(took.sum()), float(both["chance"].sum())
+    both = chances.filter(pc.is_in(chances["customer_key"], taken["customer_key"].combine_chunks()))
+    pairs = (
+        taken.to_pandas().assign(product=lambda frame: frame["taken"].str.split(BETWEEN)).explode("product")
+    )
+    takers = len(both.to_pandas().merge(pairs, on=["customer_key", "product"]))
+    expected = float(pc.sum(both["chance"]).as_py() or 0)
     words = f"{takers:,} products were taken within the horizon of {day}, {expected:,.0f} were expected"
     if takers < _FEWEST_TAKERS:
         return Finding("calibration", "past offers", State.NOT_ENOUGH_DATA, f"{words}: too few to judge")
@@ -80,5 +77,5 @@ def _taken(run: Run[PropensityParams], matured: Sequence[date]) -> Finding:
     limit = gate.min_calibration if ratio < 1 else gate.max_calibration
     return Finding(
         "calibration", "past offers", State.ALARM if raised else State.OK, f"{words} ({percent(ratio)})", ratio, limit,
-        Severity.WARNING if raised else None, rows=len(both),
+        Severity.WARNING if raised else None, rows=both.num_rows,
     )  # fmt: skip

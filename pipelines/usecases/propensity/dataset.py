@@ -19,9 +19,17 @@ from pipelines.usecases.propensity.params import PropensityParams
 
 FEATURES, LABELS = "ml_propensity_features", "ml_propensity_labels"
 KEY = ("as_of", "customer_key")
-#: The column of holdings, and columns of lists of which a product's forest sees only its own.
+#: Lists of products: those that are flags for every forest, and those of which a forest sees only its own product.
 HELD = "held"
-OWN = ("dropped_lately", "contacted_lately", "interested_lately", "declined_lately")
+SHARED = ("taken_lately", "interests_365d")
+OWN = (
+    "dropped_lately",
+    "contacted_just",
+    "contacted_lately",
+    "interested_just",
+    "interested_lately",
+    "declined_lately",
+)
 SUBJECTS = Subjects("customer_key", "customers", ("region", "employment"), "all customers")
 
 
@@ -82,9 +90,9 @@ def model_columns(run: Run[PropensityParams]) -> list[str]:
 
 def watched(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """What is watched for drift: the features of few values, which lists are not."""
-    return frame[["customer_key", *(name for name in columns if name not in (HELD, *OWN))]]
+    return frame[["customer_key", *(name for name in columns if name not in (HELD, *SHARED, *OWN))]]
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = rows.to_pandas(date_as_object=True, split_blocks=True)
+    frame: pd.DataFrame = rows.to_pandas(split_blocks=True)
     return frame

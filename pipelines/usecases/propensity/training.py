@@ -22,7 +22,7 @@ from pipelines.io.lake import on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.monitoring.reference import Sample
 from pipelines.usecase import Run, Trained
-from pipelines.usecases.propensity.dataset import HELD, OWN, SUBJECTS, Past, model_columns, watched
+from pipelines.usecases.propensity.dataset import HELD, OWN, SHARED, SUBJECTS, Past, model_columns, watched
 from pipelines.usecases.propensity.offers import TOP, wordings
 from pipelines.usecases.propensity.params import PropensityParams
 from pipelines.usecases.propensity.schemas import LISTS, PRODUCTS, RULES
@@ -50,7 +50,12 @@ def fit(run: Run[PropensityParams], past: Past, champion: ProductPropensity | No
     learn, judged = rows.iloc[holdout.train], rows.iloc[holdout.test].reset_index(drop=True)
     columns = model_columns(run)
     model = ProductPropensity(
-        own=OWN, random_state=params.seed, n_jobs=N_JOBS, **params.forest.model_dump()
+        held=HELD,
+        shared=SHARED,
+        own=OWN,
+        random_state=params.seed,
+        n_jobs=N_JOBS,
+        **params.forest.model_dump(),
     ).fit(learn[columns], learn["taken"], groups=learn["customer_key"])
     products = _judge_products(model, champion, judged, params)
     lists = _judge_lists(model, judged, params)
@@ -91,18 +96,13 @@ def judge(run: Run[PropensityParams], version: ModelVersion) -> Verdict:
     names = [row["product"] for row in products]
     # Neighbours are those of the day: a champion would make the same lists.
     values = {name: lists[f"ap_{name}"].to_numpy(np.float64) for name in ("challenger", "popularity")}
+    other = {"min_calibration", "max_calibration", "bootstrap_replicates", "confidence"}
+    limits = gate.model_dump(exclude=other)
     return judge_offers(
         [_judged(row) for row in products],
         Lists(lists["customer_key"].to_numpy(), values, _codes(lists, names), len(names)),
         thresholds=OfferThresholds(
-            min_takers=gate.min_takers,
-            min_events=gate.min_events,
-            ap_over_random=gate.ap_over_random,
-            calibration=(gate.min_calibration, gate.max_calibration),
-            max_failed_share=gate.max_failed_share,
-            map_over_popularity=gate.map_over_popularity,
-            min_coverage=gate.min_coverage,
-            level=gate.confidence,
+            **limits, calibration=(gate.min_calibration, gate.max_calibration), level=gate.confidence
         ),
         n_replicates=gate.bootstrap_replicates,
         seed=run.params.seed,
