@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from models.classification.balanced_forest import BalancedForestClassifier
 from models.classification.frames import FrameEncoder
 from models.explanation.rules import Rule, first_rule, forest_rules
+from models.recommendation.affinity import Affinity
 from models.recommendation.lists import flags_of, names_in
 
 Floats = NDArray[np.float64]
@@ -27,8 +28,6 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
     ----------
     held : str
         Column with the products that a customer holds, as text joined by ``|``. Each is a flag for all models.
-    shared : sequence of str
-        Further columns of the same kind, each product of which is a flag for all models.
     own : sequence of str
         Columns of the same kind, of which a model sees only whether its own product is listed.
     n_estimators, max_depth, min_samples_leaf, max_features, max_draws, min_events, random_state, n_jobs
@@ -48,15 +47,15 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
     rules_ : dict of str to tuple of Rule
         By product, strongest first.
     columns_ : list of str
-        Names of the columns of a model: of the customer, ``held=<product>`` and the same of ``shared``, and those of
-        ``own``.
+        Names of the columns of a model: of the customer, ``held=<product>``, those of ``own``, and ``affinity``.
+    affinity_ : Affinity
+        How far the other holdings speak for each product; its chance is a column of the product's model.
     """
 
     def __init__(
         self,
         *,
         held: str = "held",
-        shared: Sequence[str] = (),
         own: Sequence[str] = (),
         n_estimators: int = 100,
         max_depth: int | None = 10,
@@ -69,7 +68,6 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
         n_jobs: int | None = None,
     ) -> None:
         self.held = held
-        self.shared = shared
         self.own = own
         self.n_estimators = n_estimators
         self.max_depth = max_depth
@@ -98,19 +96,21 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
         ValueError
             A column of lists is missing.
         """
-        lists = [self.held, *self.shared, *self.own]
+        lists = [self.held, *self.own]
         missing = [name for name in lists if name not in X.columns]
         if missing:
             raise ValueError(f"X must have the columns of lists {lists}, missing: {missing}")
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
-        self.encoder_ = FrameEncoder(one_hot=True).fit(X.drop(columns=list(set(lists))))
+        self.encoder_ = FrameEncoder(one_hot=True).fit(X.drop(columns=lists))
         self.products_ = names_in(X[self.held], y)
         self.columns_ = [
             *self.encoder_.get_feature_names_out(),
-            *(f"{name}={product}" for name in (self.held, *self.shared) for product in self.products_),
+            *(f"held={product}" for product in self.products_),
             *self.own,
+            "affinity",
         ]
+        self.affinity_ = Affinity(flags_of(X[self.held], self.products_))
         taken = flags_of(y, self.products_)
         matrix, held, own = self._matrix(X)
         group = np.arange(len(X)) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
@@ -172,26 +172,27 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
             n_jobs=self.n_jobs,
         )
 
-    def _matrix(self, X: pd.DataFrame) -> tuple[Singles, NDArray[np.bool_], list[NDArray[np.bool_]]]:
-        """Shared columns with room for the product's own, flags of what is held, and flags of the own lists."""
-        lists = {self.held, *self.shared, *self.own}
+    def _matrix(self, X: pd.DataFrame) -> tuple[Singles, NDArray[np.bool_], list[NDArray[Any]]]:
+        """Shared columns with room for the product's own, flags of what is held, and what is a product's own."""
+        lists = {self.held, *self.own}
         # Columns by name: a day's table has more of them, keys among them.
         plain = self.encoder_.transform(X[[name for name in self.feature_names_in_ if name not in lists]])
         held = flags_of(X[self.held], self.products_)
         matrix = np.empty((len(X), len(self.columns_)), dtype=np.float32)
-        shared = [held, *(flags_of(X[name], self.products_) for name in self.shared)]
-        np.concatenate([plain, *shared], axis=1, out=matrix[:, : len(self.columns_) - len(self.own)])
-        return matrix, held, [flags_of(X[name], self.products_) for name in self.own]
+        matrix[:, : plain.shape[1]] = plain
+        matrix[:, plain.shape[1] : plain.shape[1] + len(self.products_)] = held
+        own = [flags_of(X[name], self.products_) for name in self.own]
+        return matrix, held, [*own, self.affinity_.of(held).astype(np.float32)]
 
     def _with_own(
         self,
         matrix: Singles,
-        own: list[NDArray[np.bool_]],
+        own: list[NDArray[Any]],
         position: int,
         rows: NDArray[np.intp] | None = None,
     ) -> Singles:
         """Put a product's own columns into the last places; without ``rows`` in the matrix itself."""
         chosen = matrix if rows is None else matrix[rows]
-        for place, flags in enumerate(own, start=len(self.columns_) - len(own)):
-            chosen[:, place] = flags[:, position] if rows is None else flags[rows, position]
+        for place, values in enumerate(own, start=len(self.columns_) - len(own)):
+            chosen[:, place] = values[:, position] if rows is None else values[rows, position]
         return chosen

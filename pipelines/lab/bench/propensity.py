@@ -41,7 +41,7 @@ from pipelines.sources.ingest import ingest
 from pipelines.steps import gate, prepare, score, train
 from pipelines.usecase import Run
 from pipelines.usecases.propensity import USECASE
-from pipelines.usecases.propensity.dataset import HELD, OWN, SHARED, read_scope
+from pipelines.usecases.propensity.dataset import HELD, OWN, read_scope
 from pipelines.usecases.propensity.params import PropensityParams
 from pipelines.usecases.propensity.training import N_JOBS, votes_of
 
@@ -255,14 +255,11 @@ def _logistic(
     product = [products[position]]
 
     def flat(frame: pd.DataFrame) -> pd.DataFrame:
-        plain = frame[[name for name in columns if name not in (HELD, *SHARED, *OWN)]].copy()
+        plain = frame[[name for name in columns if name not in (HELD, *OWN)]].copy()
         plain[_EVENTS] = np.exp(-plain[_EVENTS] / _FADES_DAYS).fillna(0.0)
-        flags = [
-            pd.DataFrame(flags_of(frame[name], products), index=frame.index).add_prefix(f"{name}_")
-            for name in (HELD, *SHARED)
-        ]
+        flags = pd.DataFrame(flags_of(frame[HELD], products), index=frame.index).add_prefix("held_")
         own = {name: flags_of(frame[name], product)[:, 0] for name in OWN}
-        return pd.concat([plain, *flags, pd.DataFrame(own, index=frame.index)], axis=1)
+        return pd.concat([plain, flags, pd.DataFrame(own, index=frame.index)], axis=1)
 
     model = logistic_baseline().fit(flat(past.iloc[rows]), took[rows])
     return np.asarray(model.predict_proba(flat(today))[:, 1])

@@ -19,9 +19,8 @@ from pipelines.usecases.propensity.params import PropensityParams
 
 FEATURES, LABELS = "ml_propensity_features", "ml_propensity_labels"
 KEY = ("as_of", "customer_key")
-#: Lists of products: those that are flags for every forest, and those of which a forest sees only its own product.
+#: The column of holdings, and columns of lists of which a product's forest sees only its own.
 HELD = "held"
-SHARED = ("taken_lately", "interests_365d")
 OWN = (
     "dropped_lately",
     "contacted_just",
@@ -90,7 +89,7 @@ def model_columns(run: Run[PropensityParams]) -> list[str]:
 
 def watched(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """What is watched for drift: the features of few values, which lists are not."""
-    return frame[["customer_key", *(name for name in columns if name not in (HELD, *SHARED, *OWN))]]
+    return frame[["customer_key", *(name for name in columns if name not in (HELD, *OWN))]]
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:

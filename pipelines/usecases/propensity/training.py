@@ -22,7 +22,7 @@ from pipelines.io.lake import on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.monitoring.reference import Sample
 from pipelines.usecase import Run, Trained
-from pipelines.usecases.propensity.dataset import HELD, OWN, SHARED, SUBJECTS, Past, model_columns, watched
+from pipelines.usecases.propensity.dataset import HELD, OWN, SUBJECTS, Past, model_columns, watched
 from pipelines.usecases.propensity.offers import TOP, wordings
 from pipelines.usecases.propensity.params import PropensityParams
 from pipelines.usecases.propensity.schemas import LISTS, PRODUCTS, RULES
@@ -50,12 +50,7 @@ def fit(run: Run[PropensityParams], past: Past, champion: ProductPropensity | No
     learn, judged = rows.iloc[holdout.train], rows.iloc[holdout.test].reset_index(drop=True)
     columns = model_columns(run)
     model = ProductPropensity(
-        held=HELD,
-        shared=SHARED,
-        own=OWN,
-        random_state=params.seed,
-        n_jobs=N_JOBS,
-        **params.forest.model_dump(),
+        own=OWN, random_state=params.seed, n_jobs=N_JOBS, **params.forest.model_dump()
     ).fit(learn[columns], learn["taken"], groups=learn["customer_key"])
     products = _judge_products(model, champion, judged, params)
     lists = _judge_lists(model, judged, params)

@@ -151,7 +151,6 @@ campaigns as (
             'contacted_lately': "age_days <= 90",
             'interested_just': "response = 'interested' and age_days <= 45",
             'interested_lately': "response = 'interested' and age_days <= 180",
-            'interests_365d': "response = 'interested'",
             'declined_lately': "response = 'declined'",
         }.items() %}
         string_agg(distinct product, '|' order by product) filter (where {{ condition }}) as {{ name }}
@@ -220,7 +219,6 @@ select
     coalesce(campaigns.contacted_lately, '') as contacted_lately,
     coalesce(campaigns.interested_just, '') as interested_just,
     coalesce(campaigns.interested_lately, '') as interested_lately,
-    coalesce(campaigns.interests_365d, '') as interests_365d,
     coalesce(campaigns.declined_lately, '') as declined_lately
 
 from customers
