@@ -20,7 +20,9 @@ RESPONSES = ("none", "interested", "declined")
 CUSTOMER_ID = Column(
     "customer_id", DType.STRING, "Id of the customer in the bank and the CRM.", personal=True
 )
-KNOWN_AT = Column("known_at", DType.TIMESTAMP, "When the source system recorded this row (UTC).", unit="UTC")
+KNOWN_AT = Column(
+    "known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
+)
 
 CUSTOMERS = RawLayout(
     Table(

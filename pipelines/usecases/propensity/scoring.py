@@ -76,10 +76,9 @@ def explain(run: Run[PropensityParams], keys: Sequence[str]) -> Record:
             f"no offers for {customer!r} on {run.as_of}: check the id, or run `{run.command('score')}`; who holds nothing "
             "or did not consent to marketing is out of scope"
         )
-    chances = (
-        run.lake.read(CHANCES, where=mine, missing_ok=True).sort_by([("chance", "descending")]).to_pylist()
-    )
-    return {**found[0], "chances": {row["product"]: round(row["chance"], 4) for row in chances}}
+    chances = run.lake.read(CHANCES, where=mine, missing_ok=True).sort_by([("chance", "descending")])
+    listed = {row["product"]: round(row["chance"], 4) for row in chances.to_pylist()}
+    return {**found[0], "chances": listed}
 
 
 def explanation(record: Record) -> str:
