@@ -14,7 +14,6 @@ from sklearn.utils.validation import check_is_fitted
 from models.classification.balanced_forest import BalancedForestClassifier
 from models.classification.frames import FrameEncoder
 from models.explanation.rules import Rule, first_rule, forest_rules
-from models.recommendation.affinity import Affinity
 from models.recommendation.lists import flags_of, names_in
 
 Floats = NDArray[np.float64]
@@ -47,9 +46,7 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
     rules_ : dict of str to tuple of Rule
         By product, strongest first.
     columns_ : list of str
-        Names of the columns of a model: of the customer, ``held=<product>``, those of ``own``, and ``affinity``.
-    affinity_ : Affinity
-        How far the other holdings speak for each product; its chance is a column of the product's model.
+        Names of the columns of a model: of the customer, ``held=<product>``, and those of ``own``.
     """
 
     def __init__(
@@ -108,9 +105,7 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
             *self.encoder_.get_feature_names_out(),
             *(f"held={product}" for product in self.products_),
             *self.own,
-            "affinity",
         ]
-        self.affinity_ = Affinity(flags_of(X[self.held], self.products_))
         taken = flags_of(y, self.products_)
         matrix, held, own = self._matrix(X)
         group = np.arange(len(X)) if groups is None else np.unique(groups, return_inverse=True)[1].reshape(-1)
@@ -172,8 +167,8 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
             n_jobs=self.n_jobs,
         )
 
-    def _matrix(self, X: pd.DataFrame) -> tuple[Singles, NDArray[np.bool_], list[NDArray[Any]]]:
-        """Shared columns with room for the product's own, flags of what is held, and what is a product's own."""
+    def _matrix(self, X: pd.DataFrame) -> tuple[Singles, NDArray[np.bool_], list[NDArray[np.bool_]]]:
+        """Shared columns with room for the product's own, flags of what is held, and flags of the own lists."""
         lists = {self.held, *self.own}
         # Columns by name: a day's table has more of them, keys among them.
         plain = self.encoder_.transform(X[[name for name in self.feature_names_in_ if name not in lists]])
@@ -181,18 +176,17 @@ class ProductPropensity(BaseEstimator):  # type: ignore[misc]
         matrix = np.empty((len(X), len(self.columns_)), dtype=np.float32)
         matrix[:, : plain.shape[1]] = plain
         matrix[:, plain.shape[1] : plain.shape[1] + len(self.products_)] = held
-        own = [flags_of(X[name], self.products_) for name in self.own]
-        return matrix, held, [*own, self.affinity_.of(held).astype(np.float32)]
+        return matrix, held, [flags_of(X[name], self.products_) for name in self.own]
 
     def _with_own(
         self,
         matrix: Singles,
-        own: list[NDArray[Any]],
+        own: list[NDArray[np.bool_]],
         position: int,
         rows: NDArray[np.intp] | None = None,
     ) -> Singles:
         """Put a product's own columns into the last places; without ``rows`` in the matrix itself."""
         chosen = matrix if rows is None else matrix[rows]
-        for place, values in enumerate(own, start=len(self.columns_) - len(own)):
-            chosen[:, place] = values[:, position] if rows is None else values[rows, position]
+        for place, flags in enumerate(own, start=len(self.columns_) - len(own)):
+            chosen[:, place] = flags[:, position] if rows is None else flags[rows, position]
         return chosen

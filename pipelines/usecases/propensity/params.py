@@ -23,7 +23,6 @@ class ForestParams(Params):
 
     n_estimators: int = Field(ge=10)
     min_samples_leaf: int = Field(ge=1)
-    max_features: float = Field(gt=0, le=1, description="Share of the columns looked at for a split.")
     min_events: int = Field(ge=2, description="Customers who took a product, for it to get a forest.")
     n_rules: int = Field(ge=0, description="Most rules told of a product.")
 

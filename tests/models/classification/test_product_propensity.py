@@ -110,8 +110,9 @@ def test_rules_of_noise_do_not_pass_the_second_half() -> None:
     taken = np.where(rng.random(6_000) < 0.02, "p", "")
     model = ProductPropensity(n_estimators=30, n_rules=0).fit(frame, taken)
     forest = model.forests_["p"]
-    X = frame.drop(columns="held").assign(p=0, affinity=0).to_numpy(dtype=np.float32)
-    assert len(forest_rules(forest.trees_, X, taken == "p", model.columns_, min_lift=1.5)) <= 1
+    X = frame.drop(columns="held").assign(p=0).to_numpy(dtype=np.float32)
+    names = [*(f"x{j}" for j in range(20)), "held=p"]
+    assert len(forest_rules(forest.trees_, X, taken == "p", names, min_lift=1.5)) <= 1
 
 
 def test_conditions_are_said_as_they_are_measured() -> None:
