@@ -59,6 +59,8 @@ class Words(Params):
     alarms: dict[str, AlarmWords] = Field(default_factory=dict)
     #: Terms of the page and what they mean.
     glossary: dict[str, str] = Field(default_factory=dict)
+    #: How features are told in rules: a noun for a number, or for a flag what is said if it is set and if it is not.
+    features: dict[str, str | tuple[str, str]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

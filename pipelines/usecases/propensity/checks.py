@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from models.recommendation.lists import flags_of, names_in
+from models.recommendation.lists import BETWEEN
 from pipelines.io.lake import Lake, on_day
 from pipelines.io.volume import rows_of_last_day
 from pipelines.monitoring.checks import check_drift
@@ -57,12 +57,12 @@ def _taken(run: Run[PropensityParams]) -> Finding:
             break
     else:
         return Finding("calibration", "past offers", State.NOT_ENOUGH_DATA, "no scored day is over yet")
-    names = names_in(taken["taken"].to_pandas())
-    both = chances.to_pandas().merge(taken.to_pandas(), on="customer_key")
-    place = np.array([names.index(one) if one in names else -1 for one in both["product"]])
-    flags = flags_of(both["taken"], names)
-    took = np.where(place >= 0, flags[np.arange(len(both)), place.clip(0)], False) if names else np.zeros(0)
-    takers, expected = int(took.sum()), float(both["chance"].sum())
+    both = chances.filter(pc.is_in(chances["customer_key"], taken["customer_key"].combine_chunks()))
+    pairs = (
+        taken.to_pandas().assign(product=lambda frame: frame["taken"].str.split(BETWEEN)).explode("product")
+    )
+    takers = len(both.to_pandas().merge(pairs, on=["customer_key", "product"]))
+    expected = float(pc.sum(both["chance"]).as_py() or 0)
     words = f"{takers:,} products were taken within the horizon of {day}, {expected:,.0f} were expected"
     if takers < _FEWEST_TAKERS:
         return Finding("calibration", "past offers", State.NOT_ENOUGH_DATA, f"{words}: too few to judge")
@@ -70,4 +70,4 @@ def _taken(run: Run[PropensityParams]) -> Finding:
     raised = not gate.min_calibration <= ratio <= gate.max_calibration
     limit = gate.min_calibration if ratio < 1 else gate.max_calibration
     words = f"{words} ({percent(ratio)})"
-    return held_against("calibration", "past offers", words, ratio, limit, raised=raised, rows=len(both))
+    return held_against("calibration", "past offers", words, ratio, limit, raised=raised, rows=both.num_rows)

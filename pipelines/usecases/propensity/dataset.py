@@ -20,7 +20,14 @@ FEATURES, LABELS = "ml_propensity_features", "ml_propensity_labels"
 KEY = ("as_of", "customer_key")
 #: The column of holdings, and columns of lists of which a product's forest sees only its own.
 HELD = "held"
-OWN = ("dropped_lately", "contacted_lately", "interested_lately", "declined_lately")
+OWN = (
+    "dropped_lately",
+    "contacted_just",
+    "contacted_lately",
+    "interested_just",
+    "interested_lately",
+    "declined_lately",
+)
 SUBJECTS = Subjects("customer_key", "customers", ("region", "employment"), "all customers")
 
 
@@ -86,5 +93,5 @@ def watched(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
-    frame: pd.DataFrame = rows.to_pandas(date_as_object=True, split_blocks=True)
+    frame: pd.DataFrame = rows.to_pandas(split_blocks=True)
     return frame

@@ -18,7 +18,7 @@ EMPLOYMENTS = ("student", "employed", "self_employed", "retired", "not_employed"
 RESPONSES = ("none", "interested", "declined")
 
 CUSTOMER_ID = Column(
-    "customer_id", DType.STRING, "Natural id of the customer in the bank and the CRM.", personal=True
+    "customer_id", DType.STRING, "Id of the customer in the bank and the CRM.", personal=True
 )
 KNOWN_AT = Column(
     "known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
@@ -63,9 +63,7 @@ CUSTOMERS = RawLayout(
                 nullable=True,
                 minimum=1,
             ),
-            Column(
-                "consents_to_marketing", DType.BOOLEAN, "Whether the customer may be approached with offers."
-            ),
+            Column("consents_to_marketing", DType.BOOLEAN, "Whether the customer may be sent offers."),
             KNOWN_AT,
         ),
         key=("customer_id", "known_at"),
@@ -113,18 +111,13 @@ HOLDINGS = RawLayout(
 CAMPAIGNS = RawLayout(
     Table(
         name="campaigns",
-        description=(
-            "Offers of a product made to a customer; the answer is a further version. "
-            "One row per contact and version."
-        ),
+        description="Offers made to customers; an answer is a further version. One row per contact and version.",
         columns=(
             Column("contact_id", DType.STRING, "Key of the contact."),
             CUSTOMER_ID,
             Column("campaign", DType.STRING, "Name of the campaign."),
             Column("product", DType.STRING, "Name of the product that was offered."),
-            Column(
-                "channel", DType.STRING, "How the customer was approached; null if unknown.", nullable=True
-            ),
+            Column("channel", DType.STRING, "Channel of the contact; null if unknown.", nullable=True),
             Column("contacted_on", DType.DATE, "Day of the contact."),
             Column("response", DType.STRING, "Answer in this version.", allowed=RESPONSES),
             KNOWN_AT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,53 +13,28 @@ from models.explanation.rules import Wordings
 from models.recommendation.companions import Companions
 from models.recommendation.lists import flags_of
 from models.recommendation.neighbours import NeighbourVotes
+from pipelines.monitoring.alarms import Words
 
 Floats = NDArray[np.float64]
 
 #: Offers per customer.
 TOP = 3
 
-#: How the columns of the forests are told in rules; those of products follow from their names.
-WORDINGS: Mapping[str, str | tuple[str, str]] = {
-    "age_years": "age",
-    "income_eur": "income of the month in EUR",
-    "income_change_365d": "income over that of a year before",
-    "household_size": "people in the household",
-    "household_change_365d": "change of the household within a year",
-    "tenure_days": "days with the bank",
-    "products": "products held",
-    "products_change_6m": "change of the products held within six months",
-    "days_since_last_taken": "days since the last product was taken",
-    "assets_eur": "assets in EUR",
-    "debts_eur": "debts in EUR",
-    "assets_change_3m": "assets over those of three months before",
-    "assets_change_6m": "assets over those of six months before",
-    "contacts_90d": "offers within 90 days",
-    "interested_365d": "offers of the year answered with interest",
-    "declined_365d": "offers of the year declined",
-    "dropped_lately": ("gave it up lately", "did not give it up lately"),
-    "contacted_lately": ("was offered it within 90 days", "was not offered it within 90 days"),
-    "interested_lately": ("answered an offer of it with interest", "answered no offer of it with interest"),
-    "declined_lately": ("declined an offer of it", "declined no offer of it"),
-}
-
 
 def wordings(model: ProductPropensity) -> Wordings:
-    """How every column of a fitted model is told."""
-    said: dict[str, str | tuple[str, str]] = dict(WORDINGS)
+    """How every column of a fitted model is told: in the words of ``words.yaml``, with the value in their braces."""
+    features = Words.load(Path(__file__).with_name("words.yaml")).features
+    said: dict[str, str | tuple[str, str]] = {}
     for column in model.columns_:
-        name, equals, value = column.partition("=")
-        if name == "held" and equals:
-            said[column] = (f"holds {value}", f"does not hold {value}")
-        elif equals:
-            shown = value.replace("_", " ")
-            said[column] = (f"{name} is {shown}", f"{name} is not {shown}")
+        name, _, value = column.partition("=")
+        told, value = features.get(name, name.replace("_", " ")), value.replace("_", " ")
+        said[column] = told if isinstance(told, str) else (told[0].format(value), told[1].format(value))
     return said
 
 
 def make_offers(
     frame: pd.DataFrame, chances: Floats, model: ProductPropensity, votes: NeighbourVotes, *, n_jobs: int = 1
-) -> dict[str, NDArray[np.object_] | Floats]:
+) -> pd.DataFrame:
     """Offers of the customers of a day.
 
     Parameters
@@ -73,8 +48,8 @@ def make_offers(
 
     Returns
     -------
-    dict
-        ``product_<i>``, ``chance_<i>``, ``score_<i>`` and ``reason_<i>`` for the places 1 to 3.
+    DataFrame
+        ``product_<i>``, ``chance_<i>``, ``score_<i>`` and ``reason_<i>`` for the places 1 to 3, a row per customer.
     """
     names = np.array(model.products_, dtype=object)
     held = flags_of(frame["held"], model.products_)
@@ -103,7 +78,7 @@ def make_offers(
         _, first = np.unique(group, return_index=True)
         texts = [_reason(key, names, told) for key in parts.to_numpy()[first]]
         out[f"reason_{place + 1}"] = np.array(texts, dtype=object)[group]
-    return out
+    return pd.DataFrame(out)
 
 
 def _reason(key: NDArray[np.int64], names: NDArray[np.object_], told: list[list[str]]) -> str | None:

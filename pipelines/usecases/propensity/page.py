@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -24,29 +25,6 @@ from pipelines.usecases.propensity.schemas import CHANCES, LISTS, OFFERS, PRODUC
 _LIKELIEST = 0.05
 
 
-@dataclass(frozen=True)
-class Offers:
-    """Offers of the day: how many customers, and by product how often it is offered and what its likeliest take."""
-
-    customers: int
-    model_version: str
-    full: int
-    products: list[dict[str, Any]]
-    figure: Figure
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """The newest training up to a day: products with what was found, rules by product, lists against popularity."""
-
-    trained_for: date
-    customers: int
-    map3: float
-    map3_popularity: float
-    products: list[dict[str, Any]]
-    rules: dict[str, list[dict[str, Any]]]
-
-
 def sections(run: Run[PropensityParams]) -> Mapping[str, object]:
     """What ``page.html.j2`` shows."""
     return {
@@ -57,7 +35,8 @@ def sections(run: Run[PropensityParams]) -> Mapping[str, object]:
     }
 
 
-def _offers(run: Run[PropensityParams]) -> Offers | Missing:
+def _offers(run: Run[PropensityParams]) -> dict[str, Any] | Missing:
+    """Offers of the day: how many customers, and by product how often it is offered and what its likeliest take."""
     rows = run.lake.read(OFFERS, where=on_day(run.as_of), missing_ok=True)
     if not rows.num_rows:
         return Missing(f"There are no offers of {run.as_of}.", run.command("score"))
@@ -79,34 +58,36 @@ def _offers(run: Run[PropensityParams]) -> Offers | Missing:
                 "top": _mean(top),
             }
         )
-    return Offers(
-        customers=rows.num_rows,
-        model_version=rows["model_version"][0].as_py(),
-        full=rows.num_rows - rows["product_3"].null_count,
-        products=products,
-        figure=_chances(products),
-    )
+    return {
+        "customers": rows.num_rows,
+        "model_version": rows["model_version"][0].as_py(),
+        "full": rows.num_rows - rows["product_3"].null_count,
+        "products": products,
+        "figure": _chances(products),
+    }
 
 
-def _judgement(lake: Lake, as_of: date) -> Judgement | Missing:
+def _judgement(lake: Lake, as_of: date) -> dict[str, Any] | Missing:
+    """The newest training up to a day: products with what was found, rules by product, lists against popularity."""
     day = shared.newest_day(lake, PRODUCTS, as_of)
     if day is None:
         return Missing("No model was judged out of time yet.", f"millrace train propensity --as-of {as_of}")
     lists = lake.read(LISTS, where=on_day(day))
-    rules: dict[str, list[dict[str, Any]]] = {}
-    for row in (
-        lake.read(RULES, where=on_day(day))
-        .sort_by([("product", "ascending"), ("place", "ascending")])
-        .to_pylist()
-    ):
-        rules.setdefault(row["product"], []).append(row)
+    rules = lake.read(RULES, where=on_day(day)).sort_by([("product", "ascending"), ("place", "ascending")])
     ours, theirs = (
-        lists[f"ap_{name}"].to_numpy().astype(np.float64) for name in ("challenger", "popularity")
+        mean_average_precision(lists[f"ap_{name}"].to_numpy().astype(np.float64))
+        for name in ("challenger", "popularity")
     )
-    products = sorted(lake.read(PRODUCTS, where=on_day(day)).to_pylist(), key=lambda row: -row["events"])
-    return Judgement(
-        day, lists.num_rows, mean_average_precision(ours), mean_average_precision(theirs), products, rules
-    )
+    return {
+        "trained_for": day,
+        "customers": lists.num_rows,
+        "map3": ours,
+        "map3_popularity": theirs,
+        "products": sorted(
+            lake.read(PRODUCTS, where=on_day(day)).to_pylist(), key=lambda row: -row["events"]
+        ),
+        "rules": {name: list(rows) for name, rows in groupby(rules.to_pylist(), key=itemgetter("product"))},
+    }
 
 
 def _chances(products: list[dict[str, Any]]) -> Figure:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Table
 
 CUSTOMER_KEY = Column("customer_key", DType.STRING, "Pseudonym of the customer.")
+PRODUCT = Column("product", DType.STRING, "Name of the product.")
+CHANCE = Column(
+    "chance",
+    DType.NUMBER,
+    "Calibrated chance that it is taken within the horizon.",
+    unit="share",
+    minimum=0,
+    maximum=1,
+)
 
 
 def _offer(place: int) -> tuple[Column, ...]:
     """Columns of one of the three offers; null where the customer holds too much already."""
+    chance = replace(CHANCE, name=f"chance_{place}", nullable=True)
     return (
         Column(f"product_{place}", DType.STRING, f"Recommended product no. {place}.", nullable=True),
-        Column(
-            f"chance_{place}",
-            DType.NUMBER,
-            "Calibrated chance that it is taken within the horizon.",
-            unit="share",
-            nullable=True,
-            minimum=0,
-            maximum=1,
-        ),
-        Column(
-            f"score_{place}",
-            DType.NUMBER,
-            "Share of the votes of similar customers.",
-            unit="share",
-            nullable=True,
-            minimum=0,
-            maximum=1,
-        ),
+        chance,
+        replace(chance, name=f"score_{place}", description="Share of the votes of similar customers."),
         Column(f"reason_{place}", DType.STRING, "Why it is recommended, in words.", nullable=True),
     )
 
@@ -47,24 +43,11 @@ CHANCES = Table(
         "Chance of each product for those who do not hold it, from which campaigns are drawn. "
         "One row per customer in scope, product not held and `as_of`."
     ),
-    columns=(
-        AS_OF,
-        CUSTOMER_KEY,
-        Column("product", DType.STRING, "Name of the product."),
-        Column(
-            "chance",
-            DType.NUMBER,
-            "Calibrated chance that it is taken within the horizon.",
-            unit="share",
-            minimum=0,
-            maximum=1,
-        ),
-    ),
+    columns=(AS_OF, CUSTOMER_KEY, PRODUCT, CHANCE),
     key=("as_of", "customer_key", "product"),
     partition_by=("as_of",),
 )
 
-PRODUCT = Column("product", DType.STRING, "Name of the product.")
 NOT_HELD = "of the judged customers who did not hold it"
 
 PRODUCTS = Table(

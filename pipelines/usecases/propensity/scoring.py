@@ -28,12 +28,11 @@ def predict(run: Run[PropensityParams], model: ProductPropensity, version: Model
     chances = model.predict_proba(frame)
     keys = pa.array(frame["customer_key"], pa.string())
     customer, product = np.nonzero(~np.isnan(chances))
-    day = np.datetime64(run.as_of, "D")
     yield Output(
         CHANCES,
         pa.table(
             {
-                "as_of": np.full(len(customer), day),
+                "as_of": np.full(len(customer), np.datetime64(run.as_of, "D")),
                 "customer_key": keys.take(pa.array(customer)),
                 "product": pa.array(model.products_, pa.string()).take(pa.array(product)),
                 "chance": chances[customer, product],
@@ -42,14 +41,7 @@ def predict(run: Run[PropensityParams], model: ProductPropensity, version: Model
         ),
     )
     offers = make_offers(frame, chances, model, votes_of(run.params), n_jobs=N_JOBS)
-    columns = {name: pa.array(values, from_pandas=True) for name, values in offers.items()}
-    rows = {
-        "as_of": np.full(len(frame), day),
-        "customer_key": keys,
-        **columns,
-        "model_version": pa.repeat(pa.scalar(version.label), len(frame)),
-    }
-    table = pa.table({name: rows[name] for name in OFFERS.column_names}, schema=OFFERS.arrow_schema)
+    offers.insert(0, "customer_key", frame["customer_key"])
     volume = volume_audit(
         run.lake,
         OFFERS,
@@ -58,14 +50,13 @@ def predict(run: Run[PropensityParams], model: ProductPropensity, version: Model
         parameter="monitoring.max_volume_change",
         nothing="no customer is in scope: look at the freshness of raw/propensity_holdings",
     )
-    first = table["product_1"].drop_null().value_counts().to_pylist()
     record = {
         "scored": len(frame),
         "chances": len(customer),
-        "full_lists": len(frame) - table["product_3"].null_count,
-        "first_products": {row["values"]: row["counts"] for row in first},
+        "full_lists": int(offers["product_3"].notna().sum()),
+        "first_products": offers["product_1"].value_counts().to_dict(),
     }
-    yield Output(OFFERS, table, audits=[volume], record=record)
+    yield Output(OFFERS, offers, audits=[volume], record=record)
 
 
 def explain(run: Run[PropensityParams], keys: Sequence[str]) -> Record:
@@ -85,10 +76,9 @@ def explain(run: Run[PropensityParams], keys: Sequence[str]) -> Record:
             f"no offers for {customer!r} on {run.as_of}: check the id, or run `{run.command('score')}`; who holds nothing "
             "or did not consent to marketing is out of scope"
         )
-    chances = (
-        run.lake.read(CHANCES, where=mine, missing_ok=True).sort_by([("chance", "descending")]).to_pylist()
-    )
-    return {**found[0], "chances": {row["product"]: round(row["chance"], 4) for row in chances}}
+    chances = run.lake.read(CHANCES, where=mine, missing_ok=True).sort_by([("chance", "descending")])
+    listed = {row["product"]: round(row["chance"], 4) for row in chances.to_pylist()}
+    return {**found[0], "chances": listed}
 
 
 def explanation(record: Record) -> str:

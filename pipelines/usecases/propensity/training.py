@@ -91,18 +91,13 @@ def judge(run: Run[PropensityParams], version: ModelVersion) -> Verdict:
     names = [row["product"] for row in products]
     # Neighbours are those of the day: a champion would make the same lists.
     values = {name: lists[f"ap_{name}"].to_numpy(np.float64) for name in ("challenger", "popularity")}
+    other = {"min_calibration", "max_calibration", "bootstrap_replicates", "confidence"}
+    limits = gate.model_dump(exclude=other)
     return judge_offers(
         [_judged(row) for row in products],
         Lists(lists["customer_key"].to_numpy(), values, _codes(lists, names), len(names)),
         thresholds=OfferThresholds(
-            min_takers=gate.min_takers,
-            min_events=gate.min_events,
-            ap_over_random=gate.ap_over_random,
-            calibration=(gate.min_calibration, gate.max_calibration),
-            max_failed_share=gate.max_failed_share,
-            map_over_popularity=gate.map_over_popularity,
-            min_coverage=gate.min_coverage,
-            level=gate.confidence,
+            **limits, calibration=(gate.min_calibration, gate.max_calibration), level=gate.confidence
         ),
         n_replicates=gate.bootstrap_replicates,
         seed=run.params.seed,

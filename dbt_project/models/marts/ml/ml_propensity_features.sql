@@ -30,6 +30,21 @@ months as (
 
 ),
 
+-- What changed with each version of a customer; the first one changes nothing.
+versions as (
+
+    select
+        *,
+        household_size > lag(household_size) over customer as has_grown,
+        region <> lag(region) over customer as has_moved,
+        employment <> lag(employment) over customer as has_new_employment,
+        lag(known_at) over customer is not null as is_update
+
+    from {{ ref('stg_propensity__customers') }}
+    window customer as (partition by customer_key order by known_at)
+
+),
+
 customers as (
 
     select
@@ -45,9 +60,13 @@ customers as (
         arg_max(customers.household_size, customers.known_at) as household_size,
         arg_max(customers.household_size, customers.known_at)
             filter (where customers.known_at < as_of_dates.as_of - 365) as household_before,
-        arg_max(customers.consents_to_marketing, customers.known_at) as consents_to_marketing
+        arg_max(customers.consents_to_marketing, customers.known_at) as consents_to_marketing,
+        max(customers.known_at) filter (where customers.is_update) as updated_at,
+        max(customers.known_at) filter (where customers.has_grown) as grown_at,
+        max(customers.known_at) filter (where customers.has_moved) as moved_at,
+        max(customers.known_at) filter (where customers.has_new_employment) as employed_at
 
-    from {{ ref('stg_propensity__customers') }} as customers
+    from versions as customers
     inner join as_of_dates on customers.known_at < as_of_dates.as_of
     group by 1, 2
 
@@ -90,7 +109,9 @@ holdings as (
         coalesce(sum(greatest(balance_cents, 0)), 0) as assets_cents,
         sum(greatest(balance_cents_3m, 0)) filter (where was_held_3m) as assets_cents_3m,
         sum(greatest(balance_cents_6m, 0)) filter (where was_held_6m) as assets_cents_6m,
-        sum(greatest(-balance_cents, 0)) as debts_cents
+        sum(greatest(-balance_cents, 0)) as debts_cents,
+        max(balance_cents - balance_cents_3m) filter (where balance_cents > 0 and is_held and was_held_3m)
+            as largest_rise_cents
 
     from products
     group by 1, 2
@@ -125,10 +146,16 @@ campaigns as (
         count(*) filter (where age_days <= 90) as contacts_90d,
         count(*) filter (where response = 'interested') as interested_365d,
         count(*) filter (where response = 'declined') as declined_365d,
-        string_agg(distinct product, '|' order by product) filter (where age_days <= 90) as contacted_lately,
-        string_agg(distinct product, '|' order by product)
-            filter (where response = 'interested' and age_days <= 180) as interested_lately,
-        string_agg(distinct product, '|' order by product) filter (where response = 'declined') as declined_lately
+        {%- for name, condition in {
+            'contacted_just': "age_days <= 45",
+            'contacted_lately': "age_days <= 90",
+            'interested_just': "response = 'interested' and age_days <= 45",
+            'interested_lately': "response = 'interested' and age_days <= 180",
+            'declined_lately': "response = 'declined'",
+        }.items() %}
+        string_agg(distinct product, '|' order by product) filter (where {{ condition }}) as {{ name }}
+        {{- "," if not loop.last }}
+        {%- endfor %}
 
     from contacts
     group by 1, 2
@@ -162,6 +189,10 @@ select
     customers.household_size,
     customers.household_size - customers.household_before as household_change_365d,
     date_diff('day', customers.joined_on, customers.as_of) as tenure_days,
+    date_diff('day', customers.updated_at, customers.as_of) as days_since_update,
+    date_diff('day', customers.grown_at, customers.as_of) as days_since_grown,
+    date_diff('day', customers.moved_at, customers.as_of) as days_since_moved,
+    date_diff('day', customers.employed_at, customers.as_of) as days_since_employed,
 
     ---------- what is held
     coalesce(holdings.products, 0) as products,
@@ -172,6 +203,7 @@ select
     coalesce(holdings.dropped_lately, '') as dropped_lately,
     coalesce(holdings.assets_cents, 0) / 100.0 as assets_eur,
     coalesce(holdings.debts_cents, 0) / 100.0 as debts_eur,
+    greatest(coalesce(holdings.largest_rise_cents, 0), 0) / 100.0 as largest_rise_3m_eur,
     {%- for months in (3, 6) %}
     case
         when holdings.assets_cents_{{ months }}m is not null  -- `least` would pass over a null
@@ -183,7 +215,9 @@ select
     coalesce(campaigns.contacts_90d, 0) as contacts_90d,
     coalesce(campaigns.interested_365d, 0) as interested_365d,
     coalesce(campaigns.declined_365d, 0) as declined_365d,
+    coalesce(campaigns.contacted_just, '') as contacted_just,
     coalesce(campaigns.contacted_lately, '') as contacted_lately,
+    coalesce(campaigns.interested_just, '') as interested_just,
     coalesce(campaigns.interested_lately, '') as interested_lately,
     coalesce(campaigns.declined_lately, '') as declined_lately
 
