@@ -6,6 +6,7 @@ page's script sets fonts and grid lines to the reader's theme.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,60 @@ class Figure:
     def height(self) -> int:
         """Height in pixels, reserved before the plot is drawn so that the page does not jump."""
         return int(self.plot.layout.height)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of many things of which a figure shows one at a time; see the ``chooser`` macro.
+
+    Attributes
+    ----------
+    name, label, group
+        Id, what it is called, and under what it is listed.
+    words
+        What there is to say of it, one sentence.
+    places
+        What the page's script puts into the figure: ``y``, maybe ``x``, of each trace.
+    """
+
+    name: str
+    label: str
+    group: str
+    words: str
+    places: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Things to choose from.
+
+    Attributes
+    ----------
+    payload
+        Places by thing: the looks are the figure's.
+    groups
+        ``{group: [(name, label), ...]}`` of the menu.
+    """
+
+    payload: dict[str, Any]
+    groups: Mapping[str, Sequence[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A figure with a menu."""
+
+    figure: Figure
+    choices: Choices
+
+
+def with_menu(figure: Figure, choices: Sequence[Choice]) -> Chosen:
+    """Give a figure, which shows the first choice, a menu of all of them."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for one in choices:
+        groups.setdefault(one.group, []).append((one.name, one.label))
+    rows = [{"name": one.name, "words": one.words, **one.places} for one in choices]
+    return Chosen(figure, Choices({"target": figure.name, "choices": rows}, groups))
 
 
 def new_plot(x: str, y: str) -> go.Figure:

@@ -133,16 +133,16 @@ def sections(run: Run[DemandParams]) -> Mapping[str, object]:
 
 def explain(run: Run[DemandParams], keys: Sequence[str]) -> Record:
     """Explain one series."""
-    from pipelines.usecases.demand import explain
+    from pipelines.usecases.demand import explanation
 
-    return explain.explain(run, keys)
+    return explanation.explain(run, keys)
 
 
 def explain_text(record: Record) -> str:
     """Explanation for a terminal."""
-    from pipelines.usecases.demand import explain
+    from pipelines.usecases.demand import explanation
 
-    return explain.as_text(record)
+    return explanation.as_text(record)
 
 
 def _long() -> Adapter:

@@ -5,11 +5,24 @@ from __future__ import annotations
 from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table, Total
 
 SEGMENTS = ("stable", "seasonal", "new", "promo")
+
+#: Reference model of each segment; it competes in all cells of its segment.
+MISSION_MODELS = {"stable": "sarima", "seasonal": "prophet", "new": "similar_xgboost", "promo": "xgboost"}
+
 LEVELS = ("national", "region", "store", "sku_store")
+
+#: Levels above the series, each of whose nodes has a base forecast of its own for the strategic view.
+UPPER_LEVELS = ("national", "region", "store")
 
 #: Levels with rows in ``predictions/demand_aggregates``; ``sku`` is the chain's total of a product, which
 #: lies across the tree and is summed from the leaves.
-AGGREGATE_LEVELS = ("national", "region", "store", "sku")
+AGGREGATE_LEVELS = (*UPPER_LEVELS, "sku")
+
+#: Levels with intervals: the hierarchy, and products over all stores.
+INTERVAL_LEVELS = (*LEVELS, "sku")
+
+#: Base forecasts of a level that are just the sums of the series' forecasts.
+SUMMED = "bottom_up"
 
 #: Nominal coverage of the published intervals, in percent.
 INTERVALS = (80, 95)
@@ -17,42 +30,47 @@ INTERVALS = (80, 95)
 #: Days ahead at which errors are kept.
 HORIZONS = (1, 7, 14)
 
+#: Horizon at which users were promised an error.
+TARGET_HORIZON = 7
+
+#: Days with sales below which nothing is judged: a single odd day would decide.
+MIN_DAYS = 3
+
+
+def horizons_within(days: int) -> list[int]:
+    """Days ahead at which errors are kept, of a forecast of so many days."""
+    return [horizon for horizon in HORIZONS if horizon <= days]
+
+
 STORE = Column("store_id", DType.STRING, "Store.")
 SKU = Column("sku_id", DType.STRING, "Product.")
 DS = Column("ds", DType.DATE, "Day that is forecast.")
 HORIZON = Column("horizon", DType.INTEGER, "Days after `as_of`: J+1 is 1.", unit="days", minimum=1)
 SEGMENT = Column("segment", DType.STRING, "Kind of series, from `features/demand_profile`.", allowed=SEGMENTS)
 
-_LEVEL = Column("level", DType.STRING, "Level of the hierarchy.", allowed=(*LEVELS, "sku"))
+_LEVEL = Column("level", DType.STRING, "Level of the hierarchy.", allowed=INTERVAL_LEVELS)
 _NODE = Column("node", DType.STRING, "Node of the level: `all`, a region, a store, a product.")
 
+
+def _units(name: str, words: str) -> Column:
+    return Column(name, DType.NUMBER, words, unit="units", minimum=0)
+
+
 _QUANTITIES = (
-    Column(
-        "operational",
-        DType.NUMBER,
-        "Forecast for orders: best model of each series, summed bottom-up.",
-        unit="units",
-        minimum=0,
-    ),
-    Column(
-        "strategic",
-        DType.NUMBER,
-        "Forecast for plans: national forecast, split top-down by forecast proportions.",
-        unit="units",
-        minimum=0,
-    ),
+    _units("operational", "Forecast for orders: best model of each series, summed bottom-up."),
+    _units("strategic", "Forecast for plans: national forecast, split top-down by forecast proportions."),
     *(
-        Column(
-            f"{side}_{nominal}",
-            DType.NUMBER,
-            f"{end} end of the {nominal} % prediction interval of `operational`.",
-            unit="units",
-            minimum=0,
-        )
+        _units(f"{side}_{nominal}", f"{end} end of the {nominal} % prediction interval of `operational`.")
         for nominal in INTERVALS
         for side, end in (("lower", "Lower"), ("upper", "Upper"))
     ),
 )
+
+#: What is published of each node and day.
+QUANTITIES = tuple(column.name for column in _QUANTITIES)
+
+#: What is compared with sales later.
+COMPARED = tuple(name for name in QUANTITIES if name != "strategic")
 
 FORECASTS = Table(
     name="predictions/demand_forecasts",
@@ -231,7 +249,7 @@ COVERAGE = Table(
     ),
     columns=(
         AS_OF,
-        Column("level", DType.STRING, "Level of the hierarchy.", allowed=(*LEVELS, "sku")),
+        _LEVEL,
         Column("nominal", DType.INTEGER, "Nominal coverage.", unit="%"),
         Column("horizon", DType.INTEGER, "Days after the origin; 0 for all together.", minimum=0),
         Column("coverage", DType.NUMBER, "Share of days inside.", minimum=0, maximum=1),

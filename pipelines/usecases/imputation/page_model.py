@@ -15,7 +15,7 @@ from features.schemas import Table
 from models.imputation.density import compare_densities
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, on_day
-from pipelines.reporting.figure import Figure
+from pipelines.reporting.figure import Chosen, Figure
 from pipelines.reporting.page import Missing
 from pipelines.reporting.sections import newest_day
 from pipelines.reporting.words import number, percent
@@ -69,7 +69,7 @@ class Quality:
     coverage: float
     error: float
     error_of_means: float
-    scatter: plots.Chosen
+    scatter: Chosen
     by_sensor: Figure
     tables: Mapping[str, Sequence[Row]]
 
@@ -100,7 +100,7 @@ def quality(run: Run[ImputationParams]) -> Quality | Missing:
     )
 
 
-def densities(run: Run[ImputationParams]) -> plots.Chosen | Missing:
+def densities(run: Run[ImputationParams]) -> Chosen | Missing:
     """Measured and drawn values of the day, for sensors with enough drawn ones."""
     missing = Missing(f"There are too few drawn numbers on {run.as_of} to compare.", run.command("score"))
     try:
@@ -149,7 +149,7 @@ def _aligned(lake: Lake, as_of: date, wide: Wide) -> list[pd.DataFrame]:
     return [table.reindex(index=order, columns=columns) for table in iter_completed(lake, as_of)]
 
 
-def _scatter(ours: pd.DataFrame) -> plots.Chosen:
+def _scatter(ours: pd.DataFrame) -> Chosen:
     options = []
     worst_first = ours.groupby("sensor_id")["covered"].mean().sort_values(kind="stable").index
     for name in worst_first:
@@ -230,7 +230,7 @@ class Basis:
     information: Figure
     m_needed: int
     paths: Figure
-    sensitivity: plots.Chosen | Missing
+    sensitivity: Chosen | Missing
 
 
 def basis(run: Run[ImputationParams]) -> Basis | Missing:
@@ -289,7 +289,7 @@ def _paths(lake: Lake, as_of: date) -> Figure:
     return plots.paths(paths, words)
 
 
-def _sensitivity(lake: Lake, as_of: date) -> plots.Chosen | Missing:
+def _sensitivity(lake: Lake, as_of: date) -> Chosen | Missing:
     rows = _newest(lake, SENSITIVITY, as_of)
     if rows.empty:
         return Missing(

@@ -14,38 +14,17 @@ from pipelines.reporting.figure import (
     PALETTE,
     QUIET_COLOUR,
     Array,
+    Choice,
+    Chosen,
     Figure,
     new_plot,
     plain,
+    with_menu,
 )
 from pipelines.reporting.words import percent
 
 _MISSING_SCALE = [[0, "rgba(47,126,216,0.06)"], [0.15, "#9fc3ec"], [0.5, "#2f7ed8"], [1, "#16375f"]]
 _DRAWN_COLOUR = PALETTE[1]
-
-
-@dataclass(frozen=True)
-class Choices:
-    """Sensors that a figure shows one at a time; see the ``chooser`` macro.
-
-    Attributes
-    ----------
-    payload
-        Places of the traces by sensor.
-    groups
-        ``{station: [(sensor, label), ...]}`` of the menu.
-    """
-
-    payload: dict[str, Any]
-    groups: Mapping[str, Sequence[tuple[str, str]]]
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A figure with a menu."""
-
-    figure: Figure
-    choices: Choices
 
 
 @dataclass(frozen=True)
@@ -273,11 +252,6 @@ def sensitivity(options: Sequence[Option]) -> Chosen:
 
 
 def _with_menu(figure: Figure, options: Sequence[Option]) -> Chosen:
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for option in options:
-        groups.setdefault(option.group, []).append((option.name, option.label))
-    payload = {
-        "target": figure.name,
-        "choices": [{"name": o.name, "words": o.words, "x": o.x, "y": o.y} for o in options],
-    }
-    return Chosen(figure, Choices(payload, groups))
+    return with_menu(
+        figure, [Choice(o.name, o.label, o.group, o.words, {"x": o.x, "y": o.y}) for o in options]
+    )
