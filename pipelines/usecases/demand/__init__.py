@@ -25,7 +25,7 @@ from pipelines.usecase import (
     Trained,
     UseCase,
 )
-from pipelines.usecases.demand.layouts import LAYOUTS
+from pipelines.usecases.demand.layouts import LAYOUTS, LONG_LAYOUTS, adapt_long
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import CERTIFICATES, FORECASTS, TABLES
 
@@ -145,12 +145,6 @@ def explain_text(record: Record) -> str:
     return explanation.as_text(record)
 
 
-def _long() -> Adapter:
-    from pipelines.usecases.demand import long
-
-    return Adapter(long.LAYOUTS, long.adapt)
-
-
 USECASE: UseCase[DemandParams, Dataset, DemandForecaster] = UseCase(
     name="demand",
     title="Demand",
@@ -162,7 +156,7 @@ USECASE: UseCase[DemandParams, Dataset, DemandForecaster] = UseCase(
     # Without stores, products and sales nothing can be forecast.
     optional=frozenset({"promotions", "weather_observed", "weather_forecasts", "calendar_events"}),
     borrows=(Borrowed("clustering", "predictions/store_clusters", optional=True),),
-    adapters={"long": _long},
+    adapters={"long": lambda: Adapter(LONG_LAYOUTS, adapt_long)},
     # The panel is large and can be rebuilt from the raw tables at any time.
     marts=(
         Mart("ml_demand_panel", kept=lambda params: params.panel_versions),

@@ -56,6 +56,15 @@ def _units(name: str, words: str) -> Column:
     return Column(name, DType.NUMBER, words, unit="units", minimum=0)
 
 
+def _count(name: str, words: str) -> Column:
+    return Column(name, DType.INTEGER, words, minimum=0)
+
+
+def _nullable(name: str, words: str) -> Column:
+    """Figure that may be undefined."""
+    return Column(name, DType.NUMBER, words, nullable=True)
+
+
 _QUANTITIES = (
     _units("operational", "Forecast for orders: best model of each series, summed bottom-up."),
     _units("strategic", "Forecast for plans: national forecast, split top-down by forecast proportions."),
@@ -142,19 +151,12 @@ CERTIFICATES = Table(
         Column("method", DType.STRING, "Method of reconciliation."),
         Column("max_incoherence", DType.NUMBER, "Largest gap between a node and its children.", unit="units"),
         Column("relative_incoherence", DType.NUMBER, "The same as a share of the node's forecast."),
-        Column(
+        _nullable(
             "optimality_residual",
-            DType.NUMBER,
             "Residual of the optimality conditions; null for methods that optimise nothing.",
-            nullable=True,
         ),
-        Column("negatives", DType.INTEGER, "Forecasts below zero.", minimum=0),
-        Column(
-            "zero_parents",
-            DType.INTEGER,
-            "Parent days whose children's forecasts sum to zero, split by recent shares.",
-            minimum=0,
-        ),
+        _count("negatives", "Forecasts below zero."),
+        _count("zero_parents", "Parent days whose children's forecasts sum to zero, split by recent shares."),
         Column("ok", DType.BOOLEAN, "Whether all limits are kept."),
         Column("words", DType.STRING, "The verdict in words."),
     ),
@@ -163,7 +165,7 @@ CERTIFICATES = Table(
 )
 
 _ERRORS = tuple(
-    Column(f"{metric}_j{horizon}", DType.NUMBER, f"{words} at J+{horizon}; null if undefined.", nullable=True)
+    _nullable(f"{metric}_j{horizon}", f"{words} at J+{horizon}; null if undefined.")
     for metric, words in (("mape", "MAPE"), ("wape", "WAPE"), ("rmsse", "RMSSE"))
     for horizon in HORIZONS
 )
@@ -188,8 +190,8 @@ SERIES = Table(
         ),
         Column("mean_quantity", DType.NUMBER, "Mean units a day over the history.", unit="units/day"),
         *_ERRORS,
-        Column("bias", DType.NUMBER, "Sum of errors over sum of sales; null if none.", nullable=True),
-        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        _nullable("bias", "Sum of errors over sum of sales; null if none."),
+        _count("points", "Days judged."),
         MODEL_VERSION,
     ),
     key=("as_of", "store_id", "sku_id"),
@@ -206,13 +208,13 @@ BACKTEST = Table(
         AS_OF,
         Column("cell", DType.STRING, "Segment and regularity, or `level:<name>` for aggregates."),
         Column("model", DType.STRING, "Candidate."),
-        Column("horizon", DType.INTEGER, "Days after the origin; 0 for all together.", minimum=0),
-        Column("mape", DType.NUMBER, "Mean absolute percentage error of days with sales.", nullable=True),
-        Column("wape", DType.NUMBER, "Sum of absolute errors over sum of sales.", nullable=True),
-        Column("rmsse", DType.NUMBER, "Root mean squared scaled error, mean of the series.", nullable=True),
-        Column("bias", DType.NUMBER, "Sum of errors over sum of sales.", nullable=True),
-        Column("series", DType.INTEGER, "Series judged.", minimum=0),
-        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        _count("horizon", "Days after the origin; 0 for all together."),
+        _nullable("mape", "Mean absolute percentage error of days with sales."),
+        _nullable("wape", "Sum of absolute errors over sum of sales."),
+        _nullable("rmsse", "Root mean squared scaled error, mean of the series."),
+        _nullable("bias", "Sum of errors over sum of sales."),
+        _count("series", "Series judged."),
+        _count("points", "Days judged."),
         Column("seconds_per_series", DType.NUMBER, "Cost of a forecast.", unit="s"),
         Column("is_mission_model", DType.BOOLEAN, "Whether it is the segment's reference model."),
         Column("is_champion", DType.BOOLEAN, "Whether it serves the cell."),
@@ -235,7 +237,7 @@ VALIDATION = Table(
         Column("absolute_error", DType.NUMBER, "Sum of absolute errors.", unit="units"),
         Column("error", DType.NUMBER, "Sum of errors, forecast minus sales.", unit="units"),
         Column("quantity", DType.NUMBER, "Sum of sales.", unit="units"),
-        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        _count("points", "Days judged."),
     ),
     key=("as_of", "candidate", "segment", "sku_id"),
     partition_by=("as_of",),
@@ -251,10 +253,10 @@ COVERAGE = Table(
         AS_OF,
         _LEVEL,
         Column("nominal", DType.INTEGER, "Nominal coverage.", unit="%"),
-        Column("horizon", DType.INTEGER, "Days after the origin; 0 for all together.", minimum=0),
+        _count("horizon", "Days after the origin; 0 for all together."),
         Column("coverage", DType.NUMBER, "Share of days inside.", minimum=0, maximum=1),
-        Column("relative_width", DType.NUMBER, "Mean width over mean sales.", nullable=True),
-        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        _nullable("relative_width", "Mean width over mean sales."),
+        _count("points", "Days judged."),
     ),
     key=("as_of", "level", "nominal", "horizon"),
     partition_by=("as_of",),
@@ -270,14 +272,9 @@ ORDERS = Table(
         AS_OF,
         Column("cluster", DType.STRING, "Cluster of similar series."),
         Column("sarima_order", DType.STRING, "Order as `(p,d,q)(P,D,Q)7`."),
-        Column("aicc", DType.NUMBER, "Mean AICc of the representatives; null if none.", nullable=True),
-        Column(
-            "error",
-            DType.NUMBER,
-            "Mean absolute error 14 days ahead over the mean demand; null if none.",
-            nullable=True,
-        ),
-        Column("series", DType.INTEGER, "Representatives searched.", minimum=0),
+        _nullable("aicc", "Mean AICc of the representatives; null if none."),
+        _nullable("error", "Mean absolute error 14 days ahead over the mean demand; null if none."),
+        _count("series", "Representatives searched."),
     ),
     key=("as_of", "cluster"),
     partition_by=("as_of",),

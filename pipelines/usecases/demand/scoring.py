@@ -303,6 +303,10 @@ class Coherent:
     intervals: Mapping[str, Mapping[int, Ends]]
     certificates: Mapping[str, Certificate]
 
+    def named(self, level: str) -> dict[str, NDArray[np.object_]]:
+        """Level and name of each of its nodes."""
+        return {"level": np.full(len(self.nodes[level]), level, dtype=object), "node": self.nodes[level]}
+
     def quantities(self, level: str) -> dict[str, Floats]:
         """Published quantities of a level, one value per node and day; column 0 is today, which is left out."""
         columns = {"operational": self.operational[level], "strategic": self.strategic[level]}
@@ -388,32 +392,30 @@ class _Rows:
 
 
 def _aggregates(rows: _Rows, coherent: Coherent) -> pa.Table:
-    def of(level: str) -> pa.Table:
-        names = coherent.nodes[level]
-        nodes = {"level": np.full(len(names), level, dtype=object), "node": names}
-        return rows.daily(AGGREGATES, nodes, coherent.quantities(level))
-
-    return pa.concat_tables([of(level) for level in AGGREGATE_LEVELS])
+    return pa.concat_tables(
+        [
+            rows.daily(AGGREGATES, coherent.named(level), coherent.quantities(level))
+            for level in AGGREGATE_LEVELS
+        ]
+    )
 
 
 def _weekly(rows: _Rows, coherent: Coherent) -> pa.Table:
     """Sums over J+1..J+7 and J+8..J+14; a horizon that ends earlier has a shorter last week."""
-
-    def of(level: str, week: int, start: int) -> pa.Table:
-        names, stop = coherent.nodes[level], min(start + 7, rows.horizon_days + 1)
-        columns = {
-            "level": np.full(len(names), level, dtype=object),
-            "node": names,
-            "week": np.full(len(names), week),
-            "starts_on": np.full(len(names), rows.today + start),
-            "ends_on": np.full(len(names), rows.today + stop - 1),
-            "operational": coherent.operational[level][:, start:stop].sum(axis=1),
-            "strategic": coherent.strategic[level][:, start:stop].sum(axis=1),
-        }
-        return rows.table(WEEKLY, columns)
-
-    weeks = list(enumerate(range(1, rows.horizon_days + 1, 7), start=1))
-    return pa.concat_tables([of(level, week, start) for level in coherent.nodes for week, start in weeks])
+    tables = []
+    for level, names in coherent.nodes.items():
+        for week, start in enumerate(range(1, rows.horizon_days + 1, 7), start=1):
+            stop = min(start + 7, rows.horizon_days + 1)
+            columns = {
+                **coherent.named(level),
+                "week": np.full(len(names), week),
+                "starts_on": np.full(len(names), rows.today + start),
+                "ends_on": np.full(len(names), rows.today + stop - 1),
+                "operational": coherent.operational[level][:, start:stop].sum(axis=1),
+                "strategic": coherent.strategic[level][:, start:stop].sum(axis=1),
+            }
+            tables.append(rows.table(WEEKLY, columns))
+    return pa.concat_tables(tables)
 
 
 def _certificates(rows: _Rows, coherent: Coherent) -> pa.Table:

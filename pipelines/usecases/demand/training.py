@@ -252,7 +252,7 @@ def _hold_competition(
     for day in origins:
         origin = data.open(day)
         answers = run_models(origin, asked, boosters=boosters, orders=orders, engine=engine)
-        actual, censored = _came(data, origin)
+        _, actual, censored = _came(data, origin)
         actuals.append(actual[rows])
         stockouts.append(censored[rows])
         for model, answer in answers.items():
@@ -324,20 +324,16 @@ def _replay(
     # Today's fallbacks are in the profile; those of a past day must not know that a store closed since.
     fallbacks = fallbacks_at(origin.panel, params.features.short_days)
     found = serve(origin, data.profile, forecaster, fallbacks=fallbacks, engine=engine)
-    begun, (actual, censored) = _begun(origin), _came(data, origin)
+    begun, actual, censored = _came(data, origin)
     units = np.where(begun[:, None], found.units, np.float32(0))
     return Past(day, begun, actual, censored, units[:, 1:])
 
 
-def _came(data: Dataset, origin: Origin) -> tuple[Matrix, Mask]:
-    """What was sold on the published days; unknown for products that were not on sale at the origin.
+def _came(data: Dataset, origin: Origin) -> tuple[Mask, Matrix, Mask]:
+    """Series on sale before an origin, what was sold on the published days, and their stock-outs.
 
-    The night would not have forecast these.
+    The night would not have forecast products that were not on sale yet: their sales count as unknown.
     """
+    begun: Mask = np.isfinite(origin.panel.y).any(axis=1)
     actual, censored = data.panel.actuals(origin.day, data.horizon_days + 1)
-    return np.where(_begun(origin)[:, None], actual, np.float32("nan"))[:, 1:], censored[:, 1:]
-
-
-def _begun(origin: Origin) -> NDArray[np.bool_]:
-    """Series that were on sale before the origin."""
-    return np.asarray(np.any(np.isfinite(origin.panel.y), axis=1))
+    return begun, np.where(begun[:, None], actual, np.float32("nan"))[:, 1:], censored[:, 1:]
