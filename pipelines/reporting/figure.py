@@ -137,3 +137,16 @@ def new_plot(x: str, y: str) -> go.Figure:
 def plain(array: Array) -> list[float | None]:
     """Give a list of rounded numbers, NaN as None: plotly would store an array as base64."""
     return [None if np.isnan(value) else round(value, 5) for value in array.tolist()]
+
+
+def short(values: Array, digits: int = 1) -> list[float | None]:
+    """Numbers as short as a chart needs them: thousands without decimals."""
+    found: list[float | None] = []
+    for value in np.asarray(values, dtype=np.float64).tolist():
+        if np.isnan(value):
+            found.append(None)
+        elif abs(value) >= 1000:
+            found.append(round(value))
+        else:
+            found.append(round(value, digits if abs(value) >= 10 else max(digits, 2)))
+    return found

@@ -243,6 +243,7 @@ def sparkline(sold: NDArray[Any], forecast: NDArray[Any]) -> str:
 def as_text(record: Mapping[str, Any]) -> str:
     """Record of :func:`explain` as lines of text: a few words, and sales and forecasts as one line of bars."""
     units = sum(day["units"] for day in record["forecast"])
+    order = f" {record['sarima_order']}" if record["sarima_order"] else ""
     title = f"{record['product']} ({record['sku_id']}) in {record['store']} ({record['store_id']})"
     lines = [
         f"{title}, as of {record['as_of']}",
@@ -251,7 +252,7 @@ def as_text(record: Mapping[str, Any]) -> str:
         f"  28 days sold | {len(record['forecast'])} days forecast: {units:.0f} units",
         "",
         f"Segment   {record['segment']} ({record['pattern']}): {record['segment_reason']}",
-        f"Model     {record['model']}{_order(record)} of {record['model_version']}: {record['model_reason']}",
+        f"Model     {record['model']}{order} of {record['model_version']}: {record['model_reason']}",
         f"Backtest  {_errors(record['backtest'])}",
         f"Lately    {_errors(record['last_days'])}",
         f"Plans     {record['plans']}",
@@ -275,10 +276,6 @@ def _bars(values: NDArray[Any], top: float) -> str:
         _UNKNOWN if np.isnan(value) else _BARS[min(int(value / top * len(_BARS)), len(_BARS) - 1)]
         for value in np.asarray(values, dtype=np.float64).tolist()
     )
-
-
-def _order(record: Mapping[str, Any]) -> str:
-    return f" {record['sarima_order']}" if record["sarima_order"] else ""
 
 
 def _errors(errors: Mapping[str, Any]) -> str:

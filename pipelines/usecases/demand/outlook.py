@@ -26,6 +26,7 @@ from pipelines.reporting.figure import (
     Chosen,
     Figure,
     new_plot,
+    short,
     with_menu,
 )
 from pipelines.reporting.page import Missing
@@ -342,16 +343,3 @@ def _mark_days(figure: go.Figure, as_of: date, holidays: Sequence[date]) -> None
             type="rect", x0=f"{day - timedelta(days=1)} 12:00", x1=f"{day} 12:00", y0=0, y1=1, yref="paper",
             layer="below", line={"width": 0}, fillcolor="rgba(122,135,148,0.18)",
         )  # fmt: skip
-
-
-def short(values: Array, digits: int = 1) -> list[float | None]:
-    """Numbers as short as a chart needs them: thousands without decimals."""
-    found: list[float | None] = []
-    for value in np.asarray(values, dtype=np.float64).tolist():
-        if np.isnan(value):
-            found.append(None)
-        elif abs(value) >= 1000:
-            found.append(round(value))
-        else:
-            found.append(round(value, digits if abs(value) >= 10 else max(digits, 2)))
-    return found

@@ -16,7 +16,7 @@ from models.forecasting.accuracy import sum_rows
 from models.forecasting.levels import node_codes, nodes_of
 from models.forecasting.panel import Matrix
 from pipelines.io.lake import on_day
-from pipelines.reporting.figure import MAIN_COLOUR, PALETTE, QUIET_COLOUR, Array, Figure, new_plot
+from pipelines.reporting.figure import MAIN_COLOUR, PALETTE, QUIET_COLOUR, Array, Figure, new_plot, short
 from pipelines.reporting.page import Missing
 from pipelines.reporting.sections import newest_day, scope_reasons
 from pipelines.reporting.tables import Grid, GridColumn
@@ -26,7 +26,7 @@ from pipelines.usecase import Run
 from pipelines.usecases.demand.accuracy import accuracy, worst_series
 from pipelines.usecases.demand.dataset import OUT_OF_SCOPE, Recent, dates
 from pipelines.usecases.demand.day import DayData, fallback_share
-from pipelines.usecases.demand.outlook import fan_chart, short
+from pipelines.usecases.demand.outlook import fan_chart
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import (
     BACKTEST,
