@@ -102,6 +102,7 @@ def _by_segment(data: DayData, realised: Realised | None) -> tuple[list[dict[str
         backtest = {horizon: error for horizon, error in backtest.items() if not np.isnan(error)}
         if np.isnan(by_horizon).all() and not backtest:
             continue
+        series = int(own["series"].max()) if len(own) else len(trained)
         now = by_horizon[TARGET_HORIZON - 1] if horizon_days >= TARGET_HORIZON else np.nan
         summary.append(
             {
@@ -109,13 +110,11 @@ def _by_segment(data: DayData, realised: Realised | None) -> tuple[list[dict[str
                 "now": float(now),
                 "backtest": backtest.get(TARGET_HORIZON, float("nan")),
                 "target": target,
-                "series": int(own["series"].max()) if len(own) else len(trained),
+                "series": series,
                 "kept": bool(now <= target) if not np.isnan(now) else None,
             }
         )
-        figures.append(
-            error_by_horizon(segment, by_horizon, backtest, target=target, series=summary[-1]["series"])
-        )
+        figures.append(error_by_horizon(segment, by_horizon, backtest, target=target, series=series))
     return summary, figures
 
 

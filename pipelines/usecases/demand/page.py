@@ -182,7 +182,7 @@ def competition(data: DayData) -> dict[str, Any] | Missing:
     rows: pd.DataFrame = data.lake.read(BACKTEST, where=on_day(day)).to_pandas()
     week = rows[rows["horizon"] == TARGET_HORIZON].set_index(["cell", "model"])["mape"].rename("mape_j7")
     table = rows[rows["horizon"] == 0].join(week, on=["cell", "model"]).sort_values(["wape", "model"])
-    table = table.astype(object).where(table.notna(), None)
+    table = table.replace({np.nan: None})
     # Levels above the series come last.
     cells = sorted(table["cell"].unique(), key=lambda cell: (cell.startswith(_LEVEL), cell))
     by_cell = {_cell_words(cell): table[table["cell"] == cell].to_dict("records") for cell in cells}
