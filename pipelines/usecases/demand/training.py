@@ -334,6 +334,6 @@ def _came(data: Dataset, origin: Origin) -> tuple[Mask, Matrix, Mask]:
 
     The night would not have forecast products that were not on sale yet: their sales count as unknown.
     """
-    begun: Mask = np.isfinite(origin.panel.y).any(axis=1)
+    begun: Mask = np.asarray(np.isfinite(origin.panel.y).any(axis=1))
     actual, censored = data.panel.actuals(origin.day, data.horizon_days + 1)
     return begun, np.where(begun[:, None], actual, np.float32("nan"))[:, 1:], censored[:, 1:]
