@@ -31,6 +31,13 @@ def cells_of(profile: pd.DataFrame) -> NDArray[np.object_]:
     return np.asarray(profile["segment"].astype(str) + "/" + regularity, dtype=object)
 
 
+def clusters_of(profile: pd.DataFrame) -> list[str]:
+    """Cluster of each series, for which a SARIMA order is cached: products of a category that sell alike."""
+    return [
+        f"{category}/{cell}" for category, cell in zip(profile["category"], cells_of(profile), strict=True)
+    ]
+
+
 def known_features(model: Any, X: pd.DataFrame) -> pd.DataFrame:
     """Columns that a fitted model learned from; a longer history has features that it does not know."""
     return X.reindex(columns=model.feature_names_in_)
@@ -98,6 +105,10 @@ class DemandForecaster(BaseEstimator):  # type: ignore[misc]
         segment = cell.partition("/")[0]
         kin = sorted(name for name in champions if name.partition("/")[0] == segment)
         return tuple(champions[kin[0]]) if kin else DEFAULT_MODELS
+
+    def orders_of(self, profile: pd.DataFrame) -> list[str]:
+        """SARIMA order of each series by its cluster; ``""``, the default, for a cluster not searched."""
+        return [(self.orders or {}).get(cluster, "") for cluster in clusters_of(profile)]
 
     def predict(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Mean of the global models, for rows of features: what a client of the registry can ask for."""

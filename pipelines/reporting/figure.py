@@ -6,9 +6,9 @@ page's script sets fonts and grid lines to the reader's theme.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -55,13 +55,27 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """One of many things of which a figure shows one at a time; see the ``chooser`` macro."""
+
+    #: Id, what it is called, and under what it is listed.
+    name: str
+    label: str
+    group: str
+    #: What there is to say of it, one sentence.
+    words: str
+    #: What the page's script puts into the figure: ``y``, maybe ``x``, of each trace.
+    places: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Choices:
-    """Many things of which a figure shows one; see the ``chooser`` macro.
+    """Things to choose from.
 
     Attributes
     ----------
     payload
-        Places of the figure's traces, by thing.
+        Places by thing: the looks are the figure's.
     groups
         ``{group: [(name, label), ...]}`` of the menu.
     """
@@ -69,15 +83,22 @@ class Choices:
     payload: dict[str, Any]
     groups: Mapping[str, Sequence[tuple[str, str]]]
 
-    @classmethod
-    def of(cls, figure: Figure, options: Iterable[tuple[str, str, str, Mapping[str, Any]]]) -> Self:
-        """Menu of a figure, from the group, name and label of each thing and what the figure shows of it."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        rows = []
-        for group, name, label, shown in options:
-            groups.setdefault(group, []).append((name, label))
-            rows.append({"name": name, **shown})
-        return cls({"target": figure.name, "choices": rows}, groups)
+
+@dataclass(frozen=True)
+class Chosen:
+    """A figure with a menu."""
+
+    figure: Figure
+    choices: Choices
+
+
+def with_menu(figure: Figure, choices: Sequence[Choice]) -> Chosen:
+    """Give a figure, which shows the first choice, a menu of all of them."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for one in choices:
+        groups.setdefault(one.group, []).append((one.name, one.label))
+    rows = [{"name": one.name, "words": one.words, **one.places} for one in choices]
+    return Chosen(figure, Choices({"target": figure.name, "choices": rows}, groups))
 
 
 def new_plot(x: str, y: str) -> go.Figure:
@@ -121,3 +142,16 @@ def farthest(curves: Mapping[str, Mapping[str, Array]], *columns: str) -> float:
 def plain(array: Array) -> list[float | None]:
     """Give a list of rounded numbers, NaN as None: plotly would store an array as base64."""
     return [None if np.isnan(value) else round(value, 5) for value in array.tolist()]
+
+
+def short(values: Array, digits: int = 1) -> list[float | None]:
+    """Numbers as short as a chart needs them: thousands without decimals."""
+    found: list[float | None] = []
+    for value in np.asarray(values, dtype=np.float64).tolist():
+        if np.isnan(value):
+            found.append(None)
+        elif abs(value) >= 1000:
+            found.append(round(value))
+        else:
+            found.append(round(value, digits if abs(value) >= 10 else max(digits, 2)))
+    return found

@@ -64,6 +64,16 @@ def test_nothing_shadows_a_library() -> None:
     assert not list((ROOT / "docker" / "empty_plugins").rglob("*.py"))
 
 
+def test_no_hook_shares_its_name_with_a_module() -> None:
+    """`from pipelines.usecases.NAME import module` would get the hook until something imported the module."""
+    for folder in sorted((ROOT / "pipelines" / "usecases").glob("*/")):
+        if (path := folder / "__init__.py").exists():
+            hooks = {
+                node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)
+            }
+            assert not hooks & {module.stem for module in folder.glob("*.py")}, folder.name
+
+
 def test_wall_clocks_are_read_only_where_a_fact_is_logged() -> None:
     """``as_of`` is the only clock of a computation; arrival and audit times are facts of the world."""
     allowed = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.forecasting.panel import Panel
+
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
@@ -46,6 +48,20 @@ def route(values: Floats, open_ahead: Mask) -> NDArray[np.str_]:
         ("fallback_constant", lowest == highest),
     ]
     return np.select([test for _, test in tests], [name for name, _ in tests], default="")
+
+
+def fallbacks_at(panel: Panel, short_days: int) -> NDArray[np.object_]:
+    """Fallback of each series as it stood at the origin of a panel, ``""`` where models could be fitted.
+
+    Parameters
+    ----------
+    short_days
+        Known days from which a series is not too short.
+    """
+    names = route(panel.y.astype(np.float64), panel.open[:, panel.n_history :]).astype(object)
+    known = np.isfinite(panel.y).sum(axis=1)
+    names[(names == "fallback_short") & (known >= short_days)] = ""
+    return names
 
 
 def fallback_forecast(names: NDArray[np.str_], values: Floats, horizon: int) -> Floats:

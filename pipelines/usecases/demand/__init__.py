@@ -13,7 +13,7 @@ from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
 from pipelines.sinks.target import DynamoNamespace
 from pipelines.sources.adapter import Adapter
 from pipelines.usecase import Borrowed, Deferred, Explain, Mart, Plan, Record, Run, Span, UseCase
-from pipelines.usecases.demand.layouts import LAYOUTS
+from pipelines.usecases.demand.layouts import LAYOUTS, LONG_LAYOUTS, adapt_long
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import CERTIFICATES, FORECASTS, TABLES
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipelines.io.dbt import DbtRun
     from pipelines.usecases.demand import checks as _checks
     from pipelines.usecases.demand import dataset as _dataset
-    from pipelines.usecases.demand import explain as _explain
+    from pipelines.usecases.demand import explanation as _explanation
     from pipelines.usecases.demand import page as _page
     from pipelines.usecases.demand import records as _records
     from pipelines.usecases.demand import scoring as _scoring
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:
     _checks = Deferred("pipelines.usecases.demand.checks")
     _dataset = Deferred("pipelines.usecases.demand.dataset")
-    _explain = Deferred("pipelines.usecases.demand.explain")
+    _explanation = Deferred("pipelines.usecases.demand.explanation")
     _page = Deferred("pipelines.usecases.demand.page")
     _records = Deferred("pipelines.usecases.demand.records")
     _scoring = Deferred("pipelines.usecases.demand.scoring")
@@ -88,12 +88,6 @@ def publishable(run: Run[DemandParams]) -> None:
         )
 
 
-def _long() -> Adapter:
-    from pipelines.usecases.demand import long
-
-    return Adapter(long.LAYOUTS, long.adapt)
-
-
 USECASE = UseCase(
     name="demand",
     title="Demand",
@@ -105,7 +99,7 @@ USECASE = UseCase(
     # Without stores, products and sales nothing can be forecast.
     optional=frozenset({"promotions", "weather_observed", "weather_forecasts", "calendar_events"}),
     borrows=(Borrowed("clustering", "predictions/store_clusters", optional=True),),
-    adapters={"long": _long},
+    adapters={"long": lambda: Adapter(LONG_LAYOUTS, adapt_long)},
     # The panel is large and can be rebuilt from the raw tables at any time.
     marts=(
         Mart("ml_demand_panel", kept=lambda params: params.panel_versions),
@@ -163,5 +157,5 @@ USECASE = UseCase(
         ),
     ),
     sections=_page.sections,
-    explain=Explain(("store", "sku"), _explain.explain, _explain.as_text),
+    explain=Explain(("store", "sku"), _explanation.explain, _explanation.as_text),
 )

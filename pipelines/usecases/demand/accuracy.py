@@ -1,26 +1,42 @@
-"""How good the forecasts of the last two weeks were, and where they were worst."""
+"""How good the forecasts of the last two weeks were, and where they were worst, with the figures that show it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
 from pipelines.io.lake import on_day, until_day
 from pipelines.monitoring.schemas import MONITORING
-from pipelines.reporting.figure import Array, Figure
+from pipelines.reporting.figure import (
+    LIMIT_COLOUR,
+    MAIN_COLOUR,
+    PALETTE,
+    QUIET_COLOUR,
+    Array,
+    Figure,
+    new_plot,
+    plain,
+)
 from pipelines.reporting.page import Missing
 from pipelines.reporting.sections import newest_day
-from pipelines.usecases.demand import plots
-from pipelines.usecases.demand.checks import MIN_DAYS, TARGET_HORIZON
-from pipelines.usecases.demand.day import DayData
-from pipelines.usecases.demand.realised import WINDOW_DAYS, Realised
-from pipelines.usecases.demand.schemas import COVERAGE, HORIZONS, INTERVALS, LEVEL_WORDS, SEGMENTS
+from pipelines.reporting.words import count, number, percent
+from pipelines.usecases.demand.day import WINDOW_DAYS, DayData, Realised
+from pipelines.usecases.demand.schemas import (
+    COVERAGE,
+    HORIZONS,
+    INTERVALS,
+    LEVEL_WORDS,
+    MIN_DAYS,
+    SEGMENTS,
+    TARGET_HORIZON,
+)
 
 _STORES_SHOWN = 8
 _DAYS_SHOWN = 60
@@ -29,88 +45,76 @@ _DAYS_SHOWN = 60
 _WORST = 20
 _COVERAGE_LEVELS = ("national", "store", "sku_store")
 
+#: From near to far horizons; visible on light and dark grounds.
+_BARS = ("#9cc3f0", "#4f8fdc", "#2c66b0")
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
-@dataclass(frozen=True)
-class Accuracy:
-    """Errors, bias and coverage as figures.
 
-    Attributes
-    ----------
-    days
-        Days with sales that the figures of the last days rest on; 0 if only the backtest is shown.
-    strangers
-        Series that were forecast then and are not any more; they are left out.
-    summary
-        By segment: MAPE at J+7 of the last days and of the backtest, target, series.
+def accuracy(data: DayData) -> dict[str, Any] | Missing:
+    """Figures of realised errors beside those of the backtest.
+
+    Returns
+    -------
+    dict
+        ``days`` with sales that the figures of the last days rest on, 0 if only the backtest is shown;
+        ``strangers``, series that were forecast then and are not any more, which are left out; ``summary``,
+        by segment the MAPE at J+7 of the last days and of the backtest, target and series; the figures
+        ``by_segment`` and ``others``.
     """
-
-    days: int
-    strangers: int
-    summary: list[dict[str, Any]]
-    by_segment: list[Figure]
-    others: list[Figure]
-
-
-def accuracy(data: DayData) -> Accuracy | Missing:
-    """Figures of realised errors beside those of the backtest."""
     realised = data.realised
     judged = 0 if realised is None else realised.days_judged(1)
     if judged < MIN_DAYS and data.series.empty:
         return Missing(
             f"Not enough days yet: {judged} with forecasts and sales, {MIN_DAYS} are needed; and no model was "
             "trained.",
-            f"millrace train demand --as-of {data.as_of}",
+            data.run.command("train"),
         )
     known = realised if judged >= MIN_DAYS else None
-    summary, figures = _by_segment(data, known)
+    summary, by_segment = _by_segment(data, known)
     others = [] if known is None else _realised_figures(data, known)
-    others += _coverage(data, known)
-    history = _from_day_to_day(data)
-    return Accuracy(
-        days=judged if known else 0,
-        strangers=0 if realised is None else realised.strangers,
-        summary=summary,
-        by_segment=figures,
-        others=[*others, *([history] if history else [])],
-    )
+    return {
+        "days": judged if known else 0,
+        "strangers": 0 if realised is None else realised.strangers,
+        "summary": summary,
+        "by_segment": by_segment,
+        "others": [*others, *_coverage_figures(data, known), *_from_day_to_day(data)],
+    }
 
 
 def _by_segment(data: DayData, realised: Realised | None) -> tuple[list[dict[str, Any]], list[Figure]]:
     horizon_days, least = data.params.horizon_days, data.params.monitoring.min_units
-    backtest = _backtest(data, least)
+    selling = data.series[data.series["mean_quantity"] >= least]
     summary, figures = [], []
     errors = pd.DataFrame()
     if realised is not None:
         profile = realised.recent.profile
         fast = profile["mean_quantity"].to_numpy() >= least
-        segments = profile["segment"].to_numpy()
         if fast.any():
-            errors = realised.errors(segments, rows=fast, horizons=range(1, horizon_days + 1))
+            horizons = range(1, horizon_days + 1)
+            errors = realised.errors(profile["segment"].to_numpy(), rows=fast, horizons=horizons)
     for segment in SEGMENTS:
         target: float = getattr(data.params.targets, segment)
         own = errors[errors["group"] == segment] if len(errors) else errors
         by_horizon = _line(own, "mape", horizon_days) if len(own) else np.full(horizon_days, np.nan)
         by_horizon[~_judgeable(realised, horizon_days)] = np.nan
-        past = backtest.get(segment, {})
-        if np.isnan(by_horizon).all() and not past:
+        trained = selling[selling["segment"] == segment]
+        backtest = {h: float(trained[f"mape_j{h}"].mean()) for h in HORIZONS}
+        backtest = {horizon: error for horizon, error in backtest.items() if not np.isnan(error)}
+        if np.isnan(by_horizon).all() and not backtest:
             continue
-        count = int(own["series"].max()) if len(own) else _fast_series(data, segment, least)
+        series = int(own["series"].max()) if len(own) else len(trained)
         now = by_horizon[TARGET_HORIZON - 1] if horizon_days >= TARGET_HORIZON else np.nan
         summary.append(
             {
                 "segment": segment,
                 "now": float(now),
-                "backtest": past.get(TARGET_HORIZON, float("nan")),
+                "backtest": backtest.get(TARGET_HORIZON, float("nan")),
                 "target": target,
-                "series": count,
+                "series": series,
                 "kept": bool(now <= target) if not np.isnan(now) else None,
             }
         )
-        figures.append(
-            plots.error_by_horizon(
-                segment, by_horizon, past, target=target, target_horizon=TARGET_HORIZON, series=count
-            )
-        )
+        figures.append(error_by_horizon(segment, by_horizon, backtest, target=target, series=series))
     return summary, figures
 
 
@@ -122,46 +126,24 @@ def _judgeable(realised: Realised | None, horizon_days: int) -> NDArray[np.bool_
     return np.array(days) >= MIN_DAYS
 
 
-def _backtest(data: DayData, least: float) -> dict[str, dict[int, float]]:
-    """MAPE of the training run's backtest by segment and horizon, of series that sell enough."""
-    if data.series.empty:
-        return {}
-    fast = data.series[data.series["mean_quantity"] >= least]
-    columns = {horizon: f"mape_j{horizon}" for horizon in HORIZONS}
-    means = fast.groupby("segment")[list(columns.values())].mean()
-    return {
-        str(segment): {h: float(row[name]) for h, name in columns.items() if not np.isnan(row[name])}
-        for segment, row in means.iterrows()
-    }
-
-
-def _fast_series(data: DayData, segment: str, least: float) -> int:
-    return int(((data.series["segment"] == segment) & (data.series["mean_quantity"] >= least)).sum())
-
-
 def _realised_figures(data: DayData, realised: Realised) -> list[Figure]:
     enough = _judgeable(realised, data.params.horizon_days)
     horizons = [h for h in HORIZONS if h <= data.params.horizon_days and enough[h - 1]]
+    compared = {**data.levels, "sku_store": realised}
     tables = {
-        "sku_store": realised.errors(horizons=horizons),
-        **{name: level.errors(horizons=horizons) for name, level in data.levels.items()},
+        words: compared[level].errors(horizons=horizons)
+        for level, words in LEVEL_WORDS.items()
+        if level in compared
     }
-    levels = [level for level in LEVEL_WORDS if level in tables]
-
-    def at(horizon: int) -> Array:
-        return np.array([_at(tables[level], "wape", horizon) for level in levels])
-
-    profile = realised.recent.profile
-    table = realised.errors(profile["segment"].to_numpy(), horizons=horizons)
-    segments = [segment for segment in SEGMENTS if (table["group"] == segment).any()]
-    biases = {
-        horizon: np.array([_at(table[table["group"] == segment], "bias", horizon) for segment in segments])
-        for horizon in horizons
-    }
+    errors = {h: np.array([_at(table, "wape", h) for table in tables.values()]) for h in horizons}
+    table = realised.errors(realised.recent.profile["segment"].to_numpy(), horizons=horizons)
+    segments = {segment: table[table["group"] == segment] for segment in SEGMENTS}
+    segments = {segment: own for segment, own in segments.items() if len(own)}
+    biases = {h: np.array([_at(own, "bias", h) for own in segments.values()]) for h in horizons}
     limit = data.params.monitoring.max_bias
     return [
-        plots.error_by_level([LEVEL_WORDS[level] for level in levels], {h: at(h) for h in horizons}),
-        plots.bias_by_segment(segments, biases, limit=limit),
+        error_by_level(list(tables), errors),
+        bias_by_segment(list(segments), biases, limit=limit),
         _store_bias(data, realised, limit),
     ]
 
@@ -171,43 +153,34 @@ def _store_bias(data: DayData, realised: Realised, limit: float) -> Figure:
     table = table[np.isfinite(table["bias"])].sort_values("bias", ascending=False)
     ends = pd.concat([table.head(_STORES_SHOWN), table.tail(_STORES_SHOWN)]).drop_duplicates("group")
     labels = [data.names.store_with_id(str(store)) for store in ends["group"]]
-    return plots.bias_by_store(labels, ends["bias"].to_numpy(), limit=limit, of=len(table))
+    return bias_by_store(labels, ends["bias"].to_numpy(), limit=limit, of=len(table))
 
 
-def _coverage(data: DayData, realised: Realised | None) -> list[Figure]:
-    horizons = range(1, data.params.horizon_days + 1)
+def _coverage_figures(data: DayData, realised: Realised | None) -> list[Figure]:
+    horizon_days, limits = data.params.horizon_days, data.params.monitoring
     day = newest_day(data.lake, COVERAGE, data.as_of)
-    where = on_day(day or data.as_of)
-    stored: pd.DataFrame = data.lake.read(COVERAGE, where=where, missing_ok=True).to_pandas()
-    limits = data.params.monitoring
+    stored = data.lake.read(COVERAGE, where=on_day(day or data.as_of), missing_ok=True).to_pandas()
+    compared = {} if realised is None else {**data.levels, "sku_store": realised}
     figures = []
     for nominal in INTERVALS:
         now: dict[str, Array] = {}
-        if realised is not None:
-            for level in _COVERAGE_LEVELS:
-                if level == "sku_store":
-                    table = realised.coverage(nominal, horizons=horizons)
-                elif level in data.levels:
-                    table = data.levels[level].coverage(nominal, horizons=horizons)
-                else:
-                    continue
-                line = _line(table, "coverage", len(horizons))
-                line[~_judgeable(realised, len(horizons))] = np.nan
-                now[LEVEL_WORDS[level]] = line
-        own = stored[stored["nominal"] == nominal]
-        past = {
-            LEVEL_WORDS[level]: _line(own[own["level"] == level], "coverage", len(horizons))
-            for level in _COVERAGE_LEVELS
-            if (own["level"] == level).any()
-        }
+        past: dict[str, Array] = {}
+        for level in _COVERAGE_LEVELS:
+            if level in compared:
+                table = compared[level].coverage(nominal, horizons=range(1, horizon_days + 1))
+                now[LEVEL_WORDS[level]] = line = _line(table, "coverage", horizon_days)
+                line[~_judgeable(realised, horizon_days)] = np.nan
+            own = stored[(stored["nominal"] == nominal) & (stored["level"] == level)]
+            if len(own):
+                past[LEVEL_WORDS[level]] = _line(own, "coverage", horizon_days)
         if now or past:
             bounds = (limits.min_coverage_80, limits.max_coverage_80) if nominal == 80 else None
-            figures.append(plots.coverage(nominal, now, past, bounds))
+            figures.append(coverage(nominal, now, past, bounds))
     return figures
 
 
-def _from_day_to_day(data: DayData) -> Figure | None:
-    """What monitoring stored each day; None before the second one."""
+def _from_day_to_day(data: DayData) -> list[Figure]:
+    """What monitoring stored each day; nothing before the second one."""
     field = pa_dataset.field
     where = (
         (field("usecase") == data.run.usecase)
@@ -217,18 +190,13 @@ def _from_day_to_day(data: DayData) -> Figure | None:
         & (field("as_of") > data.as_of - timedelta(days=_DAYS_SHOWN))
     )
     columns = ["as_of", "segment", "value"]
-    rows: pd.DataFrame = data.lake.read(MONITORING, columns=columns, where=where, missing_ok=True).to_pandas()
-    rows = rows[rows["value"].notna()]
-    if rows["as_of"].nunique() < 2:
-        return None
-    wide = rows.pivot_table(index="as_of", columns="segment", values="value")
-    segments = [segment for segment in SEGMENTS if segment in wide]
-    return plots.error_from_day_to_day(
-        list(wide.index),
-        {segment: wide[segment].to_numpy(dtype=np.float64) for segment in segments},
-        {segment: getattr(data.params.targets, segment) for segment in segments},
-        TARGET_HORIZON,
-    )
+    rows = data.lake.read(MONITORING, columns=columns, where=where, missing_ok=True).to_pandas()
+    wide = rows.dropna(subset="value").pivot_table(index="as_of", columns="segment", values="value")
+    if len(wide) < 2:
+        return []
+    errors = {segment: wide[segment].to_numpy(dtype=np.float64) for segment in SEGMENTS if segment in wide}
+    targets = {segment: getattr(data.params.targets, segment) for segment in errors}
+    return [error_from_day_to_day(list(wide.index), errors, targets)]
 
 
 def _at(table: pd.DataFrame, metric: str, horizon: int) -> float:
@@ -243,25 +211,209 @@ def _line(table: pd.DataFrame, metric: str, horizons: int) -> Array:
     return found
 
 
+# -------------------------------------------------------------------------------------------- figures
+
+
+def error_by_horizon(
+    segment: str, realised: Array, backtest: Mapping[int, float], *, target: float, series: int
+) -> Figure:
+    """MAPE by days ahead of one segment against what was promised at J+7.
+
+    Parameters
+    ----------
+    realised : ndarray of shape (H,)
+        MAPE of the last days by horizon; NaN where there is none yet.
+    backtest
+        MAPE of the last backtest, by horizon.
+    series
+        How many series it rests on.
+    """
+    figure = new_plot("Days ahead", "MAPE")
+    figure.add_scatter(
+        x=list(range(1, len(realised) + 1)), y=plain(realised), mode="lines+markers", name="last days",
+        line={"color": MAIN_COLOUR, "width": 2.6}, marker={"size": 6},
+        hovertemplate="J+%{x}: %{y:.1%}<extra>last days</extra>",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=list(backtest), y=plain(np.array(list(backtest.values()), dtype=np.float64)), mode="markers",
+        name="backtest", marker={"color": QUIET_COLOUR, "symbol": "diamond-open", "size": 9,
+                                 "line": {"width": 2}},
+        hovertemplate="J+%{x}: %{y:.1%}<extra>backtest</extra>",
+    )  # fmt: skip
+    figure.add_hline(y=target, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
+    figure.add_annotation(
+        x=1, xanchor="right", xref="paper", y=target, yanchor="bottom", showarrow=False,
+        text=f"target at J+{TARGET_HORIZON}: {percent(target)}", font={"color": LIMIT_COLOUR, "size": 12},
+    )  # fmt: skip
+    top = np.nanmax([target, *realised[~np.isnan(realised)], *backtest.values()])
+    figure.update_layout(
+        height=290,
+        yaxis={"range": [0, 1.15 * float(top)], "tickformat": ".0%"},
+        xaxis={"dtick": 2, "range": [0.5, len(realised) + 0.5]},
+    )
+    now = realised[TARGET_HORIZON - 1] if len(realised) >= TARGET_HORIZON else np.nan
+    told = (
+        f"{percent(float(now), 1)} at J+{TARGET_HORIZON} over the last days"
+        if not np.isnan(now)
+        else f"Not enough days yet at J+{TARGET_HORIZON}"
+    )
+    caption = f"{told}; {count(series, 'series sells', 'series sell')} enough to be promised an error."
+    return Figure(f"error-{segment}", segment.capitalize(), caption, figure)
+
+
+def error_by_level(levels: Sequence[str], errors: Mapping[int, Array]) -> Figure:
+    """WAPE by level of the hierarchy, one bar per horizon.
+
+    Parameters
+    ----------
+    errors
+        By horizon, shape (levels,); NaN where unknown.
+    """
+    figure = _bars_by_horizon("WAPE", levels, errors, ".0%", ".1%")
+    caption = (
+        "Sum of absolute errors over sum of sales. Errors of single products cancel in the sums, so each level "
+        "is easier than the one below it."
+    )
+    return Figure("error-by-level", "Error by level", caption, figure)
+
+
+def bias_by_segment(segments: Sequence[str], biases: Mapping[int, Array], *, limit: float) -> Figure:
+    """Bias by segment and horizon between the limits of the alarm.
+
+    Parameters
+    ----------
+    biases
+        By horizon, shape (segments,).
+    """
+    figure = _bars_by_horizon("Forecast over sales minus one", segments, biases, "+.0%", "+.1%")
+    for side in (-limit, limit):
+        figure.add_hline(y=side, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.2})
+    figure.add_hline(y=0, line={"color": QUIET_COLOUR, "width": 1})
+    caption = (
+        f"Above zero, forecasts were too high and shelves too full; below, too low. An alarm is raised beyond "
+        f"{percent(limit)} either way."
+    )
+    return Figure("bias-by-segment", "Bias by segment", caption, figure)
+
+
+def _bars_by_horizon(
+    title: str, groups: Sequence[str], values: Mapping[int, Array], tick: str, hover: str
+) -> go.Figure:
+    figure = new_plot("", title)
+    for place, (horizon, heights) in enumerate(values.items()):
+        figure.add_bar(
+            x=list(groups), y=plain(heights), name=f"J+{horizon}", showlegend=True,
+            marker={"color": _BARS[place % len(_BARS)]},
+            hovertemplate="%{x}, J+" + f"{horizon}: %{{y:{hover}}}<extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(barmode="group", bargap=0.3, yaxis_tickformat=tick, xaxis={"type": "category"})
+    return figure
+
+
+def bias_by_store(labels: Sequence[str], biases: Array, *, limit: float, of: int) -> Figure:
+    """Bias of the stores that lean most, one bar each, from too high to too low."""
+    figure = new_plot("Forecast over sales minus one", "")
+    figure.add_bar(
+        x=plain(biases), y=list(labels), orientation="h", showlegend=False,
+        marker={"color": [PALETTE[0] if value > 0 else PALETTE[1] for value in biases.tolist()]},
+        hovertemplate="%{y}: %{x:+.1%}<extra></extra>",
+    )  # fmt: skip
+    for side in (-limit, limit):
+        figure.add_vline(x=side, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.2})
+    figure.update_layout(
+        height=max(290, 110 + 20 * len(labels)),
+        xaxis_tickformat="+.0%",
+        yaxis={"autorange": "reversed", "type": "category"},
+        bargap=0.35,
+    )
+    caption = (
+        f"The stores that lean most, of {number(of)}: blue orders too much, orange too little. All products and "
+        "horizons together."
+    )
+    return Figure("bias-by-store", "Bias by store", caption, figure)
+
+
+def coverage(
+    nominal: int,
+    realised: Mapping[str, Array],
+    backtest: Mapping[str, Array],
+    bounds: tuple[float, float] | None,
+) -> Figure:
+    """Measured coverage by days ahead, one line per level.
+
+    Parameters
+    ----------
+    realised, backtest
+        By level, shape (H,); either may be empty.
+    bounds
+        Limits of the alarm; none for an interval that is not judged.
+    """
+    figure = new_plot("Days ahead", "Share of days inside")
+    for place, level in enumerate(dict.fromkeys([*realised, *backtest])):
+        colour, dash = PALETTE[place % len(PALETTE)], _DASHES[place % len(_DASHES)]
+        if level in realised:
+            figure.add_scatter(
+                x=list(range(1, len(realised[level]) + 1)), y=plain(realised[level]), mode="lines", name=level,
+                line={"color": colour, "width": 2.2, "dash": dash},
+                hovertemplate="J+%{x}: %{y:.1%}<extra>" + level + "</extra>",
+            )  # fmt: skip
+        if level in backtest:
+            figure.add_scatter(
+                x=list(range(1, len(backtest[level]) + 1)), y=plain(backtest[level]), mode="markers",
+                name=level if level not in realised else f"{level}, backtest", showlegend=level not in realised,
+                marker={"color": colour, "symbol": "diamond-open", "size": 8, "line": {"width": 2}},
+                hovertemplate="J+%{x}: %{y:.1%}<extra>" + level + ", backtest</extra>",
+            )  # fmt: skip
+    figure.add_hline(y=nominal / 100, line={"color": QUIET_COLOUR, "width": 1.5})
+    for bound in bounds or ():
+        figure.add_hline(y=bound, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.2})
+    shown = np.concatenate([*realised.values(), *backtest.values(), [nominal / 100, *(bounds or ())]])
+    figure.update_layout(
+        height=340,
+        yaxis={"tickformat": ".0%", "range": [max(0.0, float(np.nanmin(shown)) - 0.06), 1.01]},
+        xaxis={"dtick": 2},
+    )
+    caption = (
+        f"Of 100 days, {nominal} should lie inside: on the grey line the interval is honest, below it is too "
+        "narrow and safety stocks are too small. Diamonds are the backtest."
+    )
+    return Figure(f"coverage-{nominal}", f"Coverage of the {nominal} % interval", caption, figure)
+
+
+def error_from_day_to_day(
+    days: Sequence[date], errors: Mapping[str, Array], targets: Mapping[str, float]
+) -> Figure:
+    """MAPE at J+7 of the two weeks before each day, one line per segment."""
+    figure = new_plot("", f"MAPE at J+{TARGET_HORIZON}")
+    for place, (segment, values) in enumerate(errors.items()):
+        colour = PALETTE[place % len(PALETTE)]
+        figure.add_scatter(
+            x=[str(day) for day in days], y=plain(values), mode="lines+markers", name=segment,
+            line={"color": colour, "width": 2, "dash": _DASHES[place % len(_DASHES)]}, marker={"size": 4},
+            hovertemplate="%{x|%d %b}: %{y:.1%}<extra>" + segment + "</extra>",
+        )  # fmt: skip
+        figure.add_hline(y=targets[segment], line={"color": colour, "dash": "dot", "width": 1})
+    figure.update_layout(
+        yaxis={"tickformat": ".0%", "rangemode": "tozero"}, xaxis={"type": "date", "tickformat": "%d %b"}
+    )
+    caption = (
+        "Each point looks at the two weeks before its day. Thin dotted lines are the targets, in the colour of "
+        "their segment."
+    )
+    return Figure("error-by-day", "Error from day to day", caption, figure)
+
+
 # ---------------------------------------------------------------------------------- the worst products
 
 
-@dataclass(frozen=True)
-class Worst:
-    """Series with the largest errors in units.
+def worst_series(data: DayData) -> dict[str, Any] | Missing:
+    """Series that lost the most units in the last days, with how they did in the backtest.
 
-    Attributes
-    ----------
-    rows
-        Their rows of the profile, worst first.
+    Returns
+    -------
+    dict
+        ``series``, rows of the table, worst first; ``rows``, their rows of the profile.
     """
-
-    series: list[dict[str, Any]]
-    rows: list[int]
-
-
-def worst_series(data: DayData) -> Worst | Missing:
-    """Series that lost the most units in the last days, with how they did in the backtest."""
     realised = data.realised
     if realised is None or realised.days_judged(1) < MIN_DAYS:
         return Missing(f"Not enough days yet: {MIN_DAYS} with forecasts and sales are needed.")
@@ -272,56 +424,32 @@ def worst_series(data: DayData) -> Worst | Missing:
     lost = np.nan_to_num(whole["wape"].to_numpy()) * sold / realised.horizon_days
     top = np.argsort(-lost, kind="stable")[:_WORST]
     top = top[lost[top] > 0]
-    trained = _trained(data)
-    rows = [
-        _worst_row(data, realised, int(row), float(lost[row]), whole.loc[row], week.loc[row], trained)
-        for row in top
-    ]
-    return Worst(rows, top.tolist())
-
-
-def _trained(data: DayData) -> pd.DataFrame:
-    if data.series.empty:
-        return data.series
-    return data.series.set_index(["store_id", "sku_id"])
-
-
-def _worst_row(
-    data: DayData,
-    realised: Realised,
-    row: int,
-    lost: float,
-    whole: pd.Series,
-    week: pd.Series,
-    trained: pd.DataFrame,
-) -> dict[str, Any]:
-    profile = realised.recent.profile.iloc[row]
-    store, sku = str(profile["store_id"]), str(profile["sku_id"])
-    known = (store, sku) in trained.index if len(trained) else False
-    return {
-        "choice": f"{store}/{sku}",
-        "store": data.names.store_with_id(store),
-        "sku": sku,
-        "product": data.names.product(sku),
-        "segment": str(profile["segment"]),
-        "model": str(trained.loc[(store, sku), "model"]) if known else None,
-        "mean": float(profile["mean_quantity"]),
-        "lost": lost / max(int(realised.judged[row].any(axis=1).sum()), 1),
-        "mape": float(week["mape"]),
-        "wape": float(week["wape"]),
-        "bias": float(whole["bias"]),
-        "backtest": trained[f"wape_j{TARGET_HORIZON}"].get((store, sku)) if known else None,
-        "notes": _notes(realised, row),
-    }
+    days = np.maximum(realised.judged.any(axis=2).sum(axis=1), 1)
+    trained = data.series.set_index(["store_id", "sku_id"]).to_dict("index") if len(data.series) else {}
+    found = []
+    for row in top.tolist():
+        profile = realised.recent.profile.iloc[row]
+        past = trained.get((profile["store_id"], profile["sku_id"]), {})
+        found.append(
+            {
+                **data.described(row),
+                "segment": str(profile["segment"]),
+                "model": past.get("model"),
+                "mean": float(profile["mean_quantity"]),
+                "lost": lost[row] / days[row],
+                "mape": float(week["mape"][row]),
+                "wape": float(week["wape"][row]),
+                "bias": float(whole["bias"][row]),
+                "backtest": past.get(f"wape_j{TARGET_HORIZON}"),
+                "notes": _notes(realised, row),
+            }
+        )
+    return {"series": found, "rows": top.tolist()}
 
 
 def _notes(realised: Realised, row: int) -> str:
     """What was special in the days judged."""
     recent = realised.recent
-    found = []
     promoted, out = int((recent.promo[row] > 0).sum()), int(recent.stockout[row].sum())
-    if promoted:
-        found.append(f"{promoted} of {WINDOW_DAYS} days in promotion")
-    if out:
-        found.append(f"{out} out of stock")
-    return "; ".join(found)
+    found = [f"{promoted} of {WINDOW_DAYS} days in promotion"] if promoted else []
+    return "; ".join([*found, *([f"{out} out of stock"] if out else [])])

@@ -1,4 +1,4 @@
-"""What training and scoring read: the same tables, placed into the same matrices, and the nodes of the hierarchy."""
+"""What is read of a day: the panel that models learn and forecast from, and the newest sales for pages and checks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
-from models.forecasting.accuracy import sum_rows
-from models.forecasting.panel import Panel
+from features.lags import origin_frame
+from models.forecasting.panel import Mask, Matrix, Panel
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, on_day
 from pipelines.usecase import Run
@@ -40,11 +40,150 @@ CALENDAR_FACTS = (
     "rain_mm",
 )
 
-_DAY = np.timedelta64(1, "D")
-
-
 #: Facts of a product's days ahead beside discount and price, as columns of the table of days ahead.
 AHEAD_FACTS = ("promo_day", "promo_days_left", "days_since_promo", "category_promos")
+
+#: What pages and checks read of a series' profile.
+_PROFILE_COLUMNS = (
+    "store_id",
+    "sku_id",
+    "region",
+    "category",
+    "segment",
+    "mean_quantity",
+    "days_since_first_sale",
+)
+
+_DAY = np.timedelta64(1, "D")
+
+#: Store and product.
+Series: TypeAlias = tuple[str, str]
+
+
+class Places:
+    """Where rows of a store, product and day go in matrices: a row per series or store, a column per day."""
+
+    def __init__(self, profile: pd.DataFrame, first: np.datetime64, days: int) -> None:
+        self.first, self.days = first, days
+        self.stores = {name: code for code, name in enumerate(sorted(profile["store_id"].unique()))}
+        self.skus = {name: code for code, name in enumerate(sorted(profile["sku_id"].unique()))}
+        #: Store of each series.
+        self.store_of = profile["store_id"].map(self.stores).to_numpy(np.intp)
+        codes = self._codes(self.store_of, profile["sku_id"].map(self.skus).to_numpy())
+        self._order = np.argsort(codes, kind="stable")
+        self._sorted = codes[self._order]
+
+    def _codes(self, store: NDArray[Any], sku: NDArray[Any]) -> NDArray[np.int64]:
+        return np.asarray(store, dtype=np.int64) * len(self.skus) + np.asarray(sku, dtype=np.int64)
+
+    def series(self, rows: pa.RecordBatch) -> NDArray[np.intp]:
+        """Series of each row; -1 for those that are not forecast."""
+        store, sku = _lookup(rows["store_id"], self.stores), _lookup(rows["sku_id"], self.skus)
+        codes = np.where((store < 0) | (sku < 0), -1, self._codes(store, sku))
+        at = np.minimum(np.searchsorted(self._sorted, codes), len(self._sorted) - 1)
+        return np.where(self._sorted[at] == codes, self._order[at], -1)
+
+    def day(self, rows: pa.RecordBatch) -> NDArray[np.intp]:
+        """Column of each row's day; outside of 0 .. days - 1 for days of no interest."""
+        values = rows["ds"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
+        return np.asarray((values - self.first) // _DAY, dtype=np.intp)
+
+    def read(
+        self,
+        lake: Lake,
+        table: str,
+        where: pa_dataset.Expression,
+        columns: Sequence[str],
+        *,
+        version: int | None = None,
+        by_store: bool = False,
+    ) -> Iterator[tuple[pa.RecordBatch, NDArray[np.intp], NDArray[np.intp]]]:
+        """Rows of a table, batch by batch, with the matrix row and column of each; others are left out.
+
+        Parameters
+        ----------
+        columns
+            What is read beside store, product and day.
+        by_store
+            Whether the table has no products, and a matrix row is a store.
+        """
+        keys = ["store_id", "ds"] if by_store else ["store_id", "sku_id", "ds"]
+        for batch in batches(lake, table, where, [*keys, *columns], version):
+            row = _lookup(batch["store_id"], self.stores) if by_store else self.series(batch)
+            day = self.day(batch)
+            keep = (row >= 0) & (day >= 0) & (day < self.days)
+            yield batch.filter(pa.array(keep)), row[keep], day[keep]
+
+
+def _lookup(values: pa.Array, codes: dict[str, int]) -> NDArray[np.intp]:
+    encoded = values.dictionary_encode()
+    known = np.array([codes.get(name, -1) for name in encoded.dictionary.to_pylist()], dtype=np.intp)
+    return np.asarray(known[encoded.indices.to_numpy(zero_copy_only=False)])
+
+
+def batches(
+    lake: Lake, name: str, where: pa_dataset.Expression, columns: Sequence[str], version: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Batches of a table's rows; memory holds a few of them at a time."""
+    for batch in lake.dataset(name, version).to_batches(columns=list(columns), filter=where):
+        if batch.num_rows:
+            yield batch
+
+
+def floats(values: pa.Array) -> NDArray[np.float32]:
+    """Column of numbers, null as NaN."""
+    return np.asarray(values.cast(pa.float32()).to_numpy(zero_copy_only=False), dtype=np.float32)
+
+
+def narrowed(where: pa_dataset.Expression, only: Series | None) -> pa_dataset.Expression:
+    """Filter of one series' rows among those of ``where``."""
+    if only is None:
+        return where
+    field = pa_dataset.field
+    return where & (field("store_id") == only[0]) & (field("sku_id") == only[1])
+
+
+def dates(days: NDArray[np.datetime64]) -> list[date]:
+    """Days as Python's."""
+    found: list[date] = days.astype("datetime64[D]").tolist()
+    return found
+
+
+def weekday_means(values: NDArray[Any], days: NDArray[np.datetime64]) -> dict[int, float]:
+    """Mean of the known values of each weekday, 0 being Monday; without those that have none."""
+    weekday = np.array([day.weekday() for day in dates(days)])
+    known = np.isfinite(values)
+    return {
+        day: float(values[known & (weekday == day)].mean())
+        for day in range(7)
+        if (known & (weekday == day)).any()
+    }
+
+
+# ------------------------------------------------------------------------------- what models read
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A day from which is forecast, today or a past one.
+
+    Attributes
+    ----------
+    day
+        The origin.
+    panel
+        What was known at its start: history, and facts of the days ahead.
+    ahead
+        Further facts of the products' days ahead by name, shape (n, H).
+    """
+
+    day: np.datetime64
+    panel: Panel
+    ahead: dict[str, NDArray[Any]]
+
+    def features(self, rows: NDArray[np.intp], steps: NDArray[np.intp]) -> pd.DataFrame:
+        """Features of days ahead for the global models, by series and step of each."""
+        return origin_frame(self.panel, self.day, self.panel.horizon, ahead=self.ahead, cells=(rows, steps))
 
 
 @dataclass(frozen=True)
@@ -93,62 +232,9 @@ class Dataset:
         # What is known today of those days was not known then.
         past.promo[:, past.n_history :] = 0
         past.price[:, past.n_history :] = np.nan
-        places = Places(self.profile, past.days[0], len(past.days))
-        _fill_calendar(self.lake, past, places, origin, self.versions[CALENDAR])
-        ahead = _fill_ahead(self.lake, past, places, origin, self.versions[AHEAD])
+        _fill_calendar(self.lake, past, origin, self.versions[CALENDAR])
+        ahead = _fill_ahead(self.lake, past, origin, self.versions[AHEAD])
         return Origin(past.as_of, past, ahead)
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A day from which is forecast, today or a past one.
-
-    Attributes
-    ----------
-    day
-        The origin.
-    panel
-        What was known at its start: history, and facts of the days ahead.
-    ahead
-        Further facts of the products' days ahead by name, shape (n, H).
-    """
-
-    day: np.datetime64
-    panel: Panel
-    ahead: dict[str, NDArray[Any]]
-
-
-class Places:
-    """Where rows of a store, product and day go in the matrices of a panel."""
-
-    def __init__(self, profile: pd.DataFrame, first: np.datetime64, days: int) -> None:
-        self.first, self.days = first, days
-        self.stores = {name: code for code, name in enumerate(sorted(profile["store_id"].unique()))}
-        self.skus = {name: code for code, name in enumerate(sorted(profile["sku_id"].unique()))}
-        codes = self._codes(
-            profile["store_id"].map(self.stores).to_numpy(), profile["sku_id"].map(self.skus).to_numpy()
-        )
-        self._order = np.argsort(codes, kind="stable")
-        self._sorted = codes[self._order]
-
-    def _codes(self, store: NDArray[Any], sku: NDArray[Any]) -> NDArray[np.int64]:
-        return np.asarray(store, dtype=np.int64) * len(self.skus) + np.asarray(sku, dtype=np.int64)
-
-    def series(self, store: pa.Array, sku: pa.Array) -> NDArray[np.intp]:
-        """Row of each pair; -1 for pairs that are not forecast."""
-        a, b = _lookup(store, self.stores), _lookup(sku, self.skus)
-        codes = np.where((a < 0) | (b < 0), -1, self._codes(a, b))
-        at = np.minimum(np.searchsorted(self._sorted, codes), len(self._sorted) - 1)
-        return np.where(self._sorted[at] == codes, self._order[at], -1)
-
-    def store(self, store: pa.Array) -> NDArray[np.intp]:
-        """Row of each store's calendar; -1 for others."""
-        return _lookup(store, self.stores)
-
-    def day(self, ds: pa.Array) -> NDArray[np.intp]:
-        """Column of each day; outside of 0 .. days - 1 for days of no interest."""
-        values = ds.to_numpy(zero_copy_only=False).astype("datetime64[D]")
-        return np.asarray((values - self.first) // _DAY, dtype=np.intp)
 
 
 def read_dataset(run: Run[DemandParams]) -> Dataset:
@@ -170,14 +256,14 @@ def read_dataset(run: Run[DemandParams]) -> Dataset:
     if profile.empty:
         raise DataContractError(
             f"{PROFILE} has no rows for {as_of}: trigger demand_forecast with as_of={as_of} or run "
-            f"`millrace score demand --as-of {as_of}`, which prepares them"
+            f"`{run.command('score')}`, which prepares them"
         )
     if profile["store_cluster"].isna().all():
         # Where stores were never grouped, models see what they always saw.
         profile = profile.drop(columns="store_cluster")
     first = np.datetime64(as_of - timedelta(days=history_days), "D")
     total = history_days + horizon_days + 1
-    places = Places(profile, first, total)
+    places = Places(profile, first, history_days)
     n, n_stores = len(profile), len(places.stores)
     panel = Panel(
         series=profile,
@@ -187,67 +273,47 @@ def read_dataset(run: Run[DemandParams]) -> Dataset:
         censored=np.zeros((n, history_days), dtype=bool),
         promo=np.zeros((n, total), dtype=np.float32),
         price=np.full((n, total), np.nan, dtype=np.float32),
-        store=profile["store_id"].map(places.stores).to_numpy(np.intp),
+        store=places.store_of,
         calendar={name: np.full((n_stores, total), np.nan, dtype=np.float32) for name in CALENDAR_FACTS},
         reported_on=np.full((n_stores, history_days), np.datetime64("NaT"), dtype="datetime64[D]"),
     )
-    _fill_history(lake, panel, places, as_of, versions[PANEL])
-    _fill_calendar(lake, panel, places, as_of, versions[CALENDAR])
+    assert panel.reported_on is not None  # noqa: S101 - for the type checker: made above
+    columns = ["quantity", "is_stockout", "promo_discount", "price", "reported_on"]
+    for rows, row, day in places.read(lake, PANEL, on_day(as_of), columns, version=versions[PANEL]):
+        panel.y[row, day] = floats(rows["quantity"])
+        panel.censored[row, day] = rows["is_stockout"].to_numpy(zero_copy_only=False)
+        panel.promo[row, day] = floats(rows["promo_discount"])
+        panel.price[row, day] = floats(rows["price"])
+        reported = rows["reported_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
+        panel.reported_on[panel.store[row], day] = reported
+    _fill_calendar(lake, panel, as_of, versions[CALENDAR])
     return Dataset(lake, panel, profile, versions, horizon_days)
 
 
-def _fill_history(lake: Lake, panel: Panel, places: Places, as_of: date, version: int) -> None:
-    assert panel.reported_on is not None  # noqa: S101 - for the type checker: made above
-    columns = [
-        "store_id",
-        "sku_id",
-        "ds",
-        "quantity",
-        "is_stockout",
-        "promo_discount",
-        "price",
-        "reported_on",
-    ]
-    for batch in batches(lake, PANEL, on_day(as_of), columns, version):
-        row, day = places.series(batch["store_id"], batch["sku_id"]), places.day(batch["ds"])
-        keep = (row >= 0) & (day >= 0) & (day < panel.n_history)
-        row, day = row[keep], day[keep]
-        panel.y[row, day] = floats(batch["quantity"])[keep]
-        panel.censored[row, day] = batch["is_stockout"].to_numpy(zero_copy_only=False)[keep]
-        panel.promo[row, day] = floats(batch["promo_discount"])[keep]
-        panel.price[row, day] = floats(batch["price"])[keep]
-        reported = batch["reported_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
-        panel.reported_on[panel.store[row], day] = reported[keep]
-
-
-def _fill_calendar(lake: Lake, panel: Panel, places: Places, as_of: date, version: int) -> None:
-    for batch in batches(lake, CALENDAR, on_day(as_of), ["store_id", "ds", *CALENDAR_FACTS], version):
-        row, day = places.store(batch["store_id"]), places.day(batch["ds"])
-        keep = (row >= 0) & (day >= 0) & (day < len(panel.days))
+def _fill_calendar(lake: Lake, panel: Panel, as_of: date, version: int) -> None:
+    places = Places(panel.series, panel.days[0], len(panel.days))
+    found = places.read(lake, CALENDAR, on_day(as_of), CALENDAR_FACTS, version=version, by_store=True)
+    for rows, store, day in found:
         for name in CALENDAR_FACTS:
-            panel.calendar[name][row[keep], day[keep]] = floats(batch[name])[keep]
+            panel.calendar[name][store, day] = floats(rows[name])
 
 
-def _fill_ahead(
-    lake: Lake, panel: Panel, places: Places, as_of: date, version: int
-) -> dict[str, NDArray[Any]]:
+def _fill_ahead(lake: Lake, panel: Panel, as_of: date, version: int) -> dict[str, NDArray[Any]]:
     """Fill discounts and prices of the days ahead; returns the other facts."""
     shape = (len(panel), panel.horizon)
     facts: dict[str, NDArray[Any]] = {name: np.zeros(shape, dtype=np.float32) for name in AHEAD_FACTS}
     mechanic = np.full(shape, "none", dtype=object)
-    columns = ["store_id", "sku_id", "ds", "promo_discount", "price", "promo_mechanic", *AHEAD_FACTS]
+    promo, price = panel.promo[:, panel.n_history :], panel.price[:, panel.n_history :]
+    columns = ["promo_discount", "price", "promo_mechanic", *AHEAD_FACTS]
+    places = Places(panel.series, panel.as_of, panel.horizon)
     found = False
-    for batch in batches(lake, AHEAD, on_day(as_of), columns, version):
+    for rows, row, day in places.read(lake, AHEAD, on_day(as_of), columns, version=version):
         found = True
-        row, day = places.series(batch["store_id"], batch["sku_id"]), places.day(batch["ds"])
-        keep = (row >= 0) & (day >= panel.n_history) & (day < len(panel.days))
-        row, day = row[keep], day[keep]
-        panel.promo[row, day] = floats(batch["promo_discount"])[keep]
-        panel.price[row, day] = floats(batch["price"])[keep]
-        step = day - panel.n_history
+        promo[row, day] = floats(rows["promo_discount"])
+        price[row, day] = floats(rows["price"])
         for name in AHEAD_FACTS:
-            facts[name][row, step] = floats(batch[name])[keep]
-        mechanic[row, step] = batch["promo_mechanic"].to_numpy(zero_copy_only=False)[keep]
+            facts[name][row, day] = floats(rows[name])
+        mechanic[row, day] = rows["promo_mechanic"].to_numpy(zero_copy_only=False)
     if not found:
         raise DataContractError(
             f"{AHEAD} has no rows for {as_of}: run `millrace train demand`, which prepares past origins"
@@ -255,52 +321,99 @@ def _fill_ahead(
     return {**facts, "promo_mechanic": mechanic}
 
 
-def _lookup(values: pa.Array, codes: dict[str, int]) -> NDArray[np.intp]:
-    encoded = values.dictionary_encode()
-    known = np.array([codes.get(name, -1) for name in encoded.dictionary.to_pylist()], dtype=np.intp)
-    return np.asarray(known[encoded.indices.to_numpy(zero_copy_only=False)])
+# ------------------------------------------------------------------------ what pages and checks read
 
 
-# ----------------------------------------------------------------------------- rows, numbers and nodes
+@dataclass(frozen=True)
+class Recent:
+    """The last D days before ``as_of`` of all series that are forecast on that day.
 
-
-def batches(
-    lake: Lake, name: str, where: pa_dataset.Expression, columns: Sequence[str], version: int | None = None
-) -> Iterator[pa.RecordBatch]:
-    """Batches of a table's rows; memory holds a few of them at a time."""
-    for batch in lake.dataset(name, version).to_batches(columns=list(columns), filter=where):
-        if batch.num_rows:
-            yield batch
-
-
-def floats(values: pa.Array) -> NDArray[np.float32]:
-    """Column of numbers, null as NaN."""
-    return np.asarray(values.cast(pa.float32()).to_numpy(zero_copy_only=False), dtype=np.float32)
-
-
-#: Column of the profile that names the node of a series, by level above it; none for the whole nation.
-_NODE_COLUMNS = {"national": None, "region": "region", "store": "store_id", "sku": "sku_id"}
-
-
-def node_codes(profile: pd.DataFrame, level: str) -> tuple[NDArray[np.object_], NDArray[np.intp]]:
-    """Nodes of a level, sorted by name, and the position of each series' node among them."""
-    nodes, codes = np.unique(nodes_of(profile, level), return_inverse=True)
-    return nodes, codes
-
-
-def nodes_of(profile: pd.DataFrame, level: str) -> NDArray[np.object_]:
-    """Node of each series at a level; series themselves are ``<store>/<product>``."""
-    if level == "sku_store":
-        return np.asarray(profile["store_id"] + "/" + profile["sku_id"], dtype=object)
-    column = _NODE_COLUMNS[level]
-    return np.full(len(profile), "all", dtype=object) if column is None else profile[column].to_numpy(object)
-
-
-def level_sums(profile: pd.DataFrame, values: NDArray[Any], level: str) -> NDArray[np.float64]:
-    """Sums of the series by node, shape (nodes, columns); NaN where one of them is NaN.
-
-    Nodes are sorted by name; the level of the series themselves keeps their order.
+    Attributes
+    ----------
+    profile : pandas.DataFrame of n rows
+        ``features/demand_profile`` of the day, ordered by store and product.
+    days : ndarray of datetime64[D], shape (D,)
+        Consecutive; the last one is the day before ``as_of``.
+    sold : ndarray of float32, shape (n, D)
+        Units; NaN where the store did not report or the series was not on sale yet.
+    stockout : ndarray of bool, shape (n, D)
+        ``sold`` is a lower bound of the demand.
+    promo : ndarray of float32, shape (n, D)
+        Discount, 0 without promotion.
+    is_open : ndarray of bool, shape (n, D)
+        Whether the store was open.
     """
-    if level == "sku_store":
-        return np.asarray(values, dtype=np.float64)
-    return sum_rows(values, node_codes(profile, level)[1])
+
+    as_of: date
+    profile: pd.DataFrame
+    days: NDArray[np.datetime64]
+    sold: Matrix
+    stockout: Mask
+    promo: Matrix
+    is_open: Mask
+
+    def __len__(self) -> int:
+        return len(self.profile)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where rows of a store, product and day belong."""
+        return Places(self.profile, self.days[0], len(self.days))
+
+    @cached_property
+    def actual(self) -> Matrix:
+        """Sales to compare forecasts with, shape (n, D): NaN on closed days too, where nothing is at stake."""
+        return np.where(self.is_open, self.sold, np.float32("nan"))
+
+    @cached_property
+    def unknown(self) -> Mask:
+        """Days that an open store has not reported, shape (n, D); before its first sale a series lacks none."""
+        before = np.datetime64(self.as_of, "D") - self.days
+        begun = before / _DAY <= self.profile["days_since_first_sale"].to_numpy()[:, None]
+        return self.is_open & begun & np.isnan(self.sold)
+
+    @property
+    def has_sales(self) -> bool:
+        """Whether anything is known of the sales of these days."""
+        return bool(np.isfinite(self.sold).any())
+
+    def last(self, days: int) -> Recent:
+        """Only the newest days."""
+        newest = {name: getattr(self, name)[:, -days:] for name in ("sold", "stockout", "promo", "is_open")}
+        return replace(self, days=self.days[-days:], **newest)
+
+
+def read_recent(lake: Lake, as_of: date, days: int, *, only: Series | None = None) -> Recent | None:
+    """Read the newest ``days`` days known at ``as_of``.
+
+    Parameters
+    ----------
+    only
+        The one series to read; all that are forecast if None.
+
+    Returns
+    -------
+    None if the features of the day were not built. Without sales if its panel is no longer kept.
+    """
+    if not all(lake.exists(name) for name in (PROFILE, PANEL, CALENDAR)):
+        return None
+    profile = lake.read(PROFILE, columns=list(_PROFILE_COLUMNS), where=narrowed(on_day(as_of), only))
+    profile = profile.to_pandas().sort_values(["store_id", "sku_id"], ignore_index=True)
+    if profile.empty:
+        return None
+    first = np.datetime64(as_of - timedelta(days=days), "D")
+    places, shape = Places(profile, first, days), (len(profile), days)
+    sold = np.full(shape, np.nan, dtype=np.float32)
+    stockout, promo = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=np.float32)
+    is_open = np.ones((len(places.stores), days), dtype=bool)
+    field = pa_dataset.field
+    since = on_day(as_of) & (field("ds") >= as_of - timedelta(days=days)) & (field("ds") < as_of)
+    columns = ["quantity", "is_stockout", "promo_discount"]
+    for rows, row, day in places.read(lake, PANEL, narrowed(since, only), columns):
+        sold[row, day] = floats(rows["quantity"])
+        stockout[row, day] = rows["is_stockout"].to_numpy(zero_copy_only=False)
+        promo[row, day] = floats(rows["promo_discount"])
+    for rows, store, day in places.read(lake, CALENDAR, since, ["is_open"], by_store=True):
+        is_open[store, day] = rows["is_open"].to_numpy(zero_copy_only=False)
+    days_read = first + np.arange(days) * _DAY
+    return Recent(as_of, profile, days_read, sold, stockout, promo, is_open[places.store_of])

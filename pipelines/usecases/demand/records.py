@@ -19,23 +19,24 @@ from models.evaluation.verdict import Verdict
 from models.forecasting.accuracy import error_table, judged_days, naive_scale
 from models.forecasting.competition import Champion
 from models.forecasting.forecaster import DemandForecaster, cells_of
+from models.forecasting.levels import Past, level_sums, measured_coverage
 from pipelines.io.lake import on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.usecase import Run
-from pipelines.usecases.demand.backtest import MISSION_MODELS
-from pipelines.usecases.demand.coherence import Past, coverage_by_level, stacked
-from pipelines.usecases.demand.dataset import Dataset, level_sums
-from pipelines.usecases.demand.forecasting import orders_of_series
+from pipelines.usecases.demand.dataset import Dataset
 from pipelines.usecases.demand.params import DemandParams, Origins
 from pipelines.usecases.demand.schemas import (
+    AGGREGATE_LEVELS,
     BACKTEST,
     COVERAGE,
     HORIZONS,
-    LEVELS,
+    INTERVAL_LEVELS,
+    MISSION_MODELS,
     ORDERS,
     SEGMENTS,
     SERIES,
     VALIDATION,
+    horizons_within,
 )
 
 BASELINES = ("seasonal_naive",)
@@ -72,10 +73,13 @@ class Results:
 
 def tables_of(data: Dataset, results: Results) -> tuple[dict[Table, pd.DataFrame], dict[str, float]]:
     """Tables of a training run, and the errors that go to MLflow."""
-    challenger = results.judging["challenger"]
-    coverage = coverage_by_level(results.forecaster.intervals, challenger, data.profile)
+    challenger, horizons = results.judging["challenger"], horizons_within(data.horizon_days)
+    coverage = measured_coverage(results.forecaster.intervals, challenger, data.profile, horizons)
+    segment = results.table["cell"].str.partition("/")[0]
     tables = {
-        BACKTEST: _competition(results.table),
+        BACKTEST: results.table.assign(
+            is_mission_model=results.table["model"] == segment.map(MISSION_MODELS)
+        ),
         SERIES: _series(data, results),
         VALIDATION: _validation(data.profile, results.judging),
         COVERAGE: coverage,
@@ -84,48 +88,44 @@ def tables_of(data: Dataset, results: Results) -> tuple[dict[Table, pd.DataFrame
     return tables, _summary(data.profile, challenger, coverage)
 
 
-def _competition(table: pd.DataFrame) -> pd.DataFrame:
-    segment = table["cell"].str.partition("/")[0]
-    return table.assign(is_mission_model=table["model"] == segment.map(MISSION_MODELS))
+def _stacked(past: Sequence[Past], name: str) -> NDArray[Any]:
+    """Matrices of several nights, one below the other."""
+    return np.concatenate([getattr(one, name) for one in past])
 
 
 def _series(data: Dataset, results: Results) -> pd.DataFrame:
     """Model and errors of every series, over the origins of both the selection and the judgement."""
-    profile, panel = data.profile, data.panel
+    profile, forecaster = data.profile, results.forecaster
     past = [*results.selection, *results.judging["challenger"]]
-    n = len(profile)
-    cells = cells_of(profile)
-    forecaster = results.forecaster
-    models = [forecaster.models_of(cell) for cell in cells]
-    fallback = profile["fallback"].to_numpy(object)
-    named = profile["fallback"].notna().to_numpy()
-    words = forecaster.words or {}
-    frame = profile[["store_id", "sku_id", "segment", "pattern", "mean_quantity"]].assign(
-        cell=cells,
-        model=[str(fallback[i]) if named[i] else " + ".join(models[i]) for i in range(n)],
-        reason=[
-            "no model can be fitted to it"
-            if named[i]
-            else words.get(cells[i], "no backtest of this cell yet")
-            for i in range(n)
-        ],
-        sarima_order=pd.Series(orders_of_series(profile, forecaster.orders or {})).replace("", None),
-    )
+    n, cells, words = len(profile), cells_of(profile), forecaster.words or {}
+    no_model = profile["fallback"].notna()
+    own_models = [" + ".join(forecaster.models_of(cell)) for cell in cells]
+    reasons = [words.get(cell, "no backtest of this cell yet") for cell in cells]
     errors = error_table(
-        stacked(past, "actual"),
-        stacked(past, "units"),
-        censored=stacked(past, "censored"),
+        _stacked(past, "actual"),
+        _stacked(past, "units"),
+        censored=_stacked(past, "censored"),
         groups=np.tile(np.arange(n), len(past)),
         series=np.tile(np.arange(n), len(past)),
-        scale=np.tile(naive_scale(panel.y), len(past)),
-        horizons=[h for h in HORIZONS if h <= past[0].actual.shape[1]],
+        scale=np.tile(naive_scale(data.panel.y), len(past)),
+        horizons=horizons_within(data.horizon_days),
     )
-    for horizon in HORIZONS:
-        own = errors[errors["horizon"] == horizon].set_index("group").reindex(range(n))
-        for metric in ("mape", "wape", "rmsse"):
-            frame[f"{metric}_j{horizon}"] = own[metric].to_numpy()
-    overall = errors[errors["horizon"] == 0].set_index("group").reindex(range(n))
-    return frame.assign(bias=overall["bias"].to_numpy(), points=overall["points"].to_numpy())
+    by_horizon = {
+        h: errors[errors["horizon"] == h].set_index("group").reindex(range(n)) for h in (0, *HORIZONS)
+    }
+    return profile[["store_id", "sku_id", "segment", "pattern", "mean_quantity"]].assign(
+        cell=cells,
+        model=np.where(no_model, profile["fallback"], np.array(own_models, dtype=object)),
+        reason=np.where(no_model, "no model can be fitted to it", reasons),
+        sarima_order=pd.Series(forecaster.orders_of(profile)).replace("", None),
+        **{
+            f"{metric}_j{horizon}": by_horizon[horizon][metric]
+            for horizon in HORIZONS
+            for metric in ("mape", "wape", "rmsse")
+        },
+        bias=by_horizon[0]["bias"],
+        points=by_horizon[0]["points"],
+    )
 
 
 def _validation(profile: pd.DataFrame, judging: Mapping[str, Sequence[Past]]) -> pd.DataFrame:
@@ -147,19 +147,17 @@ def _validation(profile: pd.DataFrame, judging: Mapping[str, Sequence[Past]]) ->
 
 def _summary(profile: pd.DataFrame, past: Sequence[Past], coverage: pd.DataFrame) -> dict[str, float]:
     """Errors on the judged origins by segment, and measured coverage by level."""
-    groups: NDArray[Any] = np.tile(profile["segment"].to_numpy(str), len(past))
-    actual = stacked(past, "actual")
-    units = stacked(past, "units")
-    censored = stacked(past, "censored")
-    horizons = [h for h in HORIZONS if h <= actual.shape[1]]
+    actual, units, censored = (_stacked(past, name) for name in ("actual", "units", "censored"))
+    segments: NDArray[Any] = np.tile(profile["segment"].to_numpy(str), len(past))
+    horizons = horizons_within(actual.shape[1])
     found: dict[str, float] = {}
-    for names in (groups, np.full(len(groups), "all")):
-        table = error_table(actual, units, censored=censored, groups=names, horizons=horizons)
+    for groups in (segments, None):
+        table = error_table(actual, units, censored=censored, groups=groups, horizons=horizons)
         for row in table.to_dict("records"):
             suffix = "" if row["horizon"] == 0 else f"_j{row['horizon']}"
             for metric in ("mape", "wape", "bias"):
                 found[f"{row['group']}.{metric}{suffix}"] = float(row[metric])
-    for level in ("national", "region", "store", "sku"):
+    for level in AGGREGATE_LEVELS:
         sold = np.concatenate([level_sums(profile, np.nan_to_num(one.actual), level) for one in past])
         summed = np.concatenate([level_sums(profile, one.units, level) for one in past])
         overall = error_table(sold, summed, horizons=()).iloc[0]
@@ -200,10 +198,10 @@ def _errors(rows: pa.Table, candidate: str) -> Errors:
     own = rows.filter(pc.equal(rows["candidate"], candidate)).sort_by(
         [("segment", "ascending"), ("sku_id", "ascending")]
     )
-    sums = {name: own[name].to_numpy().astype(np.float64) for name in ("absolute_error", "error", "quantity")}
-    return Errors(
-        np.array(own["sku_id"].to_pylist()), sums["absolute_error"], sums["error"], sums["quantity"]
+    absolute, error, quantity = (
+        own[name].to_numpy().astype(np.float64) for name in ("absolute_error", "error", "quantity")
     )
+    return Errors(np.array(own["sku_id"].to_pylist()), absolute, error, quantity)
 
 
 # ----------------------------------------------------------------------------------------- model card
@@ -261,7 +259,7 @@ def model_card(
         "|---|---|---|",
         *(
             f"| {level} | {summary[f'{level}.coverage_80']:.1%} | {summary[f'{level}.coverage_95']:.1%} |"
-            for level in (*LEVELS, "sku")
+            for level in INTERVAL_LEVELS
             if f"{level}.coverage_80" in summary
         ),
         "",

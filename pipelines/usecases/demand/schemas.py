@@ -5,11 +5,24 @@ from __future__ import annotations
 from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table, Total
 
 SEGMENTS = ("stable", "seasonal", "new", "promo")
+
+#: Reference model of each segment; it competes in all cells of its segment.
+MISSION_MODELS = {"stable": "sarima", "seasonal": "prophet", "new": "similar_xgboost", "promo": "xgboost"}
+
 LEVELS = ("national", "region", "store", "sku_store")
+
+#: Levels above the series, each of whose nodes has a base forecast of its own for the strategic view.
+UPPER_LEVELS = ("national", "region", "store")
 
 #: Levels with rows in ``predictions/demand_aggregates``; ``sku`` is the chain's total of a product, which
 #: lies across the tree and is summed from the leaves.
-AGGREGATE_LEVELS = ("national", "region", "store", "sku")
+AGGREGATE_LEVELS = (*UPPER_LEVELS, "sku")
+
+#: Levels with intervals: the hierarchy, and products over all stores.
+INTERVAL_LEVELS = (*LEVELS, "sku")
+
+#: Base forecasts of a level that are just the sums of the series' forecasts.
+SUMMED = "bottom_up"
 
 #: Nominal coverage of the published intervals, in percent.
 INTERVALS = (80, 95)
@@ -17,42 +30,56 @@ INTERVALS = (80, 95)
 #: Days ahead at which errors are kept.
 HORIZONS = (1, 7, 14)
 
+#: Horizon at which users were promised an error.
+TARGET_HORIZON = 7
+
+#: Days with sales below which nothing is judged: a single odd day would decide.
+MIN_DAYS = 3
+
+
+def horizons_within(days: int) -> list[int]:
+    """Days ahead at which errors are kept, of a forecast of so many days."""
+    return [horizon for horizon in HORIZONS if horizon <= days]
+
+
 STORE = Column("store_id", DType.STRING, "Store.")
 SKU = Column("sku_id", DType.STRING, "Product.")
 DS = Column("ds", DType.DATE, "Day that is forecast.")
 HORIZON = Column("horizon", DType.INTEGER, "Days after `as_of`: J+1 is 1.", unit="days", minimum=1)
 SEGMENT = Column("segment", DType.STRING, "Kind of series, from `features/demand_profile`.", allowed=SEGMENTS)
 
-_LEVEL = Column("level", DType.STRING, "Level of the hierarchy.", allowed=(*LEVELS, "sku"))
+_LEVEL = Column("level", DType.STRING, "Level of the hierarchy.", allowed=INTERVAL_LEVELS)
 _NODE = Column("node", DType.STRING, "Node of the level: `all`, a region, a store, a product.")
 
+
+def _units(name: str, words: str) -> Column:
+    return Column(name, DType.NUMBER, words, unit="units", minimum=0)
+
+
+def _count(name: str, words: str) -> Column:
+    return Column(name, DType.INTEGER, words, minimum=0)
+
+
+def _nullable(name: str, words: str) -> Column:
+    """Figure that may be undefined."""
+    return Column(name, DType.NUMBER, words, nullable=True)
+
+
 _QUANTITIES = (
-    Column(
-        "operational",
-        DType.NUMBER,
-        "Forecast for orders: best model of each series, summed bottom-up.",
-        unit="units",
-        minimum=0,
-    ),
-    Column(
-        "strategic",
-        DType.NUMBER,
-        "Forecast for plans: national forecast, split top-down by forecast proportions.",
-        unit="units",
-        minimum=0,
-    ),
+    _units("operational", "Forecast for orders: best model of each series, summed bottom-up."),
+    _units("strategic", "Forecast for plans: national forecast, split top-down by forecast proportions."),
     *(
-        Column(
-            f"{side}_{nominal}",
-            DType.NUMBER,
-            f"{end} end of the {nominal} % prediction interval of `operational`.",
-            unit="units",
-            minimum=0,
-        )
+        _units(f"{side}_{nominal}", f"{end} end of the {nominal} % prediction interval of `operational`.")
         for nominal in INTERVALS
         for side, end in (("lower", "Lower"), ("upper", "Upper"))
     ),
 )
+
+#: What is published of each node and day.
+QUANTITIES = tuple(column.name for column in _QUANTITIES)
+
+#: What is compared with sales later.
+COMPARED = tuple(name for name in QUANTITIES if name != "strategic")
 
 FORECASTS = Table(
     name="predictions/demand_forecasts",
@@ -124,19 +151,12 @@ CERTIFICATES = Table(
         Column("method", DType.STRING, "Method of reconciliation."),
         Column("max_incoherence", DType.NUMBER, "Largest gap between a node and its children.", unit="units"),
         Column("relative_incoherence", DType.NUMBER, "The same as a share of the node's forecast."),
-        Column(
+        _nullable(
             "optimality_residual",
-            DType.NUMBER,
             "Residual of the optimality conditions; null for methods that optimise nothing.",
-            nullable=True,
         ),
-        Column("negatives", DType.INTEGER, "Forecasts below zero.", minimum=0),
-        Column(
-            "zero_parents",
-            DType.INTEGER,
-            "Parent days whose children's forecasts sum to zero, split by recent shares.",
-            minimum=0,
-        ),
+        _count("negatives", "Forecasts below zero."),
+        _count("zero_parents", "Parent days whose children's forecasts sum to zero, split by recent shares."),
         Column("ok", DType.BOOLEAN, "Whether all limits are kept."),
         Column("words", DType.STRING, "The verdict in words."),
     ),
@@ -145,7 +165,7 @@ CERTIFICATES = Table(
 )
 
 _ERRORS = tuple(
-    Column(f"{metric}_j{horizon}", DType.NUMBER, f"{words} at J+{horizon}; null if undefined.", nullable=True)
+    _nullable(f"{metric}_j{horizon}", f"{words} at J+{horizon}; null if undefined.")
     for metric, words in (("mape", "MAPE"), ("wape", "WAPE"), ("rmsse", "RMSSE"))
     for horizon in HORIZONS
 )
@@ -170,8 +190,8 @@ SERIES = Table(
         ),
         Column("mean_quantity", DType.NUMBER, "Mean units a day over the history.", unit="units/day"),
         *_ERRORS,
-        Column("bias", DType.NUMBER, "Sum of errors over sum of sales; null if none.", nullable=True),
-        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        _nullable("bias", "Sum of errors over sum of sales; null if none."),
+        _count("points", "Days judged."),
         MODEL_VERSION,
     ),
     key=("as_of", "store_id", "sku_id"),
@@ -188,13 +208,13 @@ BACKTEST = Table(
         AS_OF,
         Column("cell", DType.STRING, "Segment and regularity, or `level:<name>` for aggregates."),
         Column("model", DType.STRING, "Candidate."),
-        Column("horizon", DType.INTEGER, "Days after the origin; 0 for all together.", minimum=0),
-        Column("mape", DType.NUMBER, "Mean absolute percentage error of days with sales.", nullable=True),
-        Column("wape", DType.NUMBER, "Sum of absolute errors over sum of sales.", nullable=True),
-        Column("rmsse", DType.NUMBER, "Root mean squared scaled error, mean of the series.", nullable=True),
-        Column("bias", DType.NUMBER, "Sum of errors over sum of sales.", nullable=True),
-        Column("series", DType.INTEGER, "Series judged.", minimum=0),
-        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        _count("horizon", "Days after the origin; 0 for all together."),
+        _nullable("mape", "Mean absolute percentage error of days with sales."),
+        _nullable("wape", "Sum of absolute errors over sum of sales."),
+        _nullable("rmsse", "Root mean squared scaled error, mean of the series."),
+        _nullable("bias", "Sum of errors over sum of sales."),
+        _count("series", "Series judged."),
+        _count("points", "Days judged."),
         Column("seconds_per_series", DType.NUMBER, "Cost of a forecast.", unit="s"),
         Column("is_mission_model", DType.BOOLEAN, "Whether it is the segment's reference model."),
         Column("is_champion", DType.BOOLEAN, "Whether it serves the cell."),
@@ -217,7 +237,7 @@ VALIDATION = Table(
         Column("absolute_error", DType.NUMBER, "Sum of absolute errors.", unit="units"),
         Column("error", DType.NUMBER, "Sum of errors, forecast minus sales.", unit="units"),
         Column("quantity", DType.NUMBER, "Sum of sales.", unit="units"),
-        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        _count("points", "Days judged."),
     ),
     key=("as_of", "candidate", "segment", "sku_id"),
     partition_by=("as_of",),
@@ -231,12 +251,12 @@ COVERAGE = Table(
     ),
     columns=(
         AS_OF,
-        Column("level", DType.STRING, "Level of the hierarchy.", allowed=(*LEVELS, "sku")),
+        _LEVEL,
         Column("nominal", DType.INTEGER, "Nominal coverage.", unit="%"),
-        Column("horizon", DType.INTEGER, "Days after the origin; 0 for all together.", minimum=0),
+        _count("horizon", "Days after the origin; 0 for all together."),
         Column("coverage", DType.NUMBER, "Share of days inside.", minimum=0, maximum=1),
-        Column("relative_width", DType.NUMBER, "Mean width over mean sales.", nullable=True),
-        Column("points", DType.INTEGER, "Days judged.", minimum=0),
+        _nullable("relative_width", "Mean width over mean sales."),
+        _count("points", "Days judged."),
     ),
     key=("as_of", "level", "nominal", "horizon"),
     partition_by=("as_of",),
@@ -252,14 +272,9 @@ ORDERS = Table(
         AS_OF,
         Column("cluster", DType.STRING, "Cluster of similar series."),
         Column("sarima_order", DType.STRING, "Order as `(p,d,q)(P,D,Q)7`."),
-        Column("aicc", DType.NUMBER, "Mean AICc of the representatives; null if none.", nullable=True),
-        Column(
-            "error",
-            DType.NUMBER,
-            "Mean absolute error 14 days ahead over the mean demand; null if none.",
-            nullable=True,
-        ),
-        Column("series", DType.INTEGER, "Representatives searched.", minimum=0),
+        _nullable("aicc", "Mean AICc of the representatives; null if none."),
+        _nullable("error", "Mean absolute error 14 days ahead over the mean demand; null if none."),
+        _count("series", "Representatives searched."),
     ),
     key=("as_of", "cluster"),
     partition_by=("as_of",),

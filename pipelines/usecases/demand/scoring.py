@@ -1,8 +1,14 @@
-"""Scoring: forecasts of every series, coherent over the hierarchy, with intervals."""
+"""Scoring: forecasts of every series from one origin, coherent over the hierarchy, with intervals.
+
+What the backtest judges and what serves at night come from the same functions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -15,28 +21,40 @@ import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
 from features.schemas import Table
-from models.forecasting.forecaster import DemandForecaster
-from pipelines.engines import engine_of
+from models.forecasting.aggregate import aggregate
+from models.forecasting.competition import AVERAGE
+from models.forecasting.conformal import Ends
+from models.forecasting.forecaster import DemandForecaster, cells_of, known_features
+from models.forecasting.levels import Floats, ends_by_level, level_sums, node_codes, nodes_of
+from models.forecasting.local import forecast_group, pack, unpack
+from models.forecasting.panel import Matrix, Panel
+from models.forecasting.reconcile import Certificate, Tree, reconcile
+from pipelines.engines import Engine, GroupsLost, engine_of
 from pipelines.errors import DataContractError
 from pipelines.io.audit import Audit
 from pipelines.io.lake import Lake, before_day
 from pipelines.io.registry import ModelVersion
 from pipelines.measure import Stopwatch
 from pipelines.usecase import Output, Run
-from pipelines.usecases.demand.coherence import Coherent, reconcile_both
-from pipelines.usecases.demand.dataset import read_dataset
-from pipelines.usecases.demand.forecasting import Forecasts, orders_of_series, serve
+from pipelines.usecases.demand.dataset import Origin, read_dataset
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import (
     AGGREGATE_LEVELS,
     AGGREGATES,
     CERTIFICATES,
     FORECASTS,
-    INTERVALS,
+    QUANTITIES,
+    SUMMED,
+    UPPER_LEVELS,
     WEEKLY,
 )
 
+log = logging.getLogger(__name__)
+
 Columns = Mapping[str, NDArray[Any]]
+
+#: Days whose mean sales split a parent whose children are all forecast to sell nothing.
+_SHARE_DAYS = 56
 
 
 def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: ModelVersion) -> Iterator[Output]:
@@ -55,14 +73,8 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
         origin, profile = data.open(run.as_of), data.profile
     with engine_of(params.engine, run.settings, **params.engine_options) as engine:
         with watch.phase("forecast"):
-            found = serve(
-                origin,
-                profile,
-                forecaster,
-                fallbacks=profile["fallback"].fillna("").to_numpy(object),
-                orders=orders_of_series(profile, forecaster.orders or {}),
-                engine=engine,
-            )
+            fallbacks = profile["fallback"].fillna("").to_numpy(object)
+            found = serve(origin, profile, forecaster, fallbacks=fallbacks, engine=engine)
         with watch.phase("reconcile"):
             coherent = reconcile_both(origin, profile, found.units, forecaster, engine)
     rows = _Rows(run.as_of, version.label, params.horizon_days)
@@ -71,7 +83,9 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
         WEEKLY: _weekly(rows, coherent),
         CERTIFICATES: _certificates(rows, coherent),
     }
-    forecasts = _forecasts(rows, profile, found, coherent)
+    nodes = {name: profile[name].to_numpy(object) for name in ("store_id", "sku_id", "segment")}
+    nodes |= {"model": found.model, "reason": found.reason}
+    forecasts = rows.daily(FORECASTS, nodes, coherent.quantities("sku_store"))
     # Before any commit: a refused day must not leave its totals for tomorrow to be compared with.
     _check_total(run.lake, run.as_of, forecasts, params.max_total_change)
     metadata = {"data_versions": data.versions}
@@ -94,6 +108,269 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
     )
 
 
+# -------------------------------------------------------------------------------------------- series
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecasts of every series, by one model or by what serves.
+
+    Attributes
+    ----------
+    units : ndarray of float32, shape (n, H)
+        NaN in rows that were not asked for.
+    model, reason : ndarray of str, shape (n,)
+        Model that made each forecast (a fallback where the one asked for could not), and why.
+    seconds : float
+        Cost of a series.
+    """
+
+    units: Matrix
+    model: NDArray[np.object_]
+    reason: NDArray[np.object_]
+    seconds: float = float("nan")
+
+    @classmethod
+    def none(cls, panel: Panel, seconds: float) -> Forecasts:
+        """Nothing asked for yet, to be filled."""
+        n = len(panel)
+        units = np.full((n, panel.horizon), np.nan, dtype=np.float32)
+        return cls(units, np.full(n, "", dtype=object), np.full(n, "", dtype=object), seconds)
+
+
+def serve(
+    origin: Origin,
+    profile: pd.DataFrame,
+    forecaster: DemandForecaster,
+    *,
+    fallbacks: NDArray[np.object_],
+    engine: Engine,
+) -> Forecasts:
+    """Forecast every series by the champion of its cell, or by its fallback.
+
+    Every series gets a forecast: one that no model can be fitted to has a named fallback, and where a
+    model fails on a series, the reason says so.
+
+    Parameters
+    ----------
+    fallbacks : ndarray of str, shape (n,)
+        Named fallback of each series, ``""`` where the champion of its cell serves.
+    """
+    cells, named = cells_of(profile), fallbacks != ""
+    models = [(fallbacks[i],) if named[i] else forecaster.models_of(cell) for i, cell in enumerate(cells)]
+    rows_of: dict[str, list[int]] = {}
+    for row, names in enumerate(models):
+        for name in names:
+            rows_of.setdefault(name, []).append(row)
+    answers = run_models(
+        origin,
+        {name: np.array(rows, dtype=np.intp) for name, rows in rows_of.items()},
+        boosters=forecaster.boosters or {},
+        orders=forecaster.orders_of(profile),
+        engine=engine,
+    )
+    total = np.zeros((len(profile), origin.panel.horizon), dtype=np.float32)
+    for name, rows in rows_of.items():
+        total[rows] += answers[name].units[rows]
+    share = np.array([len(names) for names in models], dtype=np.float32)[:, None]
+    words = forecaster.words or {}
+    used = [answers[names[0]].model[i] if len(names) == 1 else AVERAGE for i, names in enumerate(models)]
+    reason = [
+        f"champion of {cells[i]}: {words.get(cells[i], 'no backtest of this cell yet')}"
+        if not named[i] and used[i] in (names[0], AVERAGE)
+        else answers[names[0]].reason[i]
+        for i, names in enumerate(models)
+    ]
+    return Forecasts(total / share, np.array(used, dtype=object), np.array(reason, dtype=object))
+
+
+def run_models(
+    origin: Origin,
+    wanted: Mapping[str, NDArray[np.intp]],
+    *,
+    boosters: Mapping[str, Any],
+    orders: Sequence[str],
+    engine: Engine,
+) -> dict[str, Forecasts]:
+    """Run models on chosen series.
+
+    Parameters
+    ----------
+    wanted
+        Rows of the panel by model. Global models predict all their series at once here; the others run
+        in the engine.
+    orders
+        SARIMA order of each series of the panel, ``""`` where none is known.
+    """
+    answers = _run_boosters(origin, {m: rows for m, rows in wanted.items() if m in boosters}, boosters)
+    local = {model: rows for model, rows in wanted.items() if model not in boosters and len(rows)}
+    return answers | run_local(origin.panel, local, orders=orders, engine=engine)
+
+
+def run_local(
+    panel: Panel,
+    wanted: Mapping[str, NDArray[np.intp]],
+    *,
+    orders: Sequence[str] | None,
+    engine: Engine,
+) -> dict[str, Forecasts]:
+    """Run models that are fitted one series at a time, in the engine."""
+    if not wanted:
+        return {}
+    parts = []
+    for model, rows in wanted.items():
+        some = [orders[row] for row in rows] if orders is not None else None
+        packed = pack(panel.take(rows), model, some)
+        parts.append(packed.assign(row=rows[packed["row"].to_numpy()]))
+    packed = pd.concat(parts, ignore_index=True)
+    try:
+        result = engine.map_groups(forecast_group, packed, key="group")
+    except GroupsLost as error:
+        result = _instead(packed, error)
+    answers = {}
+    for model, rows in wanted.items():
+        own = result[result["model"] == model]
+        first = own[own["step"] == 0].sort_values("row")
+        answers[model] = answer = Forecasts.none(panel, float(first["seconds"].mean()))
+        at = first["row"].to_numpy()
+        answer.units[at] = unpack(own)
+        answer.model[at] = first["used"].to_numpy(object)
+        answer.reason[at] = first["reason"].to_numpy(object)
+        log.info("%s forecast %d series, %.1f ms each", model, len(rows), answer.seconds * 1000)
+    return answers
+
+
+def _instead(packed: pd.DataFrame, error: GroupsLost) -> pd.DataFrame:
+    """Forecast the series of lost groups by the same weekday, in this process: no series goes without."""
+    log.error("%s; their series are forecast by seasonal_naive", error)
+    lost = packed[packed["group"].isin(error.groups)]
+    instead = forecast_group(lost.assign(model="seasonal_naive"))
+    asked = lost.set_index("row")["model"]
+    words = "the process that fitted it died: " + " ".join(str(error).split())[:120]
+    instead = instead.assign(model=instead["row"].map(asked), reason=words)
+    return pd.concat([error.rest, instead], ignore_index=True)
+
+
+def _run_boosters(
+    origin: Origin, wanted: Mapping[str, NDArray[np.intp]], boosters: Mapping[str, Any]
+) -> dict[str, Forecasts]:
+    """Predict by global models; the features are made once for all of them."""
+    if not any(len(rows) for rows in wanted.values()):
+        return {}
+    panel = origin.panel
+    rows = np.unique(np.concatenate(list(wanted.values())))
+    started = time.perf_counter()
+    X = origin.features(np.repeat(rows, panel.horizon), np.tile(np.arange(panel.horizon), len(rows)))
+    shared = time.perf_counter() - started
+    closed = ~panel.open[rows, panel.n_history :]
+    answers = {}
+    for name, own in wanted.items():
+        started = time.perf_counter()
+        predicted = boosters[name].predict(known_features(boosters[name], X))
+        values = np.asarray(predicted, dtype=np.float32).reshape(len(rows), panel.horizon)
+        seconds = (time.perf_counter() - started + shared) / len(rows)
+        values = np.where(closed, np.float32(0), np.maximum(values, 0))
+        answers[name] = answer = Forecasts.none(panel, seconds)
+        mine = np.isin(rows, own)
+        answer.units[rows[mine]] = values[mine]
+        answer.model[own], answer.reason[own] = name, "predicted"
+        log.info("%s forecast %d series, %.2f ms each", name, len(own), seconds * 1000)
+    return answers
+
+
+# -------------------------------------------------------------------------------------------- levels
+
+
+@dataclass(frozen=True)
+class Coherent:
+    """Coherent forecasts by level, each of shape (nodes, H).
+
+    Attributes
+    ----------
+    nodes
+        Names; those of the series are ``<store>/<product>`` in the order of the profile.
+    operational, strategic
+        Bottom-up and top-down. The level ``sku`` is a product over all stores.
+    intervals
+        Ends of the prediction intervals of ``operational`` by level and nominal coverage in percent.
+    certificates
+        By forecast.
+    """
+
+    nodes: Mapping[str, NDArray[np.object_]]
+    operational: Mapping[str, Floats]
+    strategic: Mapping[str, Floats]
+    intervals: Mapping[str, Mapping[int, Ends]]
+    certificates: Mapping[str, Certificate]
+
+    def named(self, level: str) -> dict[str, NDArray[np.object_]]:
+        """Level and name of each of its nodes."""
+        return {"level": np.full(len(self.nodes[level]), level, dtype=object), "node": self.nodes[level]}
+
+    def quantities(self, level: str) -> dict[str, Floats]:
+        """Published quantities of a level, one value per node and day; column 0 is today, which is left out."""
+        columns = {"operational": self.operational[level], "strategic": self.strategic[level]}
+        for nominal, (lower, upper) in self.intervals[level].items():
+            columns |= {f"lower_{nominal}": lower, f"upper_{nominal}": upper}
+        return {name: np.ascontiguousarray(columns[name][:, 1:]).ravel() for name in QUANTITIES}
+
+
+def reconcile_both(
+    origin: Origin, profile: pd.DataFrame, units: Matrix, forecaster: DemandForecaster, engine: Engine
+) -> Coherent:
+    """Make the series' forecasts coherent, bottom-up for orders and top-down for plans.
+
+    Parameters
+    ----------
+    units : ndarray of shape (n, H)
+        Forecasts of the series.
+    """
+    tree = Tree.from_frame(profile)
+    leaves = np.asarray(units, dtype=np.float64)
+    bottom_up = reconcile(tree, {"sku_store": leaves}, method="bottom_up")
+    own = _base_forecasts(origin.panel, profile, tree, forecaster.levels or {}, engine)
+    recent = np.nan_to_num(origin.panel.y[:, -_SHARE_DAYS:]).mean(axis=1)
+    top_down = reconcile(tree, {**bottom_up.values, **own}, method="top_down", shares=recent)
+
+    def with_skus(values: Mapping[str, Floats]) -> dict[str, Floats]:
+        return {**values, "sku": level_sums(profile, values["sku_store"], "sku")}
+
+    operational = with_skus(bottom_up.values)
+    upper = {level: np.array([str(name) for name in tree.ids(level)], dtype=object) for level in UPPER_LEVELS}
+    return Coherent(
+        nodes={**upper, "sku": node_codes(profile, "sku")[0], "sku_store": nodes_of(profile, "sku_store")},
+        operational=operational,
+        strategic=with_skus(top_down.values),
+        intervals=ends_by_level(forecaster.intervals or {}, operational, profile),
+        certificates={"operational": bottom_up.certificate, "strategic": top_down.certificate},
+    )
+
+
+def _base_forecasts(
+    panel: Panel, profile: pd.DataFrame, tree: Tree, models: Mapping[str, str], engine: Engine
+) -> dict[str, Floats]:
+    """Forecasts of the nodes of upper levels by models of their own, in the order of the tree's nodes.
+
+    Parameters
+    ----------
+    models
+        Model by level; levels whose model is the sum of the series are left out.
+    """
+    found = {}
+    for level, model in models.items():
+        if model == SUMMED:
+            continue
+        nodes = aggregate(panel, nodes_of(profile, level))
+        answer = run_local(nodes, {model: np.arange(len(nodes))}, orders=None, engine=engine)[model]
+        place = {name: row for row, name in enumerate(nodes.series["store_id"])}
+        order = [place[str(name)] for name in tree.ids(level)]
+        found[level] = np.asarray(answer.units[order], dtype=np.float64)
+    return found
+
+
+# ---------------------------------------------------------------------------------------------- rows
+
+
 class _Rows:
     """Rows of nodes and days, in the types that tables declare."""
 
@@ -114,53 +391,31 @@ class _Rows:
         return self.table(declared, {**repeated, **days, **quantities})
 
 
-def _quantities(coherent: Coherent, level: str) -> dict[str, NDArray[np.float64]]:
-    """Published quantities of a level, one value per node and day."""
-    columns = {
-        "operational": coherent.operational[level],
-        "strategic": coherent.strategic[level],
-        **{
-            f"{side}_{nominal}": coherent.intervals[level][nominal][side == "upper"]
-            for nominal in INTERVALS
-            for side in ("lower", "upper")
-        },
-    }
-    return {name: np.ascontiguousarray(values[:, 1:]).ravel() for name, values in columns.items()}
-
-
-def _forecasts(rows: _Rows, profile: pd.DataFrame, found: Forecasts, coherent: Coherent) -> pa.Table:
-    nodes = {name: profile[name].to_numpy(object) for name in ("store_id", "sku_id", "segment")}
-    nodes |= {"model": found.model, "reason": found.reason}
-    return rows.daily(FORECASTS, nodes, _quantities(coherent, "sku_store"))
-
-
 def _aggregates(rows: _Rows, coherent: Coherent) -> pa.Table:
-    def of(level: str) -> pa.Table:
-        names = coherent.nodes[level]
-        nodes = {"level": np.full(len(names), level, dtype=object), "node": names}
-        return rows.daily(AGGREGATES, nodes, _quantities(coherent, level))
-
-    return pa.concat_tables([of(level) for level in AGGREGATE_LEVELS])
+    return pa.concat_tables(
+        [
+            rows.daily(AGGREGATES, coherent.named(level), coherent.quantities(level))
+            for level in AGGREGATE_LEVELS
+        ]
+    )
 
 
 def _weekly(rows: _Rows, coherent: Coherent) -> pa.Table:
     """Sums over J+1..J+7 and J+8..J+14; a horizon that ends earlier has a shorter last week."""
-
-    def of(level: str, week: int, start: int) -> pa.Table:
-        names, stop = coherent.nodes[level], min(start + 7, rows.horizon_days + 1)
-        columns = {
-            "level": np.full(len(names), level, dtype=object),
-            "node": names,
-            "week": np.full(len(names), week),
-            "starts_on": np.full(len(names), rows.today + start),
-            "ends_on": np.full(len(names), rows.today + stop - 1),
-            "operational": coherent.operational[level][:, start:stop].sum(axis=1),
-            "strategic": coherent.strategic[level][:, start:stop].sum(axis=1),
-        }
-        return rows.table(WEEKLY, columns)
-
-    weeks = list(enumerate(range(1, rows.horizon_days + 1, 7), start=1))
-    return pa.concat_tables([of(level, week, start) for level in coherent.nodes for week, start in weeks])
+    tables = []
+    for level, names in coherent.nodes.items():
+        for week, start in enumerate(range(1, rows.horizon_days + 1, 7), start=1):
+            stop = min(start + 7, rows.horizon_days + 1)
+            columns = {
+                **coherent.named(level),
+                "week": np.full(len(names), week),
+                "starts_on": np.full(len(names), rows.today + start),
+                "ends_on": np.full(len(names), rows.today + stop - 1),
+                "operational": coherent.operational[level][:, start:stop].sum(axis=1),
+                "strategic": coherent.strategic[level][:, start:stop].sum(axis=1),
+            }
+            tables.append(rows.table(WEEKLY, columns))
+    return pa.concat_tables(tables)
 
 
 def _certificates(rows: _Rows, coherent: Coherent) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Training: the weekly backtest, from which champions, orders and intervals come.
+"""Training: the weekly rolling-origin backtest, from which champions, orders and intervals come.
 
 Past days play three parts, in order of time. On the oldest origins the global models learn; on the next
 ones all models compete and the intervals are calibrated; on the newest the whole is judged, which nothing
@@ -8,7 +8,7 @@ was chosen by. What is judged is what serves.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, get_args
 
@@ -17,23 +17,42 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import union_categoricals
 
-from features.lags import origin_frame
+from models.forecasting.accuracy import naive_scale
+from models.forecasting.aggregate import aggregate
 from models.forecasting.boosted import GlobalForecaster
 from models.forecasting.boosting import Kind
-from models.forecasting.forecaster import DemandForecaster
-from models.forecasting.local import search_orders
+from models.forecasting.competition import Backtest, Champion, compete
+from models.forecasting.forecaster import DemandForecaster, cells_of, clusters_of
+from models.forecasting.levels import Past, calibrate, level_sums, nodes_of
+from models.forecasting.local import orders_of, search_orders
+from models.forecasting.local.routing import fallbacks_at
+from models.forecasting.panel import Mask, Matrix
 from models.forecasting.similar import SimilarForecaster
 from pipelines.engines import Engine, engine_of
 from pipelines.measure import Stopwatch
 from pipelines.usecase import Run, Trained
-from pipelines.usecases.demand.backtest import MISSION_MODELS, compete_for_levels, hold_competition, replay
-from pipelines.usecases.demand.coherence import Past, calibrate
 from pipelines.usecases.demand.dataset import Dataset, Origin
-from pipelines.usecases.demand.forecasting import clusters_of
 from pipelines.usecases.demand.params import DemandParams, Origins
 from pipelines.usecases.demand.records import Results, model_card, tables_of
+from pipelines.usecases.demand.schemas import (
+    INTERVAL_LEVELS,
+    INTERVALS,
+    MISSION_MODELS,
+    SUMMED,
+    UPPER_LEVELS,
+    horizons_within,
+)
+from pipelines.usecases.demand.scoring import run_local, run_models, serve
 
 log = logging.getLogger(__name__)
+
+Boosters = Mapping[str, GlobalForecaster | SimilarForecaster]
+
+#: Models fitted one by one that compete, by how often the series of the cell sell.
+LOCAL_CANDIDATES = {"regular": ("seasonal_naive", "ets"), "sparse": ("seasonal_naive", "tsb")}
+
+#: Models that compete for the nodes above the series, beside their sums.
+LEVEL_CANDIDATES = ("ets", "prophet")
 
 #: Threads of the boosters.
 _THREADS = 2
@@ -81,23 +100,21 @@ def _backtest(
         boosters = fit_boosters(data, origins.training, params)
     with watch.phase("orders"):
         searched = _search(data, origins.selection[0], engine)
-    orders = dict(zip(searched["cluster"].astype(str), searched["order"].astype(str), strict=True))
     with watch.phase("competition"):
-        champions, table = hold_competition(
-            data, origins.selection, boosters=boosters, orders=orders, params=params, engine=engine
-        )
+        champions, table = _hold_competition(data, origins.selection, boosters, searched, params, engine)
     served = {name for champion in champions.values() for name in champion.models}
     kept = {name: model for name, model in boosters.items() if name in served} or boosters
+    orders = dict(zip(searched["cluster"].astype(str), searched["order"].astype(str), strict=True))
     forecaster = DemandForecaster.of(kept, champions, {}, orders, None)
 
     def nights(days: list[date], models: DemandForecaster) -> list[Past]:
-        return list(replay(data, days, models, params=params, engine=engine))
+        return [_replay(data, day, models, params, engine) for day in days]
 
     with watch.phase("calibration"):
         chosen = nights(origins.selection, forecaster)
-        levels, level_table = compete_for_levels(data, chosen, engine)
+        levels, level_table = _compete_for_levels(data, chosen, engine)
         forecaster.levels = {level: champion.name for level, champion in levels.items()}
-        forecaster.intervals = calibrate(chosen, data.profile)
+        forecaster.intervals = calibrate(chosen, data.profile, INTERVAL_LEVELS, INTERVALS)
     with watch.phase("judging"):
         naive = DemandForecaster(champions={cell: ["seasonal_naive"] for cell in champions})
         candidates = {"challenger": forecaster, "seasonal_naive": naive}
@@ -114,28 +131,10 @@ def _backtest(
     )
 
 
-def _search(data: Dataset, origin: date, engine: Engine) -> pd.DataFrame:
-    """Search SARIMA orders on what was known before the first day of the competition.
-
-    Only for the segment whose reference model it is: elsewhere nothing asks for an order.
-    """
-    panel, profile = data.open(origin).panel, data.profile
-    segments = [segment for segment, model in MISSION_MODELS.items() if model == "sarima"]
-    able = np.flatnonzero((profile["fallback"].isna() & profile["segment"].isin(segments)).to_numpy())
-    clusters = clusters_of(profile)
-    return search_orders(
-        panel.take(able),
-        [clusters[row] for row in able],
-        run=lambda function, frame: engine.map_groups(function, frame, key="group"),
-    )
+# ------------------------------------------------------------------------------- learning and orders
 
 
-# ------------------------------------------------------------------------------------- global models
-
-
-def fit_boosters(
-    data: Dataset, origins: Sequence[date], params: DemandParams
-) -> dict[str, GlobalForecaster | SimilarForecaster]:
+def fit_boosters(data: Dataset, origins: Sequence[date], params: DemandParams) -> Boosters:
     """Fit the global models on the days after past origins.
 
     The model of new products learns from the series that were young then.
@@ -144,7 +143,7 @@ def fit_boosters(
     log.info("global models: %d rows, %d features, %d origins", len(X), X.shape[1], len(origins))
     boosting = params.boosting
     rate, seed = boosting.learning_rate, params.seed
-    fitted: dict[str, GlobalForecaster | SimilarForecaster] = {
+    fitted = {
         kind: GlobalForecaster(
             kind=kind, rounds=boosting.rounds, learning_rate=rate, random_state=seed, n_jobs=_THREADS
         ).fit(X, y)
@@ -173,20 +172,9 @@ def _training_stack(
             rng = np.random.default_rng([params.seed, day.toordinal()])
             kept = np.sort(rng.permutation(len(rows))[:share])
             rows, steps = rows[kept], steps[kept]
-        frames.append(_features(origin, rows, steps))
+        frames.append(origin.features(rows, steps))
         targets.append(actual[rows, steps])
     return _stacked(frames), np.concatenate(targets).astype(np.float64)
-
-
-def example_features(origin: Origin) -> pd.DataFrame:
-    """A few rows of features, for the registry's signature."""
-    rows = np.arange(min(_EXAMPLE_ROWS, len(origin.panel)))
-    return _features(origin, rows, np.ones(len(rows), dtype=np.intp))
-
-
-def _features(origin: Origin, rows: NDArray[np.intp], steps: NDArray[np.intp]) -> pd.DataFrame:
-    panel = origin.panel
-    return origin_frame(panel, origin.day, panel.horizon, ahead=origin.ahead, cells=(rows, steps))
 
 
 def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -197,3 +185,155 @@ def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
         words = isinstance(parts[0].dtype, pd.CategoricalDtype)
         columns[name] = union_categoricals(parts) if words else np.concatenate(parts)
     return pd.DataFrame(columns, copy=False)
+
+
+def example_features(origin: Origin) -> pd.DataFrame:
+    """A few rows of features, for the registry's signature."""
+    rows = np.arange(min(_EXAMPLE_ROWS, len(origin.panel)))
+    return origin.features(rows, np.ones(len(rows), dtype=np.intp))
+
+
+def _search(data: Dataset, origin: date, engine: Engine) -> pd.DataFrame:
+    """Search SARIMA orders on what was known before the first day of the competition.
+
+    Only for the segment whose reference model it is: elsewhere nothing asks for an order.
+    """
+    panel, profile = data.open(origin).panel, data.profile
+    segments = [segment for segment, model in MISSION_MODELS.items() if model == "sarima"]
+    able = np.flatnonzero((profile["fallback"].isna() & profile["segment"].isin(segments)).to_numpy())
+    clusters = clusters_of(profile)
+    return search_orders(
+        panel.take(able),
+        [clusters[row] for row in able],
+        run=lambda function, frame: engine.map_groups(function, frame, key="group"),
+    )
+
+
+# --------------------------------------------------------------------------------------- competition
+
+
+def _candidates_of(cell: str, boosters: Boosters) -> list[str]:
+    """Models that compete in a cell: those of its kind, the global ones, and the mission's."""
+    segment, _, regularity = cell.partition("/")
+    names = {*LOCAL_CANDIDATES[regularity], MISSION_MODELS[segment]}
+    names |= {name for name in boosters if name != MISSION_MODELS["new"] or segment == "new"}
+    return sorted(names)
+
+
+def _sample_of(profile: pd.DataFrame, size: int, seed: int) -> NDArray[np.intp]:
+    """Rows on which all models compete: up to ``size`` series of each cell, without fallback series."""
+    rng = np.random.default_rng(seed)
+    able = np.flatnonzero(profile["fallback"].isna().to_numpy())
+    cells = cells_of(profile)[able]
+    chosen = [rng.permutation(able[cells == cell])[:size] for cell in np.unique(cells)]
+    return np.sort(np.concatenate(chosen)) if chosen else able
+
+
+def _hold_competition(
+    data: Dataset,
+    origins: Sequence[date],
+    boosters: Boosters,
+    searched: pd.DataFrame,
+    params: DemandParams,
+    engine: Engine,
+) -> tuple[dict[str, Champion], pd.DataFrame]:
+    """Let all models forecast the sample from past origins; the best of each cell is its champion."""
+    rows, cells = _sample_of(data.profile, params.backtest.local_series, params.seed), cells_of(data.profile)
+    wanted: dict[str, list[int]] = {}
+    for row in rows.tolist():
+        for name in _candidates_of(str(cells[row]), boosters):
+            wanted.setdefault(name, []).append(row)
+    asked = {name: np.array(chosen, dtype=np.intp) for name, chosen in wanted.items()}
+    orders = orders_of(searched, clusters_of(data.profile))
+    actuals: list[Matrix] = []
+    stockouts: list[Mask] = []
+    forecasts: dict[str, list[Matrix]] = {name: [] for name in asked}
+    seconds: dict[str, list[float]] = {name: [] for name in asked}
+    for day in origins:
+        origin = data.open(day)
+        answers = run_models(origin, asked, boosters=boosters, orders=orders, engine=engine)
+        _, actual, censored = _came(data, origin)
+        actuals.append(actual[rows])
+        stockouts.append(censored[rows])
+        for model, answer in answers.items():
+            forecasts[model].append(answer.units[rows, 1:])
+            seconds[model].append(answer.seconds)
+        log.info("competition from %s: %d models on %d series", day, len(answers), len(rows))
+    return compete(
+        Backtest(
+            actual=np.concatenate(actuals),
+            censored=np.concatenate(stockouts),
+            forecasts={model: np.concatenate(each) for model, each in forecasts.items()},
+            cells=np.tile(cells[rows].astype(str), len(origins)),
+            series=np.tile(rows, len(origins)),
+            scale=np.tile(naive_scale(data.panel.y[rows]), len(origins)),
+            seconds={model: float(np.mean(each)) for model, each in seconds.items()},
+        ),
+        tolerance=params.backtest.tolerance,
+        max_seconds=params.backtest.max_seconds_per_series,
+        horizons=horizons_within(data.horizon_days),
+    )
+
+
+def _compete_for_levels(
+    data: Dataset, past: Sequence[Past], engine: Engine
+) -> tuple[dict[str, Champion], pd.DataFrame]:
+    """Choose what forecasts the nodes of each level above the series: their sum, or a model of their own."""
+    champions: dict[str, Champion] = {}
+    tables = []
+    for level in UPPER_LEVELS:
+        nodes = nodes_of(data.profile, level)
+        whole = aggregate(data.panel, nodes)
+        asked = {model: np.arange(len(whole)) for model in LEVEL_CANDIDATES}
+        forecasts: dict[str, list[NDArray[Any]]] = {name: [] for name in (SUMMED, *LEVEL_CANDIDATES)}
+        actuals: list[Matrix] = []
+        seconds = {SUMMED: 0.0}
+        for one in past:
+            seen = aggregate(data.open(one.origin).panel, nodes)
+            for model, answer in run_local(seen, asked, orders=None, engine=engine).items():
+                forecasts[model].append(answer.units[:, 1:])
+                seconds[model] = answer.seconds
+            forecasts[SUMMED].append(level_sums(data.profile, one.units, level))
+            actuals.append(whole.actuals(np.datetime64(one.origin, "D"), data.horizon_days + 1)[0][:, 1:])
+        actual = np.concatenate(actuals)
+        found, table = compete(
+            Backtest(
+                actual=actual,
+                censored=np.zeros(actual.shape, dtype=bool),
+                forecasts={model: np.concatenate(each) for model, each in forecasts.items()},
+                cells=np.full(len(actual), f"level:{level}"),
+                series=np.tile(np.arange(len(whole)), len(past)),
+                scale=np.tile(naive_scale(whole.y), len(past)),
+                seconds=seconds,
+            ),
+            tolerance=0.0,
+            max_seconds=np.inf,
+            horizons=horizons_within(data.horizon_days),
+            averages=False,
+        )
+        champions[level] = found[f"level:{level}"]
+        tables.append(table)
+    return champions, pd.concat(tables, ignore_index=True)
+
+
+def _replay(
+    data: Dataset, day: date, forecaster: DemandForecaster, params: DemandParams, engine: Engine
+) -> Past:
+    """Forecast all series from a past origin as the night would have done."""
+    origin = data.open(day)
+    # Today's fallbacks are in the profile; those of a past day must not know that a store closed since.
+    fallbacks = fallbacks_at(origin.panel, params.features.short_days)
+    found = serve(origin, data.profile, forecaster, fallbacks=fallbacks, engine=engine)
+    begun, actual, censored = _came(data, origin)
+    units = np.where(begun[:, None], found.units, np.float32(0))
+    return Past(day, begun, actual, censored, units[:, 1:])
+
+
+def _came(data: Dataset, origin: Origin) -> tuple[Mask, Matrix, Mask]:
+    """Series on sale before an origin, what was sold on the published days, and their stock-outs.
+
+    The night would not have forecast products that were not on sale yet: their sales count as unknown.
+    """
+    begun: Mask = np.asarray(np.isfinite(origin.panel.y).any(axis=1))
+    actual, censored = data.panel.actuals(origin.day, data.horizon_days + 1)
+    return begun, np.where(begun[:, None], actual, np.float32("nan"))[:, 1:], censored[:, 1:]

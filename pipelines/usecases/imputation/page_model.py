@@ -13,7 +13,7 @@ from features.schemas import Table
 from models.imputation.density import compare_densities
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, on_day
-from pipelines.reporting.figure import Figure
+from pipelines.reporting.figure import Chosen, Figure
 from pipelines.reporting.page import Missing
 from pipelines.reporting.sections import newest_day
 from pipelines.reporting.words import number, percent
@@ -59,7 +59,7 @@ def quality(run: Run[ImputationParams]) -> dict[str, Any] | Missing:
     }
 
 
-def densities(run: Run[ImputationParams]) -> plots.Chosen | Missing:
+def densities(run: Run[ImputationParams]) -> Chosen | Missing:
     """Measured and drawn values of the day, for sensors with enough drawn ones."""
     missing = Missing(f"There are too few drawn numbers on {run.as_of} to compare.", run.command("score"))
     try:
@@ -97,7 +97,7 @@ def _newest(lake: Lake, table: Table, as_of: date) -> pd.DataFrame:
     return rows
 
 
-def _scatter(ours: pd.DataFrame) -> plots.Chosen:
+def _scatter(ours: pd.DataFrame) -> Chosen:
     options = []
     worst_first = ours.groupby("sensor_id")["covered"].mean().sort_values(kind="stable").index
     for name in worst_first:
@@ -202,7 +202,7 @@ def _paths(lake: Lake, as_of: date) -> Figure:
     return plots.paths(paths, words)
 
 
-def _sensitivity(lake: Lake, as_of: date) -> plots.Chosen | Missing:
+def _sensitivity(lake: Lake, as_of: date) -> Chosen | Missing:
     rows = _newest(lake, SENSITIVITY, as_of)
     if rows.empty:
         return Missing(

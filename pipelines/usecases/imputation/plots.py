@@ -15,23 +15,17 @@ from pipelines.reporting.figure import (
     PALETTE,
     QUIET_COLOUR,
     Array,
-    Choices,
+    Choice,
+    Chosen,
     Figure,
     new_plot,
     plain,
+    with_menu,
 )
 from pipelines.reporting.words import percent
 
 _MISSING_SCALE = [[0, "rgba(47,126,216,0.06)"], [0.15, "#9fc3ec"], [0.5, "#2f7ed8"], [1, "#16375f"]]
 _DRAWN_COLOUR = PALETTE[1]
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """A figure with a menu."""
-
-    figure: Figure
-    choices: Choices
 
 
 @dataclass(frozen=True)
@@ -251,5 +245,6 @@ def _row_per_sensor(figure: go.Figure, sensors: int, **shares: Any) -> None:
 
 
 def _with_menu(figure: Figure, options: Sequence[Option]) -> Chosen:
-    shown = ((o.group, o.name, o.name, {"words": o.words, "x": o.x, "y": o.y}) for o in options)
-    return Chosen(figure, Choices.of(figure, shown))
+    return with_menu(
+        figure, [Choice(o.name, o.name, o.group, o.words, {"x": o.x, "y": o.y}) for o in options]
+    )

@@ -15,7 +15,7 @@ from pipelines.errors import DataContractError
 from pipelines.settings import Settings
 from pipelines.steps import explain
 from pipelines.usecases.demand import USECASE
-from pipelines.usecases.demand.explain import as_text, sparkline
+from pipelines.usecases.demand.explanation import as_text, sparkline
 
 if TYPE_CHECKING:
     from tests.conftest import PageReader

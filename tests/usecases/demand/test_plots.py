@@ -11,9 +11,8 @@ import pytest
 
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.site import script_json
-from pipelines.usecases.demand import fan as fan_plots
-from pipelines.usecases.demand import plots
-from pipelines.usecases.demand.fan import Outlook
+from pipelines.usecases.demand import accuracy, outlook, page
+from pipelines.usecases.demand.outlook import Outlook
 
 AS_OF = date(2025, 6, 16)
 NAN = float("nan")
@@ -33,7 +32,7 @@ OUTLOOK = Outlook(
 
 
 def fan() -> Figure:
-    return fan_plots.fan(OUTLOOK, AS_OF, name="fan", title="Fan", holidays=[date(2025, 6, 18)])
+    return outlook.fan(OUTLOOK, AS_OF, holidays=[date(2025, 6, 18)])
 
 
 def by_part(figure: Figure) -> dict[str, dict[str, object]]:
@@ -42,22 +41,22 @@ def by_part(figure: Figure) -> dict[str, dict[str, object]]:
 
 FIGURES = {
     "fan": fan,
-    "changes": lambda: fan_plots.changes(
+    "changes": lambda: page.changes_figure(
         ["S1", "S2"], np.array([50.0, -20.0]), np.array([0.1, NAN]), since=date(2025, 6, 15), days=13
     ),
-    "error_by_horizon": lambda: plots.error_by_horizon(
-        "new", np.array([0.1, NAN, 0.2]), {1: 0.15, 7: 0.2}, target=0.25, target_horizon=3, series=1200
+    "error_by_horizon": lambda: accuracy.error_by_horizon(
+        "new", np.array([0.1, NAN, 0.1, 0.1, 0.1, 0.1, 0.2]), {1: 0.15, 7: 0.2}, target=0.25, series=1200
     ),
-    "error_by_level": lambda: plots.error_by_level(
+    "error_by_level": lambda: accuracy.error_by_level(
         ["nation", "store"], {1: np.array([0.02, 0.1]), 7: np.array([0.03, NAN])}
     ),
-    "bias_by_segment": lambda: plots.bias_by_segment(["new"], {7: np.array([-0.2])}, limit=0.1),
-    "bias_by_store": lambda: plots.bias_by_store(["S1"], np.array([0.2]), limit=0.1, of=150),
-    "coverage": lambda: plots.coverage(
+    "bias_by_segment": lambda: accuracy.bias_by_segment(["new"], {7: np.array([-0.2])}, limit=0.1),
+    "bias_by_store": lambda: accuracy.bias_by_store(["S1"], np.array([0.2]), limit=0.1, of=150),
+    "coverage": lambda: accuracy.coverage(
         80, {"nation": np.array([0.7, NAN])}, {"nation": np.array([0.8, 0.8])}, (0.7, 0.92)
     ),
-    "error_from_day_to_day": lambda: plots.error_from_day_to_day(
-        [date(2025, 6, 15), AS_OF], {"new": np.array([0.2, 0.3])}, {"new": 0.25}, 7
+    "error_from_day_to_day": lambda: accuracy.error_from_day_to_day(
+        [date(2025, 6, 15), AS_OF], {"new": np.array([0.2, 0.3])}, {"new": 0.25}
     ),
 }
 
@@ -110,8 +109,8 @@ def test_choices_hold_the_same_heights_as_a_figure_of_their_own() -> None:
     other = replace(
         OUTLOOK, name="S2/K1", group="Regions", forecast=np.array([1.0, 2.0, 3.0]), promo_words="of all"
     )
-    choices = fan_plots.fan_choices([OUTLOOK, other], fan())
-    drawn = fan_plots.fan(other, AS_OF, name="fan", title="Fan").payload["data"]
+    choices = outlook.with_choices([OUTLOOK, other], fan()).choices
+    drawn = outlook.fan(other, AS_OF).payload["data"]
     [first, second] = choices.payload["choices"]
     assert choices.payload["target"] == "fan"
     assert second["y"] == [trace["y"] for trace in drawn]
@@ -130,7 +129,7 @@ def test_changes_are_coloured_by_their_sign() -> None:
 def test_the_error_of_a_segment_is_held_against_its_target() -> None:
     figure = FIGURES["error_by_horizon"]()
     line, marks = figure.payload["data"]
-    assert line["y"] == [0.1, None, 0.2]
+    assert line["y"] == [0.1, None, 0.1, 0.1, 0.1, 0.1, 0.2]
     assert (marks["x"], marks["y"]) == ([1, 7], [0.15, 0.2])
     [target] = figure.payload["layout"]["shapes"]
     assert target["y0"] == 0.25

@@ -11,9 +11,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from pipelines.usecases.demand import realised as module
-from pipelines.usecases.demand.realised import WINDOW_DAYS, Realised, join, read_levels, read_realised
-from pipelines.usecases.demand.recent import read_recent
+from pipelines.usecases.demand.dataset import read_recent
+from pipelines.usecases.demand.day import WINDOW_DAYS, Realised, join, read_levels, read_realised
+from pipelines.usecases.demand.schemas import COMPARED
 
 if TYPE_CHECKING:
     from tests.usecases.demand.conftest import Chain
@@ -53,7 +53,7 @@ def test_closed_days_are_not_judged(chain: Chain, realised: Realised) -> None:
     recent = realised.recent
     closed = replace(recent, is_open=recent.is_open & (np.arange(WINDOW_DAYS) > 3))
     [row] = (
-        Realised(closed, realised.predicted).errors(horizons=(7,)).query("horizon == 7").to_dict("records")
+        Realised.of(closed, realised.predicted).errors(horizons=(7,)).query("horizon == 7").to_dict("records")
     )
     assert row["points"] == chain.stores * chain.skus * (WINDOW_DAYS - 4) - chain.skus - 2
 
@@ -89,7 +89,7 @@ def test_series_that_are_gone_are_counted_and_not_judged(realised: Realised) -> 
     day = recent.days[0].item()
     rows = {
         "store_id": ["S001", "S001", "S009"], "sku_id": ["K0001", "gone", "K0001"], "ds": [day] * 3,
-        "horizon": [1, 1, 1], **dict.fromkeys(module.QUANTITIES, [5.0] * 3),
+        "horizon": [1, 1, 1], **dict.fromkeys(COMPARED, [5.0] * 3),
     }  # fmt: skip
     batch = pa.RecordBatch.from_pydict(rows)
     later = pa.RecordBatch.from_pydict({**rows, "ds": [recent.as_of] * 3})
@@ -122,13 +122,13 @@ def test_sums_are_compared_with_all_that_is_known(chain: Chain, realised: Realis
     assert np.isnan(stores.actual[3]).any(axis=1).sum() == 1
     assert np.isnan(nation).sum() == 1, "a quarter of the nation is not reported: too much to stand in for"
     assert list(levels) == ["national", "region", "store", "sku"]
-    assert levels["store"].errors(horizons=(7,))["series"].tolist()[0] == 4 * WINDOW_DAYS - 1
+    assert levels["store"].errors(horizons=(7,))["points"].tolist()[1] == 4 * WINDOW_DAYS - 1
 
 
 def test_a_small_part_that_is_not_reported_counts_as_its_forecast(
     chain: Chain, realised: Realised, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.usecases.demand.realised.MAX_UNKNOWN", 0.5)
+    monkeypatch.setattr("pipelines.usecases.demand.day.MAX_UNKNOWN", 0.5)
     nation = read_levels(chain.lake, realised)["national"]
     assert np.isfinite(nation.actual).all()
     day = WINDOW_DAYS - 2

@@ -13,7 +13,7 @@ import pytest
 from pipelines.settings import Settings
 from pipelines.steps import monitor, report
 from pipelines.usecases.demand import USECASE
-from pipelines.usecases.demand.weeks import MAX_SERIES
+from pipelines.usecases.demand.page import MAX_SERIES
 
 if TYPE_CHECKING:
     from tests.conftest import PageReader
@@ -216,7 +216,7 @@ def test_the_first_day_has_no_past_to_compare_with(make_chain: Make, read_page: 
 def test_the_page_stays_small_however_many_series(
     make_chain: Make, read_page: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.usecases.demand.weeks.MAX_SERIES", 10)
+    monkeypatch.setattr("pipelines.usecases.demand.page.MAX_SERIES", 10)
     chain = make_chain(stores=2, skus=40, origins=2)
     page = read_page(Path(report.run(USECASE, AS_OF, settings=chain.settings)["page"]))
     levels = column(page.grid(), "level")

@@ -6,7 +6,6 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,47 @@ import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
 from pipelines.errors import DataContractError
-from pipelines.io.lake import Lake, on_day
+from pipelines.io.lake import on_day
 from pipelines.reporting.site import Site
 from pipelines.reporting.words import change as change_words
-from pipelines.settings import Settings
 from pipelines.usecase import Record, Run
-from pipelines.usecases.demand.dataset import AHEAD, CALENDAR, OUT_OF_SCOPE, PROFILE
-from pipelines.usecases.demand.day import DayData
-from pipelines.usecases.demand.fan import Outlook, fan
-from pipelines.usecases.demand.outlook import holidays, series_outlook
+from pipelines.usecases.demand.dataset import (
+    AHEAD,
+    CALENDAR,
+    OUT_OF_SCOPE,
+    PROFILE,
+    Recent,
+    Series,
+    dates,
+    narrowed,
+    weekday_means,
+)
+from pipelines.usecases.demand.day import USUAL_DAYS, DayData
+from pipelines.usecases.demand.outlook import Outlook, fan, holidays, series_outlook
 from pipelines.usecases.demand.params import DemandParams
-from pipelines.usecases.demand.recent import Recent, dates, narrowed
-from pipelines.usecases.demand.schemas import HORIZONS, SCOPE_WORDS
+from pipelines.usecases.demand.schemas import HORIZONS, SCOPE_WORDS, horizons_within
 
 #: Days of sales shown: two months more than on the page of all.
 _HISTORY_DAYS = 112
 
-#: Facts of the series that are told, as columns of its profile.
+#: What is told of the series, as columns of its profile, and facts where they are known.
+_PROFILE_FACTS = (
+    "region",
+    "category",
+    "segment",
+    "segment_reason",
+    "pattern",
+    "mean_quantity",
+    "history_days",
+)
 _FACTS = ("adi", "zero_share", "weekly_strength", "yearly_strength", "promo_day_share", "promo_uplift")
+
+#: Facts of a day ahead that are told, as columns of the calendar.
+_FACTS_AHEAD = {
+    "is_public_holiday": "public holiday",
+    "is_school_holiday": "school holiday",
+    "has_local_event": "local event",
+}
 
 _BARS = "▁▂▃▄▅▆▇█"
 _UNKNOWN = "·"
@@ -55,53 +77,40 @@ def explain(run: Run[DemandParams], keys: Sequence[str]) -> Record:
     DataContractError
         The series is not forecast on that day; the message says why, or names what comes near.
     """
-    store_id, sku_id = keys
-    data = DayData(run, only=(store_id, sku_id), history_days=_HISTORY_DAYS)
+    store_id, sku_id = only = (keys[0], keys[1])
+    data = DayData(run, only=only, history_days=_HISTORY_DAYS)
     if data.recent is None or not data.served.num_rows:
-        raise DataContractError(_why_not(run.lake, run.as_of, store_id, sku_id))
-    [outlook] = series_outlook(data, data.recent, np.array([0]), [""])
+        raise DataContractError(_why_not(run, only))
+    [profile] = data.lake.read(PROFILE, where=narrowed(on_day(data.as_of), only)).to_pylist()
+    [served] = data.served.to_pylist()
+    outlook = series_outlook(data, data.recent, 0)
+    order = None if data.series.empty else data.series["sarima_order"].iloc[0]
     record = {
         "as_of": run.as_of,
         "store_id": store_id,
         "sku_id": sku_id,
         "store": data.names.store(store_id),
         "product": data.names.product(sku_id),
-        **_profile(data),
-        **_model(data),
-        "backtest": _backtest(data),
-        "last_days": _last_days(data),
-        "out_of_stock": [str(day) for day in _stockouts(data.recent)],
-        "forecast": _days(data, outlook),
-        "units": round(float(outlook.forecast.sum()), 1),
-        "plans": _plans(outlook),
-        "sparkline": sparkline(outlook.sold[-28:], outlook.forecast),
-    }
-    return {**record, "picture": str(_draw(run.settings, data, outlook, record))}
-
-
-def _profile(data: DayData) -> dict[str, Any]:
-    [row] = data.lake.read(PROFILE, where=narrowed(on_day(data.as_of), data.only)).to_pylist()
-    return {
-        "region": row["region"],
-        "category": row["category"],
-        "segment": row["segment"],
-        "segment_reason": row["segment_reason"],
-        "pattern": row["pattern"],
-        "mean_quantity": row["mean_quantity"],
-        "history_days": row["history_days"],
-        "facts": {name: row[name] for name in _FACTS if row[name] is not None},
-    }
-
-
-def _model(data: DayData) -> dict[str, Any]:
-    served = data.served.to_pylist()[0]
-    order = None if data.series.empty else data.series["sarima_order"].iloc[0]
-    return {
+        **{name: profile[name] for name in _PROFILE_FACTS},
+        "facts": {name: profile[name] for name in _FACTS if profile[name] is not None},
         "model": served["model"],
         "model_reason": served["reason"],
         "model_version": served["model_version"],
         "sarima_order": order if isinstance(order, str) and "sarima" in served["model"] else None,
+        "backtest": _backtest(data),
+        "last_days": _last_days(data),
+        "out_of_stock": [str(day) for day in dates(data.recent.days[data.recent.stockout[0]])],
+        "forecast": _days(data, data.recent, only, outlook),
+        "units": round(float(outlook.forecast.sum()), 1),
+        "plans": _plans(outlook),
+        "sparkline": sparkline(outlook.sold[-28:], outlook.forecast),
     }
+    figure = fan(outlook, data.as_of, holidays=holidays(data, store_id))
+    # Ids are the source's: only what is safe in a file's name stays.
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{store_id}-{sku_id}")
+    context = {"as_of": data.as_of, "series": record, "figure": figure, "horizons": HORIZONS}
+    page = Site(run.settings.report_dir).render(f"series/{name}.html", "demand/series.html.j2", context)
+    return {**record, "picture": str(page)}
 
 
 def _backtest(data: DayData) -> dict[str, Any]:
@@ -122,7 +131,7 @@ def _last_days(data: DayData) -> dict[str, Any]:
     realised = data.realised
     if realised is None or not realised.judged.any():
         return {}
-    table = realised.errors(horizons=[h for h in HORIZONS if h <= realised.horizon_days])
+    table = realised.errors(horizons=horizons_within(realised.horizon_days))
     errors = {
         f"J+{row['horizon']}": {metric: _number(row[metric]) for metric in ("mape", "wape")}
         for row in table[table["horizon"] > 0].to_dict("records")
@@ -130,52 +139,39 @@ def _last_days(data: DayData) -> dict[str, Any]:
     return {**errors, "bias": _number(table["bias"].iloc[0]), "days": int(realised.judged.any(axis=2).sum())}
 
 
-def _days(data: DayData, outlook: Outlook) -> list[dict[str, Any]]:
-    """Forecast of each day, with what is known of it."""
-    known, usual = _known_ahead(data), _usual(data)
+def _days(data: DayData, recent: Recent, only: Series, outlook: Outlook) -> list[dict[str, Any]]:
+    """Forecast of each day, with what is known of it, and the usual sales of its weekday.
+
+    These are means of the last four weeks; days out of stock are left out.
+    """
+    weeks, known = recent.last(USUAL_DAYS), _known_ahead(data, only)
+    usual = weekday_means(np.where(weeks.stockout[0], np.nan, weeks.actual[0]), weeks.days)
+    values = {"units": outlook.forecast}
+    for nominal, (lower, upper) in outlook.intervals.items():
+        values |= {f"lower_{nominal}": lower, f"upper_{nominal}": upper}
+    values["plans"] = outlook.strategic
     found = []
-    for step, forecast in enumerate(outlook.forecast):
+    for step in range(len(outlook.forecast)):
         day = data.as_of + timedelta(days=step + 1)
-        ends = {
-            f"{side}_{nominal}": round(float(values[step]), 2)
-            for nominal, pair in outlook.intervals.items()
-            for side, values in zip(("lower", "upper"), pair, strict=True)
-        }
         found.append(
             {
                 "ds": str(day),
-                "units": round(float(forecast), 2),
-                **ends,
-                "plans": round(float(outlook.strategic[step]), 2),
-                "usual": usual.get(day.weekday()),
+                **{name: round(float(of_days[step]), 2) for name, of_days in values.items()},
+                "usual": round(usual[day.weekday()], 2) if day.weekday() in usual else None,
                 "known": known.get(day, []),
             }
         )
     return found
 
 
-def _usual(data: DayData) -> dict[int, float]:
-    """Mean sales of each weekday (0 is Monday) in the last four weeks, days out of stock left out."""
-    assert data.recent is not None  # noqa: S101 - for the type checker: the caller asked
-    weeks = data.recent.last(28)
-    sold = np.where(weeks.stockout[0], np.nan, weeks.actual[0])
-    weekday = np.array([day.weekday() for day in dates(weeks.days)])
-    return {
-        day: round(float(np.nanmean(sold[weekday == day])), 2)
-        for day in range(7)
-        if np.isfinite(sold[weekday == day]).any()
-    }
-
-
-def _known_ahead(data: DayData) -> dict[date, list[str]]:
+def _known_ahead(data: DayData, only: Series) -> dict[date, list[str]]:
     """Promotions, holidays and events of the days ahead, in words."""
-    assert data.only is not None  # noqa: S101 - for the type checker: one series is read here
     field = pa_dataset.field
     ahead = on_day(data.as_of) & (field("ds") > data.as_of)
     known: dict[date, list[str]] = {}
     for table, where in (
-        (AHEAD, narrowed(ahead, data.only)),
-        (CALENDAR, ahead & (field("store_id") == data.only[0])),
+        (AHEAD, narrowed(ahead, only)),
+        (CALENDAR, ahead & (field("store_id") == only[0])),
     ):
         if not data.lake.exists(table):
             continue
@@ -183,21 +179,10 @@ def _known_ahead(data: DayData) -> dict[date, list[str]]:
             words = known.setdefault(row["ds"], [])
             if row.get("promo_discount"):
                 words.append(f"{100 * row['promo_discount']:.0f} % off ({row['promo_mechanic']})")
-            words += [words_ for name, words_ in _FACTS_AHEAD.items() if row.get(name)]
+            words += [fact for name, fact in _FACTS_AHEAD.items() if row.get(name)]
             if row.get("is_open") is False:
                 words.append("closed")
     return known
-
-
-_FACTS_AHEAD = {
-    "is_public_holiday": "public holiday",
-    "is_school_holiday": "school holiday",
-    "has_local_event": "local event",
-}
-
-
-def _stockouts(recent: Recent) -> list[date]:
-    return dates(recent.days[recent.stockout[0]])
 
 
 def _plans(outlook: Outlook) -> str:
@@ -209,46 +194,29 @@ def _plans(outlook: Outlook) -> str:
     return f"forecast for plans {change_words(theirs / ours - 1)}: {theirs:.0f} instead of {ours:.0f} units"
 
 
-def _draw(settings: Settings, data: DayData, outlook: Outlook, record: Record) -> Path:
-    """Write the page of the series; returns its path."""
-    store, sku = record["store_id"], record["sku_id"]
-    figure = fan(
-        outlook,
-        data.as_of,
-        name="fan",
-        title="What was sold and what is forecast",
-        holidays=holidays(data, store),
-    )
-    # Ids are the source's: only what is safe in a file's name stays.
-    name = re.sub(r"[^A-Za-z0-9_-]", "_", f"{store}-{sku}")
-    context = {"as_of": data.as_of, "series": record, "figure": figure, "horizons": HORIZONS}
-    return Site(settings.report_dir).render(f"series/{name}.html", "demand/series.html.j2", context)
-
-
-def _why_not(lake: Lake, as_of: date, store_id: str, sku_id: str) -> str:
+def _why_not(run: Run[DemandParams], only: Series) -> str:
     """Why a series has no forecast, in words."""
-    name, day = f"{store_id}/{sku_id}", on_day(as_of)
+    lake, as_of, (store_id, sku_id) = run.lake, run.as_of, only
+    name, day, score = f"{store_id}/{sku_id}", on_day(as_of), f"run `{run.command('score')}`"
     if not lake.exists(PROFILE):
-        return f"no series is known yet: run `millrace score demand --as-of {as_of}`"
+        return f"no series is known yet: {score}"
     pairs = lake.read(PROFILE, columns=["store_id", "sku_id"], where=day)
     if not pairs.num_rows:
-        return f"{as_of} was not prepared: run `millrace score demand --as-of {as_of}`"
-    if lake.exists(OUT_OF_SCOPE):
-        gone = lake.read(OUT_OF_SCOPE, where=narrowed(day, (store_id, sku_id))).to_pylist()
-        if gone:
-            words = SCOPE_WORDS.get(gone[0]["scope_reason"], gone[0]["scope_reason"])
-            return f"{name} is out of scope on {as_of}: {words} Last sold on {gone[0]['last_sold_on']}."
+        return f"{as_of} was not prepared: {score}"
+    gone = lake.read(OUT_OF_SCOPE, where=narrowed(day, only)).to_pylist() if lake.exists(OUT_OF_SCOPE) else []
+    if gone:
+        words = SCOPE_WORDS.get(gone[0]["scope_reason"], gone[0]["scope_reason"])
+        return f"{name} is out of scope on {as_of}: {words} Last sold on {gone[0]['last_sold_on']}."
     stores = pc.unique(pairs["store_id"]).to_pylist()
     if store_id not in stores:
         return f"no store {store_id!r} on {as_of}{_near(store_id, stores)}"
     there = pairs.filter(pc.equal(pairs["store_id"], store_id))["sku_id"].to_pylist()
     if sku_id in there:
-        return f"{name} has features but no forecast on {as_of}: run `millrace score demand --as-of {as_of}`"
+        return f"{name} has features but no forecast on {as_of}: {score}"
     sellers = pairs.filter(pc.equal(pairs["sku_id"], sku_id))["store_id"].to_pylist()
     if sellers:
-        return (
-            f"{store_id} does not sell {sku_id}; {len(sellers)} stores do: {', '.join(sorted(sellers)[:5])}"
-        )
+        listed = ", ".join(sorted(sellers)[:5])
+        return f"{store_id} does not sell {sku_id}; {len(sellers)} stores do: {listed}"
     return f"no product {sku_id!r} in {store_id} on {as_of}{_near(sku_id, there)}"
 
 
@@ -275,6 +243,7 @@ def sparkline(sold: NDArray[Any], forecast: NDArray[Any]) -> str:
 def as_text(record: Mapping[str, Any]) -> str:
     """Record of :func:`explain` as lines of text: a few words, and sales and forecasts as one line of bars."""
     units = sum(day["units"] for day in record["forecast"])
+    order = f" {record['sarima_order']}" if record["sarima_order"] else ""
     title = f"{record['product']} ({record['sku_id']}) in {record['store']} ({record['store_id']})"
     lines = [
         f"{title}, as of {record['as_of']}",
@@ -283,7 +252,7 @@ def as_text(record: Mapping[str, Any]) -> str:
         f"  28 days sold | {len(record['forecast'])} days forecast: {units:.0f} units",
         "",
         f"Segment   {record['segment']} ({record['pattern']}): {record['segment_reason']}",
-        f"Model     {record['model']}{_order(record)} of {record['model_version']}: {record['model_reason']}",
+        f"Model     {record['model']}{order} of {record['model_version']}: {record['model_reason']}",
         f"Backtest  {_errors(record['backtest'])}",
         f"Lately    {_errors(record['last_days'])}",
         f"Plans     {record['plans']}",
@@ -307,10 +276,6 @@ def _bars(values: NDArray[Any], top: float) -> str:
         _UNKNOWN if np.isnan(value) else _BARS[min(int(value / top * len(_BARS)), len(_BARS) - 1)]
         for value in np.asarray(values, dtype=np.float64).tolist()
     )
-
-
-def _order(record: Mapping[str, Any]) -> str:
-    return f" {record['sarima_order']}" if record["sarima_order"] else ""
 
 
 def _errors(errors: Mapping[str, Any]) -> str:
