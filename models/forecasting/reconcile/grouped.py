@@ -30,8 +30,8 @@ GROUPED_METHODS: tuple[GroupedMethod, ...] = get_args(GroupedMethod)
 #: Largest distance from the optimum that passes, as a share of the usual bottom series. The library's interior-point
 #: solver leaves about 1e-3 where bounds bind; where its iteration stops too early, whole units are missing.
 TOLERANCE = 1e-2
-#: From so many nodes on the library's sparse methods are used; without negative values always, because they find that
-#: optimum at a hundredth of the cost.
+#: From so many nodes on the library's sparse methods are used; where negative values are ruled out always, because
+#: they find the same optimum at a hundredth of the cost.
 SPARSE_FROM = 2_000
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from features.schemas import Table
 from models.forecasting.forecaster import DemandForecaster
+from models.forecasting.reconcile import Certificate
 from pipelines.engines import engine_of
 from pipelines.errors import DataContractError
 from pipelines.io.audit import Audit
@@ -24,6 +25,7 @@ from pipelines.io.registry import ModelVersion
 from pipelines.measure import Stopwatch
 from pipelines.usecase import Output, Run
 from pipelines.usecases.demand.coherence import Coherent, reconcile_both
+from pipelines.usecases.demand.crossed import Crossed, cross
 from pipelines.usecases.demand.dataset import read_dataset
 from pipelines.usecases.demand.forecasting import Forecasts, orders_of_series, serve
 from pipelines.usecases.demand.params import DemandParams
@@ -31,6 +33,9 @@ from pipelines.usecases.demand.schemas import (
     AGGREGATE_LEVELS,
     AGGREGATES,
     CERTIFICATES,
+    CROSSED,
+    CROSSED_CERTIFICATES,
+    CROSSED_LEVELS,
     FORECASTS,
     INTERVALS,
     WEEKLY,
@@ -65,11 +70,16 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
             )
         with watch.phase("reconcile"):
             coherent = reconcile_both(origin, profile, found.units, forecaster, engine)
+        with watch.phase("cross"):
+            served = coherent.operational["sku_store"][:, 1:]
+            crossed = cross(origin.panel, profile, served, params.crossed.max_series, engine)
     rows = _Rows(run.as_of, version.label, params.horizon_days)
     tables = {
         AGGREGATES: _aggregates(rows, coherent),
         WEEKLY: _weekly(rows, coherent),
-        CERTIFICATES: _certificates(rows, coherent),
+        CERTIFICATES: _certificates(rows, CERTIFICATES, coherent.certificates),
+        CROSSED: _crossed(rows, crossed),
+        CROSSED_CERTIFICATES: _certificates(rows, CROSSED_CERTIFICATES, crossed.certificates),
     }
     forecasts = _forecasts(rows, profile, found, coherent)
     # Before any commit: a refused day must not leave its totals for tomorrow to be compared with.
@@ -88,6 +98,10 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
             "fallbacks": int(np.char.startswith(found.model.astype(str), "fallback").sum()),
             "models": {str(name): int(count) for name, count in models.items()},
             "units": round(float(coherent.operational["national"][:, 1:].sum()), 1),
+            "crossed": {
+                "series": len(crossed.grouping),
+                "reconciled": crossed.certificates["reconciled"].words,
+            },
             "certificates_ok": all(certificate.ok for certificate in coherent.certificates.values()),
             "seconds": {name: round(seconds, 1) for name, seconds in watch.seconds.items()},
         },
@@ -163,10 +177,22 @@ def _weekly(rows: _Rows, coherent: Coherent) -> pa.Table:
     return pa.concat_tables([of(level, week, start) for level in coherent.nodes for week, start in weeks])
 
 
-def _certificates(rows: _Rows, coherent: Coherent) -> pa.Table:
-    found = coherent.certificates.values()
+def _crossed(rows: _Rows, crossed: Crossed) -> pa.Table:
+    def of(level: str) -> pa.Table:
+        names, count = crossed.grouping.keys[level], len(crossed.operational[level])
+        nodes = {name: np.full(count, "all", dtype=object) for name in ("region", "category", "sku_id")}
+        nodes |= {"level": np.full(count, level, dtype=object)}
+        nodes |= dict(zip(CROSSED_LEVELS[level], names, strict=False))  # the nation has a name and no column
+        views = {"operational": crossed.operational, "reconciled": crossed.reconciled}
+        return rows.daily(CROSSED, nodes, {name: view[level].ravel() for name, view in views.items()})
+
+    return pa.concat_tables([of(level) for level in CROSSED_LEVELS])
+
+
+def _certificates(rows: _Rows, table: Table, certificates: Mapping[str, Certificate]) -> pa.Table:
+    found = certificates.values()
     columns = {
-        "forecast": list(coherent.certificates),
+        "forecast": list(certificates),
         "method": [one.method for one in found],
         "max_incoherence": [one.incoherence for one in found],
         "relative_incoherence": [one.incoherence_relative for one in found],
@@ -176,7 +202,7 @@ def _certificates(rows: _Rows, coherent: Coherent) -> pa.Table:
         "ok": [one.ok for one in found],
         "words": [one.words for one in found],
     }
-    return rows.table(CERTIFICATES, {name: np.array(values) for name, values in columns.items()})
+    return rows.table(table, {name: np.array(values) for name, values in columns.items()})
 
 
 def _check_total(lake: Lake, as_of: date, forecasts: pa.Table, max_change: float) -> None:
