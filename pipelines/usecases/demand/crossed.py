@@ -72,7 +72,7 @@ def cross(panel: Panel, profile: pd.DataFrame, served: Floats, max_series: int, 
     parts = groups["category"].first().reset_index()
     grouping = Grouping.from_frame(parts, CROSSED_LEVELS)
     sums = reconcile_grouped(
-        grouping, {_PARTS: sum_rows(served, groups.ngroup().to_numpy())}, method="bottom_up"
+        grouping, {_PARTS: sum_rows(served, groups.ngroup().to_numpy(np.intp))}, method="bottom_up"
     )
 
     def crossed(reconciled: Mapping[str, Floats], certificate: Certificate) -> Crossed:
@@ -114,7 +114,7 @@ def cross(panel: Panel, profile: pd.DataFrame, served: Floats, max_series: int, 
 
 def _own_forecasts(panel: Panel, profile: pd.DataFrame, level: str, engine: Engine) -> Floats:
     """Forecasts of a level's nodes from their own sales, in the order of the grouping."""
-    nodes = aggregate(panel, profile.groupby(list(CROSSED_LEVELS[level]), sort=True).ngroup())
+    nodes = aggregate(panel, profile.groupby(list(CROSSED_LEVELS[level]), sort=True).ngroup().to_numpy())
     wanted = {_OWN_MODEL: np.arange(len(nodes))}
     answer = run_local(nodes, wanted, orders=None, engine=engine)[_OWN_MODEL]
     return np.asarray(answer.units[:, 1:], dtype=np.float64)
@@ -139,7 +139,8 @@ class Fortnight:
     regions
         Columns: ``all``, then the regions, largest first.
     rows
-        By category, ``all`` first, then the largest: a cell for each region, None where nothing is sold.
+        By category, ``all`` first, then the largest: a cell for each region, None where it sells none of the category. ``change`` is NaN if
+        nothing is known of the last fortnight.
     certificates
         Rows of ``predictions/demand_crossed_certificates``.
     """
@@ -163,17 +164,14 @@ def fortnight(data: DayData) -> Fortnight | Missing:
         )
     days = rows["ds"].nunique()
     cells = rows.groupby(["category", "region"])[["operational", "reconciled"]].sum()
+    planned = cells["reconciled"]
     usual = _last_fortnight(data.recent).reindex(cells.index) * (days / _FORTNIGHT)
-    cells["change"] = (cells["reconciled"] / usual.where(usual > 0) - 1).astype(object).where(usual > 0, None)
+    cells["change"] = planned / usual.where(usual > 0) - 1
     order = {
-        name: cells["reconciled"]
-        .groupby(name)
-        .sum()
-        .sort_values(ascending=False, kind="stable")
-        .index.tolist()
+        name: ["all", *planned.drop("all", level=name).groupby(name).sum().sort_values(ascending=False).index]
         for name in ("category", "region")
     }
-    found = cells.to_dict("index")
+    found: dict[Any, Any] = cells.to_dict("index")
     return Fortnight(
         days=days,
         categories=len(order["category"]) - 1,
@@ -199,7 +197,7 @@ def _last_fortnight(recent: Recent) -> pd.Series[float]:
     found = []
     for summed in ([], ["category"], ["region"], names):
         groups = last.profile.assign(**dict.fromkeys(summed, "all")).groupby(names)
-        sold = node_sales(last, groups.ngroup().to_numpy())
+        sold = node_sales(last, groups.ngroup().to_numpy(np.intp))
         sold = np.where(np.isnan(sold), np.roll(sold, 7, axis=1), sold)
         found.append(pd.Series(sold.sum(axis=1), index=groups.size().index))
     return pd.concat(found)
