@@ -139,8 +139,8 @@ class Fortnight:
     regions
         Columns: ``all``, then the regions, largest first.
     rows
-        By category, ``all`` first, then the largest: a cell for each region, None where it sells none of the category. ``change`` is NaN if
-        nothing is known of the last fortnight.
+        By category, ``all`` first, then the largest: a cell for each region, None where it sells none of the
+        category. ``change`` is NaN if too little is known of the last fortnight.
     certificates
         Rows of ``predictions/demand_crossed_certificates``.
     """
