@@ -1,7 +1,7 @@
 """Forecasts of categories and products by region: groups that lie across the tree of stores.
 
-The forecasts that orders are made from stand. Their sums are one view. The other, for plans, takes in what the
-categories' own sales say, and moves units between products within each region and day.
+The forecasts that orders are made from stand. Their sums are one view. The other is a second opinion: it takes in
+what the categories' own sales say, and moves units between products within each region and day.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ class Fortnight:
 
 
 def fortnight(data: DayData) -> Fortnight | Missing:
-    """Units planned and ordered by category and region, and the change against the last fortnight."""
+    """Units by category and region in both views, and the change of what is ordered against the last fortnight."""
     field = pa_dataset.field
     where = on_day(data.as_of) & (field("sku_id") == "all") & (field("horizon") <= _FORTNIGHT)
     rows: pd.DataFrame = data.lake.read(CROSSED, where=where, missing_ok=True).to_pandas()
@@ -164,11 +164,11 @@ def fortnight(data: DayData) -> Fortnight | Missing:
         )
     days = rows["ds"].nunique()
     cells = rows.groupby(["category", "region"])[["operational", "reconciled"]].sum()
-    planned = cells["reconciled"]
+    ordered = cells["operational"]
     usual = _last_fortnight(data.recent).reindex(cells.index) * (days / _FORTNIGHT)
-    cells["change"] = planned / usual.where(usual > 0) - 1
+    cells["change"] = ordered / usual.where(usual > 0) - 1
     order = {
-        name: ["all", *planned.drop("all", level=name).groupby(name).sum().sort_values(ascending=False).index]
+        name: ["all", *ordered.drop("all", level=name).groupby(name).sum().sort_values(ascending=False).index]
         for name in ("category", "region")
     }
     found: dict[Any, Any] = cells.to_dict("index")

@@ -161,7 +161,7 @@ CERTIFICATES = Table(
 CROSSED = Table(
     name="predictions/demand_crossed",
     description=(
-        "Forecasts of categories and products over all stores and by region, a view for planning. "
+        "Forecasts of categories and products over all stores and by region, with a second opinion. "
         "One row per `as_of`, level, node and day; a node's other names are `all`."
     ),
     columns=(
