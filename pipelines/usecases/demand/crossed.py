@@ -72,7 +72,7 @@ def cross(panel: Panel, profile: pd.DataFrame, served: Floats, max_series: int, 
     parts = groups["category"].first().reset_index()
     grouping = Grouping.from_frame(parts, CROSSED_LEVELS)
     sums = reconcile_grouped(
-        grouping, {_PARTS: sum_rows(served, groups.ngroup().to_numpy(np.intp))}, method="bottom_up"
+        grouping, {_PARTS: sum_rows(served, np.asarray(groups.ngroup(), dtype=np.intp))}, method="bottom_up"
     )
 
     def crossed(reconciled: Mapping[str, Floats], certificate: Certificate) -> Crossed:
@@ -197,7 +197,7 @@ def _last_fortnight(recent: Recent) -> pd.Series[float]:
     found = []
     for summed in ([], ["category"], ["region"], names):
         groups = last.profile.assign(**dict.fromkeys(summed, "all")).groupby(names)
-        sold = node_sales(last, groups.ngroup().to_numpy(np.intp))
+        sold = node_sales(last, np.asarray(groups.ngroup(), dtype=np.intp))
         sold = np.where(np.isnan(sold), np.roll(sold, 7, axis=1), sold)
         found.append(pd.Series(sold.sum(axis=1), index=groups.size().index))
     return pd.concat(found)
