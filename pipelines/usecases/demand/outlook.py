@@ -162,7 +162,7 @@ def _node_outlooks(data: DayData, recent: Recent) -> list[Outlook]:
     found = []
     for level, group in _GROUPS.items():
         nodes, codes = node_codes(recent.profile, level)
-        sold = _node_sales(recent, codes)
+        sold = node_sales(recent, codes)
         shares = sum_rows(promoted, codes) / np.bincount(codes)[:, None]
         own = data.aggregates[data.aggregates["level"] == level]
         past = data.levels.get(level)
@@ -194,7 +194,7 @@ def _node_outlooks(data: DayData, recent: Recent) -> list[Outlook]:
     return found
 
 
-def _node_sales(recent: Recent, codes: NDArray[np.intp]) -> Array:
+def node_sales(recent: Recent, codes: NDArray[np.intp]) -> Array:
     """Units of each node by day, shape (k, D); NaN where a notable part was not reported."""
     weight = np.broadcast_to(recent.profile["mean_quantity"].to_numpy()[:, None], recent.sold.shape)
     unknown = sum_rows(np.where(recent.unknown, weight, 0.0), codes)

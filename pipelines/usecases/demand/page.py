@@ -24,6 +24,7 @@ from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number, percent, short_day
 from pipelines.usecase import Run
 from pipelines.usecases.demand.accuracy import accuracy, worst_series
+from pipelines.usecases.demand.crossed import fortnight
 from pipelines.usecases.demand.dataset import OUT_OF_SCOPE, Recent, dates
 from pipelines.usecases.demand.day import DayData, fallback_share
 from pipelines.usecases.demand.outlook import fan_chart
@@ -103,6 +104,7 @@ def sections(run: Run[DemandParams]) -> Mapping[str, object]:
         "changes": changed,
         "weeks": weeks(data),
         "grid": GRID,
+        "fortnight": fortnight(data),
         "accuracy": accuracy(data),
         "worst": worst,
         "competition": competition(data),

@@ -92,6 +92,14 @@ class DemandMonitoringParams(Params):
     max_volume_change: float = Field(gt=0, description="Change of the forecast total against yesterday's.")
 
 
+class CrossedParams(Params):
+    """Forecasts of categories and products by region."""
+
+    max_series: int = Field(
+        ge=0, description="Series of all crossed levels above which they are plain sums; 0 for always."
+    )
+
+
 class DemandParams(Params):
     """All parameters of the demand use case."""
 
@@ -106,6 +114,7 @@ class DemandParams(Params):
     publish: DynamoParams
     targets: TargetParams
     monitoring: DemandMonitoringParams
+    crossed: CrossedParams
     max_total_change: float = Field(
         gt=0, description="Share by which the forecast total may differ from the last day's to be committed."
     )

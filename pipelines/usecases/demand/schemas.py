@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table, Total
 
 SEGMENTS = ("stable", "seasonal", "new", "promo")
@@ -23,6 +26,17 @@ INTERVAL_LEVELS = (*LEVELS, "sku")
 
 #: Base forecasts of a level that are just the sums of the series' forecasts.
 SUMMED = "bottom_up"
+
+#: Levels of the groups that lie across the tree of stores, and the columns that name their nodes; the last is what
+#: all others are sums of.
+CROSSED_LEVELS: Mapping[str, tuple[str, ...]] = {
+    "national": (),
+    "region": ("region",),
+    "category": ("category",),
+    "category_region": ("category", "region"),
+    "sku": ("sku_id",),
+    "sku_region": ("sku_id", "region"),
+}
 
 #: Nominal coverage of the published intervals, in percent.
 INTERVALS = (80, 95)
@@ -164,6 +178,54 @@ CERTIFICATES = Table(
     partition_by=("as_of",),
 )
 
+CROSSED = Table(
+    name="predictions/demand_crossed",
+    description=(
+        "Forecasts of categories and products over all stores and by region, with a second opinion. "
+        "One row per `as_of`, level, node and day; a node's other names are `all`."
+    ),
+    columns=(
+        AS_OF,
+        Column("level", DType.STRING, "What the node is named by.", allowed=tuple(CROSSED_LEVELS)),
+        Column("region", DType.STRING, "Region, or `all`."),
+        Column("category", DType.STRING, "Category, or `all`."),
+        Column("sku_id", DType.STRING, "Product, or `all`."),
+        DS,
+        HORIZON,
+        Column(
+            "operational",
+            DType.NUMBER,
+            "Sum of the rows of `predictions/demand_forecasts`: what is ordered.",
+            unit="units",
+            minimum=0,
+        ),
+        Column(
+            "reconciled",
+            DType.NUMBER,
+            "The same reconciled with forecasts from the categories' own sales; for nation and regions equal to it.",
+            unit="units",
+            minimum=0,
+        ),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "level", "region", "category", "sku_id", "ds"),
+    partition_by=("as_of",),
+)
+
+CROSSED_CERTIFICATES = Table(
+    name="predictions/demand_crossed_certificates",
+    description=(
+        "What was checked of `predictions/demand_crossed`, computed apart from it. It does not block the "
+        "publication, which holds none of these rows. One row per `as_of` and forecast."
+    ),
+    columns=tuple(
+        replace(column, allowed=("operational", "reconciled")) if column.name == "forecast" else column
+        for column in CERTIFICATES.columns
+    ),
+    key=CERTIFICATES.key,
+    partition_by=CERTIFICATES.partition_by,
+)
+
 _ERRORS = tuple(
     _nullable(f"{metric}_j{horizon}", f"{words} at J+{horizon}; null if undefined.")
     for metric, words in (("mape", "MAPE"), ("wape", "WAPE"), ("rmsse", "RMSSE"))
@@ -281,7 +343,8 @@ ORDERS = Table(
 )
 
 TABLES = (
-    FORECASTS, AGGREGATES, WEEKLY, CERTIFICATES, SERIES, BACKTEST, VALIDATION, COVERAGE, ORDERS,
+    FORECASTS, AGGREGATES, WEEKLY, CERTIFICATES, CROSSED, CROSSED_CERTIFICATES, SERIES, BACKTEST, VALIDATION,
+    COVERAGE, ORDERS,
 )  # fmt: skip
 
 #: Levels of the hierarchy.

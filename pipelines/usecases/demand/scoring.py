@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -36,12 +36,16 @@ from pipelines.io.lake import Lake, before_day
 from pipelines.io.registry import ModelVersion
 from pipelines.measure import Stopwatch
 from pipelines.usecase import Output, Run
+from pipelines.usecases.demand.crossed import OWN_MODEL, Crossed, cross
 from pipelines.usecases.demand.dataset import Origin, read_dataset
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import (
     AGGREGATE_LEVELS,
     AGGREGATES,
     CERTIFICATES,
+    CROSSED,
+    CROSSED_CERTIFICATES,
+    CROSSED_LEVELS,
     FORECASTS,
     QUANTITIES,
     SUMMED,
@@ -77,11 +81,16 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
             found = serve(origin, profile, forecaster, fallbacks=fallbacks, engine=engine)
         with watch.phase("reconcile"):
             coherent = reconcile_both(origin, profile, found.units, forecaster, engine)
+        with watch.phase("cross"):
+            served = coherent.operational["sku_store"][:, 1:]
+            crossed = cross(origin.panel, profile, served, params.crossed.max_series, own_sales(engine))
     rows = _Rows(run.as_of, version.label, params.horizon_days)
     tables = {
         AGGREGATES: _aggregates(rows, coherent),
         WEEKLY: _weekly(rows, coherent),
-        CERTIFICATES: _certificates(rows, coherent),
+        CERTIFICATES: _certificates(rows, CERTIFICATES, coherent.certificates),
+        CROSSED: _crossed(rows, crossed),
+        CROSSED_CERTIFICATES: _certificates(rows, CROSSED_CERTIFICATES, crossed.certificates),
     }
     nodes = {name: profile[name].to_numpy(object) for name in ("store_id", "sku_id", "segment")}
     nodes |= {"model": found.model, "reason": found.reason}
@@ -102,6 +111,10 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
             "fallbacks": int(np.char.startswith(found.model.astype(str), "fallback").sum()),
             "models": {str(name): int(count) for name, count in models.items()},
             "units": round(float(coherent.operational["national"][:, 1:].sum()), 1),
+            "crossed": {
+                "series": len(crossed.grouping),
+                "reconciled": crossed.certificates["reconciled"].words,
+            },
             "certificates_ok": all(certificate.ok for certificate in coherent.certificates.values()),
             "seconds": {name: round(seconds, 1) for name, seconds in watch.seconds.items()},
         },
@@ -205,6 +218,16 @@ def run_models(
     answers = _run_boosters(origin, {m: rows for m, rows in wanted.items() if m in boosters}, boosters)
     local = {model: rows for model, rows in wanted.items() if model not in boosters and len(rows)}
     return answers | run_local(origin.panel, local, orders=orders, engine=engine)
+
+
+def own_sales(engine: Engine) -> Callable[[Panel], Floats]:
+    """Function that forecasts crossed groups from their own sales, from tomorrow on."""
+
+    def forecast(groups: Panel) -> Floats:
+        answers = run_local(groups, {OWN_MODEL: np.arange(len(groups))}, orders=None, engine=engine)
+        return np.asarray(answers[OWN_MODEL].units[:, 1:], dtype=np.float64)
+
+    return forecast
 
 
 def run_local(
@@ -418,10 +441,22 @@ def _weekly(rows: _Rows, coherent: Coherent) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _certificates(rows: _Rows, coherent: Coherent) -> pa.Table:
-    found = coherent.certificates.values()
+def _crossed(rows: _Rows, crossed: Crossed) -> pa.Table:
+    def of(level: str) -> pa.Table:
+        names, count = crossed.grouping.keys[level], len(crossed.operational[level])
+        nodes = {name: np.full(count, "all", dtype=object) for name in ("region", "category", "sku_id")}
+        nodes |= {"level": np.full(count, level, dtype=object)}
+        nodes |= dict(zip(CROSSED_LEVELS[level], names, strict=False))  # the nation has a name and no column
+        views = {"operational": crossed.operational, "reconciled": crossed.reconciled}
+        return rows.daily(CROSSED, nodes, {name: view[level].ravel() for name, view in views.items()})
+
+    return pa.concat_tables([of(level) for level in CROSSED_LEVELS])
+
+
+def _certificates(rows: _Rows, table: Table, certificates: Mapping[str, Certificate]) -> pa.Table:
+    found = certificates.values()
     columns = {
-        "forecast": list(coherent.certificates),
+        "forecast": list(certificates),
         "method": [one.method for one in found],
         "max_incoherence": [one.incoherence for one in found],
         "relative_incoherence": [one.incoherence_relative for one in found],
@@ -431,7 +466,7 @@ def _certificates(rows: _Rows, coherent: Coherent) -> pa.Table:
         "ok": [one.ok for one in found],
         "words": [one.words for one in found],
     }
-    return rows.table(CERTIFICATES, {name: np.array(values) for name, values in columns.items()})
+    return rows.table(table, {name: np.array(values) for name, values in columns.items()})
 
 
 def _check_total(lake: Lake, as_of: date, forecasts: pa.Table, max_change: float) -> None:

@@ -28,6 +28,9 @@ from pipelines.usecases.demand.schemas import (
     BACKTEST,
     CERTIFICATES,
     COVERAGE,
+    CROSSED,
+    CROSSED_CERTIFICATES,
+    CROSSED_LEVELS,
     FORECASTS,
     ORDERS,
     SEGMENTS,
@@ -314,6 +317,9 @@ class Chain:
         weekly["ends_on"] = [self.as_of + timedelta(7 * int(n)) for n in weekly["week"]]
         self._put(WEEKLY, weekly)
         self._put(CERTIFICATES, self._certificates())
+        self._put(CROSSED, self.crossed(leaves[leaves["as_of"] == self.as_of]))
+        words = {"strategic": "reconciled"}
+        self._put(CROSSED_CERTIFICATES, self._certificates().replace({"forecast": words}))
 
     def _certificates(self, *, ok: bool = True) -> pd.DataFrame:
         rows = [
@@ -342,6 +348,18 @@ class Chain:
                 own[f"lower_{nominal}"] = own["operational"] * (1 - width)
                 own[f"upper_{nominal}"] = own["operational"] * (1 + width)
             frames.append(own)
+        return pd.concat(frames, ignore_index=True)
+
+    def crossed(self, leaves: pd.DataFrame) -> pd.DataFrame:
+        """Rows of ``predictions/demand_crossed``: sums, for plans a tenth more of each category."""
+        profile = self._profile(self.history()[0])[["store_id", "sku_id", "region", "category"]]
+        named, names = leaves.merge(profile, on=["store_id", "sku_id"]), ["region", "category", "sku_id"]
+        frames = []
+        for level, columns in CROSSED_LEVELS.items():
+            others = dict.fromkeys(set(names) - set(columns), "all")
+            keys = ["as_of", "level", *names, "ds", "horizon", "model_version"]
+            own = named.assign(level=level, **others).groupby(keys, as_index=False)[["operational"]].sum()
+            frames.append(own.assign(reconciled=own["operational"] * (1.1 if "category" in columns else 1)))
         return pd.concat(frames, ignore_index=True)
 
     def write_training(self) -> None:

@@ -30,6 +30,8 @@ from pipelines.usecases.demand.schemas import (
     BACKTEST,
     CERTIFICATES,
     COVERAGE,
+    CROSSED,
+    CROSSED_CERTIFICATES,
     FORECASTS,
     ORDERS,
     SERIES,
@@ -131,6 +133,28 @@ def test_levels_are_sums_of_their_series_in_both_views(chain: Chain) -> None:
         assert found.height == sums.height, level
         for view in ("operational", "strategic"):
             np.testing.assert_allclose(found[view], found[f"{view}_sum"], rtol=1e-9, atol=1e-9)
+
+
+def test_categories_and_products_by_region_agree_with_forecasts_and_totals(chain: Chain) -> None:
+    crossed, names = chain.read(CROSSED, NEXT), ["region", "category", "sku_id"]
+    described = chain.profile(NEXT).select("store_id", "sku_id", "region", "category")
+    parts = chain.read(FORECASTS, NEXT).join(described, on=["store_id", "sku_id"])
+    for (level,), rows in crossed.group_by("level"):
+        named = [name for name in names if not (rows[name] == "all").all()]
+        sums = parts.group_by([*named, "ds"]).agg(pl.col("operational").sum())
+        found = rows.join(sums, on=[*named, "ds"], suffix="_sum")
+        assert found.height == rows.height == sums.height, level
+        np.testing.assert_allclose(found["operational"], found["operational_sum"], rtol=1e-9, atol=1e-9)
+    totals = chain.read(AGGREGATES, NEXT)
+    for level, node in (("national", pl.lit("all")), ("region", pl.col("region"))):
+        own = crossed.filter(pl.col("level") == level).with_columns(node=node)
+        both = own.join(totals, on=["level", "node", "ds"], suffix="_total")
+        assert both.height == own.height > 0
+        np.testing.assert_allclose(both["reconciled"], both["operational_total"], rtol=1e-9, atol=1e-9)
+    certificates = chain.read(CROSSED_CERTIFICATES, NEXT).sort("forecast")
+    assert certificates["forecast"].to_list() == ["operational", "reconciled"]
+    assert certificates["method"].to_list() == ["bottom_up", "wls_struct"]
+    assert certificates["ok"].all()
 
 
 def test_weeks_are_sums_of_their_days(chain: Chain) -> None:

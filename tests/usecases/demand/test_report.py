@@ -196,7 +196,8 @@ def test_an_empty_lake_has_a_page_too(tmp_path: Path, read_page: Read) -> None:
     record = report.run(USECASE, AS_OF, settings=Settings(var=tmp_path))
     page = read_page(Path(record["page"]))
     assert set(record["missing"]) == {
-        "headline", "fan", "changes", "weeks", "accuracy", "worst", "competition", "gate", "findings", "publication",
+        "headline", "fan", "changes", "weeks", "fortnight", "accuracy", "worst", "competition", "gate", "findings",
+        "publication",
     }  # fmt: skip
     for command in ("score", "train", "monitor", "publish"):
         assert f"millrace {command} demand --as-of 2025-06-16" in page.text

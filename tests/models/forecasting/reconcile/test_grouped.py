@@ -123,11 +123,11 @@ def test_grouped_hierarchies_get_the_optimum(method, nonnegative):
 def test_the_sparse_methods_agree_where_they_converge(monkeypatch):
     base, variances, _ = inputs(GROUPING)
     for method in ("ols", "wls_struct", "wls"):
-        given = variances if method == "wls" else None
-        dense = joined(reconcile_grouped(GROUPING, base, method=method, variances=given))
+        given = {"method": method, "variances": variances if method == "wls" else None, "nonnegative": False}
+        dense = joined(reconcile_grouped(GROUPING, base, **given))
         with monkeypatch.context() as patch:
             patch.setattr(module, "SPARSE_FROM", 1)
-            found = reconcile_grouped(GROUPING, base, method=method, variances=given)
+            found = reconcile_grouped(GROUPING, base, **given)
         np.testing.assert_allclose(joined(found), dense, atol=1e-4)
         assert found.certificate.ok, found.certificate.words
 
