@@ -255,8 +255,9 @@ def _logistic(
     product = [products[position]]
 
     def flat(frame: pd.DataFrame) -> pd.DataFrame:
-        plain = frame[[name for name in columns if name not in (HELD, *OWN)]].copy()
-        plain[_EVENTS] = np.exp(-plain[_EVENTS] / _FADES_DAYS).fillna(0.0)
+        plain = frame[[name for name in columns if name not in (HELD, *OWN)]]
+        faded = {name: np.exp(-plain[name].fillna(np.inf) / _FADES_DAYS) for name in _EVENTS}
+        plain = plain.assign(**faded)
         flags = pd.DataFrame(flags_of(frame[HELD], products), index=frame.index).add_prefix("held_")
         own = {name: flags_of(frame[name], product)[:, 0] for name in OWN}
         return pd.concat([plain, flags, pd.DataFrame(own, index=frame.index)], axis=1)
