@@ -26,6 +26,10 @@ ROWS_PER_THREAD = 20_000
 #: Bins of a feature; ratios need no finer ones.
 BINS = 255
 
+#: Largest step of a leaf on the log scale, before the learning rate. A row that sold far more than it was expected to
+#: (a store that opened meanwhile) would otherwise send its leaf, and all rows in it, to infinity or to zero.
+MOST_STEP = 0.7
+
 #: Words of a column up to which each is tried alone; more are sorted by their target first.
 FEW_WORDS = 4
 
@@ -109,6 +113,7 @@ def _boost_lightgbm(rows: Rows, size: Boosting) -> bytes:
         "bagging_freq": 1 if size.subsample < 1 else 0,
         "feature_fraction": size.colsample,
         "lambda_l2": size.reg_lambda,
+        **({} if size.objective == "log" else {"max_delta_step": MOST_STEP}),
         "max_bin": BINS,
         "min_data_in_bin": 1,  # so that a row of weight 2 counts like two rows
         "max_cat_to_onehot": FEW_WORDS,
@@ -150,6 +155,8 @@ def _boost_xgboost(rows: Rows, size: Boosting) -> bytes:
         "nthread": size.threads,
         "verbosity": 0,
     }
+    if size.objective != "log":
+        params["max_delta_step"] = MOST_STEP
     if size.objective == "tweedie":
         params["tweedie_variance_power"] = size.tweedie_power
     data = xgb.QuantileDMatrix(

@@ -4,22 +4,28 @@ All models forecast the same series from the same past days; a *cell* is a group
 one champion is chosen. The error that decides is the WAPE of all horizons together: units, not percentages
 of slow movers. Among the models whose error is within a tolerance of the best, the cheapest serves: a
 difference below the noise of the backtest is not worth hours of computing every night.
+
+Errors of single days do not find every broken model: of a product that sells once a fortnight, zero has the lowest
+WAPE. So a model that forecasts nothing, the same for all, or far more or less than was sold cannot serve.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.forecasting.accuracy import error_table
+from models.forecasting.accuracy import error_table, judged_days
 
 #: Name of the mean of a cell's two best models, a candidate like the others.
 AVERAGE = "average"
+
+#: Share of the sales by which a cell's total may be missed, beyond so many standard deviations of chance.
+MOST_BIAS, DEVIATIONS = 0.5, 4.0
 
 
 @dataclass(frozen=True)
@@ -114,14 +120,23 @@ def compete(
             if np.isfinite(values[rows]).all()
         }
         seconds = {name: backtest.seconds[name] for name in taking_part}
+        broken = {
+            name: words for name, values in taking_part.items() if (words := _fault(backtest, rows, values))
+        }
         tables = {name: _errors(backtest, rows, values, horizons) for name, values in taking_part.items()}
-        pair = _best_two(tables, seconds, max_seconds) if averages else None
+        able = [name for name in tables if name not in broken and seconds[name] <= max_seconds]
+        pair = _best_two(tables, able) if averages else None
         if pair:
             tables[AVERAGE] = _errors(
                 backtest, rows, (taking_part[pair[0]] + taking_part[pair[1]]) / 2, horizons
             )
             seconds[AVERAGE] = seconds[pair[0]] + seconds[pair[1]]
-        champions[str(cell)] = champion = _choose(str(cell), tables, seconds, pair, tolerance, max_seconds)
+            able += [AVERAGE] if seconds[AVERAGE] <= max_seconds else []
+        champion = _choose(str(cell), tables, seconds, pair, able or list(tables), tolerance)
+        if broken:
+            left_out = "; ".join(f"{name} {words}" for name, words in sorted(broken.items()))
+            champion = replace(champion, words=f"{champion.words}; left out: {left_out}")
+        champions[str(cell)] = champion
         parts += [
             table.assign(
                 cell=cell, model=name, seconds_per_series=seconds[name], is_champion=name == champion.name
@@ -144,19 +159,32 @@ def _errors(
     )
 
 
+def _fault(backtest: Backtest, rows: NDArray[np.intp], forecast: NDArray[Any]) -> str:
+    """What is wrong with a model in a cell whatever its error; empty if nothing is, or if nothing was sold."""
+    judged = judged_days(backtest.actual[rows], backtest.censored[rows])
+    actual, units = backtest.actual[rows][judged].astype(np.float64), forecast[judged].astype(np.float64)
+    sold, total = actual.sum(), units.sum()
+    if sold <= 0:
+        return ""
+    if total <= 0:
+        return "forecasts nothing"
+    if len(np.unique(backtest.series[rows])) > 1 and np.ptp(units) == 0 < np.ptp(actual):
+        return "forecasts the same for all series and days"
+    # Counts of one variance over mean for all: the squares of the sales bound the variance of their sum.
+    if abs(total - sold) > max(MOST_BIAS * sold, DEVIATIONS * np.sqrt((actual**2).sum())):
+        return f"forecasts {total / sold:.0%} of what was sold"
+    return ""
+
+
 def _overall(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
     """WAPE over all horizons by model; infinite where nothing was sold."""
     return {name: float(np.nan_to_num(table["wape"].iloc[0], nan=np.inf)) for name, table in tables.items()}
 
 
-def _best_two(
-    tables: Mapping[str, pd.DataFrame], seconds: Mapping[str, float], max_seconds: float
-) -> tuple[str, str] | None:
+def _best_two(tables: Mapping[str, pd.DataFrame], able: Sequence[str]) -> tuple[str, str] | None:
     wape = _overall(tables)
-    able = sorted(
-        (name for name in tables if seconds[name] <= max_seconds), key=lambda name: (wape[name], name)
-    )
-    return (able[0], able[1]) if len(able) > 1 else None
+    best = sorted(able, key=lambda name: (wape[name], name))
+    return (best[0], best[1]) if len(best) > 1 else None
 
 
 def _choose(
@@ -164,11 +192,10 @@ def _choose(
     tables: Mapping[str, pd.DataFrame],
     seconds: Mapping[str, float],
     pair: tuple[str, str] | None,
+    able: Sequence[str],
     tolerance: float,
-    max_seconds: float,
 ) -> Champion:
     wape = _overall(tables)
-    able = [name for name in tables if seconds[name] <= max_seconds] or list(tables)
     best = min(able, key=lambda name: (wape[name], seconds[name], name))
     near = [name for name in able if wape[name] <= wape[best] * (1 + tolerance)] or [best]
     chosen = min(near, key=lambda name: (seconds[name], wape[name], name))

@@ -83,6 +83,8 @@ def search_orders(
     labels = np.asarray(clusters, dtype=object)
     if len(labels) != len(panel):
         raise ValueError(f"clusters must have {len(panel)} entries, one per series, got {len(labels)}")
+    if not len(panel):
+        return search_group(pd.DataFrame())
     rows = np.sort(np.concatenate([_representatives(panel, labels == name) for name in np.unique(labels)]))
     packed = pack(panel.take(rows), "sarima")
     packed["group"] = labels[rows][packed["row"].to_numpy()]

@@ -159,7 +159,8 @@ def _training_stack(
     """Features and sales of a sample of series and days ahead, for every origin.
 
     Days that were not reported, closed days and stock-outs are left out: the last are lower bounds, and a
-    model that took them for the demand would learn that what runs out is not wanted.
+    model that took them for the demand would learn that what runs out is not wanted. So are series that were not on
+    sale yet: nothing could be expected of them, and what they sold then is thousands of times as much.
     """
     share = params.boosting.max_rows // max(1, len(origins))
     frames, targets = [], []
@@ -167,6 +168,7 @@ def _training_stack(
         origin = data.open(day)
         actual, censored = data.panel.actuals(origin.day, data.horizon_days + 1)
         able = np.isfinite(actual) & ~censored & origin.panel.open[:, origin.panel.n_history :]
+        able &= _begun(origin)[:, None]
         rows, steps = np.nonzero(able)
         if len(rows) > share:
             rng = np.random.default_rng([params.seed, day.toordinal()])
@@ -329,11 +331,16 @@ def _replay(
     return Past(day, begun, actual, censored, units[:, 1:])
 
 
+def _begun(origin: Origin) -> Mask:
+    """Series that were on sale before an origin."""
+    return np.asarray(np.isfinite(origin.panel.y).any(axis=1))
+
+
 def _came(data: Dataset, origin: Origin) -> tuple[Mask, Matrix, Mask]:
     """Series on sale before an origin, what was sold on the published days, and their stock-outs.
 
     The night would not have forecast products that were not on sale yet: their sales count as unknown.
     """
-    begun: Mask = np.asarray(np.isfinite(origin.panel.y).any(axis=1))
+    begun = _begun(origin)
     actual, censored = data.panel.actuals(origin.day, data.horizon_days + 1)
     return begun, np.where(begun[:, None], actual, np.float32("nan"))[:, 1:], censored[:, 1:]

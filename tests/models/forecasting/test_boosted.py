@@ -66,6 +66,19 @@ def test_finds_the_true_mean_of_counts_from_kiosks_to_supermarkets(kind, objecti
 
 
 @pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
+def test_rows_that_sold_thousands_of_times_what_was_expected_break_nothing(kind):
+    """A store that opens after the origin: nothing was expected of it, and it sells like the others."""
+    rng = np.random.default_rng(2)
+    X = pd.DataFrame({"noise": rng.random(4_000).astype(np.float32), "expected": np.float32(20)})
+    X.loc[:19, "expected"] = np.float32(1e-3)
+    y = rng.poisson(20.0, 4_000).astype(float)
+    found = GlobalForecaster(kind, rounds=60, min_rows_in_leaf=20).fit(X, y).predict(X)
+    usual = found[X["expected"].to_numpy() > 1]
+    assert np.isfinite(found).all()
+    assert 0.8 * 20 < usual.mean() < 1.3 * 20
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost"])
 def test_logs_forecast_a_median_until_the_factor_corrects_it(kind):
     rng = np.random.default_rng(33)
     X, _, mean = sales(9000, 3)

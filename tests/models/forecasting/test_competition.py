@@ -79,3 +79,55 @@ def test_a_cell_without_sales_gets_the_cheapest_model() -> None:
     assert champions["cell 0"].name == "b"
     assert "nothing was sold" in champions["cell 0"].words
     assert np.isnan(champions["cell 0"].wape)
+
+
+def poisoned(forecasts: dict[str, float | None]) -> Backtest:
+    """Slow products beside broken models; None forecasts the mean of each series."""
+    rng = np.random.default_rng(5)
+    mean = rng.uniform(0.05, 0.25, 60)[:, None]
+    actual = rng.poisson(mean, (60, 28)).astype(float)
+    return Backtest(
+        actual=actual,
+        censored=np.zeros(actual.shape, dtype=bool),
+        forecasts={
+            name: np.broadcast_to(mean, actual.shape) if value is None else np.full(actual.shape, value)
+            for name, value in forecasts.items()
+        },
+        cells=np.repeat(["slow"], 60),
+        series=np.arange(60),
+        scale=np.ones(60),
+        seconds=dict.fromkeys(forecasts, 0.01),
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (0.0, "forecasts nothing"),
+        (0.15, "forecasts the same for all series and days"),
+        (1e-4, "forecasts the same"),
+    ],
+)
+def test_a_broken_model_does_not_serve_whatever_its_error(value: float, fault: str) -> None:
+    given = poisoned({"broken": value, "honest": None})
+    champions, table = compete(given, tolerance=0.01, max_seconds=1)
+    assert champions["slow"].models == ("honest",)
+    assert f"left out: broken {fault}" in champions["slow"].words
+    if value == 0:
+        wape = table[table["horizon"] == 0].set_index("model")["wape"]
+        assert wape["broken"] < wape["honest"], "the error alone would have let it serve"
+
+
+def test_a_model_that_forecasts_a_fraction_of_the_sales_does_not_serve() -> None:
+    given = poisoned({"honest": None})
+    given.forecasts["low"] = given.forecasts["honest"] / 10
+    given.seconds["low"] = 0.01
+    champions, _ = compete(given, tolerance=0.01, max_seconds=1)
+    assert champions["slow"].models == ("honest",)
+    assert "left out: low forecasts 1" in champions["slow"].words
+
+
+def test_where_all_are_broken_one_serves_all_the_same() -> None:
+    champions, _ = compete(poisoned({"zero": 0.0}), tolerance=0.01, max_seconds=1)
+    assert champions["slow"].models == ("zero",)
+    assert "left out: zero forecasts nothing" in champions["slow"].words

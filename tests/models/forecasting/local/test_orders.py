@@ -96,3 +96,9 @@ def test_similar_series_have_the_same_name(made: Panel) -> None:
 def test_clusters_are_one_per_series(made: Panel) -> None:
     with pytest.raises(ValueError, match="clusters must have 6 entries, one per series, got 2"):
         search_orders(made, ["a", "b"])
+
+
+def test_where_no_series_asks_for_an_order_none_is_searched(made: Panel) -> None:
+    found = search_orders(made.take(np.arange(0)), [])
+    assert found.empty
+    assert {"cluster", "order", "error"} <= set(found.columns)
