@@ -11,6 +11,12 @@ from datetime import date, datetime
 #: Narrow no-break space.
 THIN = "\u202f"
 
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July",
+    "August", "September", "October", "November", "December",
+)  # fmt: skip
+
 #: Shown where there is no value.
 NONE = "–"  # noqa: RUF001 - a dash is meant
 
@@ -43,12 +49,12 @@ def day(value: date | None) -> str:
     """`Monday 6 January 2025`."""
     if value is None:
         return NONE
-    return f"{value:%A} {value.day} {value:%B} {value.year}"
+    return f"{_DAYS[value.weekday()]} {value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 
 def short_day(value: date | None) -> str:
     """`6 Jan 2025`."""
-    return NONE if value is None else f"{value.day} {value:%b} {value.year}"
+    return NONE if value is None else f"{value.day} {_MONTHS[value.month - 1][:3]} {value.year}"
 
 
 def moment(value: datetime | None) -> str:

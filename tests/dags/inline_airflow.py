@@ -36,6 +36,9 @@ from pipelines.lab.airflow_api import AirflowApi
 from pipelines.lab.airflow_api import DagRun as Finished
 from pipelines.lab.local import POOLS
 
+#: Rounds of the scheduler without a change after which nothing will move.
+MOST_IDLE_TICKS = 200
+
 
 class InlineExecutor(BaseExecutor):
     """Runs a task at once, in this process."""
@@ -50,8 +53,9 @@ class InlineExecutor(BaseExecutor):
         for workload in workload_items:
             assert isinstance(workload, ExecuteTask)
             self.queued_tasks.pop(workload.ti.key)
-            # Of a copy: the parameters of a run stay in the DAG that it read them from.
+            # Of a copy: the parameters of a run stay in the task that it read them from, and a copy of it shares them.
             task = deepcopy(self.bag.dags[workload.ti.dag_id]).get_task(workload.ti.task_id)
+            task.params = deepcopy(task.params)
             fields = TaskInstance.model_fields
             instance = TaskInstance(**{k: v for k, v in workload.ti.model_dump().items() if k in fields})
             done = run_task_in_process(ti=instance, task=task)
@@ -130,10 +134,21 @@ class InlineAirflow(AirflowApi):
                 raise MillraceError(f"{dag_id} run {run_id} is still {run['state']} after {seconds:.0f} s")
 
     def settle(self) -> None:
-        """Run until nothing is queued or runs."""
+        """Run until nothing is queued or runs.
+
+        Raises
+        ------
+        MillraceError
+            Nothing moves any more, for instance because a DAG is paused.
+        """
         self.tick()
-        while {run["state"] for run in self.all_runs()} & {"queued", "running"}:
+        seen, idle = self.all_runs(), 0
+        while {run["state"] for run in seen} & {"queued", "running"}:
             self.tick()
+            before, seen = seen, self.all_runs()
+            idle = idle + 1 if seen == before else 0
+            if idle == MOST_IDLE_TICKS:
+                raise MillraceError(f"nothing moves any more: {seen}")
 
     def all_runs(self) -> list[dict[str, Any]]:
         """Every run in the order in which it was made, with the states of its tasks."""

@@ -61,6 +61,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[dict
         "AIRFLOW_HOME": str(var / "airflow"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{var / 'airflow' / 'airflow.db'}",
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     }
     run(environment, "-m", "airflow", "db", "migrate")
     printed = run(environment, str(DRIVER), str(dags), URI, *WAITING)

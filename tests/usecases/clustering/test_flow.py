@@ -215,8 +215,9 @@ def moves_without(grouped: Any, fault: Exception, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(scoring, "read_stores", read)
     run = USECASE.run(AS_OF, grouped.settings, PARAMS)
     registry = Registry(grouped.settings, USECASE.name)
-    groups = registry.load(registry.serving(CHAMPION))
-    return next(output.rows for output in scoring.predict(run, groups) if output.table is MIGRATIONS)
+    version = registry.serving(CHAMPION)
+    outputs = scoring.predict(run, registry.load(version), version)
+    return next(output.rows for output in outputs if output.table is MIGRATIONS)
 
 
 def test_moves_are_told_without_features_that_are_not_kept(grouped: Any, monkeypatch: Any) -> None:
