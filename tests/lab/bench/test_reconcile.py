@@ -38,9 +38,11 @@ def test_every_method_is_measured_and_the_library_beside_it(monkeypatch):
 
 
 def test_the_library_gets_so_much_time(monkeypatch):
-    """Importing the library alone takes longer."""
+    """No machine reconciles half a million leaves in a second; what was known by then is kept."""
     monkeypatch.setattr(bench, "PEER_CPU_SECONDS", 1)
-    assert bench.peer(100, 1, seed=0) == {"ended": "stopped after 1 CPU seconds"}
+    found = bench.peer(500_000, 1, seed=0)
+    assert found["ended"] == "stopped after 1 CPU seconds"
+    assert len(found) <= len(CASES)
 
 
 def test_a_lack_of_memory_is_an_answer():
