@@ -15,11 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.ahead import calendar_columns, promo_columns
+from features.feasts import feast_ratio
 from features.groups import GROUPS, Group, groups_of
 from features.known import DAY, Known, PanelLike, known_at
 from features.levels import FLOOR, LEAST_SHARE, Levels, levels_at
+from features.neighbours import neighbours_at
 from features.seasons import Season, Windows, season_of, windows_of
 from features.similar import similar_at, similar_columns
+from features.weather import weather_at
 
 Floats = NDArray[np.float32]
 Indices = NDArray[np.intp]
@@ -27,9 +30,8 @@ Indices = NDArray[np.intp]
 #: Column with the units that a day ahead is expected to sell; learners scale their target by it.
 EXPECTED = "expected"
 
-#: Ratio to last year's season that the expected units follow, and its largest log.
-SEASON = "week_1y"
-MOST_SEASON = 1.0
+#: Largest log of last year's season that the expected units follow.
+MOST_SEASON = 2.0
 
 #: Attributes of series that are features, where the table has them: words and numbers.
 WORDS = (
@@ -92,13 +94,17 @@ def origin_frame(
     pooled = grouped.get("category", every)
     levels = levels_at(known, pooled, grouped.get("shelf", pooled))
     windows = windows_of(known, levels)
-    factor = _season_factor(windows, pooled)[row, step] if follow_season else np.float32(1)
+    feasts = feast_ratio(known, levels, pooled)
+    factor = _season_factor(feasts, pooled)[row, step] if follow_season else np.float32(1)
     columns = {
         **_own_columns(known, levels, season_of(windows), factor, row, step),
         **_group_columns(levels, windows, grouped, row, step),
         **calendar_columns(known, row, step),
         **promo_columns(known, row, step, ahead),
+        **{name: values[row, step] for name, values in weather_at(known, levels, pooled).items()},
+        **{name: values[row, step] for name, values in neighbours_at(known, levels, panel.series).items()},
         **_attributes(panel.series, row),
+        "category_feast": feasts[pooled.code][row, step],
     }
     if "category" in panel.series.columns:
         promoted = (known.promo[row, known.n_history + step] > 0).astype(np.intp)
@@ -133,13 +139,12 @@ def sample_cells(
     return row, step
 
 
-def _season_factor(windows: Windows, pooled: Group) -> Floats:
+def _season_factor(logs: Floats, pooled: Group) -> Floats:
     """How much more the series' category sells on the days ahead than now, by last year, (n, H).
 
     Without it a season that the training origins have not seen, such as the weeks before Christmas, is
     out of reach of trees. 1 where last year is not known.
     """
-    logs = season_of(windows, pooled).ahead[SEASON]
     within = np.clip(np.nan_to_num(logs), -MOST_SEASON, MOST_SEASON)
     return np.asarray(np.exp(within)[pooled.code], dtype=np.float32)
 

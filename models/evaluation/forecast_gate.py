@@ -3,7 +3,8 @@
 The error judged is the WAPE of all series and days together (sum of absolute errors over sum of sales), as
 the users pay for units and not for percentages of slow movers. Its noise is estimated by drawing whole
 products: the days and stores of a product are wrong together. As for classifiers, a simple rule must be
-beaten beyond noise, and against the serving champion the burden of proof is reversed.
+beaten beyond noise, and against the serving champion the burden of proof is reversed. No group of series may be surely
+over- or underestimated: a total that is right can hide shelves that stay empty.
 """
 
 from __future__ import annotations
@@ -27,14 +28,15 @@ class Errors:
 
     Attributes
     ----------
-    product : ndarray of shape (n,)
-        Product of each row.
+    product, group : ndarray of shape (n,)
+        Product of each row, and the group of series within which its bias is judged.
     absolute, signed, quantity : ndarray of shape (n,)
         Sums of absolute errors, of errors (forecast minus sales) and of sales, in units. All candidates
         of a verdict have the same rows.
     """
 
     product: Any
+    group: Any
     absolute: Floats
     signed: Floats
     quantity: Floats
@@ -52,7 +54,8 @@ class ForecastThresholds:
     Attributes
     ----------
     max_bias : float
-        Largest sum of errors, either way, as a share of the sales; the whole interval must keep it.
+        Largest sum of errors, either way, as a share of the sales. The whole interval of all series together must keep
+        it; that of a group must not lie beyond it.
     coverage : tuple of float
         Least and largest measured coverage of the 80 % intervals of single series.
     min_products : int
@@ -108,12 +111,17 @@ def judge_forecasts(
         value = float(a.sum() / b.sum()) if b.sum() else float("nan")
         if not draws:
             return Interval(value, float("nan"), float("nan"), limits.level)
-        replicates = np.concatenate([(a @ counts) / np.maximum(b @ counts, 1e-12) for counts in draws])
+        sums = [(a @ counts, b @ counts) for counts in draws]
+        replicates = np.concatenate([top[below > 0] / below[below > 0] for top, below in sums])
         tail = (1 - limits.level) / 2
         low, high = (float(q) for q in np.quantile(replicates, [tail, 1 - tail]))
         return Interval(value, low, high, limits.level)
 
     checks.append(_unbiased(ratio(challenger.signed, challenger.quantity), limits))
+    for group in np.unique(challenger.group[challenger.quantity > 0]):
+        own = challenger.group == group
+        bias = ratio(np.where(own, challenger.signed, 0.0), np.where(own, challenger.quantity, 0.0))
+        checks += _biased(str(group), bias, limits)
     checks.append(_covers(coverage_80, limits))
     for name, other in baselines.items():
         # Positive where the challenger is better: what it saves of the baseline's error, per unit sold.
@@ -138,6 +146,14 @@ def _unbiased(bias: Interval, limits: ForecastThresholds) -> Check:
     passed = bool(abs(bias.low) <= limits.max_bias and abs(bias.high) <= limits.max_bias)
     words = f"bias is {signed(bias)} of the sales, {'within' if passed else 'beyond'} {limits.max_bias:g}"
     return Check("bias", bias.value, bias.low, bias.high, limits.max_bias, passed, words)
+
+
+def _biased(group: str, bias: Interval, limits: ForecastThresholds) -> list[Check]:
+    """Check of a group that is surely biased; none if it is not, so that a verdict names what is wrong."""
+    if bias.low <= limits.max_bias and bias.high >= -limits.max_bias:
+        return []
+    words = f"bias of {group} is {signed(bias)} of its sales, surely beyond {limits.max_bias:g}"
+    return [Check(f"bias_{group}", bias.value, bias.low, bias.high, limits.max_bias, False, words)]
 
 
 def _covers(coverage: float, limits: ForecastThresholds) -> Check:

@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import xlogy
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+#: Fewest units a day that the Poisson deviance takes a forecast for.
+LEAST_RATE = 0.01
 
 #: Days whose revenue weighs a series in the WRMSSE.
 REVENUE_DAYS = 28
@@ -45,6 +49,20 @@ def rmspe(actual: NDArray[Any], forecast: NDArray[Any], censored: Mask | None = 
 def bias(actual: NDArray[Any], forecast: NDArray[Any], censored: Mask | None = None) -> float:
     """Sum of errors (forecast minus sales) over sum of sales; NaN without sales."""
     return float(error_table(actual, forecast, censored=censored, horizons=())["bias"].iloc[0])
+
+
+def poisson_deviance(actual: NDArray[Any], forecast: NDArray[Any]) -> Floats:
+    """Poisson deviance of each forecast, lowest for the mean of the demand whatever its size.
+
+    A forecast counts as at least 0.01 units a day: where nothing is expected, any sale would be infinitely wrong.
+
+    References
+    ----------
+    Gneiting (2011), "Making and evaluating point forecasts", JASA 106(494), on scores that the mean minimises.
+    """
+    rate = np.maximum(np.asarray(forecast, dtype=np.float64), LEAST_RATE)
+    units = np.asarray(actual, dtype=np.float64)
+    return np.asarray(2 * (xlogy(units, units / rate) - units + rate))
 
 
 def naive_scale(history: NDArray[Any]) -> Floats:
@@ -149,8 +167,9 @@ def error_table(
     -------
     pandas.DataFrame
         One row per group (sorted) and horizon, 0 standing for all columns together: ``group``,
-        ``horizon``, ``mape`` and ``rmspe`` (days with sales), ``wape``, ``bias``, ``rmsse`` (mean of the
-        series), ``series`` and ``points`` (judged). Undefined figures are NaN.
+        ``horizon``, ``mape`` and ``rmspe`` (days with sales), ``wape``, ``bias``, ``deviance`` (Poisson's, mean of
+        the days; NaN without sales), ``rmsse`` (mean of the series), ``series`` and ``points`` (judged). Undefined
+        figures are NaN.
 
     Raises
     ------
@@ -160,6 +179,7 @@ def error_table(
     judged, error = _errors(actual, forecast, censored)
     sales = np.where(judged, actual, 0.0).astype(np.float64)
     relative = np.divide(error, sales, out=np.zeros_like(error), where=sales > 0)
+    deviance = np.where(judged, poisson_deviance(sales, forecast), 0.0)
     names, codes = _codes(groups, len(judged))
     cells = _Cells(codes, len(names), _horizons(horizons, judged.shape[1]))
     points, sold, total = cells.sum(judged), cells.sum(sales > 0), cells.sum(sales)
@@ -173,6 +193,7 @@ def error_table(
             "rmsse": rmsse_.ravel(),
             "rmspe": np.sqrt(_ratio(cells.sum(relative**2), sold)).ravel(),
             "bias": _ratio(cells.sum(error), total).ravel(),
+            "deviance": _ratio(cells.sum(deviance), np.where(total > 0, points, 0)).ravel(),
             "series": count.ravel().astype(np.int64),
             "points": points.ravel().astype(np.int64),
         }

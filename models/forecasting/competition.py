@@ -1,28 +1,32 @@
-"""The competition: which model serves which group of series, by a rolling-origin backtest and by cost.
+"""The competition: which model serves which group of series, by a rolling-origin backtest.
 
-All models forecast the same series from the same past days; a *cell* is a group of series within which
-one champion is chosen. The error that decides is the WAPE of all horizons together: units, not percentages
-of slow movers. Among the models whose error is within a tolerance of the best, the cheapest serves: a
-difference below the noise of the backtest is not worth hours of computing every night.
+All models forecast the same series from the same past days; a *cell* is a group of series within which one champion is
+chosen. The Poisson deviance of all horizons together decides: it is lowest for the mean of the demand, large or small,
+whereas the absolute errors of single days are lowest for zero where a product sells once a fortnight.
 
-Errors of single days do not find every broken model: of a product that sells once a fortnight, zero has the lowest
-WAPE. So a model that forecasts nothing, the same for all, or far more or less than was sold cannot serve.
+A default serves unless another model is surely better: the lowest of several errors is partly luck, and a choice that
+changes with the draw of the series is worth less than the difference it was made by.
+
+A model that forecasts nothing, the same for all, or far more or less than was sold cannot serve, whatever its error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.forecasting.accuracy import error_table, judged_days
+from models.forecasting.accuracy import error_table, judged_days, poisson_deviance, sum_rows
 
 #: Name of the mean of a cell's two best models, a candidate like the others.
 AVERAGE = "average"
+
+#: Draws of series by which a lower error is told from luck.
+DRAWS = 1_000
 
 #: Share of the sales by which a cell's total may be missed, beyond so many standard deviations of chance.
 MOST_BIAS, DEVIATIONS = 0.5, 4.0
@@ -37,8 +41,8 @@ class Champion:
     cell : str
     models : tuple of str
         Models whose forecasts are averaged; mostly one.
-    wape : float
-        Its error in the backtest; NaN where nothing was sold.
+    wape, deviance : float
+        Its errors in the backtest; NaN where nothing was sold.
     words : str
         Why it was chosen.
     """
@@ -46,6 +50,7 @@ class Champion:
     cell: str
     models: tuple[str, ...]
     wape: float
+    deviance: float
     words: str
 
     @property
@@ -84,23 +89,29 @@ class Backtest:
 def compete(
     backtest: Backtest,
     *,
-    tolerance: float,
+    default: str,
+    confidence: float,
     max_seconds: float,
     horizons: Sequence[int] | None = None,
     averages: bool = True,
+    seed: int = 0,
 ) -> tuple[dict[str, Champion], pd.DataFrame]:
     """Choose the champion of every cell.
 
     Parameters
     ----------
-    tolerance
-        Share of the best error within which a cheaper model is preferred.
+    default
+        Candidate that serves unless another is surely better; where it does not compete, the lowest error serves.
+    confidence
+        Share of the draws of series in which another's deviance must be lower than the default's.
     max_seconds
         Models that cost more per series cannot be champion; they stay in the table.
     horizons
         Horizons of the table, counted from 1; all by default.
     averages
         Whether the mean of a cell's two best models competes, too.
+    seed
+        Of the draws.
 
     Returns
     -------
@@ -121,29 +132,64 @@ def compete(
         }
         seconds = {name: backtest.seconds[name] for name in taking_part}
         broken = {
-            name: words for name, values in taking_part.items() if (words := _fault(backtest, rows, values))
+            name: words
+            for name, values in taking_part.items()
+            if (words := fault(backtest.actual[rows], backtest.censored[rows], backtest.series[rows], values))
         }
-        tables = {name: _errors(backtest, rows, values, horizons) for name, values in taking_part.items()}
-        able = [name for name in tables if name not in broken and seconds[name] <= max_seconds]
-        pair = _best_two(tables, able) if averages else None
-        if pair:
-            tables[AVERAGE] = _errors(
-                backtest, rows, (taking_part[pair[0]] + taking_part[pair[1]]) / 2, horizons
-            )
+        losses = {name: _losses(backtest, rows, values) for name, values in taking_part.items()}
+        able = [name for name in taking_part if name not in broken and seconds[name] <= max_seconds]
+        pair = tuple(sorted(able, key=lambda name: (losses[name].sum(), name))[:2])
+        if averages and len(pair) == 2:
+            taking_part[AVERAGE] = (taking_part[pair[0]] + taking_part[pair[1]]) / 2
+            losses[AVERAGE] = _losses(backtest, rows, taking_part[AVERAGE])
             seconds[AVERAGE] = seconds[pair[0]] + seconds[pair[1]]
             able += [AVERAGE] if seconds[AVERAGE] <= max_seconds else []
-        champion = _choose(str(cell), tables, seconds, pair, able or list(tables), tolerance)
+        chosen, words = _choose(
+            {name: losses[name] for name in able or taking_part}, default, confidence, seed
+        )
+        models = pair if chosen == AVERAGE else (chosen,)
+        if len(models) > 1:
+            words += f"; mean of {' and '.join(models)}"
         if broken:
-            left_out = "; ".join(f"{name} {words}" for name, words in sorted(broken.items()))
-            champion = replace(champion, words=f"{champion.words}; left out: {left_out}")
-        champions[str(cell)] = champion
+            words += "; left out: " + "; ".join(f"{name} {why}" for name, why in sorted(broken.items()))
+        tables = {name: _errors(backtest, rows, values, horizons) for name, values in taking_part.items()}
+        overall = tables[chosen].iloc[0]
+        champions[str(cell)] = Champion(
+            str(cell), models, float(overall["wape"]), float(overall["deviance"]), words
+        )
         parts += [
-            table.assign(
-                cell=cell, model=name, seconds_per_series=seconds[name], is_champion=name == champion.name
-            )
+            table.assign(cell=cell, model=name, seconds_per_series=seconds[name], is_champion=name == chosen)
             for name, table in tables.items()
         ]
     return champions, pd.concat(parts, ignore_index=True).drop(columns="group")
+
+
+def fault(
+    actual: NDArray[Any], censored: NDArray[np.bool_], series: NDArray[Any], forecast: NDArray[Any]
+) -> str:
+    """What is wrong with forecasts whatever their error; empty if nothing is, or if nothing was sold.
+
+    Parameters
+    ----------
+    actual, censored, forecast : ndarray of shape (rows, H)
+    series : ndarray of shape (rows,)
+        Series of each row.
+    """
+    judged = judged_days(actual, censored)
+    sold_on, units = actual[judged].astype(np.float64), forecast[judged].astype(np.float64)
+    sold, total = sold_on.sum(), units.sum()
+    if sold <= 0:
+        return ""
+    if not np.isfinite(total):
+        return "forecasts no number"
+    if total <= 0:
+        return "forecasts nothing"
+    if len(np.unique(series)) > 1 and np.ptp(units) == 0 < np.ptp(sold_on):
+        return "forecasts the same for all series and days"
+    # Counts of one variance over mean for all: the squares of the sales bound the variance of their sum.
+    if abs(total - sold) > max(MOST_BIAS * sold, DEVIATIONS * np.sqrt((sold_on**2).sum())):
+        return f"forecasts {total / sold:.0%} of what was sold"
+    return ""
 
 
 def _errors(
@@ -159,55 +205,25 @@ def _errors(
     )
 
 
-def _fault(backtest: Backtest, rows: NDArray[np.intp], forecast: NDArray[Any]) -> str:
-    """What is wrong with a model in a cell whatever its error; empty if nothing is, or if nothing was sold."""
+def _losses(backtest: Backtest, rows: NDArray[np.intp], forecast: NDArray[Any]) -> NDArray[np.float64]:
+    """Deviance of each series of a cell, summed over its judged days."""
     judged = judged_days(backtest.actual[rows], backtest.censored[rows])
-    actual, units = backtest.actual[rows][judged].astype(np.float64), forecast[judged].astype(np.float64)
-    sold, total = actual.sum(), units.sum()
-    if sold <= 0:
-        return ""
-    if total <= 0:
-        return "forecasts nothing"
-    if len(np.unique(backtest.series[rows])) > 1 and np.ptp(units) == 0 < np.ptp(actual):
-        return "forecasts the same for all series and days"
-    # Counts of one variance over mean for all: the squares of the sales bound the variance of their sum.
-    if abs(total - sold) > max(MOST_BIAS * sold, DEVIATIONS * np.sqrt((actual**2).sum())):
-        return f"forecasts {total / sold:.0%} of what was sold"
-    return ""
-
-
-def _overall(tables: Mapping[str, pd.DataFrame]) -> dict[str, float]:
-    """WAPE over all horizons by model; infinite where nothing was sold."""
-    return {name: float(np.nan_to_num(table["wape"].iloc[0], nan=np.inf)) for name, table in tables.items()}
-
-
-def _best_two(tables: Mapping[str, pd.DataFrame], able: Sequence[str]) -> tuple[str, str] | None:
-    wape = _overall(tables)
-    best = sorted(able, key=lambda name: (wape[name], name))
-    return (best[0], best[1]) if len(best) > 1 else None
+    each = np.where(judged, poisson_deviance(np.where(judged, backtest.actual[rows], 0), forecast), 0.0)
+    _, of_row = np.unique(backtest.series[rows], return_inverse=True)
+    return sum_rows(each.sum(axis=1, keepdims=True), of_row)[:, 0]
 
 
 def _choose(
-    cell: str,
-    tables: Mapping[str, pd.DataFrame],
-    seconds: Mapping[str, float],
-    pair: tuple[str, str] | None,
-    able: Sequence[str],
-    tolerance: float,
-) -> Champion:
-    wape = _overall(tables)
-    best = min(able, key=lambda name: (wape[name], seconds[name], name))
-    near = [name for name in able if wape[name] <= wape[best] * (1 + tolerance)] or [best]
-    chosen = min(near, key=lambda name: (seconds[name], wape[name], name))
-    words = f"lowest WAPE in the backtest, {wape[chosen]:.3f}"
-    if not np.isfinite(wape[chosen]):
-        words = "nothing was sold in the backtest; cheapest model"
-    elif chosen != best:
-        words = (
-            f"WAPE {wape[chosen]:.3f} is within {tolerance:.0%} of the best, {wape[best]:.3f} of {best}, at "
-            f"{seconds[chosen] * 1000:.1f} instead of {seconds[best] * 1000:.1f} ms a series"
-        )
-    models = pair if chosen == AVERAGE and pair else (chosen,)
-    if len(models) > 1:
-        words += f"; mean of {' and '.join(models)}"
-    return Champion(cell, models, wape[chosen] if np.isfinite(wape[chosen]) else float("nan"), words)
+    losses: Mapping[str, NDArray[np.float64]], default: str, confidence: float, seed: int
+) -> tuple[str, str]:
+    """Name of what serves, and why."""
+    best = min(losses, key=lambda name: (losses[name].sum(), name != default, name))
+    if default not in losses or best == default:
+        return best, "lowest Poisson deviance in the backtest"
+    gain = losses[default] - losses[best]
+    drawn = np.random.default_rng(seed).integers(0, len(gain), (DRAWS, len(gain)))
+    sure = float((gain[drawn].sum(axis=1) > 0).mean())
+    lower = f"a Poisson deviance {gain.sum() / losses[default].sum():.1%} lower than that of"
+    if sure >= confidence:
+        return best, f"{lower} {default} in the backtest, in {sure:.0%} of the draws of series"
+    return default, f"default; {best} had {lower} the default, in too few of the draws of series: {sure:.0%}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from models.forecasting.accuracy import poisson_deviance
 from models.forecasting.boosted import EXPECTED, SMALLEST, GlobalForecaster
 from models.forecasting.boosting import Kind
 
@@ -109,7 +110,8 @@ class SimilarForecaster(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         tried = {}
         for sku_days in DAYS_TRIED:
             for own_days in DAYS_TRIED:
-                loss = _deviance(target, blend(rows, sku_days, own_days), weight)
+                deviance = poisson_deviance(target, blend(rows, sku_days, own_days))
+                loss = float(np.average(deviance, weights=weight))
                 tried[sku_days, own_days] = loss
                 self.evidence_[f"{sku_days:g}/{own_days:g}"] = loss
         self.sku_days_, self.own_days_ = min(tried, key=lambda pair: (tried[pair], pair))
@@ -160,13 +162,6 @@ def blend(X: pd.DataFrame, sku_days: float, own_days: float) -> Floats:
         weight = np.where(np.isfinite(units), days / (days + k), 0.0)
         mixed = (1 - weight) * mixed + weight * np.nan_to_num(units)
     return mixed
-
-
-def _deviance(actual: Floats, forecast: Floats, weight: Floats | None) -> float:
-    """Mean Poisson deviance: fair to the mean of counts, large and small."""
-    rate = np.maximum(forecast, SMALLEST)
-    logs = np.where(actual > 0, actual * np.log(np.maximum(actual, SMALLEST) / rate), 0.0)
-    return float(np.average(2 * (logs - actual + rate), weights=weight))
 
 
 def _check_columns(X: pd.DataFrame) -> None:

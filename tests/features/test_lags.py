@@ -150,7 +150,7 @@ def test_units_of_another_size_give_the_same_ratios(chain):
 
 def test_expected_follows_last_years_season_of_the_category(chain):
     frame = origin_frame(chain, ORIGIN, HORIZON)
-    factor = np.exp(frame["category_week_1y"].clip(-1, 1))
+    factor = np.exp(frame["category_feast"].clip(-2, 2))
     step = frame["horizon"].astype(int) % 7
     flat = frame["expected"] / factor / np.exp(frame["usual"] + frame["recent"] + frame["level"])
     np.testing.assert_allclose(flat, 1, rtol=1e-3)

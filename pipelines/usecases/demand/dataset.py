@@ -243,7 +243,7 @@ def read_dataset(run: Run[DemandParams]) -> Dataset:
     Raises
     ------
     DataContractError
-        The day was not prepared.
+        The day was not prepared, or sales are not reported by day.
     """
     lake, as_of, horizon_days = run.lake, run.as_of, run.params.horizon_days
     history_days = run.params.features.history_days
@@ -286,8 +286,21 @@ def read_dataset(run: Run[DemandParams]) -> Dataset:
         panel.price[row, day] = floats(rows["price"])
         reported = rows["reported_on"].to_numpy(zero_copy_only=False).astype("datetime64[D]")
         panel.reported_on[panel.store[row], day] = reported
+    _check_daily(panel.reported_on)
     _fill_calendar(lake, panel, as_of, versions[CALENDAR])
     return Dataset(lake, panel, profile, versions, horizon_days)
+
+
+def _check_daily(reported_on: NDArray[np.datetime64]) -> None:
+    """Refuse weekly or monthly sales: taken for those of a day, each would be forecast for every day."""
+    days = [np.flatnonzero(~np.isnat(store)) for store in reported_on]
+    gaps = [float(np.median(np.diff(known))) for known in days if len(known) > 2]
+    usual = float(np.median(gaps)) if gaps else 1.0
+    if usual > 1:
+        raise DataContractError(
+            f"raw/demand_sales: the usual store reports every {usual:g} days, and forecasts are of single days: "
+            "deliver `sold_on` by day"
+        )
 
 
 def _fill_calendar(lake: Lake, panel: Panel, as_of: date, version: int) -> None:

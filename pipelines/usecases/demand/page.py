@@ -108,7 +108,7 @@ def sections(run: Run[DemandParams]) -> Mapping[str, object]:
         "accuracy": accuracy(data),
         "worst": worst,
         "competition": competition(data),
-        "tolerance": run.params.backtest.tolerance,
+        "default": run.params.backtest.default,
         "models": models_in_use(data),
         "out_of_scope": scope_reasons(data.lake, OUT_OF_SCOPE, data.as_of, SCOPE_WORDS),
     }

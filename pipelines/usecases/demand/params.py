@@ -50,7 +50,10 @@ class BacktestParams(Params):
     judging_origins: int = Field(ge=1, description="Newest origins, kept for the gate.")
     spacing_days: int = Field(ge=1, description="Days between origins.")
     local_series: int = Field(ge=5, description="Series per cell on which models fitted one by one compete.")
-    tolerance: float = Field(ge=0, lt=1, description="A cheaper model within this share of the best serves.")
+    default: str = Field(description="Global model that serves where no other is surely better.")
+    confidence: float = Field(
+        gt=0.5, lt=1, description="Share of the draws of series in which another must be better."
+    )
     max_seconds_per_series: float = Field(gt=0, description="A dearer model cannot be champion.")
 
 
@@ -159,6 +162,11 @@ class Origins:
     training: list[date]
     selection: list[date]
     judging: list[date]
+
+    @property
+    def all(self) -> list[date]:
+        """Every day of the three, oldest first."""
+        return [*self.training, *self.selection, *self.judging]
 
     @classmethod
     def of(cls, as_of: date, params: DemandParams) -> Origins:

@@ -129,7 +129,7 @@ def _series(data: Dataset, results: Results) -> pd.DataFrame:
 
 
 def _validation(profile: pd.DataFrame, judging: Mapping[str, Sequence[Past]]) -> pd.DataFrame:
-    """Sums of errors by candidate, segment and product."""
+    """Sums of errors by candidate, cell and product."""
     parts = []
     for candidate, past in judging.items():
         sums = {name: np.zeros(len(profile)) for name in ("absolute_error", "error", "quantity", "points")}
@@ -140,8 +140,8 @@ def _validation(profile: pd.DataFrame, judging: Mapping[str, Sequence[Past]]) ->
             sums["error"] += error.sum(axis=1)
             sums["quantity"] += np.where(judged, np.nan_to_num(one.actual), 0.0).sum(axis=1)
             sums["points"] += judged.sum(axis=1)
-        frame = profile[["segment", "sku_id"]].assign(candidate=candidate, **sums)
-        parts.append(frame.groupby(["candidate", "segment", "sku_id"], as_index=False).sum())
+        frame = profile[["sku_id"]].assign(candidate=candidate, cell=cells_of(profile), **sums)
+        parts.append(frame.groupby(["candidate", "cell", "sku_id"], as_index=False).sum())
     return pd.concat(parts, ignore_index=True).astype({"points": "int64"})
 
 
@@ -196,12 +196,13 @@ def judge(run: Run[DemandParams], version: ModelVersion) -> Verdict:
 
 def _errors(rows: pa.Table, candidate: str) -> Errors:
     own = rows.filter(pc.equal(rows["candidate"], candidate)).sort_by(
-        [("segment", "ascending"), ("sku_id", "ascending")]
+        [("cell", "ascending"), ("sku_id", "ascending")]
     )
     absolute, error, quantity = (
         own[name].to_numpy().astype(np.float64) for name in ("absolute_error", "error", "quantity")
     )
-    return Errors(np.array(own["sku_id"].to_pylist()), absolute, error, quantity)
+    product, cell = (np.array(own[name].to_pylist()) for name in ("sku_id", "cell"))
+    return Errors(product, cell, absolute, error, quantity)
 
 
 # ----------------------------------------------------------------------------------------- model card
@@ -277,11 +278,14 @@ def _span(days: list[date]) -> str:
 
 
 def _ranked(table: pd.DataFrame) -> list[str]:
-    rows = ["| cell | model | MAPE | WAPE | RMSSE | bias | ms a series |", "|---|---|---|---|---|---|---|"]
-    overall = table[table["horizon"] == 0].sort_values(["cell", "wape", "model"])
+    rows = [
+        "| cell | model | deviance | MAPE | WAPE | RMSSE | bias | ms a series |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    overall = table[table["horizon"] == 0].sort_values(["cell", "deviance", "model"])
     for row in overall.to_dict("records"):
         name = f"**{row['model']}**" if row["is_champion"] else row["model"]
-        figures = " | ".join(f"{row[metric]:.3f}" for metric in ("mape", "wape", "rmsse", "bias"))
+        figures = " | ".join(f"{row[metric]:.3f}" for metric in ("deviance", "mape", "wape", "rmsse", "bias"))
         rows.append(f"| {row['cell']} | {name} | {figures} | {row['seconds_per_series'] * 1000:.1f} |")
     return rows
 

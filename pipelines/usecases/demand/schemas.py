@@ -275,6 +275,7 @@ BACKTEST = Table(
         _nullable("wape", "Sum of absolute errors over sum of sales."),
         _nullable("rmsse", "Root mean squared scaled error, mean of the series."),
         _nullable("bias", "Sum of errors over sum of sales."),
+        _nullable("deviance", "Mean Poisson deviance of a day, by which models compete; null without sales."),
         _count("series", "Series judged."),
         _count("points", "Days judged."),
         Column("seconds_per_series", DType.NUMBER, "Cost of a forecast.", unit="s"),
@@ -289,19 +290,19 @@ VALIDATION = Table(
     name="predictions/demand_validation",
     description=(
         "Errors on the origins kept for judging, summed by product, from which the gate draws its "
-        "bootstrap. One row per training `as_of`, candidate, segment and product."
+        "bootstrap. One row per training `as_of`, candidate, cell and product."
     ),
     columns=(
         AS_OF,
         Column("candidate", DType.STRING, "`challenger`, `champion` or `seasonal_naive`."),
-        SEGMENT,
+        Column("cell", DType.STRING, "Segment and regularity of the series."),
         SKU,
         Column("absolute_error", DType.NUMBER, "Sum of absolute errors.", unit="units"),
         Column("error", DType.NUMBER, "Sum of errors, forecast minus sales.", unit="units"),
         Column("quantity", DType.NUMBER, "Sum of sales.", unit="units"),
         _count("points", "Days judged."),
     ),
-    key=("as_of", "candidate", "segment", "sku_id"),
+    key=("as_of", "candidate", "cell", "sku_id"),
     partition_by=("as_of",),
 )
 

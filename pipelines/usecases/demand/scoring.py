@@ -215,7 +215,7 @@ def run_models(
     orders
         SARIMA order of each series of the panel, ``""`` where none is known.
     """
-    answers = _run_boosters(origin, {m: rows for m, rows in wanted.items() if m in boosters}, boosters)
+    answers = run_boosters(origin, {m: rows for m, rows in wanted.items() if m in boosters}, boosters)
     local = {model: rows for model, rows in wanted.items() if model not in boosters and len(rows)}
     return answers | run_local(origin.panel, local, orders=orders, engine=engine)
 
@@ -274,7 +274,7 @@ def _instead(packed: pd.DataFrame, error: GroupsLost) -> pd.DataFrame:
     return pd.concat([error.rest, instead], ignore_index=True)
 
 
-def _run_boosters(
+def run_boosters(
     origin: Origin, wanted: Mapping[str, NDArray[np.intp]], boosters: Mapping[str, Any]
 ) -> dict[str, Forecasts]:
     """Predict by global models; the features are made once for all of them."""

@@ -2,7 +2,7 @@
 
 Past days play three parts, in order of time. On the oldest origins the global models learn; on the next
 ones all models compete and the intervals are calibrated; on the newest the whole is judged, which nothing
-was chosen by. What is judged is what serves.
+was chosen by. What is judged then learns from all of these days before it serves: eleven weeks are a season.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import union_categoricals
+from sklearn.base import clone
 
 from models.forecasting.accuracy import naive_scale
 from models.forecasting.aggregate import aggregate
 from models.forecasting.boosted import GlobalForecaster
 from models.forecasting.boosting import Kind
-from models.forecasting.competition import Backtest, Champion, compete
+from models.forecasting.competition import Backtest, Champion, compete, fault
 from models.forecasting.forecaster import DemandForecaster, cells_of, clusters_of
 from models.forecasting.levels import Past, calibrate, level_sums, nodes_of
 from models.forecasting.local import orders_of, search_orders
@@ -42,7 +43,7 @@ from pipelines.usecases.demand.schemas import (
     UPPER_LEVELS,
     horizons_within,
 )
-from pipelines.usecases.demand.scoring import run_local, run_models, serve
+from pipelines.usecases.demand.scoring import run_boosters, run_local, run_models, serve
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,9 @@ def _backtest(
     watch: Stopwatch,
     champion: DemandForecaster | None,
 ) -> Results:
+    sample = Sample(data, origins, params)
     with watch.phase("boosters"):
-        boosters = fit_boosters(data, origins.training, params)
+        boosters = fit_boosters(global_models(params), sample, origins.training)
     with watch.phase("orders"):
         searched = _search(data, origins.selection[0], engine)
     with watch.phase("competition"):
@@ -112,7 +114,7 @@ def _backtest(
 
     with watch.phase("calibration"):
         chosen = nights(origins.selection, forecaster)
-        levels, level_table = _compete_for_levels(data, chosen, engine)
+        levels, level_table = _compete_for_levels(data, chosen, params, engine)
         forecaster.levels = {level: champion.name for level, champion in levels.items()}
         forecaster.intervals = calibrate(chosen, data.profile, INTERVAL_LEVELS, INTERVALS)
     with watch.phase("judging"):
@@ -120,6 +122,8 @@ def _backtest(
         candidates = {"challenger": forecaster, "seasonal_naive": naive}
         candidates |= {"champion": champion} if champion is not None else {}
         judging = {name: nights(origins.judging, models) for name, models in candidates.items()}
+    with watch.phase("refit"):
+        forecaster.boosters = _refitted(kept, sample, origins)
     return Results(
         forecaster=forecaster,
         champions=champions,
@@ -134,49 +138,83 @@ def _backtest(
 # ------------------------------------------------------------------------------- learning and orders
 
 
-def fit_boosters(data: Dataset, origins: Sequence[date], params: DemandParams) -> Boosters:
-    """Fit the global models on the days after past origins.
+def global_models(params: DemandParams) -> Boosters:
+    """Global models that compete, not fitted yet."""
+    size, seed = params.boosting, params.seed
+    rate = size.learning_rate
+    return {
+        **{
+            kind: GlobalForecaster(
+                kind=kind, rounds=size.rounds, learning_rate=rate, random_state=seed, n_jobs=_THREADS
+            )
+            for kind in get_args(Kind)
+        },
+        MISSION_MODELS["new"]: SimilarForecaster(learning_rate=rate, random_state=seed, n_jobs=_THREADS),
+    }
+
+
+def fit_boosters(models: Boosters, sample: Sample, origins: Sequence[date]) -> Boosters:
+    """Fit global models on the days after past origins.
 
     The model of new products learns from the series that were young then.
     """
-    X, y = _training_stack(data, origins, params)
+    X, y = sample.of(origins)
     log.info("global models: %d rows, %d features, %d origins", len(X), X.shape[1], len(origins))
-    boosting = params.boosting
-    rate, seed = boosting.learning_rate, params.seed
-    fitted = {
-        kind: GlobalForecaster(
-            kind=kind, rounds=boosting.rounds, learning_rate=rate, random_state=seed, n_jobs=_THREADS
-        ).fit(X, y)
-        for kind in get_args(Kind)
-    }
-    similar = SimilarForecaster(learning_rate=rate, random_state=seed, n_jobs=_THREADS)
-    return {**fitted, MISSION_MODELS["new"]: similar.fit(X, y)}
+    return {name: clone(model).fit(X, y) for name, model in models.items()}
 
 
-def _training_stack(
-    data: Dataset, origins: Sequence[date], params: DemandParams
-) -> tuple[pd.DataFrame, NDArray[np.float64]]:
-    """Features and sales of a sample of series and days ahead, for every origin.
+def _refitted(judged: Boosters, sample: Sample, origins: Origins) -> Boosters:
+    """The models that were judged, learnt anew from all past days, the judged ones included.
+
+    One that the newest days show to be broken is left as it was judged.
+    """
+    data, origin = sample.data, sample.data.open(origins.judging[-1])
+    begun, actual, censored = _came(data, origin)
+    rows = np.flatnonzero(begun)
+    found = {}
+    for name, model in fit_boosters(judged, sample, origins.all).items():
+        units = run_boosters(origin, {name: rows}, {name: model})[name].units[rows, 1:]
+        fault_ = fault(actual[rows], censored[rows], rows, units)
+        if fault_:
+            log.error("%s, learnt anew, %s: it stays as it was judged", name, fault_)
+        found[name] = judged[name] if fault_ else model
+    return found
+
+
+class Sample:
+    """Features and sales of a sample of series and days ahead, by past origin.
+
+    Each origin's rows are made once: the models that are judged and those that serve learn from the same.
 
     Days that were not reported, closed days and stock-outs are left out: the last are lower bounds, and a
     model that took them for the demand would learn that what runs out is not wanted. So are series that were not on
     sale yet: nothing could be expected of them, and what they sold then is thousands of times as much.
     """
-    share = params.boosting.max_rows // max(1, len(origins))
-    frames, targets = [], []
-    for day in origins:
-        origin = data.open(day)
-        actual, censored = data.panel.actuals(origin.day, data.horizon_days + 1)
+
+    def __init__(self, data: Dataset, origins: Origins, params: DemandParams) -> None:
+        self.data, self.seed = data, params.seed
+        self.share = params.boosting.max_rows // max(1, len(origins.all))
+        self._made: dict[date, tuple[pd.DataFrame, NDArray[np.float64]]] = {}
+
+    def of(self, origins: Sequence[date]) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+        """Rows of several origins, oldest first."""
+        for day in origins:
+            if day not in self._made:
+                self._made[day] = self._rows(day)
+        parts = [self._made[day] for day in origins]
+        return _stacked([X for X, _ in parts]), np.concatenate([y for _, y in parts])
+
+    def _rows(self, day: date) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+        origin = self.data.open(day)
+        actual, censored = self.data.panel.actuals(origin.day, self.data.horizon_days + 1)
         able = np.isfinite(actual) & ~censored & origin.panel.open[:, origin.panel.n_history :]
         able &= _begun(origin)[:, None]
         rows, steps = np.nonzero(able)
-        if len(rows) > share:
-            rng = np.random.default_rng([params.seed, day.toordinal()])
-            kept = np.sort(rng.permutation(len(rows))[:share])
+        if len(rows) > self.share:
+            rng = np.random.default_rng([self.seed, day.toordinal()])
+            kept = np.sort(rng.permutation(len(rows))[: self.share])
             rows, steps = rows[kept], steps[kept]
-        frames.append(origin.features(rows, steps))
-        targets.append(actual[rows, steps])
-    return _stacked(frames), np.concatenate(targets).astype(np.float64)
+        return origin.features(rows, steps), actual[rows, steps].astype(np.float64)
 
 
 def _stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -271,14 +309,16 @@ def _hold_competition(
             scale=np.tile(naive_scale(data.panel.y[rows]), len(origins)),
             seconds={model: float(np.mean(each)) for model, each in seconds.items()},
         ),
-        tolerance=params.backtest.tolerance,
+        default=params.backtest.default,
+        confidence=params.backtest.confidence,
+        seed=params.seed,
         max_seconds=params.backtest.max_seconds_per_series,
         horizons=horizons_within(data.horizon_days),
     )
 
 
 def _compete_for_levels(
-    data: Dataset, past: Sequence[Past], engine: Engine
+    data: Dataset, past: Sequence[Past], params: DemandParams, engine: Engine
 ) -> tuple[dict[str, Champion], pd.DataFrame]:
     """Choose what forecasts the nodes of each level above the series: their sum, or a model of their own."""
     champions: dict[str, Champion] = {}
@@ -308,7 +348,8 @@ def _compete_for_levels(
                 scale=np.tile(naive_scale(whole.y), len(past)),
                 seconds=seconds,
             ),
-            tolerance=0.0,
+            default=SUMMED,
+            confidence=params.backtest.confidence,
             max_seconds=np.inf,
             horizons=horizons_within(data.horizon_days),
             averages=False,

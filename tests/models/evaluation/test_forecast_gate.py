@@ -13,7 +13,8 @@ def errors(noise: float, *, products: int = 60, bias: float = 0.0, seed: int = 0
     quantity = np.random.default_rng(42).gamma(2.0, 100.0, products)  # the same days for all candidates
     signed = quantity * (bias + rng.normal(0, 0.02, products))
     absolute = np.maximum(quantity * noise * rng.uniform(0.8, 1.2, products), np.abs(signed))
-    return Errors(np.array([f"P{i}" for i in range(products)]), absolute, signed, quantity)
+    product = np.array([f"P{i}" for i in range(products)])
+    return Errors(product, np.full(products, "all"), absolute, signed, quantity)
 
 
 def verdict(challenger: Errors, **options: object):  # type: ignore[no-untyped-def]
@@ -37,6 +38,18 @@ def test_forecasts_no_better_than_the_baseline_are_refused() -> None:
 def test_bias_is_refused_even_when_the_error_is_small() -> None:
     assert verdict(errors(0.25, bias=0.153)).outcome == "refused"
     assert verdict(errors(0.25, bias=0.153), thresholds=ForecastThresholds(max_bias=0.2)).outcome == "pass"
+
+
+def test_a_group_that_is_surely_biased_is_refused_though_the_total_is_right() -> None:
+    given = errors(0.25)
+    group = np.where(np.arange(60) < 40, "regular", "sparse")
+    signed = given.signed + given.quantity * np.where(group == "sparse", -0.3, 0.15)
+    mixed = dataclasses.replace(
+        given, group=group, signed=signed, absolute=np.maximum(given.absolute, np.abs(signed))
+    )
+    found = verdict(mixed)
+    assert [check.name for check in found.checks if not check.passed] == ["bias_sparse"]
+    assert "surely beyond 0.15" in found.words
 
 
 @pytest.mark.parametrize("coverage", [0.5, 0.99])
