@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from features.groups import Group
 from features.known import DAY, Known
-from features.levels import Floats, Levels, expected_on, shrunk_ratio
-from features.seasons import running_sums
+from features.levels import Floats, Levels, shrunk_ratio
+from features.weather import Weather
 
 #: Days before and after Easter that correspond by their distance to it: from Lent to the week after.
 EASTER_DAYS = (-16, 10)
 
-#: Days around the corresponding one whose sales are summed.
-SPAN = 1
+#: Years back that are looked at.
+YEARS = 2
 
 #: Days before the origin with whose corresponding ones last year's days are compared.
 REFERENCE_DAYS = 28
@@ -52,29 +52,47 @@ def _easter(year: int) -> date:
     return (pd.Timestamp(year, 1, 1) + pd.offsets.Easter()).date()
 
 
-def feast_ratio(known: Known, levels: Levels, group: Group) -> Floats:
-    """Logs of how much more each group sold last year on the days that correspond to those ahead, (size, H).
+def feast_ratio(known: Known, levels: Levels, group: Group, weather: Weather) -> Floats:
+    """Logs of how much more each group sold in past years on the days that correspond to those ahead, (size, H).
 
     More than on the days that correspond to the four weeks before the origin, on which the recent level of a series
-    rests; NaN where last year is not known.
+    rests, and but for the weather of those days. The mean of the years that are known; NaN where none is.
     """
-    steps = np.arange(-REFERENCE_DAYS, known.horizon)
-    days = known.origin + steps * DAY
-    at = known.n_history + steps - ((days - corresponding_days(days)) / DAY).astype(np.intp) - SPAN
-    first = int(at.min())
-    if first < 0:
+    days = known.origin + np.arange(-REFERENCE_DAYS, known.horizon) * DAY
+    found = []
+    for _ in range(YEARS):
+        days = corresponding_days(days)
+        at = known.n_history + ((days - known.origin) / DAY).astype(np.intp)
+        if at.min() < 0:
+            break
+        found.append(_ratios(known, levels, group, weather, at))
+    if not found:
         return np.full((group.size, known.horizon), np.nan, dtype=np.float32)
-    demand = known.demand[:, first:]
+    return np.asarray(np.mean(found, axis=0), dtype=np.float32)
+
+
+def _ratios(known: Known, levels: Levels, group: Group, weather: Weather, at: NDArray[np.intp]) -> Floats:
+    """Logs of the ratios of one year, whose days are ``at`` in the history, the first ones for reference."""
+    demand = known.demand[:, at]
     seen = np.isfinite(demand)
-    promoted = known.promo[:, : known.n_history] > 0
-    sums = (
-        group.sum(np.where(seen, demand, np.float32(0))),
-        group.sum(expected_on(levels.profile, promoted, seen, 0)),
-    )
-    # Around each corresponding day, then over those of the reference.
-    around = [running_sums(values) for values in sums]
-    sold, expected = (total[:, at - first + 2 * SPAN + 1] - total[:, at - first] for total in around)
+    slot = (at - known.n_history) % 7
+    promoted = known.promo[:, at] > 0
+    usual = np.where(promoted, levels.profile[:, slot, 1], levels.profile[:, slot, 0])
+    sold = group.sum(np.where(seen, demand, np.float32(0)))
+    expected = group.sum(np.where(seen, usual * np.exp(weather.effect(at)), np.float32(0)))
     reference = shrunk_ratio(
-        *(part[:, :REFERENCE_DAYS].sum(axis=1, keepdims=True) for part in (sold, expected))
+        sold[:, :REFERENCE_DAYS].sum(axis=1, keepdims=True),
+        expected[:, :REFERENCE_DAYS].sum(axis=1, keepdims=True),
     )
-    return np.log(shrunk_ratio(sold[:, REFERENCE_DAYS:], expected[:, REFERENCE_DAYS:]) / reference)
+    ratio = np.log(shrunk_ratio(sold[:, REFERENCE_DAYS:], expected[:, REFERENCE_DAYS:]) / reference)
+    return _filled(ratio)
+
+
+def _filled(values: Floats) -> Floats:
+    """Days on which the group was not on sale take the nearest ones' mean; NaN if there is none."""
+    known = np.isfinite(values)
+    weight = np.exp(-np.abs(np.subtract.outer(np.arange(values.shape[1]), np.arange(values.shape[1]))))
+    near = np.where(known, values, 0) @ weight
+    total = known @ weight
+    mean = np.divide(near, total, out=np.full_like(near, np.nan), where=total > 0)
+    return np.asarray(np.where(known, values, mean), dtype=np.float32)

@@ -30,8 +30,9 @@ Indices = NDArray[np.intp]
 #: Column with the units that a day ahead is expected to sell; learners scale their target by it.
 EXPECTED = "expected"
 
-#: Largest log of last year's season that the expected units follow.
-MOST_SEASON = 2.0
+#: Largest logs of past years' season and of the weather's effect that the expected units follow. Without the first, a
+#: season that the training origins have not seen, such as the weeks before Christmas, is out of reach of trees.
+MOST_SEASON, MOST_WEATHER = 2.0, 0.5
 
 #: Attributes of series that are features, where the table has them: words and numbers.
 WORDS = (
@@ -94,17 +95,24 @@ def origin_frame(
     pooled = grouped.get("category", every)
     levels = levels_at(known, pooled, grouped.get("shelf", pooled))
     windows = windows_of(known, levels)
-    feasts = feast_ratio(known, levels, pooled)
-    factor = _season_factor(feasts, pooled)[row, step] if follow_season else np.float32(1)
+    weather = weather_at(known, levels, pooled)
+    sky = weather.columns()
+    feasts = feast_ratio(known, levels, pooled, weather)[pooled.code]
+    logs = (
+        np.clip(np.nan_to_num(feasts), -MOST_SEASON, MOST_SEASON) if follow_season else np.zeros_like(feasts)
+    )
+    if sky:
+        logs = logs + np.clip(sky["weather_effect"], -MOST_WEATHER, MOST_WEATHER)
+    factor = np.exp(logs[row, step])
     columns = {
         **_own_columns(known, levels, season_of(windows), factor, row, step),
         **_group_columns(levels, windows, grouped, row, step),
         **calendar_columns(known, row, step),
         **promo_columns(known, row, step, ahead),
-        **{name: values[row, step] for name, values in weather_at(known, levels, pooled).items()},
+        **{name: values[row, step] for name, values in sky.items()},
         **{name: values[row, step] for name, values in neighbours_at(known, levels, panel.series).items()},
         **_attributes(panel.series, row),
-        "category_feast": feasts[pooled.code][row, step],
+        "category_feast": feasts[row, step],
     }
     if "category" in panel.series.columns:
         promoted = (known.promo[row, known.n_history + step] > 0).astype(np.intp)
@@ -137,16 +145,6 @@ def sample_cells(
     drawn = np.random.default_rng([seed, number]).random(wanted.shape) < share
     row, step = np.nonzero(drawn & wanted)
     return row, step
-
-
-def _season_factor(logs: Floats, pooled: Group) -> Floats:
-    """How much more the series' category sells on the days ahead than now, by last year, (n, H).
-
-    Without it a season that the training origins have not seen, such as the weeks before Christmas, is
-    out of reach of trees. 1 where last year is not known.
-    """
-    within = np.clip(np.nan_to_num(logs), -MOST_SEASON, MOST_SEASON)
-    return np.asarray(np.exp(within)[pooled.code], dtype=np.float32)
 
 
 def _own_columns(

@@ -119,11 +119,10 @@ def season_of(windows: Windows, group: Group | None = None) -> Season:
 def _sums(pair: tuple[Floats, Floats], group: Group | None) -> tuple[Floats, Floats]:
     """Running sums by unit."""
     sold, expected = pair if group is None else (group.sum(pair[0]), group.sum(pair[1]))
-    return running_sums(sold), running_sums(expected)
+    return _running(sold), _running(expected)
 
 
-def running_sums(values: Floats) -> Floats:
-    """Sums of the columns before each, with one column more than the values."""
+def _running(values: Floats) -> Floats:
     out = np.zeros((len(values), values.shape[1] + 1), dtype=np.float64)
     np.cumsum(values, axis=1, out=out[:, 1:])
     return out

@@ -7,6 +7,8 @@ around, so that neither level nor season enters.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
@@ -31,30 +33,57 @@ LEVEL_DAYS = 28
 FLAT_DAYS = 5.0
 
 
-def weather_at(known: Known, levels: Levels, category: Group) -> dict[str, Floats]:
-    """Weather of the days ahead against the season, by store, and what it does to sales, by series.
+@dataclass(frozen=True)
+class Weather:
+    """Weather of n series over the T days of history and the H days ahead, against the season.
 
-    Returns
-    -------
-    dict of str to ndarray of float32, shape (n, H)
-        For each measure that the calendar has, its ``<measure>_anomaly``; and ``weather_effect``, the log of how much
-        more the category sells for that than over the last four weeks.
+    Attributes
+    ----------
+    anomaly : dict of str to ndarray of float32, shape (n_stores, T + H)
+        Difference of each measure from its season; 0 where unknown.
+    slope : ndarray of float32, shape (n, measures)
+        Log change of a series' sales by unit of each measure: that of its category.
+    store : ndarray of int, shape (n,)
+        Row of each series' store.
+    n_history : int
+        T.
     """
+
+    anomaly: dict[str, Floats]
+    slope: Floats
+    store: NDArray[np.intp]
+    n_history: int
+
+    def effect(self, days: slice | NDArray[np.intp]) -> Floats:
+        """Log of what the weather of some days does to sales, (n, days)."""
+        found = np.float32(0)
+        for slope, values in zip(self.slope.T, self.anomaly.values(), strict=True):
+            found = found + slope[:, None] * values[:, days][self.store]
+        return np.asarray(found, dtype=np.float32)
+
+    def columns(self) -> dict[str, Floats]:
+        """Features of the days ahead, (n, H) each.
+
+        ``<measure>_anomaly``, and ``weather_effect``: the log of how much more a series sells for them than over the last
+        four weeks, on which its recent level rests. Empty without weather.
+        """
+        if not self.anomaly:
+            return {}
+        now = self.n_history
+        recent = self.effect(slice(max(0, now - LEVEL_DAYS), now)).mean(axis=1, keepdims=True)
+        ahead = {f"{name}_anomaly": values[:, now:][self.store] for name, values in self.anomaly.items()}
+        return {**ahead, "weather_effect": self.effect(slice(now, None)) - recent}
+
+
+def weather_at(known: Known, levels: Levels, category: Group) -> Weather:
+    """Weather against the season, and the answer of each series' category to it."""
     anomaly = {
         name: _anomaly(np.minimum(known.calendar[name], most), known)
         for name, most in MEASURED.items()
         if name in known.calendar
     }
-    if not anomaly:
-        return {}
-    history = known.n_history
-    slopes = _answers(known, levels, category, [values[:, :history] for values in anomaly.values()])
-    effect = np.zeros((len(known.store), known.horizon), dtype=np.float32)
-    for slope, values in zip(slopes, anomaly.values(), strict=True):
-        recent = values[:, max(0, history - LEVEL_DAYS) : history].mean(axis=1, keepdims=True)
-        effect += slope[category.code, None] * (values[:, history:] - recent)[known.store]
-    ahead = {f"{name}_anomaly": values[:, history:][known.store] for name, values in anomaly.items()}
-    return {**ahead, "weather_effect": effect}
+    slope = _answers(known, levels, category, [values[:, : known.n_history] for values in anomaly.values()])
+    return Weather(anomaly, slope[category.code], known.store, known.n_history)
 
 
 def _anomaly(values: Floats, known: Known) -> Floats:
@@ -85,7 +114,9 @@ def _anomaly(values: Floats, known: Known) -> Floats:
 
 
 def _answers(known: Known, levels: Levels, category: Group, weather: list[Floats]) -> NDArray[np.float32]:
-    """Log change of a category's sales by unit of each measure, (measures, categories)."""
+    """Log change of a category's sales by unit of each measure, (categories, measures)."""
+    if not weather:
+        return np.zeros((category.size, 0), dtype=np.float32)
     days = min(ANSWER_DAYS, known.n_history)
     stores = int(known.store.max(initial=-1)) + 1
     shelf = Group(category.code * stores + known.store, category.size * stores)
@@ -104,7 +135,7 @@ def _answers(known: Known, levels: Levels, category: Group, weather: list[Floats
     cross = np.einsum("csd,asd,csd->ca", weight, x, y, optimize=True)
     belief = BELIEF_DAYS * np.array([values.var() for values in x])
     found = np.linalg.solve(moments + np.diag(belief + 1e-9)[None], cross[..., None])[..., 0]
-    return np.asarray(found.T, dtype=np.float32)
+    return np.asarray(found, dtype=np.float32)
 
 
 def _against_days_around(values: Floats) -> Floats:

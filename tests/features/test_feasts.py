@@ -11,6 +11,7 @@ from features.feasts import corresponding_days, feast_ratio
 from features.groups import groups_of
 from features.known import known_at
 from features.levels import levels_at
+from features.weather import weather_at
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,8 @@ def test_the_rise_before_a_moving_feast_is_found_on_its_days(chain):
     known = known_at(panel, origin, 14)
     groups = groups_of(panel.series)
     levels = levels_at(known, groups["category"], groups["shelf"])
-    ratio = np.exp(feast_ratio(known, levels, groups["category"]))
+    weather = weather_at(known, levels, groups["category"])
+    ratio = np.exp(feast_ratio(known, levels, groups["category"], weather))
     days = origin + np.arange(14)
     inside = (days >= np.datetime64("2025-04-14")) & (days <= np.datetime64("2025-04-18"))
     assert ratio[:, inside] == pytest.approx(2, rel=0.1)
@@ -62,4 +64,5 @@ def test_without_last_year_nothing_is_known(chain):
     known = known_at(chain, np.datetime64("2025-04-01"), 14, history_days=380)
     groups = groups_of(chain.series)
     levels = levels_at(known, groups["category"], groups["shelf"])
-    assert np.isnan(feast_ratio(known, levels, groups["category"])).all()
+    weather = weather_at(known, levels, groups["category"])
+    assert np.isnan(feast_ratio(known, levels, groups["category"], weather)).all()

@@ -148,18 +148,21 @@ def test_units_of_another_size_give_the_same_ratios(chain):
     np.testing.assert_allclose(one.loc[fast, ratios], other.loc[fast, ratios], atol=0.06)
 
 
-def test_expected_follows_last_years_season_of_the_category(chain):
+def test_expected_follows_past_seasons_and_the_weather(chain):
     frame = origin_frame(chain, ORIGIN, HORIZON)
-    factor = np.exp(frame["category_feast"].clip(-2, 2))
+    season, weather = (
+        np.exp(frame["category_feast"].clip(-2, 2)),
+        np.exp(frame["weather_effect"].clip(-0.5, 0.5)),
+    )
     step = frame["horizon"].astype(int) % 7
-    flat = frame["expected"] / factor / np.exp(frame["usual"] + frame["recent"] + frame["level"])
+    flat = frame["expected"] / season / weather / np.exp(frame["usual"] + frame["recent"] + frame["level"])
     np.testing.assert_allclose(flat, 1, rtol=1e-3)
-    assert factor.groupby(step).std().min() > 0.01
+    assert season.groupby(step).std().min() > 0.01
     plain = origin_frame(chain, ORIGIN, HORIZON, follow_season=False)
-    np.testing.assert_allclose(plain["expected"] * factor, frame["expected"], rtol=1e-3)
+    np.testing.assert_allclose(plain["expected"] * season, frame["expected"], rtol=1e-3)
     # Without last year the expected units are those of now.
     early = origin_frame(chain, chain.days[200], HORIZON)
-    now = np.exp(early["usual"] + early["recent"] + early["level"])
+    now = np.exp(early["usual"] + early["recent"] + early["level"] + early["weather_effect"].clip(-0.5, 0.5))
     np.testing.assert_allclose(early["expected"], now, rtol=1e-3)
 
 

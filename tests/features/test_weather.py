@@ -38,7 +38,9 @@ def weathered(chain: Panel, slope: float = SLOPE) -> tuple[Panel, np.ndarray]:
 def found_in(panel: Panel) -> dict[str, np.ndarray]:
     known = known_at(panel, ORIGIN, HORIZON)
     groups = groups_of(panel.series)
-    return weather_at(known, levels_at(known, groups["category"], groups["shelf"]), groups["category"])
+    return weather_at(
+        known, levels_at(known, groups["category"], groups["shelf"]), groups["category"]
+    ).columns()
 
 
 def test_the_answer_of_each_category_is_learnt(chain):

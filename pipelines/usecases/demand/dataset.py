@@ -214,6 +214,12 @@ class Dataset:
         """Hash of what was sold and promoted."""
         return hashlib.sha256(self.panel.y.tobytes() + self.panel.promo.tobytes()).hexdigest()[:16]
 
+    @property
+    def first_day(self) -> date:
+        """First day of which sales of any series are known; the day of the forecast if none are."""
+        known = np.isfinite(self.panel.y).any(axis=0)
+        return dates(self.panel.days[[int(known.argmax()) if known.any() else self.panel.n_history]])[0]
+
     def open(self, origin: date) -> Origin:
         """Stand at the start of a day: what was reported by then, and what was known of the days ahead.
 

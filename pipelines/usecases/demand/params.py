@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from features.spine import past_origins
-from pipelines.errors import ConfigError
+from pipelines.errors import ConfigError, DataContractError
 from pipelines.params import Params
 from pipelines.sinks.target import DynamoParams
+
+#: Days of sales before an origin from which something can be learnt.
+LEAST_PAST_DAYS = 28
 
 
 class FeatureParams(Params):
@@ -167,6 +170,20 @@ class Origins:
     def all(self) -> list[date]:
         """Every day of the three, oldest first."""
         return [*self.training, *self.selection, *self.judging]
+
+    def known_from(self, first: date) -> Origins:
+        """The same without days that have hardly a past, where sales are known from ``first`` on.
+
+        Raises ``DataContractError`` if none is left to learn from.
+        """
+        learning = [day for day in self.training if (day - first).days >= LEAST_PAST_DAYS]
+        if not learning:
+            needed = (self.training[-1] - first).days - LEAST_PAST_DAYS
+            raise DataContractError(
+                f"sales are known from {first} on, {-needed} days too short a past to learn, compete and judge: land "
+                "older sales, or lower backtest.selection_origins, judging_origins or spacing_days"
+            )
+        return replace(self, training=learning)
 
     @classmethod
     def of(cls, as_of: date, params: DemandParams) -> Origins:

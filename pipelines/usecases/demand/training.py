@@ -65,7 +65,7 @@ _EXAMPLE_ROWS = 5
 def fit(run: Run[DemandParams], data: Dataset, champion: DemandForecaster | None) -> Trained:
     """Hold the backtest of the day; what won is the challenger."""
     params, watch = run.params, Stopwatch()
-    origins = Origins.of(run.as_of, params)
+    origins = Origins.of(run.as_of, params).known_from(data.first_day)
     with engine_of(params.engine, run.settings, **params.engine_options) as engine:
         results = _backtest(data, origins, params, engine, watch, champion)
     with watch.phase("tables"):

@@ -30,7 +30,7 @@ from pipelines.lab.simulation.demand.products import ever_sold, products_table
 from pipelines.lab.simulation.demand.promotions import promotions_table
 from pipelines.lab.simulation.demand.shelf import sell
 from pipelines.lab.simulation.demand.shopping import draw_demand
-from pipelines.lab.simulation.demand.span import Span
+from pipelines.lab.simulation.demand.span import TRUTH_DAYS, Span
 from pipelines.lab.simulation.demand.stores import NEVER, stores_table
 from pipelines.lab.simulation.demand.tills import Tills
 from pipelines.lab.simulation.demand.truth import (
@@ -101,6 +101,7 @@ def generate(
     start: date = DEFAULT_START,
     end: date = DEFAULT_END,
     dirty_share: float = 0.0005,
+    truth_days: int = TRUTH_DAYS,
     progress: Progress | None = None,
 ) -> GenerateReport:
     """Simulate a chain of food shops and write what its systems deliver.
@@ -123,6 +124,8 @@ def generate(
         Moment of extraction, 00:00 UTC of this day: rows known later are not delivered.
     dirty_share
         Bad rows per clean row; 0 for none.
+    truth_days
+        Days before ``end`` from which on the demand behind the sales is kept aside.
     progress
         Called with what is being done and the share done, 0 to 1.
 
@@ -137,13 +140,13 @@ def generate(
         raise ConfigError(f"end must be at least 52 weeks after start, got {start} and {end}")
     arguments = {
         "stores": stores, "skus": skus, "rows": rows, "seed": seed, "start": str(start), "end": str(end),
-        "dirty_share": dirty_share,
+        "dirty_share": dirty_share, "truth_days": truth_days,
     }  # fmt: skip
     tell = progress or silent
     with replacing(to) as aside:
         (aside / PARAMETERS).write_text(json.dumps(arguments, indent=2) + "\n")
         tell("stores, products and promotions", 0.0)
-        span = Span(to_day(start), to_day(end))
+        span = Span(to_day(start), to_day(end), min(truth_days, (end - start).days))
         world = draw_world(seed, stores, skus, span, partial(speed_shares, rows, ever_sold(skus)))
         series = draw_series(random_stream(seed, _ASSORTMENT), world, rows, span)
         delivery = _Delivery(seed, aside, world, series, dirty_share, tell)

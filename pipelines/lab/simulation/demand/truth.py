@@ -14,9 +14,6 @@ from pipelines.lab.simulation.demand.span import Span
 from pipelines.lab.simulation.demand.stores import NEVER
 from pipelines.lab.simulation.write import encoded
 
-#: Days before the end of the delivery from which on the demand is kept.
-KEPT_DAYS = 60
-
 #: Ends that lie so far ahead are none: those that are not set, less the days a store is early by.
 _NONE_SET = NEVER - 100
 
@@ -76,7 +73,7 @@ def latent_table(
     store_ids: pa.Array, sku_ids: pa.Array, series: Series, demand: Demand, sales: Sales, span: Span
 ) -> pa.Table:
     """Demand of a block around the end of the delivery, on the days on the shelf."""
-    columns = np.arange(span.end - KEPT_DAYS - span.begin, len(span))
+    columns = np.arange(span.end - span.truth_days - span.begin, len(span))
     days = span.days[columns]
     row, column = np.nonzero((days >= series.first[:, None]) & (days <= series.last[:, None]))
     cell = (row, columns[column])
