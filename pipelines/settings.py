@@ -39,45 +39,30 @@ def hide_credentials(text: str) -> str:
 
 
 class SalesforceSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
-    """How to reach a Salesforce org (or the emulator).
+    """How to reach a Salesforce org (or the emulator)."""
 
-    Attributes
-    ----------
-    username, password, security_token
-        SOAP login of an integration user.
-    instance
-        Host (and port) that answers the login, for instance ``login.salesforce.com``,
-        ``test.salesforce.com`` or ``127.0.0.1:8443``.
-    ca_bundle
-        PEM file of the certificate authority to trust instead of the system's; the emulator's.
-    """
-
+    #: SOAP login of an integration user.
     username: str
     password: SecretStr
     security_token: SecretStr = SecretStr("")
+    #: Host (and port) that answers the login, for instance ``login.salesforce.com``, ``test.salesforce.com``
+    #: or ``127.0.0.1:8443``.
     instance: str = "login.salesforce.com"
+    #: PEM file of the certificate authority to trust instead of the system's; the emulator's.
     ca_bundle: Path | None = None
 
 
 class DynamoSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
-    """Where forecasts are served from. Credentials are none of ours: boto3 finds them as it always does.
+    """Where forecasts are served from. Credentials are none of ours: boto3 finds them as it always does."""
 
-    Attributes
-    ----------
-    table
-        Table that all use cases share, each under a namespace of its own.
-    region
-        AWS region; that of the environment or profile if empty.
-    endpoint_url
-        Address of another service than AWS's, for instance DynamoDB Local; empty for AWS.
-    create_table
-        Whether a table that is missing is made. Off where the table is managed elsewhere, so that a
-        mistyped name is an error.
-    """
-
+    #: Table that all use cases share, each under a namespace of its own.
     table: str = "millrace"
+    #: AWS region; that of the environment or profile if empty.
     region: str = ""
+    #: Address of another service than AWS's, for instance DynamoDB Local; empty for AWS.
     endpoint_url: str = ""
+    #: Whether a table that is missing is made. Off where the table is managed elsewhere, so that a mistyped
+    #: name is an error.
     create_table: bool = False
 
 

@@ -79,16 +79,11 @@ class LocalEngine(Engine):
     Each works on one group at a time with one thread; the next group is sent when it answers. A worker
     that dies is replaced and its group tried again, so that a group that is too large for the memory left, or
     that crashes a library, can be named.
-
-    Parameters
-    ----------
-    workers
-        Most processes; None for as many as cores. Free memory bounds them in any case.
-    worker_mb
-        Memory that one process may need.
     """
 
+    #: Most processes; None for as many as cores. Free memory bounds them in any case.
     workers: int | None = None
+    #: Memory that one process may need.
     worker_mb: float = WORKER_MB
     name: str = "local"
     _alive: list[Worker] = field(default_factory=list, init=False, repr=False)

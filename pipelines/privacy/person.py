@@ -28,26 +28,17 @@ _SHORT = 8
 
 @dataclass(frozen=True)
 class Reference:
-    """Rows that are about a person only through what they refer to, such as the lines of an order.
+    """Rows that are about a person only through what they refer to, such as the lines of an order."""
 
-    Attributes
-    ----------
-    usecase
-        Use case whose rows they are.
-    layout
-        The rows.
-    column
-        Their column that refers.
-    to
-        What it refers to: rows that name the person.
-    to_column
-        The column there.
-    """
-
+    #: Use case whose rows they are.
     usecase: str
+    #: The rows.
     layout: RawLayout
+    #: Their column that refers.
     column: str
+    #: What it refers to: rows that name the person.
     to: RawLayout
+    #: The column there.
     to_column: str
 
     @property
@@ -86,20 +77,13 @@ def natural_columns(usecase: UseCase[Any, Any, Any]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Person:
-    """A person, or a company, as the stores know them.
+    """A person, or a company, as the stores know them."""
 
-    Attributes
-    ----------
-    natural_id
-        Id in the source systems and in what was published.
-    pseudonym
-        Id in features and predictions.
-    referred
-        Ids that lead to the person, by kind; see :class:`Reference`.
-    """
-
+    #: Id in the source systems and in what was published.
     natural_id: str
+    #: Id in features and predictions.
     pseudonym: str
+    #: Ids that lead to the person, by kind; see :class:`Reference`.
     referred: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod

@@ -31,12 +31,8 @@ _COMPACT_ABOVE = 40
 def run_key(sink: str, object_: str, as_of: date, wanted: pl.DataFrame, *variant: str) -> str:
     """Hash of what a publish is about: the same rows for the same day give the same key, in any order.
 
-    Parameters
-    ----------
-    wanted
-        ``external_id``, ``payload_hash``.
-    variant
-        Other things that make it another publish, such as what happens to leavers.
+    ``wanted`` has ``external_id`` and ``payload_hash``; ``variant`` are other things that make it another
+    publish, such as what happens to leavers.
     """
     digest = hashlib.sha256("\x1f".join((sink, object_, as_of.isoformat(), *variant)).encode())
     ordered = wanted.sort("external_id")
@@ -46,15 +42,7 @@ def run_key(sink: str, object_: str, as_of: date, wanted: pl.DataFrame, *variant
 
 
 class RunLedger:
-    """Events of one run, a row of :data:`~pipelines.sinks.ledger_tables.RUNS`, appended as they happen.
-
-    Attributes
-    ----------
-    run_id, run_key, run_no, as_of, state
-        As in :data:`~pipelines.sinks.ledger_tables.RUNS`.
-    began
-        When its newest state was written down (UTC).
-    """
+    """Events of one run, a row of :data:`~pipelines.sinks.ledger_tables.RUNS`, appended as they happen."""
 
     def __init__(self, lake: Lake, run: dict[str, Any]) -> None:
         self._lake = lake
@@ -64,6 +52,7 @@ class RunLedger:
         self.run_no: int = run["run_no"]
         self.as_of: date = run["as_of"]
         self.state = RunState(run["state"])
+        #: When its newest state was written down (UTC).
         self.began: datetime = run["recorded_at"]
         self._seq: int = run["seq"]
 

@@ -7,19 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Asked:
-    """What a person asks of one publication.
+    """What a person asks of one publication."""
 
-    Attributes
-    ----------
-    dry_run
-        Plan and check only, and show five rows: nothing is sent, nothing is written.
-    force
-        Override the guards: an older day, many leavers or far fewer items, what reads back differently, a
-        version that was rolled back, a model that never passed the gate.
-    retry_dead
-        Send dead letters again, once their cause is fixed.
-    """
-
+    #: Plan and check only, and show five rows: nothing is sent, nothing is written.
     dry_run: bool = False
+    #: Override the guards: an older day, many leavers or far fewer items, what reads back differently, a
+    #: version that was rolled back, a model that never passed the gate.
     force: bool = False
+    #: Send dead letters again, once their cause is fixed.
     retry_dead: bool = False

@@ -37,10 +37,8 @@ class Delivery:
     def deliver(self) -> Counts:
         """Send what is not confirmed yet, in rounds, until every item is; returns the items by fate, all of them ok.
 
-        Raises
-        ------
-        SinkError
-            Items are dead: the version is incomplete and must not serve. The run stays open.
+        Raises ``SinkError`` if items are dead: the version is incomplete and must not serve. The run stays
+        open.
         """
         rows = self.run.rows()
         again = [RowState.FAILED, RowState.DEAD] if self.options.retry_dead else [RowState.FAILED]

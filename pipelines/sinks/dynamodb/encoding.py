@@ -26,25 +26,15 @@ _DIGITS = 38
 
 
 def encode(frame: pl.DataFrame, target: DynamoTarget) -> pl.DataFrame:
-    """Encode rows.
+    """Encode rows, in their order: the key column and any others.
 
-    Parameters
-    ----------
-    frame
-        The key column and any others: text, whole numbers, floats, decimals, booleans, dates, and lists of
-        numbers or texts. A null value is an attribute that the item does not have.
+    Others hold text, whole numbers, floats, decimals, booleans, dates, or lists of numbers or texts. A null
+    value is an attribute that the item does not have. Returns ``external_id`` (the item's key), ``body`` (JSON
+    of the attributes, without those that the sink adds) and ``bytes`` (size of the item, an upper bound by the
+    service's rules).
 
-    Returns
-    -------
-    polars.DataFrame
-        ``external_id`` (the item's key), ``body`` (JSON of the attributes, without those that the sink
-        adds), ``bytes`` (size of the item, an upper bound by the service's rules); in the order of ``frame``.
-
-    Raises
-    ------
-    DataContractError
-        A key is null, empty or reserved, a value is not finite or has no notation, an item is too large;
-        the message names key and field.
+    Raises ``DataContractError``, which names key and field, if a key is null, empty or reserved, a value is not
+    finite or has no notation, or an item is too large.
     """
     keys = frame[target.key].cast(pl.String)
     fields = [name for name in frame.columns if name != target.key]

@@ -30,23 +30,16 @@ _CLOCK_SKEW = timedelta(minutes=10)
 
 @dataclass
 class Carrier:
-    """Takes the chunks of a run to Salesforce and their answers back to the ledger.
-
-    Attributes
-    ----------
-    known_jobs
-        Ids of all jobs in the ledger.
-    since
-        Roughly when the run began, by Salesforce's clock: no stray job of ours is older.
-    sweep
-        Whether an earlier process may have left a stray job; those of this process are known.
-    """
+    """Takes the chunks of a run to Salesforce and their answers back to the ledger."""
 
     bulk: BulkIngest
     run: RunLedger
     options: PublishOptions
+    #: Ids of all jobs in the ledger.
     known_jobs: set[str]
+    #: Roughly when the run began, by Salesforce's clock: no stray job of ours is older.
     since: datetime
+    #: Whether an earlier process may have left a stray job; those of this process are known.
     sweep: bool
 
     def submit(self, rows: pl.DataFrame, data: bytes) -> JobState:
@@ -79,11 +72,8 @@ class Carrier:
     def settle(self, rows: pl.DataFrame, job_id: str) -> JobState:
         """Find out what became of a job, waiting if it runs, and record the outcomes of its rows.
 
-        Returns
-        -------
-        JobState
-            ``complete``; ``aborted`` if the job had not been closed (its rows go into a new one);
-            ``unknown`` if it runs longer than we wait; ``gone`` if Salesforce forgot it.
+        Returns ``complete``; ``aborted`` if the job had not been closed (its rows go into a new one);
+        ``unknown`` if it runs longer than we wait; ``gone`` if Salesforce forgot it.
         """
         info = self._wait(job_id)
         if info is None:

@@ -21,18 +21,13 @@ from pipelines.sinks.salesforce.target import SINK, PublishOptions, SalesforceTa
 
 
 class Outbound:
-    """Wanted rows, exactly the columns ``target.columns``, in every form that a publish needs.
-
-    Attributes
-    ----------
-    wanted
-        Encoded rows, see :func:`pipelines.sinks.salesforce.encoding.encode`.
-    """
+    """Wanted rows, exactly the columns ``target.columns``, in every form that a publish needs."""
 
     def __init__(self, rows: pa.Table, target: SalesforceTarget, options: PublishOptions) -> None:
         self._rows = rows
         self._target = target
         self._options = options
+        #: Encoded rows, see :func:`pipelines.sinks.salesforce.encoding.encode`.
         self.wanted = encode(rows, target)
 
     def key(self, as_of: date) -> str:
@@ -42,15 +37,8 @@ class Outbound:
     def plan(self, base: pl.DataFrame) -> pl.DataFrame:
         """Decide what happens to every row and every record that Salesforce holds, unless too many would leave.
 
-        Parameters
-        ----------
-        base
-            See :func:`pipelines.sinks.fold.published`.
-
-        Returns
-        -------
-        polars.DataFrame
-            See :func:`pipelines.sinks.diff.plan`.
+        ``base`` is what :func:`pipelines.sinks.fold.published` returns; see :func:`pipelines.sinks.diff.plan`
+        for the result.
         """
         on_leave = self._options.on_leave
         leaving = leavers(self.wanted, base)
