@@ -43,15 +43,7 @@ class EngineError(MillraceError):
 
 
 class GroupsLost(EngineError):
-    """The process of some groups died each time that they were tried.
-
-    Attributes
-    ----------
-    groups : list of str
-        Their keys.
-    rest : DataFrame
-        Result of all other groups.
-    """
+    """The process of ``groups`` died each time that they were tried; ``rest`` is the result of all others."""
 
     def __init__(self, message: str, groups: list[str], rest: pd.DataFrame) -> None:
         super().__init__(message)
@@ -73,22 +65,12 @@ class Engine(ABC):
         key: str,
         progress: Progress | None = None,
     ) -> pd.DataFrame:
-        """Apply ``function`` to the rows of each value of the column ``key``; results come in the order of the keys.
+        """Apply ``function`` to the rows of each value of the str column ``key``; results come in the order of the keys.
 
-        Raises ``EngineError`` if the function raised; the message names the group and holds the traceback.
-        Raises ``GroupsLost`` if the process of some groups died each time; the error carries the results of
-        all others.
-
-        Parameters
-        ----------
-        function
-            Importable by name, pure.
-        frame
-            Rows; those of a group reach the function in their order, with a fresh index.
-        key
-            Column of str.
-        progress
-            Called after every finished group.
+        The function is pure and importable by name; rows of a group reach it in their order, with a fresh
+        index. ``progress`` is called after every finished group. Raises ``EngineError`` if the function raised;
+        the message names the group and holds the traceback. Raises ``GroupsLost`` if the process of some groups
+        died each time; the error carries the results of all others.
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to stop

@@ -121,33 +121,18 @@ def run_dbt(
     may_be_absent: Collection[str] = (),
     unit_tests: bool = False,
 ) -> DbtRun:
-    """Build and test a selection of models for the given days.
+    """Build and test a selection of models for the given days, in a folder called ``run_id``, which must be new.
 
-    Raises ``DataContractError`` if a table is missing, or a model or test failed; the message names the
-    nodes, the log and the command that repeats the run by hand. The previous contents of the lake are
-    untouched.
+    ``select`` are dbt selectors, for instance ``["+ml_shop_features"]``; only they are built. ``tables`` are
+    the lake tables that they read: ``raw/shop_orders`` becomes ``raw.shop_orders``. ``pins`` are the versions
+    to read, by table; of the others the newest. ``may_be_absent`` names tables that are empty where the lake
+    has none. All of ``as_of_dates`` are computed in one pass; labels use only what was known before the newest
+    of them, and of ``label_dates`` only labels are wanted. ``parameters`` are numbers that models read from
+    ``run.parameters``: data and not dbt vars, whose change would cost a full parse. ``unit_tests`` also runs
+    dbt's unit tests, which guard the SQL against its authors, not a run's data.
 
-    Parameters
-    ----------
-    run_id
-        Name of the run's folder; must be new.
-    select
-        dbt selectors, for instance ``["+ml_shop_features"]``. Only they are built.
-    tables
-        Lake tables that the selection reads; ``raw/shop_orders`` becomes ``raw.shop_orders``.
-    as_of_dates
-        Days to compute, all in one pass. Labels use only what was known before the newest of them.
-    label_dates
-        Further days of which only labels are wanted.
-    parameters
-        Numbers that models read from ``run.parameters``. They are data and not dbt vars, whose change
-        would cost a full parse.
-    pins
-        Versions to read, by table; the newest of the others.
-    may_be_absent
-        Names of tables that are empty where the lake has none.
-    unit_tests
-        Also run dbt's unit tests. They guard the SQL against its authors, not a run's data.
+    Raises ``DataContractError`` if a table is missing, or a model or test failed; the message names the nodes,
+    the log and the command that repeats the run by hand. The previous contents of the lake are untouched.
     """
     if not as_of_dates:
         raise ConfigError("as_of_dates must hold at least one day, got none")

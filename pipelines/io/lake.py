@@ -83,13 +83,7 @@ def days_in(column: pa.ChunkedArray) -> list[date]:
 
 
 class Lake:
-    """Delta tables below a root folder or object-store address.
-
-    Parameters
-    ----------
-    root
-        Folder or ``s3://`` address; credentials come from the environment.
-    """
+    """Delta tables below a root folder or ``s3://`` address, whose credentials come from the environment."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = str(root).rstrip("/")
@@ -170,16 +164,10 @@ class Lake:
         version: int | None = None,
         missing_ok: bool = False,
     ) -> pa.Table:
-        """Read rows of a pinned or the newest version.
+        """Read rows of a pinned or the newest version; of a declared table, columns come in declared order.
 
-        Parameters
-        ----------
-        table
-            Declaration or name. With a declaration, columns come in declared order.
-        columns, where
-            Projection and filter, pushed down to the files.
-        missing_ok
-            Return no rows instead of raising when the table was never written (needs a declaration).
+        ``columns`` and ``where`` are pushed down to the files. With ``missing_ok``, a declared table that was
+        never written has no rows, instead of raising.
         """
         name = table if isinstance(table, str) else table.name
         if missing_ok and isinstance(table, Table) and not self.exists(name):
@@ -255,15 +243,9 @@ class Lake:
     ) -> int:
         """Delete the rows that match a filter, or replace them by others, in one commit; returns how many.
 
-        Rewrites what remains of every partition that holds such rows, as a stream. Delta's own DELETE writes
-        files that Arrow then cannot filter by text, and notes its condition in the log.
-
-        Parameters
-        ----------
-        where
-            Rows to remove; those for which it is null stay.
-        instead
-            Rows in their place, of the same partitions.
+        Rows for which ``where`` is null stay; the rows ``instead`` must be of the same partitions. What remains
+        of every partition that holds such rows is rewritten, as a stream: Delta's own DELETE writes files that
+        Arrow then cannot filter by text, and notes its condition in the log.
         """
         delta = self.open(name)
         partitioned = list(delta.metadata().partition_columns)

@@ -18,10 +18,7 @@ _SOURCE = re.compile(r"\bsource\(\s*'(\w+)',\s*'(\w+)'\s*\)")
 def tables_behind(project: Path, *models: str) -> frozenset[str]:
     """Names of the tables in the lake that models read, for instance ``raw/shop_orders``.
 
-    Raises
-    ------
-    ConfigError
-        A model, or a source that one reads, is not in the project.
+    Raises ``ConfigError`` if a model, or a source that one reads, is not in the project.
     """
     files = {path.stem: path for path in (project / "models").rglob("*.sql")}
     seeds = {path.stem for path in (project / "seeds").rglob("*.csv")}

@@ -16,14 +16,9 @@ from pipelines.settings import Settings
 
 @contextmanager
 def exclusive(settings: Settings, name: str, *, refusal: MillraceError | None = None) -> Iterator[None]:
-    """Hold the lock ``name`` for the duration of the block.
+    """Hold the lock ``<var>/locks/<name>.lock`` for the duration of the block.
 
-    Parameters
-    ----------
-    name
-        What is guarded; the file is ``<var>/locks/<name>.lock``.
-    refusal
-        Raised if another process holds the lock; without it, wait for that process.
+    If another process holds it, raise ``refusal``; without one, wait for that process.
     """
     path: Path = settings.var / "locks" / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -91,13 +91,7 @@ def append_promotion(lake: Lake, promotion: Promotion) -> Commit:
 
 
 def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> list[Promotion]:
-    """Decisions about a use case, oldest first; none if the log does not exist yet.
-
-    Parameters
-    ----------
-    until
-        Last ``as_of`` to return (inclusive); all by default.
-    """
+    """Decisions about a use case, oldest first, up to and including the ``as_of`` ``until``; none without a log."""
     where = pa_dataset.field("usecase") == usecase
     if until is not None:
         where &= pa_dataset.field("as_of") <= until
@@ -112,17 +106,10 @@ def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> l
 
 
 def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force: bool) -> None:
-    """Refuse predictions that were made to inspect a model, not to act on them.
+    """Refuse predictions that were made to inspect a model, not to act on them; ``table`` has ``model_version``.
 
-    Raises ``DataContractError`` if the day has no predictions. Raises ``ModelGateError`` if they come from a
-    version that was never champion.
-
-    Parameters
-    ----------
-    table
-        Predictions of a day, with the column ``model_version``.
-    force
-        Accept predictions of a version that was never champion.
+    Raises ``DataContractError`` if the day has no predictions, and, unless forced, ``ModelGateError`` if they
+    come from a version that was never champion.
     """
     found: set[str] = set()
     if lake.exists(table.name):

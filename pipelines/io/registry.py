@@ -113,19 +113,12 @@ class Registry:
         tags: Mapping[str, str],
         predict: Literal["predict", "predict_proba"] = "predict_proba",
     ) -> ModelVersion:
-        """Log a fitted estimator in the open run, register it and make it the challenger.
+        """Log a fitted estimator, preprocessing included, in the open run, register it and make it the challenger.
 
-        Parameters
-        ----------
-        model
-            Fitted estimator; preprocessing included.
-        example
-            A few feature rows, for the signature. What is stored as the input example is :func:`typical_row` of them:
-            a model's artifacts outlive an erasure, so no row of a person is among them.
-        tags
-            Tags of the model version.
-        predict
-            Method that serves; of ``predict_proba`` the signature shows the second column.
+        ``example`` are a few feature rows, for the signature. What is stored as the input example is
+        :func:`typical_row` of them: a model's artifacts outlive an erasure, so no row of a person is among
+        them. ``tags`` are those of the version. ``predict`` is the method that serves; of ``predict_proba`` the
+        signature shows the second column.
         """
         with warnings.catch_warnings():
             # The signature hint about integer columns: integers here are counts, never missing.
@@ -151,10 +144,7 @@ class Registry:
         return self.version(version)
 
     def load(self, version: ModelVersion) -> Any:
-        """Load the estimator of a version.
-
-        Raises ``ModelGateError`` if the stored model holds types outside the trusted packages.
-        """
+        """Load the estimator of a version; raises ``ModelGateError`` if it holds types outside the trusted packages."""
         info = mlflow.models.get_model_info(f"models:/{version.name}/{version.version}")
         _trusted(info.flavors["sklearn"].get("skops_trusted_types") or [])
         return mlflow.sklearn.load_model(f"models:/{version.name}/{version.version}")
@@ -162,8 +152,7 @@ class Registry:
     def version(self, number: str) -> ModelVersion:
         """Look up a version by number.
 
-        Raises ``ConfigError`` if the registry says that there is no such version. Raises ``RegistryError`` if
-        it did not say.
+        Raises ``ConfigError`` if the registry says that there is none, ``RegistryError`` if it did not say.
         """
         found = self._found(self.client.get_model_version, number) if number.isdecimal() else None
         if found is None:
@@ -199,10 +188,7 @@ class Registry:
         )
 
     def serving(self, alias: str) -> ModelVersion:
-        """Version to score with.
-
-        Raises ``ModelGateError`` if no version carries the alias.
-        """
+        """Version to score with; raises ``ModelGateError`` if no version carries the alias."""
         version = self.aliased(alias)
         if version is None:
             raise ModelGateError(

@@ -26,13 +26,9 @@ def fill(
 ) -> dict[str, int]:
     """Create the sources of a run in a new database; returns the version read of each table that there is.
 
-    Takes what :func:`pipelines.io.dbt.run_dbt` does. Raises ``ConfigError`` if ``pins`` names a table that is not
-    read, and ``DataContractError`` if a table or version is missing.
-
-    Parameters
-    ----------
-    spine
-        Rows of ``run.as_of_dates``: day, last day of the knowledge of labels, whether features are wanted.
+    Takes what :func:`pipelines.io.dbt.run_dbt` does; rows of the ``spine``, ``run.as_of_dates``, are day, last
+    day of the knowledge of labels, and whether features are wanted. Raises ``ConfigError`` if ``pins`` names a
+    table that is not read, and ``DataContractError`` if a table or version is missing.
     """
     unknown = sorted(set(pins) - {table.name for table in tables})
     if unknown:

@@ -72,15 +72,9 @@ def check_scores_against(
 ) -> list[Finding]:
     """Compare the day's scores with those of earlier score days of the same model version.
 
-    Against the reference a slow move adds up until it shows; against the last weeks a sudden one shows
-    even if the reference itself is old.
-
-    Parameters
-    ----------
-    previous
-        Earlier days' scores, newest first; their mean distribution is the other side.
-    bins
-        Bins of the reference; made from the earlier days if None.
+    Against the reference a slow move adds up until it shows; against the last weeks a sudden one shows even if
+    the reference itself is old. ``previous`` are the earlier days' scores, newest first; their mean
+    distribution is the other side. ``bins`` are those of the reference; made from the earlier days if None.
     """
     if not previous:
         return [
@@ -112,10 +106,7 @@ def check_features(
 ) -> list[Finding]:
     """Compare every feature with the reference; most important moves first.
 
-    Parameters
-    ----------
-    importance
-        Mean absolute contribution by feature, any scale; may be empty.
+    ``importance`` is the mean absolute contribution by feature, on any scale; it may be empty.
     """
     names = [name for name in reference.features if name in features.column_names]
     rate = params.false_alarm_rate / _FAMILIES / max(1, len(names))
@@ -167,10 +158,8 @@ def check_drift(
 ) -> list[Finding]:
     """Compare a day's features with the reference of the version that served; what is missing is a finding.
 
-    Parameters
-    ----------
-    features
-        Rows of the day, with the segment columns; anything Arrow can read, made as at training.
+    ``features`` are the rows of the day, with the segment columns: anything Arrow can read, made as at
+    training.
     """
     features, reference = pa.table(features), load_reference(lake, usecase, version)
     if reference is None:

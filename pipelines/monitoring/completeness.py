@@ -60,18 +60,12 @@ class HandOver:
 def hand_overs(
     lake: Lake, usecase: str, steps: Collection[str], as_of: date, *, arrivals: Iterable[tuple[str, str]] = ()
 ) -> list[HandOver]:
-    """Compare the days of each step of a use case with those of the steps that follow it.
+    """Compare the days of the steps that a use case has with those of the steps that follow them.
 
-    Parameters
-    ----------
-    steps
-        The steps that the use case has.
-    as_of
-        Days up to it count, :data:`WINDOW` back.
-    arrivals
-        Raw tables, each with the column that says when a row became known, of which every arrival is to be
-        scored: rows known on a day are due the next morning. Arrivals count from the first day on that was
-        scored: nobody completes what landed before a use case began.
+    Days up to ``as_of`` count, :data:`WINDOW` back. ``arrivals`` are raw tables, each with the column that says
+    when a row became known, of which every arrival is to be scored: rows known on a day are due the next
+    morning. Arrivals count from the first day on that was scored: nobody completes what landed before a use
+    case began.
     """
     runs = _runs(lake, usecase, as_of)
     found = []

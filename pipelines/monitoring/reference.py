@@ -75,15 +75,10 @@ class Sample:
 
 
 def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: str, as_of: date) -> Commit:
-    """Keep the bin counts of a version's features and, if it has any, of its scores.
+    """Keep the bin counts of the features of a version trained on ``as_of`` and, if it has any, of its scores.
 
     Storing the same version again replaces it. Raises ``DataContractError`` if a column is missing, there are
     no rows, or the two differ in length.
-
-    Parameters
-    ----------
-    as_of
-        Training day of the version.
     """
     subjects = sample.subjects
     needed = (subjects.column, *subjects.segments)

@@ -86,32 +86,14 @@ def forget(
 ) -> dict[str, Any]:
     """Remove a person from all stores of all use cases.
 
-    Parameters
-    ----------
-    natural_id
-        Id of the customer or account in the source systems.
-    at
-        Now, for the proof.
-    dry_run
-        Count what there is and change nothing.
-    force
-        Record a tombstone even if nothing is found, so that no later file brings the person in.
-    tell
-        Called before each store.
+    ``natural_id`` is the id of the customer or account in the source systems, ``at`` is now, for the proof.
+    ``dry_run`` counts what there is and changes nothing. ``force`` records a tombstone even if nothing is
+    found, so that no later file brings the person in. ``tell`` is called before each store.
 
-    Returns
-    -------
-    dict
-        The proof: erasure id, state, what was found by store. Nothing in it names the person.
-
-    Raises
-    ------
-    ConfigError
-        Nothing is known of the person, or a system that holds records is not configured here.
-    SinkError
-        A publication is under way or was interrupted, or a system does not answer; run it again: it resumes.
-    DataContractError
-        Something was written back meanwhile; run it again when nothing else runs.
+    Returns the proof: erasure id, state, what was found by store. Nothing in it names the person. Raises
+    ``ConfigError`` if nothing is known of the person, or a system that holds records is not configured here;
+    ``SinkError`` if a publication is under way or was interrupted, or a system does not answer: run again, it
+    resumes; ``DataContractError`` if something was written back meanwhile: run it again when nothing else runs.
     """
     lake, key = Lake.of(settings), settings.load_pseudonym_key()
     person = Person.find(lake, natural_id, key=key)

@@ -67,10 +67,8 @@ class _Published(ABC, Generic[C]):
     def erase(self, person: Person) -> None:
         """Remove it for good.
 
-        Raises
-        ------
-        SinkError
-            A publication is under way or was interrupted: it could bring back what is removed.
+        Raises ``SinkError`` if a publication is under way or was interrupted: it could bring back what is
+        removed.
         """
         if not self._is_used(person):
             return

@@ -137,14 +137,9 @@ def build(
     steps: Sequence[dict[str, Any]],
     broken: Sequence[tuple[str, str]] = (),
 ) -> Path:
-    """Write ``index.html``; returns its path.
+    """Write ``index.html`` with the steps of :func:`step_runs`; returns its path.
 
-    Parameters
-    ----------
-    steps
-        See :func:`step_runs`.
-    broken
-        Use cases that could not be read: title and error.
+    ``broken`` are use cases that could not be read: title and error.
     """
     tables = [table for part in parts for table in part.tables]
     hand_overs = [one for part in parts for one in part.hand_overs]

@@ -72,27 +72,16 @@ def ingest(
 ) -> IngestReport:
     """Validate the delivered files of a use case, land their rows and count what became of each.
 
-    Raises ``DataContractError`` if a file is missing, unreadable or lacks a column, or an audit failed:
-    nothing was landed. Raises ``ConfigError`` if the use case has no raw tables or no such source, the lake
-    holds another source or was landed with another pseudonym key, or another ingest is running.
+    ``files`` is the folder of the delivery, see :func:`pipelines.sources.delivery.discover`. ``ingested_at``
+    stamps the landed rows, UTC without a zone: an argument, so that a repeated run can be exactly the same.
+    ``source`` is ``native`` for files in the raw layouts, or the name of an adapter, see
+    :func:`pipelines.extension.adapters`; a lake belongs to one source. ``progress`` is called after each file.
+    With ``quality_checks`` the rows about to land are audited as a whole before any does, with Great
+    Expectations' Data Docs of it: 7 s on top, most of it their import.
 
-    Parameters
-    ----------
-    usecase
-        Name of a use case with raw tables of its own.
-    files
-        Folder of the delivery, see :func:`pipelines.sources.delivery.discover`.
-    ingested_at
-        Stamp of the landed rows, UTC without a zone. An argument, so that a repeated run can be
-        exactly the same.
-    source
-        ``native`` for files in the raw layouts, or the name of an adapter; see
-        :func:`pipelines.extension.adapters`. A lake belongs to one source.
-    progress
-        Called after each file.
-    quality_checks
-        Whether the rows about to land are audited as a whole before any does, with Great Expectations'
-        Data Docs of it: 7 s on top, most of it their import.
+    Raises ``DataContractError`` if a file is missing, unreadable or lacks a column, or an audit failed: nothing
+    was landed. Raises ``ConfigError`` if the use case has no raw tables or no such source, the lake holds
+    another source or was landed with another pseudonym key, or another ingest is running.
     """
     declared, lake = find(usecase), lake or Lake.of(settings)
     layouts, adapter = _layouts(declared), _adapter(declared, source)

@@ -84,14 +84,8 @@ class FileOutcome:
 class Staging:
     """Scratch space of one ingest: a DuckDB connection and a folder of staged Parquet files.
 
-    Parameters
-    ----------
-    folder
-        Empty folder of this ingest; the caller removes it.
-    lake
-        Read only, for rows and accounts that are landed already.
-    key
-        Key of the pseudonyms.
+    The ``folder`` is empty and the caller removes it. The lake is only read, for rows and accounts that are
+    landed already. ``key`` is that of the pseudonyms.
     """
 
     def __init__(

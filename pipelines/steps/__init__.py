@@ -81,14 +81,8 @@ def run_step(
 ) -> Record:
     """Run one step, record its duration and outcome in ``ops/step_runs``, and return its record for XCom.
 
-    Raises ``ConfigError`` if there is no such use case, or the step does not take an option.
-
-    Parameters
-    ----------
-    usecase, step
-        Names; see :func:`pipelines.discovery.names` and :class:`Step`.
-    as_of
-        Day of the decision; text is read as ``YYYY-MM-DD``.
+    ``as_of`` is the day of the decision; text is read as ``YYYY-MM-DD``. Raises ``ConfigError`` if there is no
+    such use case, or the step does not take an option.
     """
     from pipelines.discovery import find
     from pipelines.io.runs import StepRuns
@@ -109,10 +103,7 @@ def run_step(
 
 
 def parse_as_of(value: str | date) -> date:
-    """Read a day.
-
-    Raises ``ConfigError`` if the text is not ``YYYY-MM-DD``.
-    """
+    """Read a day; raises ``ConfigError`` if the text is not ``YYYY-MM-DD``."""
     if isinstance(value, date):
         return value
     try:
