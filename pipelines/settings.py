@@ -9,6 +9,7 @@ in lower case (``millrace_salesforce__password``); the environment wins.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import secrets
@@ -36,6 +37,16 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 def hide_credentials(text: str) -> str:
     """Leave user and password out of every address in a text."""
     return re.sub(r"(?<=://)[^/\s]*@", "", text)
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine, which no proxy between can reach."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
 
 
 class SalesforceSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):

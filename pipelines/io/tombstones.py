@@ -7,11 +7,10 @@ and it cannot be joined with old copies of feature tables, which hold the pseudo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
-import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
 from features.pseudonyms import pseudonym
@@ -143,8 +142,3 @@ def newest_erasure(lake: Lake) -> datetime | None:
         return None
     laid = lake.read(TOMBSTONES, columns=["recorded_at"])["recorded_at"]
     return max(laid.to_pylist(), default=None)
-
-
-def as_rows(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
-    """Rows as the lake takes them."""
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=table.arrow_schema)

@@ -26,7 +26,6 @@ from pipelines.io.tombstones import (
     SUBJECT,
     TOMBSTONES,
     ErasureState,
-    as_rows,
     erasures_of,
     found_at_first,
     states_of,
@@ -162,7 +161,7 @@ def _begin(
         if (kind, each) not in laid
     ]
     if rows:
-        lake.append(TOMBSTONES, as_rows(TOMBSTONES, rows))
+        lake.append(TOMBSTONES, rows)
     if not resumed or not states_of(lake, erasure_id):
         _record(lake, erasure_id, ErasureState.OPEN, found, at)
 
@@ -176,7 +175,7 @@ def _record(lake: Lake, erasure_id: str, state: ErasureState, found: Found, at: 
         "recorded_at": at,
         "who": getpass.getuser(),
     }
-    lake.append(ERASURES, as_rows(ERASURES, [row]))
+    lake.append(ERASURES, [row])
 
 
 def _joined(first: Found, later: Found) -> Found:

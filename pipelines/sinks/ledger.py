@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
@@ -113,7 +112,7 @@ class RunLedger:
         self._seq += 1
         jobs = len(self.job_ids())
         end = {"jobs": jobs, "state": state.value, "seq": self._seq, "recorded_at": clock()}
-        self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run | asdict(counts) | end])))
+        self._lake.append(RUNS, [self._run | asdict(counts) | end])
         self._compact()
         return counts
 
@@ -129,16 +128,13 @@ class RunLedger:
         self.record_rows(rows.select(*names, state=fate, code=pl.lit(SUPERSEDED)))
         return self.close(RunState.SUPERSEDED)
 
-    def begin(self) -> None:
-        """Record that the run exists; its plan must have been recorded before."""
-        self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run])))
-
     def _append(self, table: Table, events: pl.DataFrame) -> None:
         self._seq += 1
         nothing = dict.fromkeys(set(table.column_names) - set(events.columns))
         same = {name: self._run[name] for name in _SAME} | {"seq": self._seq, "recorded_at": clock()}
         given = {name: pl.lit(value) for name, value in (nothing | same).items()}
-        self._lake.append(table, to_table(table, events.with_columns(**given)))
+        rows = events.with_columns(**given).select(table.column_names)
+        self._lake.append(table, rows.to_arrow().cast(table.arrow_schema))
 
     def _compact(self) -> None:
         """Rewrite the small files of this run; a table may not exist yet if nothing was ever sent."""
@@ -208,25 +204,23 @@ class Ledger:
         number = newest.run_no + 1 if newest else 1
         skipped = rows.filter(pl.col("state") == RowState.SKIPPED).height
         counts = Counts(planned=rows.height - skipped, skipped=skipped)
-        run = RunLedger(
-            self.lake,
-            {
-                "sink": self.sink,
-                "object": self.object,
-                "as_of": as_of,
-                "run_key": key,
-                "run_id": f"{as_of:%Y%m%d}-{number:06d}-{key[:12]}-{secrets.token_hex(3)}",
-                "run_no": number,
-                "seq": 0,
-                "state": RunState.OPEN.value,
-                "forced": forced,
-                "recorded_at": clock(),
-                "jobs": 0,
-                **asdict(counts),
-            },
-        )
+        row = {
+            "sink": self.sink,
+            "object": self.object,
+            "as_of": as_of,
+            "run_key": key,
+            "run_id": f"{as_of:%Y%m%d}-{number:06d}-{key[:12]}-{secrets.token_hex(3)}",
+            "run_no": number,
+            "seq": 0,
+            "state": RunState.OPEN.value,
+            "forced": forced,
+            "recorded_at": clock(),
+            "jobs": 0,
+            **asdict(counts),
+        }
+        run = RunLedger(self.lake, row)
         run.record_rows(rows)
-        run.begin()
+        self.lake.append(RUNS, [row])
         return run
 
 
@@ -250,8 +244,3 @@ def read_flips(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
 def clock() -> datetime:
     """Now, in UTC without a zone attached, as the ledger stores it; never part of a decision."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def to_table(table: Table, frame: pl.DataFrame) -> pa.Table:
-    """Polars frame as an Arrow table with the declared columns."""
-    return frame.select(table.column_names).to_arrow().cast(table.arrow_schema)

@@ -1,4 +1,4 @@
-"""Outcome of a publish, in numbers that balance."""
+"""What a person may ask of one publication, whatever the sink, and its outcome, in numbers that balance."""
 
 from __future__ import annotations
 
@@ -9,6 +9,19 @@ from typing import Any
 
 from pipelines.errors import SinkError
 from pipelines.sinks.fold import Counts
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks of one publication."""
+
+    #: Plan and check only, and show five rows: nothing is sent, nothing is written.
+    dry_run: bool = False
+    #: Override the guards: an older day, many leavers or far fewer items, what reads back differently, a
+    #: version that was rolled back, a model that never passed the gate.
+    force: bool = False
+    #: Send dead letters again, once their cause is fixed.
+    retry_dead: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

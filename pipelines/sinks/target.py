@@ -15,8 +15,7 @@ from pipelines.params import Params
 from pipelines.settings import Settings
 from pipelines.sinks.diff import OnLeave
 from pipelines.sinks.dynamodb import target as dynamodb
-from pipelines.sinks.options import Asked
-from pipelines.sinks.report import PublishReport
+from pipelines.sinks.report import Asked, PublishReport
 from pipelines.sinks.salesforce import target as salesforce
 
 P = TypeVar("P", bound=Params)

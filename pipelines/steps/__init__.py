@@ -47,7 +47,7 @@ class Options:
     pins: Mapping[str, int] | None = None
     #: ``score``: the model to use, ``champion`` or ``challenger``.
     alias: str = "champion"
-    #: ``publish``: see :class:`pipelines.sinks.options.Asked`.
+    #: ``publish``: see :class:`pipelines.sinks.report.Asked`.
     dry_run: bool = False
     force: bool = False
     retry_dead: bool = False

@@ -18,7 +18,7 @@ from pipelines.io.promotions import require_served
 from pipelines.settings import Settings
 from pipelines.sinks.dynamodb.rollback import rollback
 from pipelines.sinks.dynamodb.versions import Pointer
-from pipelines.sinks.options import Asked
+from pipelines.sinks.report import Asked
 from pipelines.sinks.target import DynamoNamespace
 from pipelines.steps.prepare import tables_read
 from pipelines.usecase import D, M, P, Record, Run, UseCase

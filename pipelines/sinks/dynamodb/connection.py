@@ -13,10 +13,9 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
 from pipelines.errors import ConfigError, SinkError
-from pipelines.settings import DynamoSettings
+from pipelines.settings import DynamoSettings, is_loopback
 from pipelines.sinks.dynamodb.target import PARTITION_KEY, SORT_KEY, LoadOptions
 from pipelines.sinks.errors import RemoteError, SinkAuthenticationError, SinkUnavailableError
-from pipelines.sinks.network import is_loopback
 
 _LOG = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pipelines.errors import ConfigError
 from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.backoff import Backoff
-from pipelines.sinks.options import Asked
+from pipelines.sinks.report import Asked
 
 SINK = "dynamodb"
 

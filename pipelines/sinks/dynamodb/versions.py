@@ -22,7 +22,7 @@ from pipelines.io.lake import Lake
 from pipelines.sinks.dynamodb.connection import Connection
 from pipelines.sinks.dynamodb.target import PARTITION_KEY, SINK, SORT_KEY
 from pipelines.sinks.errors import RemoteError
-from pipelines.sinks.ledger import clock, read_flips, to_table
+from pipelines.sinks.ledger import clock, read_flips
 from pipelines.sinks.ledger_tables import FLIPS
 
 _CURRENT, _VERSIONS = "@current", "@versions"
@@ -214,7 +214,7 @@ def record_flip(
         "who": who,
         "recorded_at": clock(),
     }
-    lake.append(FLIPS, to_table(FLIPS, pl.DataFrame([row])))
+    lake.append(FLIPS, [row])
 
 
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:

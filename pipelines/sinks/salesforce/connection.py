@@ -18,14 +18,13 @@ from simple_salesforce.login import SalesforceLogin
 from simple_salesforce.util import call_salesforce
 
 from pipelines.errors import ConfigError
-from pipelines.settings import SalesforceSettings
+from pipelines.settings import SalesforceSettings, is_loopback
 from pipelines.sinks.errors import (
     AmbiguousRequestError,
     RemoteError,
     SinkAuthenticationError,
     SinkUnavailableError,
 )
-from pipelines.sinks.network import is_loopback
 from pipelines.sinks.salesforce.target import PublishOptions
 
 API_VERSION = "62.0"

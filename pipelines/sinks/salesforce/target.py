@@ -9,7 +9,7 @@ from enum import StrEnum
 from pipelines.errors import ConfigError
 from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.diff import OnLeave
-from pipelines.sinks.options import Asked
+from pipelines.sinks.report import Asked
 
 SINK = "salesforce"
 
