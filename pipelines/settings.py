@@ -81,10 +81,7 @@ _PARAMS = re.compile(r"MILLRACE_([A-Z0-9_]+)_PARAMS")
 
 
 def _overrides() -> dict[str, Mapping[str, Any]]:
-    """Parameter overrides by use case, from ``MILLRACE_<USE CASE>_PARAMS``.
-
-    Raises ``ConfigError`` if a variable names no use case, or is not a mapping.
-    """
+    """Parameter overrides by use case; raises ``ConfigError`` if a variable names none, or is not a mapping."""
     found: dict[str, Mapping[str, Any]] = {}
     for variable, text in os.environ.items():
         matched = _PARAMS.fullmatch(variable)
@@ -195,10 +192,7 @@ class Settings(BaseSettings):
         return self.home / "dbt_project"
 
     def load_pseudonym_key(self) -> bytes:
-        """Key for :func:`features.pseudonyms.pseudonymise`.
-
-        From ``MILLRACE_PSEUDONYM_KEY``; else a local secret, so that a laptop needs no set-up.
-        """
+        """Key of the pseudonyms; without ``MILLRACE_PSEUDONYM_KEY`` a local secret, so that a laptop needs no set-up."""
         if self.pseudonym_key is not None:
             return self.pseudonym_key.get_secret_value().encode()
         return self.local_secret("pseudonym.key").encode()

@@ -58,12 +58,7 @@ class Engine(ABC):
 
     @abstractmethod
     def map_groups(
-        self,
-        function: GroupFunction,
-        frame: pd.DataFrame,
-        *,
-        key: str,
-        progress: Progress | None = None,
+        self, function: GroupFunction, frame: pd.DataFrame, *, key: str, progress: Progress | None = None
     ) -> pd.DataFrame:
         """Apply ``function`` to the rows of each value of the str column ``key``; results come in the order of the keys.
 

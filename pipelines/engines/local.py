@@ -91,12 +91,7 @@ class LocalEngine(Engine):
     _finalizer: Any = field(default=None, init=False, repr=False)
 
     def map_groups(
-        self,
-        function: GroupFunction,
-        frame: pd.DataFrame,
-        *,
-        key: str,
-        progress: Progress | None = None,
+        self, function: GroupFunction, frame: pd.DataFrame, *, key: str, progress: Progress | None = None
     ) -> pd.DataFrame:
         """See :meth:`pipelines.engines.base.Engine.map_groups`."""
         groups = groups_of(frame, key)

@@ -55,12 +55,7 @@ class SparkEngine(Engine):
     name: str = "spark"
 
     def map_groups(
-        self,
-        function: GroupFunction,
-        frame: pd.DataFrame,
-        *,
-        key: str,
-        progress: Progress | None = None,
+        self, function: GroupFunction, frame: pd.DataFrame, *, key: str, progress: Progress | None = None
     ) -> pd.DataFrame:
         """See :meth:`pipelines.engines.base.Engine.map_groups`.
 

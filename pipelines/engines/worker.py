@@ -11,10 +11,7 @@ from multiprocessing.connection import Connection
 
 
 def serve(connection: Connection) -> None:
-    """Answer every ``(function, frame)`` with ``(True, result)`` or ``(False, traceback)`` until the end.
-
-    The first message says where modules are found.
-    """
+    """Take the path of modules, then answer every ``(function, frame)`` with success and the result or traceback."""
     sys.path[:] = connection.recv()
     while True:
         try:

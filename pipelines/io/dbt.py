@@ -124,10 +124,11 @@ def run_dbt(
     """Build and test a selection of models for the given days, in a folder called ``run_id``, which must be new.
 
     ``select`` are dbt selectors, for instance ``["+ml_shop_features"]``; only they are built. ``tables`` are
-    the lake tables that they read: ``raw/shop_orders`` becomes ``raw.shop_orders``. ``pins`` are the versions
-    to read, by table; of the others the newest. ``may_be_absent`` names tables that are empty where the lake
-    has none. All of ``as_of_dates`` are computed in one pass; labels use only what was known before the newest
-    of them, and of ``label_dates`` only labels are wanted. ``parameters`` are numbers that models read from
+    the lake tables that they read: ``raw/shop_orders`` becomes ``raw.shop_orders``, in the version of ``pins``
+    or the newest, and empty if it is one that ``may_be_absent`` and the lake has none.
+
+    All of ``as_of_dates`` are computed in one pass; labels use only what was known before the newest of them,
+    and of ``label_dates`` only labels are wanted. ``parameters`` are numbers that models read from
     ``run.parameters``: data and not dbt vars, whose change would cost a full parse. ``unit_tests`` also runs
     dbt's unit tests, which guard the SQL against its authors, not a run's data.
 

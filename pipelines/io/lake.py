@@ -40,6 +40,9 @@ PartitionValue: TypeAlias = str | date
 #: A commit that lost a race is tried again this often; each try sees the winner's version.
 _COMMIT_ATTEMPTS = 12
 
+#: Files that no version knows may be a write under way; older ones are what a killed process left.
+_UNDER_WAY_HOURS = 24
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -234,13 +237,7 @@ class Lake:
         delta = self.open(name)
         _retried(lambda: delta.delete(predicate, commit_properties=_properties(metadata)), delta)
 
-    def rewrite(
-        self,
-        name: str,
-        where: pa_dataset.Expression,
-        *,
-        instead: pa.Table | None = None,
-    ) -> int:
+    def rewrite(self, name: str, where: pa_dataset.Expression, *, instead: pa.Table | None = None) -> int:
         """Delete the rows that match a filter, or replace them by others, in one commit; returns how many.
 
         Rows for which ``where`` is null stay; the rows ``instead`` must be of the same partitions. What remains
@@ -286,6 +283,31 @@ class Lake:
         return list(
             delta.vacuum(retention_hours=24 * retain_days, dry_run=False, enforce_retention_duration=False)
         )
+
+    def drop_past(self, name: str) -> int:
+        """Remove every version of a table but the newest; returns how many files were removed.
+
+        A delete makes a new version; the rows stay in the files of older ones, and the log holds the smallest and
+        largest values of every file: this ends both. Safe to repeat and to interrupt: the newest version is
+        readable at every moment. Runs that pin an older version can no longer be repeated, and a reader or writer
+        that is under way may fail and must be tried again.
+        """
+        delta = self.open(name)
+        removed = delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+        removed += delta.vacuum(
+            retention_hours=_UNDER_WAY_HOURS, dry_run=False, enforce_retention_duration=False, full=True
+        )
+        # From a checkpoint on, readers need no earlier entry of the log. The vacuum's own entries are the last
+        # ones, so the entry that names what was deleted is among those that go.
+        delta = self.open(name)
+        delta.create_checkpoint()
+        filesystem, path = self.filesystem()
+        entries = filesystem.get_file_info(pa_fs.FileSelector(f"{path}/{name}/_delta_log"))
+        numbered = [(each.base_name.partition(".")[0], each.path) for each in entries if each.is_file]
+        old = [path for number, path in numbered if number.isdigit() and int(number) < delta.version()]
+        for path in old:
+            filesystem.delete_file(path)
+        return len(removed) + len(old)
 
     # ---------------------------------------------------------------- inside
 

@@ -16,10 +16,7 @@ from pipelines.settings import Settings
 
 @contextmanager
 def exclusive(settings: Settings, name: str, *, refusal: MillraceError | None = None) -> Iterator[None]:
-    """Hold the lock ``<var>/locks/<name>.lock`` for the duration of the block.
-
-    If another process holds it, raise ``refusal``; without one, wait for that process.
-    """
+    """Hold the lock ``<var>/locks/<name>.lock`` for the block; if it is taken, raise ``refusal`` or, without one, wait."""
     path: Path = settings.var / "locks" / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:

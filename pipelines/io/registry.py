@@ -68,10 +68,7 @@ class ModelVersion:
 
 
 class Registry:
-    """Registered model of one use case, whose name it and its experiment have.
-
-    Raises ``RegistryError`` if the back end does not answer.
-    """
+    """Registered model of one use case, whose name it and its experiment have; raises ``RegistryError`` if it is down."""
 
     def __init__(self, settings: Settings, usecase: str) -> None:
         self.settings = settings
@@ -138,8 +135,7 @@ class Registry:
                 registered_model_name=self.usecase,
             )
         version = str(info.registered_model_version)
-        for key, value in tags.items():
-            self.client.set_model_version_tag(self.usecase, version, key, value)
+        self.tag(version, tags)
         self.client.set_registered_model_alias(self.usecase, CHALLENGER, version)
         return self.version(version)
 
@@ -150,10 +146,7 @@ class Registry:
         return mlflow.sklearn.load_model(f"models:/{version.name}/{version.version}")
 
     def version(self, number: str) -> ModelVersion:
-        """Look up a version by number.
-
-        Raises ``ConfigError`` if the registry says that there is none, ``RegistryError`` if it did not say.
-        """
+        """Look up a version by number; raises ``ConfigError`` if the registry says that there is none."""
         found = self._found(self.client.get_model_version, number) if number.isdecimal() else None
         if found is None:
             raise ConfigError(f"{self.usecase} has no version {number!r} in the registry")
@@ -198,9 +191,10 @@ class Registry:
             )
         return version
 
-    def mark_complete(self, version: ModelVersion, fingerprint: str) -> None:
-        """Record what a version was made from, once everything that belongs to it is stored."""
-        self.client.set_model_version_tag(version.name, version.version, "fingerprint", fingerprint)
+    def tag(self, number: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a version."""
+        for name, value in tags.items():
+            self.client.set_model_version_tag(self.usecase, number, name, value)
 
     def promote(self, version: ModelVersion) -> None:
         """Let a version serve."""

@@ -84,11 +84,7 @@ def first_and_count(speaker: Finding, raised: Sequence[Finding], of_metric: Sequ
 
 
 def raise_alarms(
-    usecase: str,
-    as_of: date,
-    findings: Sequence[Finding],
-    words: Mapping[str, AlarmWords],
-    phrase: Phrase,
+    usecase: str, as_of: date, findings: Sequence[Finding], words: Mapping[str, AlarmWords], phrase: Phrase
 ) -> list[Alarm]:
     """One alarm per metric, whatever the number of segments and subjects that raised it; critical ones first.
 

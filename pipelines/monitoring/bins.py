@@ -43,10 +43,7 @@ class Bins:
         return len(self.edges if self.kind == "numeric" else self.categories) + 2
 
     def codes(self, values: pa.ChunkedArray) -> IntArray:
-        """Bin of every value, shape (n,).
-
-        Raises ``pyarrow.ArrowInvalid`` if the variable is numeric and a value cannot be read as a number.
-        """
+        """Bin of every value, shape (n,); raises ``pyarrow.ArrowInvalid`` if one of a numeric variable is no number."""
         if self.kind == "numeric":
             numbers = _numbers(values)
             codes = np.searchsorted(np.asarray(self.edges), numbers, side="left").astype(np.int64)

@@ -129,32 +129,14 @@ def check_features(
             worst = max(shifts, key=lambda segment: shifts[segment].excess)
             where = f"; most in {worst[0]}={worst[1]} ({percent(shifts[worst].value)})"
         share = importance.get(name, 0.0) / total if total else None
-        found.append(
-            Finding(
-                metric="feature_shift",
-                subject=name,
-                state=State.ALARM if overall.is_alarm else State.OK,
-                severity=Severity.WARNING if overall.is_alarm else None,
-                value=overall.value,
-                threshold=overall.threshold,
-                psi=overall.psi,
-                impact=None if share is None else overall.value * share,
-                rows=overall.rows,
-                excess=overall.excess,
-                message=f"{name}: {percent(overall.value)} of {subjects.noun} in another bin than in training"
-                f"{where}",
-            )
-        )
+        words = f"{name}: {percent(overall.value)} of {subjects.noun} in another bin than in training{where}"
+        finding = _of_shift("feature_shift", name, words, overall)
+        found.append(replace(finding, impact=None if share is None else overall.value * share))
     return sorted(found, key=lambda f: (-(f.impact or 0.0), -f.excess, f.subject))
 
 
 def check_drift(
-    lake: Lake,
-    usecase: str,
-    version: str,
-    features: Any,
-    subjects: Subjects,
-    params: DriftParams,
+    lake: Lake, usecase: str, version: str, features: Any, subjects: Subjects, params: DriftParams
 ) -> list[Finding]:
     """Compare a day's features with the reference of the version that served; what is missing is a finding.
 
@@ -236,28 +218,30 @@ def _compare(
             )
             continue
         shift = _shift(counts, stored[segment], params.max_score_shift, rate)
-        severity = None
-        if shift.is_alarm:
-            severity = Severity.CRITICAL if segment == (ALL, ALL) else Severity.WARNING
         direction = "up" if _mean_rank(counts) > _mean_rank(stored[segment].counts) else "down"
         against = "the model was validated on" if metric == "score_shift" else "in the weeks before"
-        found.append(
-            Finding(
-                metric=metric,
-                subject=SCORE,
-                segment=segment,
-                state=State.ALARM if shift.is_alarm else State.OK,
-                severity=severity,
-                value=shift.value,
-                threshold=shift.threshold,
-                psi=shift.psi,
-                rows=shift.rows,
-                excess=shift.excess,
-                message=f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on "
-                f"balance {direction}",
-            )
+        words = (
+            f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on "
+            f"balance {direction}"
         )
+        severity = Severity.CRITICAL if segment == (ALL, ALL) else Severity.WARNING
+        found.append(_of_shift(metric, SCORE, words, shift, severity, segment))
     return found
+
+
+def _of_shift(
+    metric: str,
+    subject: str,
+    words: str,
+    shift: Shift,
+    severity: Severity = Severity.WARNING,
+    segment: Segment = (ALL, ALL),
+) -> Finding:
+    found = held_against(
+        metric, subject, words, shift.value, shift.threshold,
+        raised=shift.is_alarm, severity=severity, segment=segment, rows=shift.rows, excess=shift.excess,
+    )  # fmt: skip
+    return replace(found, psi=shift.psi)
 
 
 def _shift(counts: Counts, reference: SegmentCounts, limit: float, rate: float) -> Shift:

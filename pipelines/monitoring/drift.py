@@ -97,12 +97,7 @@ def noise_quantile(shares: FloatArray, rows: int, reference_rows: int, false_ala
 
 
 def measure_shift(
-    current: Counts,
-    reference: Counts,
-    *,
-    reference_subjects: int,
-    max_shift: float,
-    false_alarm_rate: float,
+    current: Counts, reference: Counts, *, reference_subjects: int, max_shift: float, false_alarm_rate: float
 ) -> Shift:
     """Compare a week with its reference: rows per bin, each of shape (k,), neither empty.
 

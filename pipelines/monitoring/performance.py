@@ -36,13 +36,7 @@ class LabelledSample:
 
 
 def matured_sample(
-    lake: Lake,
-    predictions: Table,
-    labels: str,
-    as_of: date,
-    *,
-    outcome: str,
-    subject: str,
+    lake: Lake, predictions: Table, labels: str, as_of: date, *, outcome: str, subject: str
 ) -> LabelledSample | None:
     """Join the latest score day whose outcomes could be known at the start of ``as_of`` with them.
 

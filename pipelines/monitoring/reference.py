@@ -90,7 +90,12 @@ def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: 
         _require(scores, (*needed, SCORE), "scores", model_version)
         rows += _binned(scores, [SCORE], subjects, expected_by_segment(scores, subjects.segments))
     _require(features, needed, "features", model_version)
-    rows += _binned(features, monitored_columns(features.schema, subjects.column), subjects, {})
+    watched = [
+        field.name
+        for field in features.schema
+        if field.name != subjects.column and not pa.types.is_temporal(field.type)
+    ]
+    rows += _binned(features, watched, subjects, {})
     partition = {"usecase": usecase, "model_version": model_version}
     fixed = {**partition, "as_of": as_of}
     return lake.replace_partition(REFERENCE, [fixed | row for row in rows], partition)
@@ -154,11 +159,6 @@ def load_reference(lake: Lake, usecase: str, model_version: str) -> Reference | 
             expected_auc_pr=group[0]["expected_auc_pr"],
         )
     return Reference(model_version, table["as_of"][0].as_py(), bins, counts)
-
-
-def monitored_columns(schema: pa.Schema, subject: str) -> list[str]:
-    """Columns of a schema that are worth watching: not the subject, no dates."""
-    return [field.name for field in schema if field.name != subject and not pa.types.is_temporal(field.type)]
 
 
 def segment_groups(table: pa.Table, segments: Sequence[str]) -> Groups:

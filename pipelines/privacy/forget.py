@@ -19,19 +19,10 @@ from typing import Any, Protocol
 import pyarrow.dataset as pa_dataset
 
 from pipelines.errors import ConfigError, DataContractError, MillraceError
+from pipelines.io import tombstones
 from pipelines.io.lake import Lake
 from pipelines.io.runs import STEP_RUNS
-from pipelines.io.tombstones import (
-    ERASURES,
-    SUBJECT,
-    TOMBSTONES,
-    ErasureState,
-    erasures_of,
-    found_at_first,
-    states_of,
-    tombstone,
-    tombstones_of,
-)
+from pipelines.io.tombstones import ERASURES, SUBJECT, TOMBSTONES, ErasureState, tombstone
 from pipelines.privacy.files import Deliveries, ReportPages, Scratch
 from pipelines.privacy.person import Person
 from pipelines.privacy.rows import LakeRows
@@ -56,7 +47,7 @@ class Store(Protocol):
         """Name of the store."""
 
     def find(self, person: Person) -> dict[str, int]:
-        """Count what is there of the person, by place; places without any are left out."""
+        """Count what is there of the person, by place."""
 
     def erase(self, person: Person) -> None:
         """Remove it; safe to repeat."""
@@ -98,8 +89,8 @@ def forget(
     person = Person.find(lake, natural_id, key=key)
     places = stores(settings, lake)
     found = _look(places, person, tell)
-    earlier = erasures_of(lake, natural_id, key=key)
-    done = [each for each in earlier if ErasureState.COMPLETE in states_of(lake, each)]
+    earlier = tombstones.erasures_of(lake, natural_id, key=key)
+    done = [each for each in earlier if ErasureState.COMPLETE in tombstones.states_of(lake, each)]
     resumed = earlier[-1] if earlier and earlier[-1] not in done else None
     if dry_run:
         return {"erasure_id": resumed or (done[-1] if done else None), "state": "dry_run", "found": found}
@@ -127,34 +118,29 @@ def forget(
             f"erasure {erasure_id}: something was written back meanwhile, by a run that had read the person's rows before: "
             f"{json.dumps(left)}. Run it again when no other run works on this person's use case"
         )
-    total = _joined(found_at_first(lake, erasure_id), found)
+    total = _joined(tombstones.found_at_first(lake, erasure_id), found)
     _record(lake, erasure_id, ErasureState.COMPLETE, total, at)
     return {"erasure_id": erasure_id, "state": ErasureState.COMPLETE.value, "found": total, "already": False}
 
 
 def _look(places: Sequence[Store], person: Person, tell: Tell) -> Found:
-    counts = {}
-    for place in places:
-        tell(f"{place.name} (looking)")
-        counts[place.name] = place.find(person)
-    return {name: count for name, count in counts.items() if count}
+    found: Found = {}
+    for store in places:
+        tell(f"{store.name} (looking)")
+        counts = {place: count for place, count in store.find(person).items() if count}
+        if counts:
+            found[store.name] = counts
+    return found
 
 
 def _begin(
-    lake: Lake,
-    erasure_id: str,
-    person: Person,
-    found: Found,
-    *,
-    key: bytes,
-    at: datetime,
-    resumed: bool,
+    lake: Lake, erasure_id: str, person: Person, found: Found, *, key: bytes, at: datetime, resumed: bool
 ) -> None:
     """Record the tombstones, then that the erasure began; a resumed one adds missing tombstones."""
     ids = [(SUBJECT, person.natural_id)]
     ids += [(kind, each) for kind, listed in sorted(person.referred.items()) for each in sorted(listed)]
     hashed = [(kind, tombstone(each, kind=kind, key=key)) for kind, each in ids]
-    laid = tombstones_of(lake, erasure_id)
+    laid = tombstones.tombstones_of(lake, erasure_id)
     rows = [
         {"erasure_id": erasure_id, "kind": kind, "tombstone": each, "recorded_at": at}
         for kind, each in hashed
@@ -162,7 +148,7 @@ def _begin(
     ]
     if rows:
         lake.append(TOMBSTONES, rows)
-    if not resumed or not states_of(lake, erasure_id):
+    if not resumed or not tombstones.states_of(lake, erasure_id):
         _record(lake, erasure_id, ErasureState.OPEN, found, at)
 
 

@@ -114,11 +114,6 @@ class Person:
         return re.compile(rf"(?<![A-Za-z0-9])(?:{listed})(?![A-Za-z0-9])")
 
 
-def names(text: str, person: Person) -> bool:
-    """Whether a text names the person."""
-    return person.words.search(text) is not None
-
-
 def redact(text: str, person: Person) -> str:
     """Take the person out of a text; in JSON, only string values change, and rows about the person are removed."""
     try:
@@ -132,7 +127,7 @@ def redact(text: str, person: Person) -> str:
 
 def _redacted(value: Any, person: Person) -> Any:
     if isinstance(value, str):
-        return redact(value, person) if names(value, person) else value
+        return redact(value, person) if person.words.search(value) else value
     if isinstance(value, list):
         return [ERASED if _is_row_of(each, person) else _redacted(each, person) for each in value]
     if isinstance(value, dict):

@@ -19,11 +19,10 @@ import pyarrow.dataset as pa_dataset
 
 from features.schemas import DType, Table
 from pipelines.io.lake import Lake
-from pipelines.io.past import drop_past
 from pipelines.io.promotions import PROMOTIONS
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.schemas import MONITORING
-from pipelines.privacy.person import Person, names, pseudonym_columns, redact, references
+from pipelines.privacy.person import Person, pseudonym_columns, redact, references
 from pipelines.sinks.ledger_tables import JOBS, ROWS
 from pipelines.sources.landed import QUARANTINE
 
@@ -109,7 +108,7 @@ class LakeRows:
             quoting = self._quoting(table, person)
             if quoting is not None:
                 found[f"{table.name} (texts)"] = quoting.num_rows
-        return {name: count for name, count in found.items() if count}
+        return found
 
     def erase(self, person: Person) -> None:
         """Delete them, and every older version of every table in which they may have been."""
@@ -128,7 +127,7 @@ class LakeRows:
                     table.name, _same_key(table, quoting), instead=_rewritten(table, quoting, person)
                 )
         for name in touched:
-            drop_past(self._lake, name)
+            self._lake.drop_past(name)
 
     def _quoting(self, table: Table, person: Person) -> pa.Table | None:
         """Rows of a table with a text that names the person, apart from rows that are deleted anyway."""
@@ -140,7 +139,8 @@ class LakeRows:
             (pc.match_substring(pa_dataset.field(column), each) for column in columns for each in person.ids),
         )
         candidates = self._lake.read(table, where=where)
-        kept = [any(names(row[column] or "", person) for column in columns) for row in candidates.to_pylist()]
+        search = person.words.search
+        kept = [any(search(row[column] or "") for column in columns) for row in candidates.to_pylist()]
         return candidates.filter(pa.array(kept, pa.bool_()))
 
 

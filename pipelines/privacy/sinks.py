@@ -62,14 +62,10 @@ class _Published(ABC, Generic[C]):
             with self._connect() as connection:
                 for object_ in self._objects():
                     found |= self._count(connection, object_, person)
-        return {name: count for name, count in found.items() if count}
+        return found
 
     def erase(self, person: Person) -> None:
-        """Remove it for good.
-
-        Raises ``SinkError`` if a publication is under way or was interrupted: it could bring back what is
-        removed.
-        """
+        """Remove it for good; raises ``SinkError`` if a publication that could bring it back has not ended."""
         if not self._is_used(person):
             return
         with self._connect() as connection:
@@ -160,9 +156,6 @@ class SalesforceRecords(_Published[SalesforceConnection]):
         records = salesforce.records(connection, object_, salesforce_objects()[object_], person.natural_id)
         jobs = salesforce.jobs_kept(connection, self._jobs(person, object_))
         return {object_: len(records), f"{object_} (jobs)": len(jobs)}
-
-    def _may_hold(self, connection: SalesforceConnection, object_: str, person: Person) -> bool:
-        return True
 
     def _purge(self, connection: SalesforceConnection, object_: str, person: Person) -> None:
         salesforce.purge(connection, object_, salesforce_objects()[object_], person.natural_id)

@@ -124,6 +124,20 @@ def fate(done: pl.Expr, again: pl.Expr) -> pl.Expr:
     )
 
 
+def job_event(
+    chunk: pl.DataFrame, state: JobState, job_id: str, operation: str = "upsert"
+) -> dict[str, object]:
+    """Event that says how far the job of a chunk of folded rows is."""
+    return {
+        "chunk": chunk["chunk"][0],
+        "attempt": chunk["attempt"].max(),
+        "operation": operation,
+        "state": state.value,
+        "rows": chunk.height,
+        "job_id": job_id,
+    }
+
+
 def next_try(rows: pl.DataFrame, states: Sequence[RowState]) -> pl.DataFrame:
     """Plan another try of the folded rows in these states, without chunks."""
     return rows.filter(pl.col("state").is_in(states)).select(

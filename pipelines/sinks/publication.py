@@ -25,10 +25,7 @@ SAMPLE_ROWS = 5
 
 @contextmanager
 def alone(settings: Settings, sink: str, object_: str, *, then: str = "run again") -> Iterator[None]:
-    """Hold the lock of an object: one process at a time publishes to it or erases from it.
-
-    The error of the others says what to do ``then``, when it has ended.
-    """
+    """Hold the lock of an object for publishing or erasing; the error of the others says what to do ``then``."""
     busy = SinkError(f"another process is publishing to {object_}; wait for it to end, then {then}")
     with exclusive(settings, f"{sink}-{object_.replace('/', '-')}", refusal=busy):
         yield

@@ -31,11 +31,7 @@ def prepare(con: duckdb.DuckDBPyConnection, layout: RawLayout, table: Table) -> 
 
 
 def decide(
-    con: duckdb.DuckDBPyConnection,
-    table: Table,
-    *,
-    landed: pa_dataset.Dataset | None,
-    staged: Sequence[str],
+    con: duckdb.DuckDBPyConnection, table: Table, *, landed: pa_dataset.Dataset | None, staged: Sequence[str]
 ) -> None:
     """Make the table ``fates`` (row_number, fate, reason) of the good rows that are not simply new.
 
@@ -83,10 +79,7 @@ def decide(
 
 
 def _find_met(
-    con: duckdb.DuckDBPyConnection,
-    table: Table,
-    landed: pa_dataset.Dataset | None,
-    staged: Sequence[str],
+    con: duckdb.DuckDBPyConnection, table: Table, landed: pa_dataset.Dataset | None, staged: Sequence[str]
 ) -> None:
     """Make ``met``: rows landed or staged before whose key occurs among the good rows."""
     content = listed(name for name in table.column_names if name != INGESTED_AT.name)

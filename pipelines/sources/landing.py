@@ -103,18 +103,6 @@ def land_rows(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome], ingest_
             lake.append(table, table.arrow_schema.empty_table(), metadata=metadata)
 
 
-def worth_noting(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
-    """Files not in the ledger yet (since the newest erasure), and those with something new."""
-    known = _noted(lake, usecase)
-    return [
-        outcome
-        for outcome in outcomes
-        if (outcome.file.layout.table.name, outcome.file.sha256) not in known
-        or outcome.staged
-        or outcome.new_quarantined
-    ]
-
-
 def note(
     lake: Lake,
     outcomes: Sequence[FileOutcome],
@@ -123,7 +111,8 @@ def note(
     ingest_id: str,
     ingested_at: datetime,
 ) -> None:
-    """Enter files in the ledger: from here on they are done."""
+    """Enter files in the ledger that are not in it since the newest erasure, or bring something new: they are done."""
+    known = _noted(lake, usecase)
     rows = [
         {
             "ingest_id": ingest_id,
@@ -137,6 +126,9 @@ def note(
             "ingested_at": ingested_at,
         }
         for outcome in outcomes
+        if (outcome.file.layout.table.name, outcome.file.sha256) not in known
+        or outcome.staged
+        or outcome.new_quarantined
     ]
     if rows:
         lake.append(INGESTS, rows)

@@ -62,11 +62,7 @@ _TAKES: Mapping[Step, frozenset[str]] = {
 
 #: Steps of the commands and DAGs that run several, with their options.
 Chain = Sequence[tuple[Step, Options]]
-TRAINING: Chain = (
-    (Step.PREPARE, Options(training=True)),
-    (Step.TRAIN, Options()),
-    (Step.GATE, Options()),
-)
+TRAINING: Chain = ((Step.PREPARE, Options(training=True)), (Step.TRAIN, Options()), (Step.GATE, Options()))
 SCORING: Chain = ((Step.PREPARE, Options()), (Step.SCORE, Options()), (Step.MONITOR, Options()))
 DELIVERY: Chain = ((Step.PUBLISH, Options()), (Step.REPORT, Options()))
 
@@ -85,17 +81,20 @@ def run_step(
     such use case, or the step does not take an option.
     """
     from pipelines.discovery import find
-    from pipelines.io.runs import StepRuns
+    from pipelines.io.runs import recording
 
     settings, day, chosen = settings or Settings.load(), parse_as_of(as_of), Step(step)
     declared = find(usecase)
-    _refuse_foreign(chosen, options)
+    takes = _TAKES.get(chosen, frozenset())
+    asked = [name for name, value in vars(options).items() if value != vars(Options())[name]]
+    if foreign := [name for name in asked if name not in takes]:
+        raise ConfigError(f"step {chosen} takes {sorted(takes) or 'no options'}, got {foreign}")
     log.info("%s.%s for %s starts", usecase, step, day)
     started = time.monotonic()
-    with StepRuns(settings).recording(usecase, step, day) as done:
+    with recording(settings, usecase, step, day) as done:
         # Imported when it runs: each step needs other heavy libraries.
         module = import_module(f"pipelines.steps.{chosen}")
-        taken = {name: getattr(options, name) for name in _TAKES.get(chosen, ())}
+        taken = {name: getattr(options, name) for name in takes}
         record: Record = module.run(declared, day, settings=settings, **taken)
         done(record)
     log.info("%s.%s for %s took %.1f s: %s", usecase, step, day, time.monotonic() - started, record)
@@ -110,12 +109,3 @@ def parse_as_of(value: str | date) -> date:
         return date.fromisoformat(value)
     except ValueError:
         raise ConfigError(f"as_of must be a day as YYYY-MM-DD, got {value!r}") from None
-
-
-def _refuse_foreign(step: Step, options: Options) -> None:
-    takes = _TAKES.get(step, frozenset())
-    foreign = [
-        name for name, value in vars(options).items() if value != vars(Options())[name] and name not in takes
-    ]
-    if foreign:
-        raise ConfigError(f"step {step} takes {sorted(takes) or 'no options'}, got {foreign}")

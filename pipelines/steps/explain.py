@@ -34,8 +34,11 @@ def run(
             f"what is explained of {usecase.name} is named by {wanted}, got {' '.join(keys) or 'nothing'}: "
             f"run `millrace explain {usecase.name} {wanted}`"
         )
-    settings = settings or Settings.load()
-    return how.run(usecase.run(as_of or _newest_day(usecase, Lake.of(settings)), settings), keys)
+    settings, table = settings or Settings.load(), usecase.results.name
+    day = as_of or max(Lake.of(settings).days(table), default=None)
+    if day is None:
+        raise DataContractError(f"{table} has no rows: run `millrace score {usecase.name} --as-of DAY` first")
+    return how.run(usecase.run(day, settings), keys)
 
 
 def explanation_of(usecase: UseCase[P, D, M]) -> Explain[P]:
@@ -54,11 +57,3 @@ def explanation_of(usecase: UseCase[P, D, M]) -> Explain[P]:
         return dict(found.to_pylist()[0])
 
     return Explain(names, row, lambda record: "\n".join(f"{name}: {value}" for name, value in record.items()))
-
-
-def _newest_day(usecase: UseCase[P, D, M], lake: Lake) -> date:
-    table = usecase.results.name
-    days = lake.days(table)
-    if not days:
-        raise DataContractError(f"{table} has no rows: run `millrace score {usecase.name} --as-of DAY` first")
-    return max(days)

@@ -13,11 +13,10 @@ import pyarrow as pa
 from pipelines.errors import ConfigError
 from pipelines.io.dbt import run_dbt
 from pipelines.io.lake import Lake
-from pipelines.io.lineage import tables_behind
+from pipelines.io.marts import tables_behind
 from pipelines.io.promotions import require_served
 from pipelines.settings import Settings
 from pipelines.sinks.dynamodb.rollback import rollback
-from pipelines.sinks.dynamodb.versions import Pointer
 from pipelines.sinks.report import Asked
 from pipelines.sinks.target import DynamoNamespace
 from pipelines.steps.prepare import tables_read
@@ -81,17 +80,17 @@ def roll_back(usecase: UseCase[P, D, M], settings: Settings, *, why: str, on: da
         )
     who = getpass.getuser()
     back = rollback(namespaces, settings, Lake.of(settings), why=why, who=who, on=on)
-    records = {name: _serves(pointer) | {"why": why} for name, pointer in back.items()}
-    return records if len(records) > 1 else next(iter(records.values()))
-
-
-def _serves(pointer: Pointer) -> Record:
-    return {
-        "serves": pointer.version,
-        "as_of": pointer.as_of.isoformat(),
-        "kept_through": pointer.kept_through.isoformat(),
-        "revision": pointer.revision,
+    records: Record = {
+        name: {
+            "serves": pointer.version,
+            "as_of": pointer.as_of.isoformat(),
+            "kept_through": pointer.kept_through.isoformat(),
+            "revision": pointer.revision,
+            "why": why,
+        }
+        for name, pointer in back.items()
     }
+    return records if len(records) > 1 else next(iter(records.values()))
 
 
 def _outbound(usecase: UseCase[P, D, M], here: Run[P]) -> Mapping[str, pa.Table]:

@@ -16,6 +16,7 @@ import polars as pl
 
 from pipelines.errors import SinkError
 from pipelines.sinks.errors import AmbiguousRequestError
+from pipelines.sinks.fold import job_event
 from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import JobState
 from pipelines.sinks.salesforce.bulk2 import ENDED, BulkIngest, RemoteState
@@ -43,10 +44,7 @@ class Carrier:
     sweep: bool
 
     def submit(self, rows: pl.DataFrame, data: bytes) -> JobState:
-        """Send a chunk in a new job and wait for its answer: ``complete``, ``unknown`` or ``gone``.
-
-        ``rows`` are the folded ledger rows of the chunk, ``data`` is its encoded file.
-        """
+        """Send a chunk of ledger rows, encoded, in a new job and wait for ``complete``, ``unknown`` or ``gone``."""
         for attempt in range(self.options.max_jobs_per_chunk):
             if attempt:
                 self.options.http.wait(attempt)
@@ -154,15 +152,7 @@ class Carrier:
     def _record(
         self, rows: pl.DataFrame, state: JobState, job_id: str, message: str | None = None, **tally: int
     ) -> JobState:
-        event = {
-            "chunk": rows["chunk"][0],
-            "attempt": rows["attempt"][0],
-            "operation": _operation(rows),
-            "state": state.value,
-            "rows": rows.height,
-            "job_id": job_id,
-            "message": message,
-        }
+        event = job_event(rows, state, job_id, _operation(rows)) | {"message": message}
         if state is JobState.COMPLETE:
             event |= {kind: tally.get(kind, 0) for kind in KINDS}
         self.run.record_jobs(pl.DataFrame([event]))

@@ -129,13 +129,7 @@ class Connection:
                 raise
 
     def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        repeatable: bool,
-        headers: dict[str, str] | None = None,
-        **kwargs: Any,
+        self, method: str, url: str, *, repeatable: bool, headers: dict[str, str] | None = None, **kwargs: Any
     ) -> requests.Response:
         """Send a request; ``repeatable`` says that sending it twice is harmless.
 

@@ -35,11 +35,7 @@ class Outbound:
         return run_key(SINK, self._target.object, as_of, self.wanted, self._options.on_leave.value)
 
     def plan(self, base: pl.DataFrame) -> pl.DataFrame:
-        """Decide what happens to every row and every record that Salesforce holds, unless too many would leave.
-
-        ``base`` is what :func:`pipelines.sinks.fold.published` returns; see :func:`pipelines.sinks.diff.plan`
-        for the result.
-        """
+        """Plan as :func:`pipelines.sinks.diff.plan` does, unless too many would leave; ``base`` is what Salesforce holds."""
         on_leave = self._options.on_leave
         leaving = leavers(self.wanted, base)
         clearing = leaving["external_id"] if on_leave is OnLeave.CLEAR else leaving["external_id"].clear()
