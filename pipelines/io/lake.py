@@ -64,6 +64,11 @@ class Extras(TypedDict, total=False):
     metadata: Mapping[str, Any] | None
 
 
+def having(**values: Any) -> pa_dataset.Expression:
+    """Rows with these values in the columns of these names, for ``where``."""
+    return reduce(and_, (pa_dataset.field(name) == value for name, value in values.items()))
+
+
 def on_day(day: date) -> pa_dataset.Expression:
     """Rows of a day, for ``where``."""
     return pa_dataset.field("as_of") == day
@@ -258,7 +263,7 @@ class Lake:
             touched = found.group_by(partitioned).aggregate([]).to_pylist() if partitioned else []
             kept = ~pc.coalesce(where, pa_dataset.scalar(value=False))
             if touched:
-                kept &= reduce(or_, (_all(part) for part in touched))
+                kept &= reduce(or_, (having(**part) for part in touched))
             rows = dataset.scanner(filter=kept).to_reader()
             if instead is not None:
                 further = instead.cast(rows.schema).to_batches()
@@ -351,10 +356,6 @@ def _refusal(table: Table, problems: Sequence[str]) -> DataContractError:
 
 def _predicate(partition: Mapping[str, PartitionValue]) -> str:
     return " AND ".join(f"{name} = {literal(str(value))}" for name, value in partition.items())
-
-
-def _all(partition: Mapping[str, PartitionValue]) -> pa_dataset.Expression:
-    return reduce(and_, (pa_dataset.field(name) == value for name, value in partition.items()))
 
 
 def _inside(partition: Mapping[str, PartitionValue]) -> Audit:

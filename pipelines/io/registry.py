@@ -87,19 +87,16 @@ class Registry:
         except (MlflowException, SQLAlchemyError) as error:
             raise self._failed(error) from None
 
-    def experiment_id(self) -> str:
-        """Find or create the use case's experiment."""
-        found = self.client.get_experiment_by_name(self.usecase)
-        if found is not None:
-            return str(found.experiment_id)
-        local = self.settings.tracking_uri.startswith("sqlite:///")
-        location = f"{self.settings.artifact_root}/{self.usecase}" if local else None
-        return str(self.client.create_experiment(self.usecase, artifact_location=location))
-
     @contextmanager
     def run(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Open a run; yields its id. The run is marked failed if the block raises."""
-        with mlflow.start_run(experiment_id=self.experiment_id(), run_name=name, tags=dict(tags)) as active:
+        """Open a run in the use case's experiment; yields its id. The run is marked failed if the block raises."""
+        if experiment := self.client.get_experiment_by_name(self.usecase):
+            experiment_id = experiment.experiment_id
+        else:
+            local = self.settings.tracking_uri.startswith("sqlite:///")
+            location = f"{self.settings.artifact_root}/{self.usecase}" if local else None
+            experiment_id = self.client.create_experiment(self.usecase, artifact_location=location)
+        with mlflow.start_run(experiment_id=str(experiment_id), run_name=name, tags=dict(tags)) as active:
             yield active.info.run_id
 
     def log_model(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having, until_day
 from pipelines.io.runs import STEP_RUNS
 
 #: Days to look back: what was lost longer ago is history, and no longer a job for today.
@@ -86,8 +86,7 @@ def hand_overs(
 
 def _runs(lake: Lake, usecase: str, as_of: date) -> dict[tuple[str, date], dict[str, Any]]:
     """Return the best run of each step and day: a success, otherwise the last failure."""
-    field = pa_dataset.field
-    where = (field("usecase") == usecase) & (field("as_of") <= as_of) & (field("as_of") > as_of - WINDOW)
+    where = having(usecase=usecase) & until_day(as_of) & ~until_day(as_of - WINDOW)
     columns = ["step", "as_of", "started_at", "outcome", "record_json"]
     rows = lake.read(STEP_RUNS, columns=columns, where=where, missing_ok=True).to_pylist()
     rows.sort(key=lambda row: (row["outcome"] == "ok", row["started_at"]))

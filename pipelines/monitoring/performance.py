@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -60,9 +60,9 @@ def matured_sample(
     if not shared:
         return None
     day = max(shared)
-    rows = lake.read(
-        predictions, columns=[subject, "score", "model_version"], where=field("as_of") == day
-    ).join(known.filter(pc.field("as_of") == day).drop_columns("as_of"), keys=subject, join_type="inner")
+    rows = lake.read(predictions, columns=[subject, "score", "model_version"], where=on_day(day)).join(
+        known.filter(on_day(day)).drop_columns("as_of"), keys=subject, join_type="inner"
+    )
     rows = rows.sort_by(subject)
     if not rows.num_rows:
         return None

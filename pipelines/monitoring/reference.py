@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pa_dataset
 
 from pipelines.errors import DataContractError
-from pipelines.io.lake import Commit, Lake
+from pipelines.io.lake import Commit, Lake, having
 from pipelines.monitoring.bins import Bins, count, make_bins
 from pipelines.monitoring.performance import expected_auc_pr
 from pipelines.monitoring.schemas import ALL, REFERENCE, SCORE
@@ -141,8 +140,7 @@ def _completed(features: pa.Table, scores: pa.Table, names: Sequence[str]) -> pa
 
 def load_reference(lake: Lake, usecase: str, model_version: str) -> Reference | None:
     """Read the reference bins of a version; None if the train step never stored any."""
-    field = pa_dataset.field
-    where = (field("usecase") == usecase) & (field("model_version") == model_version)
+    where = having(usecase=usecase, model_version=model_version)
     table = lake.read(REFERENCE, where=where, missing_ok=True).sort_by("bin")
     if not table.num_rows:
         return None

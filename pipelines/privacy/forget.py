@@ -16,11 +16,9 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-import pyarrow.dataset as pa_dataset
-
 from pipelines.errors import ConfigError, DataContractError, MillraceError
 from pipelines.io import tombstones
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having
 from pipelines.io.runs import STEP_RUNS
 from pipelines.io.tombstones import ERASURES, SUBJECT, TOMBSTONES, ErasureState, tombstone
 from pipelines.privacy.files import Deliveries, ReportPages, Scratch
@@ -175,8 +173,7 @@ def _render(settings: Settings, lake: Lake, page: str) -> None:
     """Render the page of a use case again, for the day of its newest report."""
     if page not in names():
         return
-    field = pa_dataset.field
-    reported = (field("usecase") == page) & (field("step") == Step.REPORT.value) & (field("outcome") == "ok")
+    reported = having(usecase=page, step=Step.REPORT.value, outcome="ok")
     days = lake.read(STEP_RUNS, columns=["as_of"], where=reported, missing_ok=True)["as_of"].to_pylist()
     if not days:
         return

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow.dataset as pa_dataset
-
 from features.pseudonyms import pseudonym
 from features.schemas import Table
 from pipelines.discovery import every
 from pipelines.extension import adapters
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having
 from pipelines.sources.landed import SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
 from pipelines.usecase import UseCase
@@ -95,7 +93,7 @@ class Person:
             table = landed_table(reference.usecase, reference.to)
             if reference.kind in referred or not lake.exists(table.name):
                 continue
-            mine = pa_dataset.field(reference.to.subject_key) == person.pseudonym
+            mine = having(**{reference.to.subject_key: person.pseudonym})
             ids = lake.read(table, columns=[reference.to_column], where=mine)[reference.to_column]
             referred[reference.kind] = frozenset(ids.to_pylist())
         return cls(natural_id, person.pseudonym, referred)

@@ -11,14 +11,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_, or_
+from operator import or_
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import DType, Table
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having
 from pipelines.io.promotions import PROMOTIONS
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.schemas import MONITORING
@@ -47,7 +47,7 @@ class Rows:
     def where(self) -> pa_dataset.Expression:
         """The same as a filter."""
         if len(self.values) == 1:
-            return pa_dataset.field(self.column) == self.values[0]
+            return having(**{self.column: self.values[0]})
         return pa_dataset.field(self.column).isin(pa.array(self.values, pa.string()))
 
 
@@ -81,9 +81,7 @@ def _quarantined(lake: Lake, person: Person) -> list[Rows]:
         ids = person.referred.get(reference.kind, frozenset())
         if not ids or not lake.exists(QUARANTINE.name):
             continue
-        where = (pa_dataset.field("usecase") == reference.usecase) & (
-            pa_dataset.field("table_name") == reference.layout.table.name
-        )
+        where = having(usecase=reference.usecase, table_name=reference.layout.table.name)
         for key in lake.read(QUARANTINE, columns=["row_key"], where=where)["row_key"].unique().to_pylist():
             if json.loads(key).get(reference.column) in ids:
                 keys.add(key)
@@ -160,4 +158,4 @@ def _rewritten(table: Table, rows: pa.Table, person: Person) -> pa.Table:
 def _same_key(table: Table, rows: pa.Table) -> pa_dataset.Expression:
     """Find the rows of a table with one of the keys; there are few."""
     keys = rows.select(list(table.key)).to_pylist()
-    return reduce(or_, (reduce(and_, (pa_dataset.field(n) == v for n, v in key.items())) for key in keys))
+    return reduce(or_, (having(**key) for key in keys))

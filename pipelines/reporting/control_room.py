@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
-from pipelines.io.lake import Lake, days_in, until_day
+from pipelines.io.lake import Lake, days_in, having, until_day
 from pipelines.io.promotions import Promotion
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.alarms import Alarm
@@ -83,7 +83,7 @@ def newest_runs(lake: Lake, targets: Sequence[Target], as_of: date) -> list[dict
     """Publish runs to all targets up to a day in their present state, newest first."""
     runs: list[dict[str, Any]] = []
     for target in targets:
-        mine = (pa_dataset.field("sink") == target.sink) & _is("object", target.ledger_object)
+        mine = having(sink=target.sink) & _is("object", target.ledger_object)
         events = lake.read(RUNS, where=mine & until_day(as_of), missing_ok=True).sort_by("seq")
         runs += {row["run_id"]: row for row in events.to_pylist()}.values()
     for run in runs:
@@ -103,8 +103,8 @@ def step_runs(lake: Lake, as_of: date) -> list[dict[str, Any]]:
 
 def quarantine(lake: Lake, usecase: str) -> list[dict[str, Any]]:
     """Count quarantined rows by raw table and broken rules, most first."""
-    where = pa_dataset.field("usecase") == usecase
-    rows = lake.read(QUARANTINE, columns=["table_name", "rules"], where=where, missing_ok=True)
+    columns, mine = ["table_name", "rules"], having(usecase=usecase)
+    rows = lake.read(QUARANTINE, columns=columns, where=mine, missing_ok=True)
     counted = rows.group_by(["table_name", "rules"]).aggregate([([], "count_all")]).to_pylist()
     found = [
         {

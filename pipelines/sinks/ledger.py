@@ -13,10 +13,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
-import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, before_day, having
 from pipelines.sinks.fold import Counts, check_balance, count, latest_jobs, latest_rows, published
 from pipelines.sinks.ledger_tables import FLIPS, JOBS, ROWS, RUNS, SUPERSEDED, RowState, RunState
 
@@ -58,11 +57,9 @@ class RunLedger:
     # ---------------------------------------------------------------- reading
 
     def _events(self, table: Table) -> pl.DataFrame:
-        where = pa_dataset.field("run_id") == self.run_id
+        where = having(run_id=self.run_id)
         if "as_of" in table.partition_by:
-            where &= (pa_dataset.field("sink") == self._run["sink"]) & (
-                pa_dataset.field("as_of") == self.as_of
-            )
+            where &= having(sink=self._run["sink"], as_of=self.as_of)
         columns = [name for name in table.column_names if name not in _SAME]
         events = pl.DataFrame(self._lake.read(table, columns=columns, where=where, missing_ok=True))
         if events.height:
@@ -154,7 +151,7 @@ class Ledger:
         self.lake = lake
         self.sink = sink
         self.object = object_
-        self._mine = (pa_dataset.field("sink") == sink) & (pa_dataset.field("object") == object_)
+        self._mine = having(sink=sink, object=object_)
 
     def runs(self) -> pl.DataFrame:
         """Newest state of every run, oldest run first."""
@@ -192,7 +189,7 @@ class Ledger:
         newest = self.newest()
         if newest is None or not self.lake.exists(ROWS.name):
             return
-        self.lake.rewrite(ROWS.name, self._mine & (pa_dataset.field("as_of") < min(before, newest.as_of)))
+        self.lake.rewrite(ROWS.name, self._mine & before_day(min(before, newest.as_of)))
 
     def start(self, *, as_of: date, key: str, forced: bool, rows: pl.DataFrame) -> RunLedger:
         """Record a plan and open a run with it.
@@ -237,8 +234,8 @@ def dead_letters(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
 
 def read_flips(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
     """Which version served since when, and who decided it: moves of an object's pointer, oldest first."""
-    where = (pa_dataset.field("sink") == sink) & (pa_dataset.field("object") == object_)
-    return pl.DataFrame(lake.read(FLIPS, where=where, missing_ok=True)).sort("recorded_at", "revision")
+    moves = lake.read(FLIPS, where=having(sink=sink, object=object_), missing_ok=True)
+    return pl.DataFrame(moves).sort("recorded_at", "revision")
 
 
 def clock() -> datetime:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having
 from pipelines.io.tombstones import newest_erasure
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import INGESTS, QUARANTINE, SOURCES, landed_table
@@ -29,7 +29,7 @@ def _noted(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
     Only those since the newest erasure count: what was landed from a file before may no longer be there.
     """
     erased = newest_erasure(lake)
-    rows = lake.read(INGESTS, where=pc.field("usecase") == usecase, missing_ok=True).sort_by("ingested_at")
+    rows = lake.read(INGESTS, where=having(usecase=usecase), missing_ok=True).sort_by("ingested_at")
     return {
         (row["table_name"], row["source_sha256"]): row
         for row in rows.to_pylist()
@@ -56,9 +56,7 @@ def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileO
         skipped=True,
     )
     if quarantined:
-        same = (pc.field("source_sha256") == file.sha256) & (
-            pc.field("source_file") == earlier["source_file"]
-        )
+        same = having(source_sha256=file.sha256, source_file=earlier["source_file"])
         rules = lake.read(QUARANTINE, columns=["rules"], where=same).column("rules")
         outcome.rules = dict(Counter(rule for row in rules.to_pylist() for rule in json.loads(row)))
     outcome.balance()

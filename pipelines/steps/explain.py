@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from functools import reduce
-from operator import and_
-
-import pyarrow.dataset as pa_dataset
 
 from pipelines.errors import ConfigError, DataContractError
-from pipelines.io.lake import Lake, on_day
+from pipelines.io.lake import Lake, having
 from pipelines.settings import Settings
 from pipelines.usecase import D, Explain, M, P, Record, Run, UseCase
 
@@ -48,10 +44,8 @@ def explanation_of(usecase: UseCase[P, D, M]) -> Explain[P]:
     names = tuple(name for name in usecase.results.key if name != "as_of")
 
     def row(here: Run[P], keys: Sequence[str]) -> Record:
-        wanted = [pa_dataset.field(name) == key for name, key in zip(names, keys, strict=True)]
-        found = here.lake.read(
-            usecase.results, where=reduce(and_, wanted, on_day(here.as_of)), missing_ok=True
-        )
+        wanted = having(**dict(zip(names, keys, strict=True)), as_of=here.as_of)
+        found = here.lake.read(usecase.results, where=wanted, missing_ok=True)
         if not found.num_rows:
             raise DataContractError(f"no result of {' '.join(keys)} on {here.as_of}: {here.command('score')}")
         return dict(found.to_pylist()[0])
