@@ -197,10 +197,17 @@ class Lake:
         known = [each for each in (f"partition.{column}", f"max.{column}") if each in files.column_names]
         return days_in(files[known[0]]) if known else []
 
-    def newest_day(self, table: Table, where: pa_dataset.Expression) -> date | None:
-        """Newest ``as_of`` of the rows that match a filter; None if there are none."""
-        days = self.read(table, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-        return max(days_in(days), default=None)
+    def newest_day(
+        self, table: Table, until: date, where: pa_dataset.Expression | None = None
+    ) -> date | None:
+        """Newest ``as_of`` of a table, or of its rows that match a filter, up to a day; None before the first.
+
+        Without a filter no row is read; the table must be partitioned by ``as_of`` then.
+        """
+        if where is None:
+            return max((day for day in self.days(table.name) if day <= until), default=None)
+        rows = self.read(table, columns=["as_of"], where=where & until_day(until), missing_ok=True)
+        return max(days_in(rows["as_of"]), default=None)
 
     # ---------------------------------------------------------------- writing
 

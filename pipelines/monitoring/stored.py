@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 
-from pipelines.io.lake import Lake, having, until_day
+from pipelines.io.lake import Lake, having
 from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.schemas import MONITORING, Severity, State
@@ -62,4 +62,4 @@ def read_findings(lake: Lake, usecase: str, as_of: date) -> list[Finding]:
 
 def newest_monitored_day(lake: Lake, usecase: str, as_of: date) -> date | None:
     """Newest day up to ``as_of`` whose predictions were checked; None before the first."""
-    return lake.newest_day(MONITORING, until_day(as_of) & having(usecase=usecase))
+    return lake.newest_day(MONITORING, as_of, having(usecase=usecase))

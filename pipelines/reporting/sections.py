@@ -114,11 +114,6 @@ def findings(lake: Lake, usecase: str, as_of: date, style: FindingStyle) -> list
     return shown_rows
 
 
-def newest_day(lake: Lake, table: Table, as_of: date) -> date | None:
-    """Newest ``as_of`` of a table up to a day; None before the first."""
-    return max((day for day in lake.days(table.name) if day <= as_of), default=None)
-
-
 def scope_reasons(
     lake: Lake, table: Table | str, as_of: date, words: Mapping[str, str]
 ) -> list[tuple[str, str, int]]:
