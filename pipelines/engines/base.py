@@ -17,18 +17,11 @@ GroupFunction = Callable[[pd.DataFrame], pd.DataFrame]
 Progress = Callable[[int, int], None]
 
 #: Variables that keep libraries to one thread in each worker: the parallelism is between groups.
-ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "STAN_NUM_THREADS",
-    ),
-    "1",
-)
+_THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS", "STAN_NUM_THREADS",
+)  # fmt: skip
+ONE_THREAD = dict.fromkeys(_THREADS, "1")
 
 #: Column of a row's place in the exchanged table, and in its group's result: Spark keeps neither.
 PLACE = "_place"

@@ -132,7 +132,5 @@ def found_at_first(lake: Lake, erasure_id: str) -> dict[str, dict[str, int]]:
 
 def newest_erasure(lake: Lake) -> datetime | None:
     """When the newest tombstone was recorded; None if nobody was forgotten."""
-    if not lake.exists(TOMBSTONES.name):
-        return None
-    laid = lake.read(TOMBSTONES, columns=["recorded_at"])["recorded_at"]
+    laid = lake.read(TOMBSTONES, columns=["recorded_at"], missing_ok=True)["recorded_at"]
     return max(laid.to_pylist(), default=None)

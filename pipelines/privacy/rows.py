@@ -103,9 +103,7 @@ class LakeRows:
             count = self._lake.dataset(rows.table).count_rows(filter=rows.where)
             found[rows.table] = found.get(rows.table, 0) + count
         for table in TEXTS:
-            quoting = self._quoting(table, person)
-            if quoting is not None:
-                found[f"{table.name} (texts)"] = quoting.num_rows
+            found[f"{table.name} (texts)"] = self._quoting(table, person).num_rows
         return found
 
     def erase(self, person: Person) -> None:
@@ -120,23 +118,21 @@ class LakeRows:
                 continue
             touched[table.name] = None
             quoting = self._quoting(table, person)
-            if quoting is not None and quoting.num_rows:
+            if quoting.num_rows:
                 self._lake.rewrite(
                     table.name, _same_key(table, quoting), instead=_rewritten(table, quoting, person)
                 )
         for name in touched:
             self._lake.drop_past(name)
 
-    def _quoting(self, table: Table, person: Person) -> pa.Table | None:
+    def _quoting(self, table: Table, person: Person) -> pa.Table:
         """Rows of a table with a text that names the person, apart from rows that are deleted anyway."""
-        if not self._lake.exists(table.name):
-            return None
         columns = _texts(table)
         where = reduce(
             or_,
             (pc.match_substring(pa_dataset.field(column), each) for column in columns for each in person.ids),
         )
-        candidates = self._lake.read(table, where=where)
+        candidates = self._lake.read(table, where=where, missing_ok=True)
         search = person.words.search
         kept = [any(search(row[column] or "") for column in columns) for row in candidates.to_pylist()]
         return candidates.filter(pa.array(kept, pa.bool_()))

@@ -14,9 +14,7 @@ from pipelines.sources.layout import RawLayout
 
 def check_source(lake: Lake, usecase: str, source: str) -> None:
     """Refuse, by a ``ConfigError``, data of another source than that of the lake; use another lake."""
-    if not lake.exists(SOURCES.name):
-        return
-    for row in lake.read(SOURCES).to_pylist():
+    for row in lake.read(SOURCES, missing_ok=True).to_pylist():
         if row["usecase"] == usecase and row["source"] != source:
             raise ConfigError(
                 f"{lake.root} holds {usecase} data of source {row['source']!r}, got {source!r}: a lake"

@@ -65,10 +65,8 @@ def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileO
 
 def claim(lake: Lake, usecase: str, source: str, ingested_at: datetime) -> None:
     """Record whose data the lake holds, before the first row lands."""
-    if lake.exists(SOURCES.name) and usecase in lake.read(SOURCES).column("usecase").to_pylist():
-        return
-    row = {"usecase": usecase, "source": source, "ingested_at": ingested_at}
-    lake.append(SOURCES, [row])
+    if usecase not in lake.read(SOURCES, missing_ok=True)["usecase"].to_pylist():
+        lake.append(SOURCES, [{"usecase": usecase, "source": source, "ingested_at": ingested_at}])
 
 
 def land_quarantine(lake: Lake, staging: Staging, outcomes: Sequence[FileOutcome]) -> None:

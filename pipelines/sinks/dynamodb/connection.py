@@ -29,29 +29,15 @@ _NO_CREDENTIALS = (
     aws.NoAuthTokenError,
 )
 #: Refusals that did nothing and pass.
-_OVERLOAD = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "Throttling",
-        "RequestLimitExceeded",
-        "LimitExceededException",
-    }
-)
-_AUTHENTICATION = frozenset(
-    {
-        "AccessDeniedException",
-        "UnrecognizedClientException",
-        "InvalidSignatureException",
-        "IncompleteSignatureException",
-        "IncompleteSignature",
-        "MissingAuthenticationTokenException",
-        "MissingAuthenticationToken",
-        "InvalidClientTokenId",
-        "ExpiredTokenException",
-        "SignatureDoesNotMatch",
-    }
-)
+_OVERLOAD = (
+    "ProvisionedThroughputExceededException", "ThrottlingException", "Throttling",
+    "RequestLimitExceeded", "LimitExceededException",
+)  # fmt: skip
+_AUTHENTICATION = (
+    "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException",
+    "InvalidSignatureException", "IncompleteSignatureException", "IncompleteSignature", "SignatureDoesNotMatch",
+    "MissingAuthenticationTokenException", "MissingAuthenticationToken",
+)  # fmt: skip
 
 
 class PassingError(SinkError):

@@ -5,15 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from pipelines.errors import DataContractError
-from pipelines.sinks.dynamodb.target import (
-    EXPIRES_AT,
-    MAX_ITEM_BYTES,
-    MAX_KEY_BYTES,
-    PARTITION_KEY,
-    SORT_KEY,
-    DynamoTarget,
-)
+from pipelines.sinks.dynamodb.target import EXPIRES_AT, PARTITION_KEY, SORT_KEY, DynamoTarget
 from pipelines.sinks.outbound import check_filled, hashes
+
+#: Limits of the service.
+MAX_ITEM_BYTES, MAX_KEY_BYTES = 400 * 1024, 2048
 
 #: Attributes that the sink writes itself.
 RESERVED = (PARTITION_KEY, SORT_KEY, EXPIRES_AT)

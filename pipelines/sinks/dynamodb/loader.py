@@ -18,15 +18,13 @@ import polars as pl
 
 from pipelines.errors import SinkError
 from pipelines.sinks.dynamodb.connection import Connection, PassingError
-from pipelines.sinks.dynamodb.target import (
-    MAX_BATCH_BYTES,
-    MAX_BATCH_ITEMS,
-    PARTITION_KEY,
-    WRITE_UNIT_BYTES,
-    DynamoTarget,
-    LoadOptions,
-)
+from pipelines.sinks.dynamodb.target import PARTITION_KEY, DynamoTarget, LoadOptions
 from pipelines.sinks.errors import RemoteError
+
+#: Limits of the service.
+MAX_BATCH_ITEMS, MAX_BATCH_BYTES = 25, 16 * 1024 * 1024
+#: A write unit pays for so many bytes of an item, begun ones too.
+WRITE_UNIT_BYTES = 1024
 
 #: Code of an item that the service kept handing back.
 UNPROCESSED = "UNPROCESSED"

@@ -16,15 +16,6 @@ SINK = "dynamodb"
 #: Attributes that the sink itself adds to every item: partition key, sort key, time to live.
 PARTITION_KEY, SORT_KEY, EXPIRES_AT = "pk", "sk", "expires_at"
 
-#: Limits of the service.
-MAX_ITEM_BYTES = 400 * 1024
-MAX_BATCH_ITEMS = 25
-MAX_BATCH_BYTES = 16 * 1024 * 1024
-MAX_KEY_BYTES = 2048
-
-#: A write unit pays for so many bytes of an item, begun ones too.
-WRITE_UNIT_BYTES = 1024
-
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,62}")
 

@@ -13,14 +13,9 @@ KINDS = ("ok", "failed", "unprocessed")
 
 #: Row errors that pass: the row is sent again later. All others fail for good.
 PASSING = (
-    "UNABLE_TO_LOCK_ROW",
-    "SERVER_UNAVAILABLE",
-    "REQUEST_RUNNING_TOO_LONG",
-    "QUERY_TIMEOUT",
-    "UNKNOWN_EXCEPTION",
-    NOT_PROCESSED,
-    JOB_GONE,
-)
+    "UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT", "UNKNOWN_EXCEPTION",
+    NOT_PROCESSED, JOB_GONE,
+)  # fmt: skip
 #: A delete that finds nothing to delete has what it wanted.
 _ALREADY_GONE = ("ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY")
 
