@@ -49,32 +49,41 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
+_LOGIN = "SOAP login of an integration user."
+
+
 class SalesforceSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """How to reach a Salesforce org (or the emulator)."""
 
-    #: SOAP login of an integration user.
-    username: str
-    password: SecretStr
-    security_token: SecretStr = SecretStr("")
-    #: Host (and port) that answers the login, for instance ``login.salesforce.com``, ``test.salesforce.com``
-    #: or ``127.0.0.1:8443``.
-    instance: str = "login.salesforce.com"
-    #: PEM file of the certificate authority to trust instead of the system's; the emulator's.
-    ca_bundle: Path | None = None
+    username: str = Field(description=_LOGIN)
+    password: SecretStr = Field(description=_LOGIN)
+    security_token: SecretStr = Field(SecretStr(""), description=_LOGIN)
+    instance: str = Field(
+        "login.salesforce.com",
+        description="Host (and port) that answers the login, for instance `login.salesforce.com`, "
+        "`test.salesforce.com` or `127.0.0.1:8443`.",
+    )
+    ca_bundle: Path | None = Field(
+        None,
+        description="PEM file of the certificate authority to trust instead of the system's; the emulator's.",
+    )
 
 
 class DynamoSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """Where forecasts are served from. Credentials are none of ours: boto3 finds them as it always does."""
 
-    #: Table that all use cases share, each under a namespace of its own.
-    table: str = "millrace"
-    #: AWS region; that of the environment or profile if empty.
-    region: str = ""
-    #: Address of another service than AWS's, for instance DynamoDB Local; empty for AWS.
-    endpoint_url: str = ""
-    #: Whether a table that is missing is made. Off where the table is managed elsewhere, so that a mistyped
-    #: name is an error.
-    create_table: bool = False
+    table: str = Field(
+        "millrace", description="Table that all use cases share, each under a namespace of its own."
+    )
+    region: str = Field("", description="AWS region; that of the environment or profile if empty.")
+    endpoint_url: str = Field(
+        "", description="Address of another service than AWS's, for instance DynamoDB Local; empty for AWS."
+    )
+    create_table: bool = Field(
+        False,
+        description="Whether a table that is missing is made. Off where the table is managed elsewhere, so that a "
+        "mistyped name is an error.",
+    )
 
 
 _PARAMS = re.compile(r"MILLRACE_([A-Z0-9_]+)_PARAMS")
