@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 
 def find(name: str) -> UseCase[Any, Any, Any]:
-    """Return the declaration of a use case.
-
-    Raises ``ConfigError`` if there is no such use case, or its package does not declare ``USECASE``.
-    """
+    """Return the declaration of a use case; raises ``ConfigError`` if there is no such use case, or it declares none."""
     from pipelines.usecase import UseCase
 
     if name not in names():

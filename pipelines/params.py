@@ -19,17 +19,10 @@ class Params(BaseModel, frozen=True, extra="forbid"):
 
     @classmethod
     def load(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> Self:
-        """Read and validate a parameter file.
+        """Read and validate a YAML file; ``overrides`` replace values by dotted key: ``{"gate.min_auc_pr": 0.5}``.
 
         Raises ``ConfigError`` if the file is missing or not YAML, a key is unknown, a value is out of range.
         The message names file, key, value and rule.
-
-        Parameters
-        ----------
-        path
-            YAML file.
-        overrides
-            ``{"gate.min_auc_pr": 0.5}``: dotted keys that replace values of the file.
         """
         try:
             content = yaml.safe_load(path.read_text())

@@ -9,6 +9,7 @@ in lower case (``millrace_salesforce__password``); the environment wins.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import secrets
@@ -38,57 +39,58 @@ def hide_credentials(text: str) -> str:
     return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine, which no proxy between can reach."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+_LOGIN = "SOAP login of an integration user."
+
+
 class SalesforceSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
-    """How to reach a Salesforce org (or the emulator).
+    """How to reach a Salesforce org (or the emulator)."""
 
-    Attributes
-    ----------
-    username, password, security_token
-        SOAP login of an integration user.
-    instance
-        Host (and port) that answers the login, for instance ``login.salesforce.com``,
-        ``test.salesforce.com`` or ``127.0.0.1:8443``.
-    ca_bundle
-        PEM file of the certificate authority to trust instead of the system's; the emulator's.
-    """
-
-    username: str
-    password: SecretStr
-    security_token: SecretStr = SecretStr("")
-    instance: str = "login.salesforce.com"
-    ca_bundle: Path | None = None
+    username: str = Field(description=_LOGIN)
+    password: SecretStr = Field(description=_LOGIN)
+    security_token: SecretStr = Field(SecretStr(""), description=_LOGIN)
+    instance: str = Field(
+        "login.salesforce.com",
+        description="Host (and port) that answers the login, for instance `login.salesforce.com`, "
+        "`test.salesforce.com` or `127.0.0.1:8443`.",
+    )
+    ca_bundle: Path | None = Field(
+        None,
+        description="PEM file of the certificate authority to trust instead of the system's; the emulator's.",
+    )
 
 
 class DynamoSettings(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
-    """Where forecasts are served from. Credentials are none of ours: boto3 finds them as it always does.
+    """Where forecasts are served from. Credentials are none of ours: boto3 finds them as it always does."""
 
-    Attributes
-    ----------
-    table
-        Table that all use cases share, each under a namespace of its own.
-    region
-        AWS region; that of the environment or profile if empty.
-    endpoint_url
-        Address of another service than AWS's, for instance DynamoDB Local; empty for AWS.
-    create_table
-        Whether a table that is missing is made. Off where the table is managed elsewhere, so that a
-        mistyped name is an error.
-    """
-
-    table: str = "millrace"
-    region: str = ""
-    endpoint_url: str = ""
-    create_table: bool = False
+    table: str = Field(
+        "millrace", description="Table that all use cases share, each under a namespace of its own."
+    )
+    region: str = Field("", description="AWS region; that of the environment or profile if empty.")
+    endpoint_url: str = Field(
+        "", description="Address of another service than AWS's, for instance DynamoDB Local; empty for AWS."
+    )
+    create_table: bool = Field(
+        False,
+        description="Whether a table that is missing is made. Off where the table is managed elsewhere, so that a "
+        "mistyped name is an error.",
+    )
 
 
 _PARAMS = re.compile(r"MILLRACE_([A-Z0-9_]+)_PARAMS")
 
 
 def _overrides() -> dict[str, Mapping[str, Any]]:
-    """Parameter overrides by use case, from ``MILLRACE_<USE CASE>_PARAMS``.
-
-    Raises ``ConfigError`` if a variable names no use case, or is not a mapping.
-    """
+    """Parameter overrides by use case; raises ``ConfigError`` if a variable names none, or is not a mapping."""
     found: dict[str, Mapping[str, Any]] = {}
     for variable, text in os.environ.items():
         matched = _PARAMS.fullmatch(variable)
@@ -199,10 +201,7 @@ class Settings(BaseSettings):
         return self.home / "dbt_project"
 
     def load_pseudonym_key(self) -> bytes:
-        """Key for :func:`features.pseudonyms.pseudonymise`.
-
-        From ``MILLRACE_PSEUDONYM_KEY``; else a local secret, so that a laptop needs no set-up.
-        """
+        """Key of the pseudonyms; without ``MILLRACE_PSEUDONYM_KEY`` a local secret, so that a laptop needs no set-up."""
         if self.pseudonym_key is not None:
             return self.pseudonym_key.get_secret_value().encode()
         return self.local_secret("pseudonym.key").encode()

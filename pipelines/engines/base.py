@@ -17,18 +17,11 @@ GroupFunction = Callable[[pd.DataFrame], pd.DataFrame]
 Progress = Callable[[int, int], None]
 
 #: Variables that keep libraries to one thread in each worker: the parallelism is between groups.
-ONE_THREAD = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "STAN_NUM_THREADS",
-    ),
-    "1",
-)
+_THREADS = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS", "STAN_NUM_THREADS",
+)  # fmt: skip
+ONE_THREAD = dict.fromkeys(_THREADS, "1")
 
 #: Column of a row's place in the exchanged table, and in its group's result: Spark keeps neither.
 PLACE = "_place"
@@ -43,15 +36,7 @@ class EngineError(MillraceError):
 
 
 class GroupsLost(EngineError):
-    """The process of some groups died each time that they were tried.
-
-    Attributes
-    ----------
-    groups : list of str
-        Their keys.
-    rest : DataFrame
-        Result of all other groups.
-    """
+    """The process of ``groups`` died each time that they were tried; ``rest`` is the result of all others."""
 
     def __init__(self, message: str, groups: list[str], rest: pd.DataFrame) -> None:
         super().__init__(message)
@@ -66,29 +51,14 @@ class Engine(ABC):
 
     @abstractmethod
     def map_groups(
-        self,
-        function: GroupFunction,
-        frame: pd.DataFrame,
-        *,
-        key: str,
-        progress: Progress | None = None,
+        self, function: GroupFunction, frame: pd.DataFrame, *, key: str, progress: Progress | None = None
     ) -> pd.DataFrame:
-        """Apply ``function`` to the rows of each value of the column ``key``; results come in the order of the keys.
+        """Apply ``function`` to the rows of each value of the str column ``key``; results come in the order of the keys.
 
-        Raises ``EngineError`` if the function raised; the message names the group and holds the traceback.
-        Raises ``GroupsLost`` if the process of some groups died each time; the error carries the results of
-        all others.
-
-        Parameters
-        ----------
-        function
-            Importable by name, pure.
-        frame
-            Rows; those of a group reach the function in their order, with a fresh index.
-        key
-            Column of str.
-        progress
-            Called after every finished group.
+        The function is pure and importable by name; rows of a group reach it in their order, with a fresh
+        index. ``progress`` is called after every finished group. Raises ``EngineError`` if the function raised;
+        the message names the group and holds the traceback. Raises ``GroupsLost`` if the process of some groups
+        died each time; the error carries the results of all others.
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to stop

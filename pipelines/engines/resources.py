@@ -18,17 +18,7 @@ MEMORY_SHARE = 0.7
 
 
 def worker_count(groups: int, *, most: int | None = None, worker_mb: float = WORKER_MB) -> int:
-    """Workers for a number of groups: bounded by cores, memory and groups; at least 1.
-
-    Parameters
-    ----------
-    groups
-        Groups to work on.
-    most
-        Further bound; None for none.
-    worker_mb
-        Memory that one worker may need.
-    """
+    """Workers for a number of groups: bounded by cores, memory (``worker_mb`` each), groups and ``most``; at least 1."""
     by_memory = int(MEMORY_SHARE * available_mb() / worker_mb)
     return max(1, min(groups, cores(), by_memory, most or groups))
 

@@ -40,36 +40,22 @@ LOG_LINES = 60
 
 @dataclass
 class SparkEngine(Engine):
-    """Submits a job per call; nothing stays behind between calls, in memory or on disk.
+    """Submits a job per call; nothing stays behind between calls, in memory or on disk."""
 
-    Parameters
-    ----------
-    exchange
-        Folder, or ``s3://`` address, that driver and executors see, for tables on their way.
-    scratch
-        Folder of this machine for Spark's own files and logs.
-    master
-        Spark's master: ``local[2]``, ``spark://host:port``, ``yarn``.
-    conf
-        Further settings of Spark.
-    bundled_java
-        Use the Java of the environment even if the system has one.
-    """
-
+    #: Folder, or ``s3://`` address, that driver and executors see, for tables on their way.
     exchange: str
+    #: Folder of this machine for Spark's own files and logs.
     scratch: Path
+    #: Spark's master: ``local[2]``, ``spark://host:port``, ``yarn``.
     master: str = "local[*]"
+    #: Further settings of Spark.
     conf: Mapping[str, str] = field(default_factory=dict)
+    #: Use the Java of the environment even if the system has one.
     bundled_java: bool = False
     name: str = "spark"
 
     def map_groups(
-        self,
-        function: GroupFunction,
-        frame: pd.DataFrame,
-        *,
-        key: str,
-        progress: Progress | None = None,
+        self, function: GroupFunction, frame: pd.DataFrame, *, key: str, progress: Progress | None = None
     ) -> pd.DataFrame:
         """See :meth:`pipelines.engines.base.Engine.map_groups`.
 

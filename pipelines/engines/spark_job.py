@@ -19,16 +19,16 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
 
-from pipelines.engines.base import GROUP, PLACE, PROGRESS
+from pipelines.engines.base import GROUP, PLACE, PROGRESS, GroupFunction
 
 #: Partitions at most. Groups are far fewer than series, so mostly each has a task of its own.
 MOST_PARTITIONS = 4000
 
 
-def named(text: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def named(text: str) -> GroupFunction:
     """Function called ``package.module:name``."""
     module, _, name = text.partition(":")
-    function: Callable[[pd.DataFrame], pd.DataFrame] = getattr(importlib.import_module(module), name)
+    function: GroupFunction = getattr(importlib.import_module(module), name)
     return function
 
 
@@ -39,9 +39,7 @@ def result_schema(empty: pd.DataFrame) -> Any:
     return from_arrow_schema(pa.unify_schemas([extra, own]))
 
 
-def of_group(
-    function: Callable[[pd.DataFrame], pd.DataFrame], key: str, done: Callable[[int], None]
-) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def of_group(function: GroupFunction, key: str, done: Callable[[int], None]) -> GroupFunction:
     """``function`` of a group's rows as Spark delivers them: put in order before, and its result after."""
 
     def on_group(rows: pd.DataFrame) -> pd.DataFrame:
@@ -58,9 +56,7 @@ def of_group(
     return on_group
 
 
-def run(
-    spark: SparkSession, given: argparse.Namespace, function: Callable[[pd.DataFrame], pd.DataFrame]
-) -> None:
+def run(spark: SparkSession, given: argparse.Namespace, function: GroupFunction) -> None:
     """Apply ``function`` to the groups of the Parquet at ``given.source``, write Parquet to ``given.target``."""
     packed = spark.read.parquet(given.source)
     empty = function(to_arrow_schema(packed.schema).empty_table().to_pandas().drop(columns=PLACE))

@@ -7,16 +7,11 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
-
-#: A first message names where modules are found and the function; then every message is a group.
-Task = tuple[Callable[[Any], Any], Any]
 
 
 def serve(connection: Connection) -> None:
-    """Answer every ``(function, frame)`` with ``(True, result)`` or ``(False, traceback)`` until the end."""
+    """Take the path of modules, then answer every ``(function, frame)`` with success and the result or traceback."""
     sys.path[:] = connection.recv()
     while True:
         try:

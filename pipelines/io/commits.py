@@ -24,11 +24,8 @@ def commit_day(
 ) -> Commit:
     """Replace the partition of a day; a failed audit leaves the table as it was.
 
-    Parameters
-    ----------
-    rows
-        Arrow rows are taken as they are. Of a frame, ``as_of`` and ``model_version`` are filled in where the table
-        declares them, numbers that are not finite become null, and rows are put in the order of the key.
+    Arrow rows are taken as they are. Of a frame, ``as_of`` and ``model_version`` are filled in where the table
+    declares them, numbers that are not finite become null, and rows are put in the order of the key.
     """
     data = as_rows(table, rows, as_of, model_version) if isinstance(rows, pd.DataFrame) else rows
     extras["metadata"] = {"model_version": model_version, **(extras.get("metadata") or {})}

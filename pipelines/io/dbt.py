@@ -27,10 +27,10 @@ import duckdb
 import pyarrow as pa
 
 from features.schemas import Table
+from features.sql import listed, literal, quoted
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.hashing import code_fingerprint
 from pipelines.io.lake import Lake
-from pipelines.io.scratch import fill
 from pipelines.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -121,40 +121,27 @@ def run_dbt(
     may_be_absent: Collection[str] = (),
     unit_tests: bool = False,
 ) -> DbtRun:
-    """Build and test a selection of models for the given days.
+    """Build and test a selection of models for the given days, in a folder called ``run_id``, which must be new.
 
-    Raises ``DataContractError`` if a table is missing, or a model or test failed; the message names the
-    nodes, the log and the command that repeats the run by hand. The previous contents of the lake are
-    untouched.
+    ``select`` are dbt selectors, for instance ``["+ml_shop_features"]``; only they are built. ``tables`` are
+    the lake tables that they read: ``raw/shop_orders`` becomes ``raw.shop_orders``, in the version of ``pins``
+    or the newest, and empty if it is one that ``may_be_absent`` and the lake has none.
 
-    Parameters
-    ----------
-    run_id
-        Name of the run's folder; must be new.
-    select
-        dbt selectors, for instance ``["+ml_shop_features"]``. Only they are built.
-    tables
-        Lake tables that the selection reads; ``raw/shop_orders`` becomes ``raw.shop_orders``.
-    as_of_dates
-        Days to compute, all in one pass. Labels use only what was known before the newest of them.
-    label_dates
-        Further days of which only labels are wanted.
-    parameters
-        Numbers that models read from ``run.parameters``. They are data and not dbt vars, whose change
-        would cost a full parse.
-    pins
-        Versions to read, by table; the newest of the others.
-    may_be_absent
-        Names of tables that are empty where the lake has none.
-    unit_tests
-        Also run dbt's unit tests. They guard the SQL against its authors, not a run's data.
+    All of ``as_of_dates`` are computed in one pass; labels use only what was known before the newest of them,
+    and of ``label_dates`` only labels are wanted. ``parameters`` are numbers that models read from
+    ``run.parameters``: data and not dbt vars, whose change would cost a full parse. ``unit_tests`` also runs
+    dbt's unit tests, which guard the SQL against its authors, not a run's data.
+
+    Raises ``ConfigError`` if a pinned table is not read, and ``DataContractError`` if a table or version is
+    missing, or a model or test failed; the message names the nodes, the log and the command that repeats the
+    run by hand. The previous contents of the lake are untouched.
     """
     if not as_of_dates:
         raise ConfigError("as_of_dates must hold at least one day, got none")
     folder = settings.var / "runs" / run_id
     folder.mkdir(parents=True)
     spine = [(day, max(as_of_dates), day in as_of_dates) for day in sorted({*as_of_dates, *label_dates})]
-    versions = fill(
+    versions = _fill(
         folder / DATABASE,
         Lake.of(settings),
         tables,
@@ -214,6 +201,55 @@ def write_docs(settings: Settings, to: Path) -> Path:
         shutil.copy(folder / "target" / "static_index.html", page)
     stamp.write_text(made_from)
     return page
+
+
+def _fill(
+    database: Path,
+    lake: Lake,
+    tables: Sequence[Table],
+    *,
+    spine: Sequence[tuple[date, date, bool]],
+    parameters: Mapping[str, float],
+    pins: Mapping[str, int],
+    may_be_absent: Collection[str],
+) -> dict[str, int]:
+    """Create the sources of a run in a new database; returns the version read of each table that there is.
+
+    Takes what :func:`run_dbt` does; rows of the ``spine``, ``run.as_of_dates``, are day, last day of the knowledge of
+    labels, and whether features are wanted.
+    """
+    unknown = sorted(set(pins) - {table.name for table in tables})
+    if unknown:
+        raise ConfigError(f"pins must name tables that are read, got {unknown}")
+    absent = {name for name in may_be_absent if name not in pins and not lake.exists(name)}
+    present = [table for table in tables if table.name not in absent]
+    versions = {table.name: pins.get(table.name, lake.version(table.name)) for table in present}
+    with duckdb.connect(str(database)) as con:
+        for table in tables:
+            schema, _, name = table.name.partition("/")
+            files = lake.files(table.name, versions[table.name]) if table.name in versions else []
+            con.execute(f"create schema if not exists {quoted(schema)}")
+            con.execute(f"create view {quoted(schema)}.{quoted(name)} as {_scan(table, files)}")
+        con.execute("create schema run")
+        con.execute("create table run.as_of_dates (as_of date, known_before date, wants_features boolean)")
+        con.executemany("insert into run.as_of_dates values (?, ?, ?)", spine)
+        con.execute("create table run.parameters (name varchar, value double)")
+        for item in parameters.items():
+            con.execute("insert into run.parameters values (?, ?)", item)
+    return versions
+
+
+def _scan(table: Table, files: Sequence[str]) -> str:
+    """Query over files; partition columns are read from the folder names."""
+    if not files:
+        nothing = ", ".join(f"cast(null as {c.dtype.sql}) as {quoted(c.name)}" for c in table.columns)
+        return f"select {nothing} where false"
+    paths = ", ".join(literal(file) for file in files)
+    options = ""
+    if table.partition_by:
+        types = ", ".join(f"{literal(n)}: {table.column(n).dtype.sql}" for n in table.partition_by)
+        options = f", hive_partitioning = true, hive_types = {{{types}}}"
+    return f"select {listed(table.column_names)} from read_parquet([{paths}]{options})"
 
 
 def _dbt(

@@ -40,6 +40,9 @@ PartitionValue: TypeAlias = str | date
 #: A commit that lost a race is tried again this often; each try sees the winner's version.
 _COMMIT_ATTEMPTS = 12
 
+#: Files that no version knows may be a write under way; older ones are what a killed process left.
+_UNDER_WAY_HOURS = 24
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -59,6 +62,11 @@ class Extras(TypedDict, total=False):
     examine: Examine | None
     #: Kept with the commit.
     metadata: Mapping[str, Any] | None
+
+
+def having(**values: Any) -> pa_dataset.Expression:
+    """Rows with these values in the columns of these names, for ``where``."""
+    return reduce(and_, (pa_dataset.field(name) == value for name, value in values.items()))
 
 
 def on_day(day: date) -> pa_dataset.Expression:
@@ -83,13 +91,7 @@ def days_in(column: pa.ChunkedArray) -> list[date]:
 
 
 class Lake:
-    """Delta tables below a root folder or object-store address.
-
-    Parameters
-    ----------
-    root
-        Folder or ``s3://`` address; credentials come from the environment.
-    """
+    """Delta tables below a root folder or ``s3://`` address, whose credentials come from the environment."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = str(root).rstrip("/")
@@ -170,16 +172,10 @@ class Lake:
         version: int | None = None,
         missing_ok: bool = False,
     ) -> pa.Table:
-        """Read rows of a pinned or the newest version.
+        """Read rows of a pinned or the newest version; of a declared table, columns come in declared order.
 
-        Parameters
-        ----------
-        table
-            Declaration or name. With a declaration, columns come in declared order.
-        columns, where
-            Projection and filter, pushed down to the files.
-        missing_ok
-            Return no rows instead of raising when the table was never written (needs a declaration).
+        ``columns`` and ``where`` are pushed down to the files. With ``missing_ok``, a declared table that was
+        never written has no rows, instead of raising.
         """
         name = table if isinstance(table, str) else table.name
         if missing_ok and isinstance(table, Table) and not self.exists(name):
@@ -201,10 +197,17 @@ class Lake:
         known = [each for each in (f"partition.{column}", f"max.{column}") if each in files.column_names]
         return days_in(files[known[0]]) if known else []
 
-    def newest_day(self, table: Table, where: pa_dataset.Expression) -> date | None:
-        """Newest ``as_of`` of the rows that match a filter; None if there are none."""
-        days = self.read(table, columns=["as_of"], where=where, missing_ok=True)["as_of"]
-        return max(days_in(days), default=None)
+    def newest_day(
+        self, table: Table, until: date, where: pa_dataset.Expression | None = None
+    ) -> date | None:
+        """Newest ``as_of`` of a table, or of its rows that match a filter, up to a day; None before the first.
+
+        Without a filter no row is read; the table must be partitioned by ``as_of`` then.
+        """
+        if where is None:
+            return max((day for day in self.days(table.name) if day <= until), default=None)
+        rows = self.read(table, columns=["as_of"], where=where & until_day(until), missing_ok=True)
+        return max(days_in(rows["as_of"]), default=None)
 
     # ---------------------------------------------------------------- writing
 
@@ -246,24 +249,12 @@ class Lake:
         delta = self.open(name)
         _retried(lambda: delta.delete(predicate, commit_properties=_properties(metadata)), delta)
 
-    def rewrite(
-        self,
-        name: str,
-        where: pa_dataset.Expression,
-        *,
-        instead: pa.Table | None = None,
-    ) -> int:
+    def rewrite(self, name: str, where: pa_dataset.Expression, *, instead: pa.Table | None = None) -> int:
         """Delete the rows that match a filter, or replace them by others, in one commit; returns how many.
 
-        Rewrites what remains of every partition that holds such rows, as a stream. Delta's own DELETE writes
-        files that Arrow then cannot filter by text, and notes its condition in the log.
-
-        Parameters
-        ----------
-        where
-            Rows to remove; those for which it is null stay.
-        instead
-            Rows in their place, of the same partitions.
+        Rows for which ``where`` is null stay; the rows ``instead`` must be of the same partitions. What remains
+        of every partition that holds such rows is rewritten, as a stream: Delta's own DELETE writes files that
+        Arrow then cannot filter by text, and notes its condition in the log.
         """
         delta = self.open(name)
         partitioned = list(delta.metadata().partition_columns)
@@ -279,7 +270,7 @@ class Lake:
             touched = found.group_by(partitioned).aggregate([]).to_pylist() if partitioned else []
             kept = ~pc.coalesce(where, pa_dataset.scalar(value=False))
             if touched:
-                kept &= reduce(or_, (_all(part) for part in touched))
+                kept &= reduce(or_, (having(**part) for part in touched))
             rows = dataset.scanner(filter=kept).to_reader()
             if instead is not None:
                 further = instead.cast(rows.schema).to_batches()
@@ -304,6 +295,31 @@ class Lake:
         return list(
             delta.vacuum(retention_hours=24 * retain_days, dry_run=False, enforce_retention_duration=False)
         )
+
+    def drop_past(self, name: str) -> int:
+        """Remove every version of a table but the newest; returns how many files were removed.
+
+        A delete makes a new version; the rows stay in the files of older ones, and the log holds the smallest and
+        largest values of every file: this ends both. Safe to repeat and to interrupt: the newest version is
+        readable at every moment. Runs that pin an older version can no longer be repeated, and a reader or writer
+        that is under way may fail and must be tried again.
+        """
+        delta = self.open(name)
+        removed = delta.vacuum(retention_hours=0, dry_run=False, enforce_retention_duration=False)
+        removed += delta.vacuum(
+            retention_hours=_UNDER_WAY_HOURS, dry_run=False, enforce_retention_duration=False, full=True
+        )
+        # From a checkpoint on, readers need no earlier entry of the log. The vacuum's own entries are the last
+        # ones, so the entry that names what was deleted is among those that go.
+        delta = self.open(name)
+        delta.create_checkpoint()
+        filesystem, path = self.filesystem()
+        entries = filesystem.get_file_info(pa_fs.FileSelector(f"{path}/{name}/_delta_log"))
+        numbered = [(each.base_name.partition(".")[0], each.path) for each in entries if each.is_file]
+        old = [path for number, path in numbered if number.isdigit() and int(number) < delta.version()]
+        for path in old:
+            filesystem.delete_file(path)
+        return len(removed) + len(old)
 
     # ---------------------------------------------------------------- inside
 
@@ -347,10 +363,6 @@ def _refusal(table: Table, problems: Sequence[str]) -> DataContractError:
 
 def _predicate(partition: Mapping[str, PartitionValue]) -> str:
     return " AND ".join(f"{name} = {literal(str(value))}" for name, value in partition.items())
-
-
-def _all(partition: Mapping[str, PartitionValue]) -> pa_dataset.Expression:
-    return reduce(and_, (pa_dataset.field(name) == value for name, value in partition.items()))
 
 
 def _inside(partition: Mapping[str, PartitionValue]) -> Audit:

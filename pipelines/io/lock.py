@@ -16,15 +16,7 @@ from pipelines.settings import Settings
 
 @contextmanager
 def exclusive(settings: Settings, name: str, *, refusal: MillraceError | None = None) -> Iterator[None]:
-    """Hold the lock ``name`` for the duration of the block.
-
-    Parameters
-    ----------
-    name
-        What is guarded; the file is ``<var>/locks/<name>.lock``.
-    refusal
-        Raised if another process holds the lock; without it, wait for that process.
-    """
+    """Hold the lock ``<var>/locks/<name>.lock`` for the block; if it is taken, raise ``refusal`` or, without one, wait."""
     path: Path = settings.var / "locks" / f"{name}.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:

@@ -12,11 +12,9 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-import pyarrow.dataset as pa_dataset
-
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError, ModelGateError
-from pipelines.io.lake import Commit, Lake
+from pipelines.io.lake import Commit, Lake, having, on_day, until_day
 
 
 class Outcome(StrEnum):
@@ -91,16 +89,10 @@ def append_promotion(lake: Lake, promotion: Promotion) -> Commit:
 
 
 def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> list[Promotion]:
-    """Decisions about a use case, oldest first; none if the log does not exist yet.
-
-    Parameters
-    ----------
-    until
-        Last ``as_of`` to return (inclusive); all by default.
-    """
-    where = pa_dataset.field("usecase") == usecase
+    """Decisions about a use case, oldest first, up to and including the ``as_of`` ``until``; none without a log."""
+    where = having(usecase=usecase)
     if until is not None:
-        where &= pa_dataset.field("as_of") <= until
+        where &= until_day(until)
     rows = lake.read(PROMOTIONS, where=where, missing_ok=True).sort_by("decided_at").to_pylist()
     for row in rows:
         row["outcome"] = Outcome(row["outcome"])
@@ -112,24 +104,15 @@ def read_promotions(lake: Lake, usecase: str, *, until: date | None = None) -> l
 
 
 def require_served(lake: Lake, table: Table, usecase: str, as_of: date, *, force: bool) -> None:
-    """Refuse predictions that were made to inspect a model, not to act on them.
+    """Refuse predictions that were made to inspect a model, not to act on them; ``table`` has ``model_version``.
 
-    Raises ``DataContractError`` if the day has no predictions. Raises ``ModelGateError`` if they come from a
-    version that was never champion.
-
-    Parameters
-    ----------
-    table
-        Predictions of a day, with the column ``model_version``.
-    force
-        Accept predictions of a version that was never champion.
+    Raises ``DataContractError`` if the day has no predictions, and, unless forced, ``ModelGateError`` if they
+    come from a version that was never champion.
     """
     found: set[str] = set()
     if lake.exists(table.name):
         # By batches: the column of a large table is millions of times the same word.
-        batches = lake.dataset(table.name).to_batches(
-            columns=["model_version"], filter=pa_dataset.field("as_of") == as_of
-        )
+        batches = lake.dataset(table.name).to_batches(columns=["model_version"], filter=on_day(as_of))
         found = {version for batch in batches for version in batch.column(0).unique().to_pylist()}
     if not found:
         raise DataContractError(

@@ -60,13 +60,9 @@ def validate(
 ) -> QualityResult:
     """Check a staged table and render everything that was checked.
 
-    The result is also written to ``<var>/gx/results/<suite>.json``; its page is in ``<var>/report/data_docs``. Both
-    show the latest validation of a table: which rows went where is the matter of the lake's own ledgers.
-
-    Parameters
-    ----------
-    contract
-        What the contract found of these rows; decided here if nobody did yet.
+    ``contract`` is what the contract found of these rows; it is decided here if nobody did yet. The result is
+    also written to ``<var>/gx/results/<suite>.json``; its page is in ``<var>/report/data_docs``. Both show the
+    latest validation of a table: which rows went where is the matter of the lake's own ledgers.
     """
     started, lake = time.monotonic(), Lake.of(settings)
     contract = contract or judge_contract(table, staged)

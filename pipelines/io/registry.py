@@ -68,10 +68,7 @@ class ModelVersion:
 
 
 class Registry:
-    """Registered model of one use case, whose name it and its experiment have.
-
-    Raises ``RegistryError`` if the back end does not answer.
-    """
+    """Registered model of one use case, whose name it and its experiment have; raises ``RegistryError`` if it is down."""
 
     def __init__(self, settings: Settings, usecase: str) -> None:
         self.settings = settings
@@ -90,19 +87,16 @@ class Registry:
         except (MlflowException, SQLAlchemyError) as error:
             raise self._failed(error) from None
 
-    def experiment_id(self) -> str:
-        """Find or create the use case's experiment."""
-        found = self.client.get_experiment_by_name(self.usecase)
-        if found is not None:
-            return str(found.experiment_id)
-        local = self.settings.tracking_uri.startswith("sqlite:///")
-        location = f"{self.settings.artifact_root}/{self.usecase}" if local else None
-        return str(self.client.create_experiment(self.usecase, artifact_location=location))
-
     @contextmanager
     def run(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Open a run; yields its id. The run is marked failed if the block raises."""
-        with mlflow.start_run(experiment_id=self.experiment_id(), run_name=name, tags=dict(tags)) as active:
+        """Open a run in the use case's experiment; yields its id. The run is marked failed if the block raises."""
+        if experiment := self.client.get_experiment_by_name(self.usecase):
+            experiment_id = experiment.experiment_id
+        else:
+            local = self.settings.tracking_uri.startswith("sqlite:///")
+            location = f"{self.settings.artifact_root}/{self.usecase}" if local else None
+            experiment_id = self.client.create_experiment(self.usecase, artifact_location=location)
+        with mlflow.start_run(experiment_id=str(experiment_id), run_name=name, tags=dict(tags)) as active:
             yield active.info.run_id
 
     def log_model(
@@ -113,19 +107,12 @@ class Registry:
         tags: Mapping[str, str],
         predict: Literal["predict", "predict_proba"] = "predict_proba",
     ) -> ModelVersion:
-        """Log a fitted estimator in the open run, register it and make it the challenger.
+        """Log a fitted estimator, preprocessing included, in the open run, register it and make it the challenger.
 
-        Parameters
-        ----------
-        model
-            Fitted estimator; preprocessing included.
-        example
-            A few feature rows, for the signature. What is stored as the input example is :func:`typical_row` of them:
-            a model's artifacts outlive an erasure, so no row of a person is among them.
-        tags
-            Tags of the model version.
-        predict
-            Method that serves; of ``predict_proba`` the signature shows the second column.
+        ``example`` are a few feature rows, for the signature. What is stored as the input example is
+        :func:`typical_row` of them: a model's artifacts outlive an erasure, so no row of a person is among
+        them. ``tags`` are those of the version. ``predict`` is the method that serves; of ``predict_proba`` the
+        signature shows the second column.
         """
         with warnings.catch_warnings():
             # The signature hint about integer columns: integers here are counts, never missing.
@@ -145,26 +132,18 @@ class Registry:
                 registered_model_name=self.usecase,
             )
         version = str(info.registered_model_version)
-        for key, value in tags.items():
-            self.client.set_model_version_tag(self.usecase, version, key, value)
+        self.tag(version, tags)
         self.client.set_registered_model_alias(self.usecase, CHALLENGER, version)
         return self.version(version)
 
     def load(self, version: ModelVersion) -> Any:
-        """Load the estimator of a version.
-
-        Raises ``ModelGateError`` if the stored model holds types outside the trusted packages.
-        """
+        """Load the estimator of a version; raises ``ModelGateError`` if it holds types outside the trusted packages."""
         info = mlflow.models.get_model_info(f"models:/{version.name}/{version.version}")
         _trusted(info.flavors["sklearn"].get("skops_trusted_types") or [])
         return mlflow.sklearn.load_model(f"models:/{version.name}/{version.version}")
 
     def version(self, number: str) -> ModelVersion:
-        """Look up a version by number.
-
-        Raises ``ConfigError`` if the registry says that there is no such version. Raises ``RegistryError`` if
-        it did not say.
-        """
+        """Look up a version by number; raises ``ConfigError`` if the registry says that there is none."""
         found = self._found(self.client.get_model_version, number) if number.isdecimal() else None
         if found is None:
             raise ConfigError(f"{self.usecase} has no version {number!r} in the registry")
@@ -199,10 +178,7 @@ class Registry:
         )
 
     def serving(self, alias: str) -> ModelVersion:
-        """Version to score with.
-
-        Raises ``ModelGateError`` if no version carries the alias.
-        """
+        """Version to score with; raises ``ModelGateError`` if no version carries the alias."""
         version = self.aliased(alias)
         if version is None:
             raise ModelGateError(
@@ -212,9 +188,10 @@ class Registry:
             )
         return version
 
-    def mark_complete(self, version: ModelVersion, fingerprint: str) -> None:
-        """Record what a version was made from, once everything that belongs to it is stored."""
-        self.client.set_model_version_tag(version.name, version.version, "fingerprint", fingerprint)
+    def tag(self, number: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a version."""
+        for name, value in tags.items():
+            self.client.set_model_version_tag(self.usecase, number, name, value)
 
     def promote(self, version: ModelVersion) -> None:
         """Let a version serve."""

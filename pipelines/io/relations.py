@@ -16,7 +16,7 @@ import pyarrow.dataset as pa_dataset
 from features.schemas import Reference, Table, Total
 from features.sql import listed, quoted
 from pipelines.io.audit import Outcome
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 
 #: Distributions are compared on about this many rows of each side.
 SAMPLE_ROWS = 20_000
@@ -55,7 +55,7 @@ def draw_samples(
     if not earlier:
         return None
     day = max(earlier)
-    before = lake.dataset(table.name).filter(pa_dataset.field("as_of") == day)
+    before = lake.dataset(table.name).filter(on_day(day))
     with duckdb.connect(config={"threads": 2}) as con:
         return Samples(
             now=_drawn(table, staged, rows, sample_rows),

@@ -33,37 +33,33 @@ STEP_RUNS = Table(
 )
 
 
-class StepRuns:
-    """Writer of ``ops/step_runs``."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.lake = Lake.of(settings)
-
-    @contextmanager
-    def recording(self, usecase: str, step: str, as_of: date) -> Iterator[Callable[[dict[str, Any]], None]]:
-        """Time the block; the yielded function takes the step's record. Errors are noted and raised."""
-        records: list[dict[str, Any]] = []
-        started_at, started = datetime.now(UTC).replace(tzinfo=None), time.monotonic()
-        outcome, words = "failed", ""
-        try:
-            yield records.append
-            outcome, words = "ok", json.dumps(records[0], default=str)
-        except Exception as error:
-            words = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            row = {
-                "step_run_id": uuid.uuid4().hex,
-                "usecase": usecase,
-                "step": step,
-                "as_of": as_of,
-                "started_at": started_at,
-                "seconds": time.monotonic() - started,
-                "outcome": outcome,
-                "record_json": words,
-                "dag_run": _dag_run(),
-            }
-            self.lake.append(STEP_RUNS, [row])
+@contextmanager
+def recording(
+    settings: Settings, usecase: str, step: str, as_of: date
+) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Time the block for ``ops/step_runs``; the yielded function takes the step's record. Errors are noted and raised."""
+    records: list[dict[str, Any]] = []
+    started_at, started = datetime.now(UTC).replace(tzinfo=None), time.monotonic()
+    outcome, words = "failed", ""
+    try:
+        yield records.append
+        outcome, words = "ok", json.dumps(records[0], default=str)
+    except Exception as error:
+        words = f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        row = {
+            "step_run_id": uuid.uuid4().hex,
+            "usecase": usecase,
+            "step": step,
+            "as_of": as_of,
+            "started_at": started_at,
+            "seconds": time.monotonic() - started,
+            "outcome": outcome,
+            "record_json": words,
+            "dag_run": _dag_run(),
+        }
+        Lake.of(settings).append(STEP_RUNS, [row])
 
 
 def _dag_run() -> str | None:

@@ -14,11 +14,7 @@ from pipelines.settings import Settings
 
 
 def promote(settings: Settings, usecase: str, number: str, *, why: str, at: datetime) -> dict[str, Any]:
-    """Let a version serve because a person says so.
-
-    Raises ``ConfigError`` if the registry has no such version. Raises ``RegistryError`` if the registry does
-    not answer.
-    """
+    """Let a version serve because a person says so; raises ``ConfigError`` if the registry has no such version."""
     registry = Registry(settings, usecase)
     return _serve(settings, registry, registry.version(number), Outcome.PROMOTED, why, at)
 

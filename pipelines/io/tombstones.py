@@ -7,16 +7,13 @@ and it cannot be joined with old copies of feature tables, which hold the pseudo
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 
-import pyarrow as pa
-import pyarrow.dataset as pa_dataset
-
 from features.pseudonyms import pseudonym
 from features.schemas import Column, DType, Table
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having
 
 
 class ErasureState(StrEnum):
@@ -107,7 +104,7 @@ def _of_pseudonym(each: str, key: bytes, kind: str = SUBJECT) -> str:
 
 def erasures_of(lake: Lake, natural_id: str, *, key: bytes) -> list[str]:
     """Ids of the erasures that a person was the subject of, whatever their state."""
-    mine = pa_dataset.field("tombstone") == tombstone(natural_id, kind=SUBJECT, key=key)
+    mine = having(tombstone=tombstone(natural_id, kind=SUBJECT, key=key))
     rows = lake.read(TOMBSTONES, columns=["erasure_id", "recorded_at"], where=mine, missing_ok=True)
     ordered = rows.sort_by("recorded_at")
     return list(dict.fromkeys(ordered["erasure_id"].to_pylist()))
@@ -115,36 +112,25 @@ def erasures_of(lake: Lake, natural_id: str, *, key: bytes) -> list[str]:
 
 def tombstones_of(lake: Lake, erasure_id: str) -> set[tuple[str, str]]:
     """Kind and hash of the tombstones that an erasure has recorded so far."""
-    mine = pa_dataset.field("erasure_id") == erasure_id
+    mine = having(erasure_id=erasure_id)
     rows = lake.read(TOMBSTONES, columns=["kind", "tombstone"], where=mine, missing_ok=True).to_pylist()
     return {(row["kind"], row["tombstone"]) for row in rows}
 
 
 def states_of(lake: Lake, erasure_id: str) -> list[ErasureState]:
     """States that an erasure went through."""
-    rows = lake.read(
-        ERASURES, columns=["state"], where=pa_dataset.field("erasure_id") == erasure_id, missing_ok=True
-    )
+    rows = lake.read(ERASURES, columns=["state"], where=having(erasure_id=erasure_id), missing_ok=True)
     return [ErasureState(state) for state in rows["state"].to_pylist()]
 
 
 def found_at_first(lake: Lake, erasure_id: str) -> dict[str, dict[str, int]]:
     """What was found when an erasure began, by store and place."""
-    mine = (pa_dataset.field("erasure_id") == erasure_id) & (
-        pa_dataset.field("state") == ErasureState.OPEN.value
-    )
+    mine = having(erasure_id=erasure_id, state=ErasureState.OPEN.value)
     rows = lake.read(ERASURES, columns=["found_json"], where=mine, missing_ok=True)["found_json"].to_pylist()
     return dict(json.loads(rows[0])) if rows else {}
 
 
 def newest_erasure(lake: Lake) -> datetime | None:
     """When the newest tombstone was recorded; None if nobody was forgotten."""
-    if not lake.exists(TOMBSTONES.name):
-        return None
-    laid = lake.read(TOMBSTONES, columns=["recorded_at"])["recorded_at"]
+    laid = lake.read(TOMBSTONES, columns=["recorded_at"], missing_ok=True)["recorded_at"]
     return max(laid.to_pylist(), default=None)
-
-
-def as_rows(table: Table, rows: Sequence[Mapping[str, object]]) -> pa.Table:
-    """Rows as the lake takes them."""
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=table.arrow_schema)

@@ -30,18 +30,11 @@ def rows_of_last_day(lake: Lake, table: Table, as_of: date) -> int:
 def volume_audit(
     lake: Lake, table: Table, as_of: date, *, share: float, parameter: str, nothing: str = ""
 ) -> Audit:
-    """Refuse a day whose number of rows differs too much from the last day's.
+    """Refuse a day whose number of rows differs from the last day's by more than a ``share`` of it.
 
-    The bounds of monitoring are tighter: they alert someone, this stops the commit.
-
-    Parameters
-    ----------
-    share
-        Largest change, as a share of the last day's rows.
-    parameter
-        Name of the bound in ``params.yaml``, for the message.
-    nothing
-        What to say of a day without rows, which is refused then.
+    The bounds of monitoring are tighter: they alert someone, this stops the commit. ``parameter`` names the
+    bound in ``params.yaml`` for the message; ``nothing`` is what to say of a day without rows, which is refused
+    then.
     """
     last = rows_of_last_day(lake, table, as_of)
 

@@ -84,22 +84,12 @@ def first_and_count(speaker: Finding, raised: Sequence[Finding], of_metric: Sequ
 
 
 def raise_alarms(
-    usecase: str,
-    as_of: date,
-    findings: Sequence[Finding],
-    words: Mapping[str, AlarmWords],
-    phrase: Phrase,
+    usecase: str, as_of: date, findings: Sequence[Finding], words: Mapping[str, AlarmWords], phrase: Phrase
 ) -> list[Alarm]:
     """One alarm per metric, whatever the number of segments and subjects that raised it; critical ones first.
 
-    Parameters
-    ----------
-    words
-        What an alarm means for whom, and the first thing to do, by metric. Metrics without words raise no
-        alarm.
-    phrase
-        Words the finding. The finding on all rows speaks for the metric, else the one with the largest
-        excess.
+    Metrics without ``words`` raise no alarm. ``phrase`` words the finding that speaks for the metric: the one
+    on all rows, else the one with the largest excess.
     """
     alarms = []
     for metric, told in words.items():

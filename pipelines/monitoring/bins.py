@@ -43,11 +43,7 @@ class Bins:
         return len(self.edges if self.kind == "numeric" else self.categories) + 2
 
     def codes(self, values: pa.ChunkedArray) -> IntArray:
-        """Bin of every value, shape (n,).
-
-        Raises ``pyarrow.ArrowInvalid`` if a value cannot be read as a number although the variable is
-        numeric.
-        """
+        """Bin of every value, shape (n,); raises ``pyarrow.ArrowInvalid`` if one of a numeric variable is no number."""
         if self.kind == "numeric":
             numbers = _numbers(values)
             codes = np.searchsorted(np.asarray(self.edges), numbers, side="left").astype(np.int64)
@@ -82,16 +78,9 @@ def make_bins(variable: str, values: pa.ChunkedArray, *, bins: int = 10) -> Bins
 
 
 def count(codes: IntArray, size: int, groups: IntArray | None = None, n_groups: int = 1) -> IntArray:
-    """Rows per group and bin, shape (n_groups, size).
+    """Rows per group and bin, shape (n_groups, size), from the bin and the group of every row, each of shape (n,).
 
-    Parameters
-    ----------
-    codes
-        Bin of every row, shape (n,).
-    size
-        Number of bins.
-    groups
-        Group of every row, shape (n,), values in ``[0, n_groups)``; one group if None.
+    Groups lie in ``[0, n_groups)``; all rows are one group if None.
     """
     index = codes if groups is None else groups * size + codes
     return np.bincount(index, minlength=n_groups * size).reshape(n_groups, size).astype(np.int64)

@@ -72,15 +72,9 @@ def check_scores_against(
 ) -> list[Finding]:
     """Compare the day's scores with those of earlier score days of the same model version.
 
-    Against the reference a slow move adds up until it shows; against the last weeks a sudden one shows
-    even if the reference itself is old.
-
-    Parameters
-    ----------
-    previous
-        Earlier days' scores, newest first; their mean distribution is the other side.
-    bins
-        Bins of the reference; made from the earlier days if None.
+    Against the reference a slow move adds up until it shows; against the last weeks a sudden one shows even if
+    the reference itself is old. ``previous`` are the earlier days' scores, newest first; their mean
+    distribution is the other side. ``bins`` are those of the reference; made from the earlier days if None.
     """
     if not previous:
         return [
@@ -112,10 +106,7 @@ def check_features(
 ) -> list[Finding]:
     """Compare every feature with the reference; most important moves first.
 
-    Parameters
-    ----------
-    importance
-        Mean absolute contribution by feature, any scale; may be empty.
+    ``importance`` is the mean absolute contribution by feature, on any scale; it may be empty.
     """
     names = [name for name in reference.features if name in features.column_names]
     rate = params.false_alarm_rate / _FAMILIES / max(1, len(names))
@@ -138,39 +129,19 @@ def check_features(
             worst = max(shifts, key=lambda segment: shifts[segment].excess)
             where = f"; most in {worst[0]}={worst[1]} ({percent(shifts[worst].value)})"
         share = importance.get(name, 0.0) / total if total else None
-        found.append(
-            Finding(
-                metric="feature_shift",
-                subject=name,
-                state=State.ALARM if overall.is_alarm else State.OK,
-                severity=Severity.WARNING if overall.is_alarm else None,
-                value=overall.value,
-                threshold=overall.threshold,
-                psi=overall.psi,
-                impact=None if share is None else overall.value * share,
-                rows=overall.rows,
-                excess=overall.excess,
-                message=f"{name}: {percent(overall.value)} of {subjects.noun} in another bin than in training"
-                f"{where}",
-            )
-        )
+        words = f"{name}: {percent(overall.value)} of {subjects.noun} in another bin than in training{where}"
+        finding = _of_shift("feature_shift", name, words, overall)
+        found.append(replace(finding, impact=None if share is None else overall.value * share))
     return sorted(found, key=lambda f: (-(f.impact or 0.0), -f.excess, f.subject))
 
 
 def check_drift(
-    lake: Lake,
-    usecase: str,
-    version: str,
-    features: Any,
-    subjects: Subjects,
-    params: DriftParams,
+    lake: Lake, usecase: str, version: str, features: Any, subjects: Subjects, params: DriftParams
 ) -> list[Finding]:
     """Compare a day's features with the reference of the version that served; what is missing is a finding.
 
-    Parameters
-    ----------
-    features
-        Rows of the day, with the segment columns; anything Arrow can read, made as at training.
+    ``features`` are the rows of the day, with the segment columns: anything Arrow can read, made as at
+    training.
     """
     features, reference = pa.table(features), load_reference(lake, usecase, version)
     if reference is None:
@@ -247,28 +218,30 @@ def _compare(
             )
             continue
         shift = _shift(counts, stored[segment], params.max_score_shift, rate)
-        severity = None
-        if shift.is_alarm:
-            severity = Severity.CRITICAL if segment == (ALL, ALL) else Severity.WARNING
         direction = "up" if _mean_rank(counts) > _mean_rank(stored[segment].counts) else "down"
         against = "the model was validated on" if metric == "score_shift" else "in the weeks before"
-        found.append(
-            Finding(
-                metric=metric,
-                subject=SCORE,
-                segment=segment,
-                state=State.ALARM if shift.is_alarm else State.OK,
-                severity=severity,
-                value=shift.value,
-                threshold=shift.threshold,
-                psi=shift.psi,
-                rows=shift.rows,
-                excess=shift.excess,
-                message=f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on "
-                f"balance {direction}",
-            )
+        words = (
+            f"{percent(shift.value)} of {subjects.noun} in another score band than {against}, on "
+            f"balance {direction}"
         )
+        severity = Severity.CRITICAL if segment == (ALL, ALL) else Severity.WARNING
+        found.append(_of_shift(metric, SCORE, words, shift, severity, segment))
     return found
+
+
+def _of_shift(
+    metric: str,
+    subject: str,
+    words: str,
+    shift: Shift,
+    severity: Severity = Severity.WARNING,
+    segment: Segment = (ALL, ALL),
+) -> Finding:
+    found = held_against(
+        metric, subject, words, shift.value, shift.threshold,
+        raised=shift.is_alarm, severity=severity, segment=segment, rows=shift.rows, excess=shift.excess,
+    )  # fmt: skip
+    return replace(found, psi=shift.psi)
 
 
 def _shift(counts: Counts, reference: SegmentCounts, limit: float, rate: float) -> Shift:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having, until_day
 from pipelines.io.runs import STEP_RUNS
 
 #: Days to look back: what was lost longer ago is history, and no longer a job for today.
@@ -60,18 +60,12 @@ class HandOver:
 def hand_overs(
     lake: Lake, usecase: str, steps: Collection[str], as_of: date, *, arrivals: Iterable[tuple[str, str]] = ()
 ) -> list[HandOver]:
-    """Compare the days of each step of a use case with those of the steps that follow it.
+    """Compare the days of the steps that a use case has with those of the steps that follow them.
 
-    Parameters
-    ----------
-    steps
-        The steps that the use case has.
-    as_of
-        Days up to it count, :data:`WINDOW` back.
-    arrivals
-        Raw tables, each with the column that says when a row became known, of which every arrival is to be
-        scored: rows known on a day are due the next morning. Arrivals count from the first day on that was
-        scored: nobody completes what landed before a use case began.
+    Days up to ``as_of`` count, :data:`WINDOW` back. ``arrivals`` are raw tables, each with the column that says
+    when a row became known, of which every arrival is to be scored: rows known on a day are due the next
+    morning. Arrivals count from the first day on that was scored: nobody completes what landed before a use
+    case began.
     """
     runs = _runs(lake, usecase, as_of)
     found = []
@@ -92,8 +86,7 @@ def hand_overs(
 
 def _runs(lake: Lake, usecase: str, as_of: date) -> dict[tuple[str, date], dict[str, Any]]:
     """Return the best run of each step and day: a success, otherwise the last failure."""
-    field = pa_dataset.field
-    where = (field("usecase") == usecase) & (field("as_of") <= as_of) & (field("as_of") > as_of - WINDOW)
+    where = having(usecase=usecase) & until_day(as_of) & ~until_day(as_of - WINDOW)
     columns = ["step", "as_of", "started_at", "outcome", "record_json"]
     rows = lake.read(STEP_RUNS, columns=columns, where=where, missing_ok=True).to_pylist()
     rows.sort(key=lambda row: (row["outcome"] == "ok", row["started_at"]))

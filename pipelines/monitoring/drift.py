@@ -82,22 +82,12 @@ def expected_noise(shares: FloatArray, rows: int, reference_rows: int) -> float:
 
 
 def noise_quantile(shares: FloatArray, rows: int, reference_rows: int, false_alarm_rate: float) -> float:
-    """Total variation distance that two samples of one distribution exceed at the given rate.
+    """Total variation distance that two samples of one distribution exceed at a rate in (0, 1), at least 1e-4.
 
-    Parameters
-    ----------
-    shares
-        Bin shares of the distribution, shape (k,).
-    rows, reference_rows
-        *Independent* rows of the two samples: distinct subjects, not their snapshots.
-    false_alarm_rate
-        In (0, 1); rates below 1e-4 are computed at 1e-4.
-
-    Notes
-    -----
-    Parametric bootstrap from the normal limit of the multinomial: the differences are drawn with
-    covariance ``(diag(p) - p p') (1/n + 1/m)``. The draws have a fixed seed: the same data lead
-    to the same verdict.
+    ``shares`` are the distribution's, shape (k,); rows are *independent* ones: distinct subjects, not their
+    snapshots. A parametric bootstrap from the normal limit of the multinomial: the differences are drawn with
+    covariance ``(diag(p) - p p') (1/n + 1/m)``. The draws have a fixed seed: the same data lead to the same
+    verdict.
     """
     root = np.sqrt(shares)
     normal = _normal_draws(shares.size)
@@ -107,25 +97,13 @@ def noise_quantile(shares: FloatArray, rows: int, reference_rows: int, false_ala
 
 
 def measure_shift(
-    current: Counts,
-    reference: Counts,
-    *,
-    reference_subjects: int,
-    max_shift: float,
-    false_alarm_rate: float,
+    current: Counts, reference: Counts, *, reference_subjects: int, max_shift: float, false_alarm_rate: float
 ) -> Shift:
-    """Compare a week with its reference.
+    """Compare a week with its reference: rows per bin, each of shape (k,), neither empty.
 
-    Parameters
-    ----------
-    current, reference
-        Rows per bin, each of shape (k,), neither empty.
-    reference_subjects
-        Distinct subjects behind the reference's rows.
-    max_shift
-        Distance that is important, in (0, 1).
-    false_alarm_rate
-        Chance of an alarm by sampling alone; divide it by the number of comparisons of a run.
+    ``reference_subjects`` are the distinct subjects behind the reference's rows. ``max_shift`` is the distance
+    that is important, in (0, 1). ``false_alarm_rate`` is the chance of an alarm by sampling alone; divide it by
+    the number of comparisons of a run.
     """
     rows = int(current.sum())
     if rows == 0 or reference.sum() == 0:

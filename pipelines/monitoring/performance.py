@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, on_day
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,27 +36,13 @@ class LabelledSample:
 
 
 def matured_sample(
-    lake: Lake,
-    predictions: Table,
-    labels: str,
-    as_of: date,
-    *,
-    outcome: str,
-    subject: str,
+    lake: Lake, predictions: Table, labels: str, as_of: date, *, outcome: str, subject: str
 ) -> LabelledSample | None:
     """Join the latest score day whose outcomes could be known at the start of ``as_of`` with them.
 
-    None if there is no such day: no predictions old enough, or their labels were never built.
-
-    Parameters
-    ----------
-    predictions
-        Table with ``as_of``, the subject, ``score`` and ``model_version``.
-    labels
-        Name of the table with ``as_of``, the subject, the outcome and ``label_known_on``, the first day on which it
-        could be known.
-    outcome
-        Its column.
+    None if there is no such day: no predictions old enough, or their labels were never built. ``predictions``
+    has ``as_of``, the subject, ``score`` and ``model_version``; the table ``labels`` has ``as_of``, the
+    subject, the column ``outcome`` and ``label_known_on``, the first day on which it could be known.
     """
     if not (lake.exists(predictions.name) and lake.exists(labels)):
         return None
@@ -74,9 +60,9 @@ def matured_sample(
     if not shared:
         return None
     day = max(shared)
-    rows = lake.read(
-        predictions, columns=[subject, "score", "model_version"], where=field("as_of") == day
-    ).join(known.filter(pc.field("as_of") == day).drop_columns("as_of"), keys=subject, join_type="inner")
+    rows = lake.read(predictions, columns=[subject, "score", "model_version"], where=on_day(day)).join(
+        known.filter(on_day(day)).drop_columns("as_of"), keys=subject, join_type="inner"
+    )
     rows = rows.sort_by(subject)
     if not rows.num_rows:
         return None
@@ -92,12 +78,10 @@ def matured_sample(
 def expected_auc_pr(scores: FloatArray) -> float:
     """AUC-PR (average precision) to expect if every score is the probability it claims to be; 0 if all are 0.
 
-    Notes
-    -----
-    The expectation of each positive's precision, given that it is positive:
-    ``sum_i p_i (1 + sum_{j ranked with or above i, j != i} p_j) / n_i / sum_i p_i`` with ``n_i``
-    the rows ranked with or above *i*. The idea is NannyML's CBPE. It sees a change in *who* is
-    scored, not one in how they behave: that shows only when labels mature.
+    The expectation of each positive's precision, given that it is positive: ``sum_i p_i (1 + sum_{j ranked with
+    or above i, j != i} p_j) / n_i / sum_i p_i`` with ``n_i`` the rows ranked with or above *i*. The idea is
+    NannyML's CBPE. It sees a change in *who* is scored, not one in how they behave: that shows only when labels
+    mature.
     """
     ordered = np.sort(scores)[::-1]
     # Tied rows share one threshold, so each counts all of its ties.

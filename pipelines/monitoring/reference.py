@@ -11,10 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as pa_dataset
 
 from pipelines.errors import DataContractError
-from pipelines.io.lake import Commit, Lake
+from pipelines.io.lake import Commit, Lake, having
 from pipelines.monitoring.bins import Bins, count, make_bins
 from pipelines.monitoring.performance import expected_auc_pr
 from pipelines.monitoring.schemas import ALL, REFERENCE, SCORE
@@ -75,15 +74,10 @@ class Sample:
 
 
 def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: str, as_of: date) -> Commit:
-    """Keep the bin counts of a version's features and, if it has any, of its scores.
+    """Keep the bin counts of the features of a version trained on ``as_of`` and, if it has any, of its scores.
 
     Storing the same version again replaces it. Raises ``DataContractError`` if a column is missing, there are
     no rows, or the two differ in length.
-
-    Parameters
-    ----------
-    as_of
-        Training day of the version.
     """
     subjects = sample.subjects
     needed = (subjects.column, *subjects.segments)
@@ -95,7 +89,12 @@ def store_reference(lake: Lake, model_version: str, sample: Sample, *, usecase: 
         _require(scores, (*needed, SCORE), "scores", model_version)
         rows += _binned(scores, [SCORE], subjects, expected_by_segment(scores, subjects.segments))
     _require(features, needed, "features", model_version)
-    rows += _binned(features, monitored_columns(features.schema, subjects.column), subjects, {})
+    watched = [
+        field.name
+        for field in features.schema
+        if field.name != subjects.column and not pa.types.is_temporal(field.type)
+    ]
+    rows += _binned(features, watched, subjects, {})
     partition = {"usecase": usecase, "model_version": model_version}
     fixed = {**partition, "as_of": as_of}
     return lake.replace_partition(REFERENCE, [fixed | row for row in rows], partition)
@@ -141,8 +140,7 @@ def _completed(features: pa.Table, scores: pa.Table, names: Sequence[str]) -> pa
 
 def load_reference(lake: Lake, usecase: str, model_version: str) -> Reference | None:
     """Read the reference bins of a version; None if the train step never stored any."""
-    field = pa_dataset.field
-    where = (field("usecase") == usecase) & (field("model_version") == model_version)
+    where = having(usecase=usecase, model_version=model_version)
     table = lake.read(REFERENCE, where=where, missing_ok=True).sort_by("bin")
     if not table.num_rows:
         return None
@@ -159,11 +157,6 @@ def load_reference(lake: Lake, usecase: str, model_version: str) -> Reference | 
             expected_auc_pr=group[0]["expected_auc_pr"],
         )
     return Reference(model_version, table["as_of"][0].as_py(), bins, counts)
-
-
-def monitored_columns(schema: pa.Schema, subject: str) -> list[str]:
-    """Columns of a schema that are worth watching: not the subject, no dates."""
-    return [field.name for field in schema if field.name != subject and not pa.types.is_temporal(field.type)]
 
 
 def segment_groups(table: pa.Table, segments: Sequence[str]) -> Groups:

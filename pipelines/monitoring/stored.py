@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 
-import pyarrow.dataset as pa_dataset
-
-from pipelines.io.lake import Lake, on_day, until_day
+from pipelines.io.lake import Lake, having
 from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.findings import Finding
 from pipelines.monitoring.schemas import MONITORING, Severity, State
@@ -47,7 +45,7 @@ def store_findings(
 
 def read_findings(lake: Lake, usecase: str, as_of: date) -> list[Finding]:
     """Findings of a day, most important first, as the checks hand them over; none if it was not checked."""
-    where = on_day(as_of) & (pa_dataset.field("usecase") == usecase)
+    where = having(usecase=usecase, as_of=as_of)
     findings = [
         Finding(
             **{field.name: row[field.name] for field in fields(Finding)}
@@ -64,4 +62,4 @@ def read_findings(lake: Lake, usecase: str, as_of: date) -> list[Finding]:
 
 def newest_monitored_day(lake: Lake, usecase: str, as_of: date) -> date | None:
     """Newest day up to ``as_of`` whose predictions were checked; None before the first."""
-    return lake.newest_day(MONITORING, until_day(as_of) & (pa_dataset.field("usecase") == usecase))
+    return lake.newest_day(MONITORING, as_of, having(usecase=usecase))

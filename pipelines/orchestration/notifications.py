@@ -67,7 +67,21 @@ def notify_alarms(alarms: Sequence[Mapping[str, Any]]) -> list[str]:
 
     They come as in the record of a ``monitor`` step (:meth:`pipelines.monitoring.alarms.Alarm.as_dict`).
     """
-    return send(alarm_message(alarms)) if alarms else []
+    if not alarms:
+        return []
+    lines: list[tuple[str, str]] = []
+    for alarm in alarms:
+        lines += [
+            (f"{alarm['severity'].capitalize()}: {alarm['name']}", alarm["finding"]),
+            ("What it means", alarm["meaning"]),
+            ("First step", alarm["first_step"]),
+        ]
+    first, count = alarms[0], f"{len(alarms)} alarm{'s' if len(alarms) > 1 else ''}"
+    names = ", ".join(alarm["name"] for alarm in alarms)
+    subject = f"[millrace] {first['usecase']}: {count} for {first['as_of']}: {names}"
+    return send(
+        Message(subject, tuple(lines), "", {"kind": "alarms", "alarms": [dict(one) for one in alarms]})
+    )
 
 
 def notify_deadline(context: Mapping[str, Any], what: str, for_whom: str) -> None:
@@ -125,26 +139,6 @@ def failure_message(context: Mapping[str, Any]) -> Message:
         ),
         link=str(getattr(task, "log_url", None) or ""),
         facts={"kind": "failure", "dag_id": dag_id, "run_id": run_id, "as_of": as_of, "task_id": task_id},
-    )
-
-
-def alarm_message(alarms: Sequence[Mapping[str, Any]]) -> Message:
-    """Word the alarms of one monitoring run, at least one."""
-    first = alarms[0]
-    lines: list[tuple[str, str]] = []
-    for alarm in alarms:
-        lines += [
-            (f"{alarm['severity'].capitalize()}: {alarm['name']}", alarm["finding"]),
-            ("What it means", alarm["meaning"]),
-            ("First step", alarm["first_step"]),
-        ]
-    count = f"{len(alarms)} alarm{'s' if len(alarms) > 1 else ''}"
-    return Message(
-        subject=f"[millrace] {first['usecase']}: {count} for {first['as_of']}: "
-        + ", ".join(alarm["name"] for alarm in alarms),
-        lines=tuple(lines),
-        link="",
-        facts={"kind": "alarms", "alarms": [dict(alarm) for alarm in alarms]},
     )
 
 

@@ -20,15 +20,9 @@ def step_task(
 ) -> Any:
     """Return a task that runs one step of a use case for the run's ``as_of``; its id is the step's name.
 
-    Parameters
-    ----------
-    makes
-        Asset that the step updates. Its event names the day as its partition, so the DAGs that wait for the asset run
-        for that day.
-    options
-        Passed to the step.
-    arguments
-        Passed to Airflow's task, for instance ``pool`` or ``inlets``.
+    ``makes`` is the asset that the step updates. Its event names the day as its partition, so the DAGs that
+    wait for the asset run for that day. ``options`` are the step's; ``arguments`` are those of Airflow's task,
+    such as ``pool``.
     """
 
     @task(task_id=step, outlets=[makes] if makes else None, **arguments)

@@ -43,9 +43,10 @@ class Deliveries:
 
     def find(self, person: Person) -> dict[str, int]:
         """Count the person's rows, by file."""
-        counts = {str(path.relative_to(self._root)): _rewrite(path, which, keep=True)
-                  for path, which in self._files(person)}  # fmt: skip
-        return {name: count for name, count in counts.items() if count}
+        return {
+            str(path.relative_to(self._root)): _rewrite(path, which, keep=True)
+            for path, which in self._files(person)
+        }
 
     def erase(self, person: Person) -> None:
         """Rewrite the files without them."""
@@ -156,11 +157,10 @@ class Scratch:
 
     def find(self, person: Person) -> dict[str, int]:
         """Count left-over databases and texts that quote the person, by kind."""
-        found = {
+        return {
             "runs (databases)": sum(1 for _ in self._databases()),
             "texts": sum(1 for _ in self._texts(person)),
         }
-        return {name: count for name, count in found.items() if count}
 
     def erase(self, person: Person) -> None:
         """Remove the databases, and redact the person in the texts."""

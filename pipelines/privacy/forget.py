@@ -16,23 +16,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-import pyarrow.dataset as pa_dataset
-
 from pipelines.errors import ConfigError, DataContractError, MillraceError
-from pipelines.io.lake import Lake
+from pipelines.io import tombstones
+from pipelines.io.lake import Lake, having
 from pipelines.io.runs import STEP_RUNS
-from pipelines.io.tombstones import (
-    ERASURES,
-    SUBJECT,
-    TOMBSTONES,
-    ErasureState,
-    as_rows,
-    erasures_of,
-    found_at_first,
-    states_of,
-    tombstone,
-    tombstones_of,
-)
+from pipelines.io.tombstones import ERASURES, SUBJECT, TOMBSTONES, ErasureState, tombstone
 from pipelines.privacy.files import Deliveries, ReportPages, Scratch
 from pipelines.privacy.person import Person
 from pipelines.privacy.rows import LakeRows
@@ -57,7 +45,7 @@ class Store(Protocol):
         """Name of the store."""
 
     def find(self, person: Person) -> dict[str, int]:
-        """Count what is there of the person, by place; places without any are left out."""
+        """Count what is there of the person, by place."""
 
     def erase(self, person: Person) -> None:
         """Remove it; safe to repeat."""
@@ -86,39 +74,21 @@ def forget(
 ) -> dict[str, Any]:
     """Remove a person from all stores of all use cases.
 
-    Parameters
-    ----------
-    natural_id
-        Id of the customer or account in the source systems.
-    at
-        Now, for the proof.
-    dry_run
-        Count what there is and change nothing.
-    force
-        Record a tombstone even if nothing is found, so that no later file brings the person in.
-    tell
-        Called before each store.
+    ``natural_id`` is the id of the customer or account in the source systems, ``at`` is now, for the proof.
+    ``dry_run`` counts what there is and changes nothing. ``force`` records a tombstone even if nothing is
+    found, so that no later file brings the person in. ``tell`` is called before each store.
 
-    Returns
-    -------
-    dict
-        The proof: erasure id, state, what was found by store. Nothing in it names the person.
-
-    Raises
-    ------
-    ConfigError
-        Nothing is known of the person, or a system that holds records is not configured here.
-    SinkError
-        A publication is under way or was interrupted, or a system does not answer; run it again: it resumes.
-    DataContractError
-        Something was written back meanwhile; run it again when nothing else runs.
+    Returns the proof: erasure id, state, what was found by store. Nothing in it names the person. Raises
+    ``ConfigError`` if nothing is known of the person, or a system that holds records is not configured here;
+    ``SinkError`` if a publication is under way or was interrupted, or a system does not answer: run again, it
+    resumes; ``DataContractError`` if something was written back meanwhile: run it again when nothing else runs.
     """
     lake, key = Lake.of(settings), settings.load_pseudonym_key()
     person = Person.find(lake, natural_id, key=key)
     places = stores(settings, lake)
     found = _look(places, person, tell)
-    earlier = erasures_of(lake, natural_id, key=key)
-    done = [each for each in earlier if ErasureState.COMPLETE in states_of(lake, each)]
+    earlier = tombstones.erasures_of(lake, natural_id, key=key)
+    done = [each for each in earlier if ErasureState.COMPLETE in tombstones.states_of(lake, each)]
     resumed = earlier[-1] if earlier and earlier[-1] not in done else None
     if dry_run:
         return {"erasure_id": resumed or (done[-1] if done else None), "state": "dry_run", "found": found}
@@ -146,42 +116,37 @@ def forget(
             f"erasure {erasure_id}: something was written back meanwhile, by a run that had read the person's rows before: "
             f"{json.dumps(left)}. Run it again when no other run works on this person's use case"
         )
-    total = _joined(found_at_first(lake, erasure_id), found)
+    total = _joined(tombstones.found_at_first(lake, erasure_id), found)
     _record(lake, erasure_id, ErasureState.COMPLETE, total, at)
     return {"erasure_id": erasure_id, "state": ErasureState.COMPLETE.value, "found": total, "already": False}
 
 
 def _look(places: Sequence[Store], person: Person, tell: Tell) -> Found:
-    counts = {}
-    for place in places:
-        tell(f"{place.name} (looking)")
-        counts[place.name] = place.find(person)
-    return {name: count for name, count in counts.items() if count}
+    found: Found = {}
+    for store in places:
+        tell(f"{store.name} (looking)")
+        counts = {place: count for place, count in store.find(person).items() if count}
+        if counts:
+            found[store.name] = counts
+    return found
 
 
 def _begin(
-    lake: Lake,
-    erasure_id: str,
-    person: Person,
-    found: Found,
-    *,
-    key: bytes,
-    at: datetime,
-    resumed: bool,
+    lake: Lake, erasure_id: str, person: Person, found: Found, *, key: bytes, at: datetime, resumed: bool
 ) -> None:
     """Record the tombstones, then that the erasure began; a resumed one adds missing tombstones."""
     ids = [(SUBJECT, person.natural_id)]
     ids += [(kind, each) for kind, listed in sorted(person.referred.items()) for each in sorted(listed)]
     hashed = [(kind, tombstone(each, kind=kind, key=key)) for kind, each in ids]
-    laid = tombstones_of(lake, erasure_id)
+    laid = tombstones.tombstones_of(lake, erasure_id)
     rows = [
         {"erasure_id": erasure_id, "kind": kind, "tombstone": each, "recorded_at": at}
         for kind, each in hashed
         if (kind, each) not in laid
     ]
     if rows:
-        lake.append(TOMBSTONES, as_rows(TOMBSTONES, rows))
-    if not resumed or not states_of(lake, erasure_id):
+        lake.append(TOMBSTONES, rows)
+    if not resumed or not tombstones.states_of(lake, erasure_id):
         _record(lake, erasure_id, ErasureState.OPEN, found, at)
 
 
@@ -194,7 +159,7 @@ def _record(lake: Lake, erasure_id: str, state: ErasureState, found: Found, at: 
         "recorded_at": at,
         "who": getpass.getuser(),
     }
-    lake.append(ERASURES, as_rows(ERASURES, [row]))
+    lake.append(ERASURES, [row])
 
 
 def _joined(first: Found, later: Found) -> Found:
@@ -208,8 +173,7 @@ def _render(settings: Settings, lake: Lake, page: str) -> None:
     """Render the page of a use case again, for the day of its newest report."""
     if page not in names():
         return
-    field = pa_dataset.field
-    reported = (field("usecase") == page) & (field("step") == Step.REPORT.value) & (field("outcome") == "ok")
+    reported = having(usecase=page, step=Step.REPORT.value, outcome="ok")
     days = lake.read(STEP_RUNS, columns=["as_of"], where=reported, missing_ok=True)["as_of"].to_pylist()
     if not days:
         return

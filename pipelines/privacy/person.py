@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow.dataset as pa_dataset
-
 from features.pseudonyms import pseudonym
 from features.schemas import Table
 from pipelines.discovery import every
 from pipelines.extension import adapters
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having
 from pipelines.sources.landed import SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
 from pipelines.usecase import UseCase
@@ -28,26 +26,17 @@ _SHORT = 8
 
 @dataclass(frozen=True)
 class Reference:
-    """Rows that are about a person only through what they refer to, such as the lines of an order.
+    """Rows that are about a person only through what they refer to, such as the lines of an order."""
 
-    Attributes
-    ----------
-    usecase
-        Use case whose rows they are.
-    layout
-        The rows.
-    column
-        Their column that refers.
-    to
-        What it refers to: rows that name the person.
-    to_column
-        The column there.
-    """
-
+    #: Use case whose rows they are.
     usecase: str
+    #: The rows.
     layout: RawLayout
+    #: Their column that refers.
     column: str
+    #: What it refers to: rows that name the person.
     to: RawLayout
+    #: The column there.
     to_column: str
 
     @property
@@ -86,20 +75,13 @@ def natural_columns(usecase: UseCase[Any, Any, Any]) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class Person:
-    """A person, or a company, as the stores know them.
+    """A person, or a company, as the stores know them."""
 
-    Attributes
-    ----------
-    natural_id
-        Id in the source systems and in what was published.
-    pseudonym
-        Id in features and predictions.
-    referred
-        Ids that lead to the person, by kind; see :class:`Reference`.
-    """
-
+    #: Id in the source systems and in what was published.
     natural_id: str
+    #: Id in features and predictions.
     pseudonym: str
+    #: Ids that lead to the person, by kind; see :class:`Reference`.
     referred: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
@@ -111,7 +93,7 @@ class Person:
             table = landed_table(reference.usecase, reference.to)
             if reference.kind in referred or not lake.exists(table.name):
                 continue
-            mine = pa_dataset.field(reference.to.subject_key) == person.pseudonym
+            mine = having(**{reference.to.subject_key: person.pseudonym})
             ids = lake.read(table, columns=[reference.to_column], where=mine)[reference.to_column]
             referred[reference.kind] = frozenset(ids.to_pylist())
         return cls(natural_id, person.pseudonym, referred)
@@ -130,11 +112,6 @@ class Person:
         return re.compile(rf"(?<![A-Za-z0-9])(?:{listed})(?![A-Za-z0-9])")
 
 
-def names(text: str, person: Person) -> bool:
-    """Whether a text names the person."""
-    return person.words.search(text) is not None
-
-
 def redact(text: str, person: Person) -> str:
     """Take the person out of a text; in JSON, only string values change, and rows about the person are removed."""
     try:
@@ -148,7 +125,7 @@ def redact(text: str, person: Person) -> str:
 
 def _redacted(value: Any, person: Person) -> Any:
     if isinstance(value, str):
-        return redact(value, person) if names(value, person) else value
+        return redact(value, person) if person.words.search(value) else value
     if isinstance(value, list):
         return [ERASED if _is_row_of(each, person) else _redacted(each, person) for each in value]
     if isinstance(value, dict):

@@ -11,19 +11,18 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import and_, or_
+from operator import or_
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
 from features.schemas import DType, Table
-from pipelines.io.lake import Lake
-from pipelines.io.past import drop_past
+from pipelines.io.lake import Lake, having
 from pipelines.io.promotions import PROMOTIONS
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.schemas import MONITORING
-from pipelines.privacy.person import Person, names, pseudonym_columns, redact, references
+from pipelines.privacy.person import Person, pseudonym_columns, redact, references
 from pipelines.sinks.ledger_tables import JOBS, ROWS
 from pipelines.sources.landed import QUARANTINE
 
@@ -48,7 +47,7 @@ class Rows:
     def where(self) -> pa_dataset.Expression:
         """The same as a filter."""
         if len(self.values) == 1:
-            return pa_dataset.field(self.column) == self.values[0]
+            return having(**{self.column: self.values[0]})
         return pa_dataset.field(self.column).isin(pa.array(self.values, pa.string()))
 
 
@@ -82,9 +81,7 @@ def _quarantined(lake: Lake, person: Person) -> list[Rows]:
         ids = person.referred.get(reference.kind, frozenset())
         if not ids or not lake.exists(QUARANTINE.name):
             continue
-        where = (pa_dataset.field("usecase") == reference.usecase) & (
-            pa_dataset.field("table_name") == reference.layout.table.name
-        )
+        where = having(usecase=reference.usecase, table_name=reference.layout.table.name)
         for key in lake.read(QUARANTINE, columns=["row_key"], where=where)["row_key"].unique().to_pylist():
             if json.loads(key).get(reference.column) in ids:
                 keys.add(key)
@@ -106,10 +103,8 @@ class LakeRows:
             count = self._lake.dataset(rows.table).count_rows(filter=rows.where)
             found[rows.table] = found.get(rows.table, 0) + count
         for table in TEXTS:
-            quoting = self._quoting(table, person)
-            if quoting is not None:
-                found[f"{table.name} (texts)"] = quoting.num_rows
-        return {name: count for name, count in found.items() if count}
+            found[f"{table.name} (texts)"] = self._quoting(table, person).num_rows
+        return found
 
     def erase(self, person: Person) -> None:
         """Delete them, and every older version of every table in which they may have been."""
@@ -123,24 +118,23 @@ class LakeRows:
                 continue
             touched[table.name] = None
             quoting = self._quoting(table, person)
-            if quoting is not None and quoting.num_rows:
+            if quoting.num_rows:
                 self._lake.rewrite(
                     table.name, _same_key(table, quoting), instead=_rewritten(table, quoting, person)
                 )
         for name in touched:
-            drop_past(self._lake, name)
+            self._lake.drop_past(name)
 
-    def _quoting(self, table: Table, person: Person) -> pa.Table | None:
+    def _quoting(self, table: Table, person: Person) -> pa.Table:
         """Rows of a table with a text that names the person, apart from rows that are deleted anyway."""
-        if not self._lake.exists(table.name):
-            return None
         columns = _texts(table)
         where = reduce(
             or_,
             (pc.match_substring(pa_dataset.field(column), each) for column in columns for each in person.ids),
         )
-        candidates = self._lake.read(table, where=where)
-        kept = [any(names(row[column] or "", person) for column in columns) for row in candidates.to_pylist()]
+        candidates = self._lake.read(table, where=where, missing_ok=True)
+        search = person.words.search
+        kept = [any(search(row[column] or "") for column in columns) for row in candidates.to_pylist()]
         return candidates.filter(pa.array(kept, pa.bool_()))
 
 
@@ -160,4 +154,4 @@ def _rewritten(table: Table, rows: pa.Table, person: Person) -> pa.Table:
 def _same_key(table: Table, rows: pa.Table) -> pa_dataset.Expression:
     """Find the rows of a table with one of the keys; there are few."""
     keys = rows.select(list(table.key)).to_pylist()
-    return reduce(or_, (reduce(and_, (pa_dataset.field(n) == v for n, v in key.items())) for key in keys))
+    return reduce(or_, (having(**key) for key in keys))

@@ -12,7 +12,7 @@ import pyarrow.dataset as pa_dataset
 
 from pipelines.discovery import every
 from pipelines.errors import ConfigError, SinkError
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having
 from pipelines.privacy.person import Person
 from pipelines.settings import Settings
 from pipelines.sinks.dynamodb.connection import Connection as DynamoConnection
@@ -62,16 +62,10 @@ class _Published(ABC, Generic[C]):
             with self._connect() as connection:
                 for object_ in self._objects():
                     found |= self._count(connection, object_, person)
-        return {name: count for name, count in found.items() if count}
+        return found
 
     def erase(self, person: Person) -> None:
-        """Remove it for good.
-
-        Raises
-        ------
-        SinkError
-            A publication is under way or was interrupted: it could bring back what is removed.
-        """
+        """Remove it for good; raises ``SinkError`` if a publication that could bring it back has not ended."""
         if not self._is_used(person):
             return
         with self._connect() as connection:
@@ -123,8 +117,7 @@ class _Published(ABC, Generic[C]):
 
     def _rows(self, person: Person, object_: str | None = None) -> pl.DataFrame:
         """Runs and chunks in which the person was published, to one object or to any."""
-        field = pa_dataset.field
-        where = (field("sink") == self.name) & field("external_id").isin(pa.array(person.ids))
+        where = having(sink=self.name) & pa_dataset.field("external_id").isin(pa.array(person.ids))
         rows = pl.DataFrame(self._lake.read(ROWS, columns=["run_id", "chunk"], where=where, missing_ok=True))
         rows = rows.drop_nulls("chunk").unique()
         if object_ is None:
@@ -133,7 +126,7 @@ class _Published(ABC, Generic[C]):
 
     def _jobs(self, person: Person, object_: str) -> list[str]:
         """Jobs that carried the person's record."""
-        where = (pa_dataset.field("sink") == self.name) & (pa_dataset.field("object") == object_)
+        where = having(sink=self.name, object=object_)
         columns = ["run_id", "chunk", "job_id"]
         jobs = pl.DataFrame(self._lake.read(JOBS, columns=columns, where=where, missing_ok=True))
         mine = jobs.join(self._rows(person, object_), on=["run_id", "chunk"], how="semi")
@@ -162,9 +155,6 @@ class SalesforceRecords(_Published[SalesforceConnection]):
         records = salesforce.records(connection, object_, salesforce_objects()[object_], person.natural_id)
         jobs = salesforce.jobs_kept(connection, self._jobs(person, object_))
         return {object_: len(records), f"{object_} (jobs)": len(jobs)}
-
-    def _may_hold(self, connection: SalesforceConnection, object_: str, person: Person) -> bool:
-        return True
 
     def _purge(self, connection: SalesforceConnection, object_: str, person: Person) -> None:
         salesforce.purge(connection, object_, salesforce_objects()[object_], person.natural_id)

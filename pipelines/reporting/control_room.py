@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 
-from pipelines.io.lake import Lake, days_in
+from pipelines.io.lake import Lake, days_in, having, until_day
 from pipelines.io.promotions import Promotion
 from pipelines.io.runs import STEP_RUNS
 from pipelines.monitoring.alarms import Alarm
@@ -80,30 +80,20 @@ def freshness(lake: Lake, usecase: str, watched: Sequence[Watched], as_of: date)
 
 
 def newest_runs(lake: Lake, targets: Sequence[Target], as_of: date) -> list[dict[str, Any]]:
-    """Publish runs to all targets up to a day, newest first."""
-    runs = [
-        run
-        for target in targets
-        for run in publish_runs(lake, as_of, sink=target.sink, object_=target.ledger_object)
-    ]
-    return sorted(runs, key=lambda run: (run["as_of"], run["run_no"]), reverse=True)
-
-
-def publish_runs(lake: Lake, as_of: date, *, sink: str, object_: str = "*") -> list[dict[str, Any]]:
-    """Publish runs to an object of a sink up to a day in their present state, newest first."""
-    where = (pa_dataset.field("as_of") <= as_of) & (pa_dataset.field("sink") == sink) & _is("object", object_)
-    events = lake.read(RUNS, where=where, missing_ok=True).sort_by("seq")
-    newest = {row["run_id"]: row for row in events.to_pylist()}
-    runs = sorted(newest.values(), key=lambda row: (row["as_of"], row["run_no"]), reverse=True)
+    """Publish runs to all targets up to a day in their present state, newest first."""
+    runs: list[dict[str, Any]] = []
+    for target in targets:
+        mine = having(sink=target.sink) & _is("object", target.ledger_object)
+        events = lake.read(RUNS, where=mine & until_day(as_of), missing_ok=True).sort_by("seq")
+        runs += {row["run_id"]: row for row in events.to_pylist()}.values()
     for run in runs:
         run["balanced"] = run["sent"] == run["ok"] + run["failed"] + run["unknown"]
-    return runs
+    return sorted(runs, key=lambda run: (run["as_of"], run["run_no"]), reverse=True)
 
 
 def step_runs(lake: Lake, as_of: date) -> list[dict[str, Any]]:
     """List the newest run of every step up to a day, in the order in which they started."""
-    where = pa_dataset.field("as_of") <= as_of
-    rows = lake.read(STEP_RUNS, where=where, missing_ok=True).sort_by("started_at")
+    rows = lake.read(STEP_RUNS, where=until_day(as_of), missing_ok=True).sort_by("started_at")
     newest = {(row["usecase"], row["step"]): row for row in rows.to_pylist()}
     steps = sorted(newest.values(), key=lambda row: row["started_at"])
     for step in steps:
@@ -113,8 +103,8 @@ def step_runs(lake: Lake, as_of: date) -> list[dict[str, Any]]:
 
 def quarantine(lake: Lake, usecase: str) -> list[dict[str, Any]]:
     """Count quarantined rows by raw table and broken rules, most first."""
-    where = pa_dataset.field("usecase") == usecase
-    rows = lake.read(QUARANTINE, columns=["table_name", "rules"], where=where, missing_ok=True)
+    columns, mine = ["table_name", "rules"], having(usecase=usecase)
+    rows = lake.read(QUARANTINE, columns=columns, where=mine, missing_ok=True)
     counted = rows.group_by(["table_name", "rules"]).aggregate([([], "count_all")]).to_pylist()
     found = [
         {
@@ -137,15 +127,7 @@ def build(
     steps: Sequence[dict[str, Any]],
     broken: Sequence[tuple[str, str]] = (),
 ) -> Path:
-    """Write ``index.html``; returns its path.
-
-    Parameters
-    ----------
-    steps
-        See :func:`step_runs`.
-    broken
-        Use cases that could not be read: title and error.
-    """
+    """Write ``index.html`` with the steps of :func:`step_runs`; ``broken`` are titles and errors of what cannot be read."""
     tables = [table for part in parts for table in part.tables]
     hand_overs = [one for part in parts for one in part.hand_overs]
     return site.render(

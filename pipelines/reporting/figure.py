@@ -70,17 +70,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Choices:
-    """Things to choose from.
+    """Things to choose from."""
 
-    Attributes
-    ----------
-    payload
-        Places by thing: the looks are the figure's.
-    groups
-        ``{group: [(name, label), ...]}`` of the menu.
-    """
-
+    #: Places by thing: the looks are the figure's.
     payload: dict[str, Any]
+    #: ``{group: [(name, label), ...]}`` of the menu.
     groups: Mapping[str, Sequence[tuple[str, str]]]
 
 

@@ -8,10 +8,9 @@ from datetime import date
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
-from pipelines.io.lake import Lake, on_day
+from pipelines.io.lake import Lake, having, on_day
 from pipelines.io.promotions import Promotion, read_promotions
 from pipelines.monitoring.schemas import MONITORING
 from pipelines.reporting.control_room import newest_runs
@@ -86,7 +85,7 @@ def findings(lake: Lake, usecase: str, as_of: date, style: FindingStyle) -> list
     Returns rows of ``ops/monitoring`` with ``where`` (the segment in words), ``shown_subject``, ``shown_value`` and
     ``shown_threshold``.
     """
-    where = on_day(as_of) & (pa_dataset.field("usecase") == usecase)
+    where = having(usecase=usecase, as_of=as_of)
     rows: list[dict[str, Any]] = lake.read(MONITORING, where=where, missing_ok=True).to_pylist()
     if not rows:
         return Missing(
@@ -113,11 +112,6 @@ def findings(lake: Lake, usecase: str, as_of: date, style: FindingStyle) -> list
                 continue
         shown_rows.append(row)
     return shown_rows
-
-
-def newest_day(lake: Lake, table: Table, as_of: date) -> date | None:
-    """Newest ``as_of`` of a table up to a day; None before the first."""
-    return max((day for day in lake.days(table.name) if day <= as_of), default=None)
 
 
 def scope_reasons(

@@ -46,13 +46,7 @@ INDEX = Page("index.html", "Control room", "What ran, what is fresh, what needs 
 
 
 class Site:
-    """Renders pages below one folder.
-
-    Parameters
-    ----------
-    root
-        Folder of the site, for instance ``var/report``.
-    """
+    """Renders pages below the root folder of the site, for instance ``var/report``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

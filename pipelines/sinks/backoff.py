@@ -13,16 +13,11 @@ class Backoff:
     """Waits between attempts: uniform in ``[0, min(cap, base * 2**attempt)]``.
 
     Full jitter spreads clients that failed together; a fixed wait would bring them back together.
-
-    Attributes
-    ----------
-    attempts
-        Tries in total, the first included.
-    base_s, cap_s
-        Upper bound of the first wait, and of any wait, in seconds.
     """
 
+    #: Tries in total, the first included.
     attempts: int = 6
+    #: Upper bound of the first wait, and of any wait, in seconds.
     base_s: float = 0.5
     cap_s: float = 30.0
 

@@ -43,24 +43,13 @@ def plan(
 ) -> pl.DataFrame:
     """Decide the operation and first state of every row.
 
-    Parameters
-    ----------
-    wanted
-        ``external_id``, ``payload_hash`` of the rows to have in the sink.
-    cleared
-        The same of the leavers whose fields are to be nulled; empty unless ``on_leave`` is ``clear``.
-    base
-        What the sink holds: ``external_id``, ``hash``, ``remote_id``.
-    on_leave
-        What happens to the other records of ``base``.
-    resend
-        Send unchanged rows too.
+    ``wanted`` are the rows to have in the sink; ``cleared`` are the leavers whose fields are to be nulled, none
+    unless ``on_leave`` is ``clear``. Both have ``external_id`` and ``payload_hash``. ``base`` is what the sink
+    holds: ``external_id``, ``hash``, ``remote_id``; ``on_leave`` says what happens to its other records.
+    ``resend`` sends unchanged rows too.
 
-    Returns
-    -------
-    polars.DataFrame
-        ``external_id``, ``operation``, ``state`` (planned or skipped), ``code``, ``payload_hash``,
-        ``base_hash``, ``remote_id``; one row per external id of either side.
+    Returns one row per external id of either side: ``external_id``, ``operation``, ``state`` (planned or
+    skipped), ``code``, ``payload_hash``, ``base_hash``, ``remote_id``.
     """
     columns = ("external_id", "payload_hash")
     rows = pl.concat(

@@ -10,15 +10,7 @@ class SinkAuthenticationError(SinkError):
 
 
 class RemoteError(SinkError):
-    """The sink answered a request with an error that retrying does not fix.
-
-    Attributes
-    ----------
-    status
-        HTTP status.
-    code
-        Error code of the service, empty if it sent none.
-    """
+    """The sink answered a request with an error that retrying does not fix; ``code`` is its own, empty if it sent none."""
 
     def __init__(self, message: str, *, status: int, code: str = "") -> None:
         super().__init__(message)

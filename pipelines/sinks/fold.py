@@ -43,20 +43,11 @@ def latest_jobs(events: pl.DataFrame) -> pl.DataFrame:
 
 
 def latest_rows(events: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
-    """Newest event of each row, with ``state`` as seen through the job that carries it.
+    """Newest event of each row of a run, with ``state`` as seen through the job that carries it; one row per external id.
 
-    Parameters
-    ----------
-    events
-        Events of one run in the columns of :data:`~pipelines.sinks.ledger_tables.ROWS`.
-    jobs
-        Events of the same run's jobs, folded or not.
-
-    Returns
-    -------
-    polars.DataFrame
-        One row per external id, with an additional column ``settled``: false for a row whose job is
-        complete although it has no outcome, which must never happen.
+    ``events`` are in the columns of :data:`~pipelines.sinks.ledger_tables.ROWS`; ``jobs`` are the events of the
+    same run's jobs, folded or not. The additional column ``settled`` is false for a row whose job is complete
+    although it has no outcome, which must never happen.
     """
     chunks = latest_jobs(jobs).select("chunk", pl.col("state").alias("job_state"))
     planned = pl.col("state") == RowState.PLANNED
@@ -133,6 +124,20 @@ def fate(done: pl.Expr, again: pl.Expr) -> pl.Expr:
     )
 
 
+def job_event(
+    chunk: pl.DataFrame, state: JobState, job_id: str, operation: str = "upsert"
+) -> dict[str, object]:
+    """Event that says how far the job of a chunk of folded rows is."""
+    return {
+        "chunk": chunk["chunk"][0],
+        "attempt": chunk["attempt"].max(),
+        "operation": operation,
+        "state": state.value,
+        "rows": chunk.height,
+        "job_id": job_id,
+    }
+
+
 def next_try(rows: pl.DataFrame, states: Sequence[RowState]) -> pl.DataFrame:
     """Plan another try of the folded rows in these states, without chunks."""
     return rows.filter(pl.col("state").is_in(states)).select(
@@ -154,10 +159,7 @@ def next_chunk(rows: pl.DataFrame) -> int:
 def published(rows: pl.DataFrame) -> pl.DataFrame:
     """Tell which records the sink holds after a run with these folded rows, as far as the ledger knows.
 
-    Returns
-    -------
-    polars.DataFrame
-        ``external_id``, ``hash``, ``remote_id``; one row per record, ordered by external id.
+    Returns ``external_id``, ``hash``, ``remote_id``; one row per record, ordered by external id.
     """
     state, operation = pl.col("state"), pl.col("operation")
     in_doubt = state.is_in([RowState.SENT.value, RowState.UNKNOWN.value]) | pl.col("code").eq_missing(

@@ -13,11 +13,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, before_day, having
 from pipelines.sinks.fold import Counts, check_balance, count, latest_jobs, latest_rows, published
 from pipelines.sinks.ledger_tables import FLIPS, JOBS, ROWS, RUNS, SUPERSEDED, RowState, RunState
 
@@ -31,12 +29,8 @@ _COMPACT_ABOVE = 40
 def run_key(sink: str, object_: str, as_of: date, wanted: pl.DataFrame, *variant: str) -> str:
     """Hash of what a publish is about: the same rows for the same day give the same key, in any order.
 
-    Parameters
-    ----------
-    wanted
-        ``external_id``, ``payload_hash``.
-    variant
-        Other things that make it another publish, such as what happens to leavers.
+    ``wanted`` has ``external_id`` and ``payload_hash``; ``variant`` are other things that make it another
+    publish, such as what happens to leavers.
     """
     digest = hashlib.sha256("\x1f".join((sink, object_, as_of.isoformat(), *variant)).encode())
     ordered = wanted.sort("external_id")
@@ -46,15 +40,7 @@ def run_key(sink: str, object_: str, as_of: date, wanted: pl.DataFrame, *variant
 
 
 class RunLedger:
-    """Events of one run, a row of :data:`~pipelines.sinks.ledger_tables.RUNS`, appended as they happen.
-
-    Attributes
-    ----------
-    run_id, run_key, run_no, as_of, state
-        As in :data:`~pipelines.sinks.ledger_tables.RUNS`.
-    began
-        When its newest state was written down (UTC).
-    """
+    """Events of one run, a row of :data:`~pipelines.sinks.ledger_tables.RUNS`, appended as they happen."""
 
     def __init__(self, lake: Lake, run: dict[str, Any]) -> None:
         self._lake = lake
@@ -64,17 +50,16 @@ class RunLedger:
         self.run_no: int = run["run_no"]
         self.as_of: date = run["as_of"]
         self.state = RunState(run["state"])
+        #: When its newest state was written down (UTC).
         self.began: datetime = run["recorded_at"]
         self._seq: int = run["seq"]
 
     # ---------------------------------------------------------------- reading
 
     def _events(self, table: Table) -> pl.DataFrame:
-        where = pa_dataset.field("run_id") == self.run_id
+        where = having(run_id=self.run_id)
         if "as_of" in table.partition_by:
-            where &= (pa_dataset.field("sink") == self._run["sink"]) & (
-                pa_dataset.field("as_of") == self.as_of
-            )
+            where &= having(sink=self._run["sink"], as_of=self.as_of)
         columns = [name for name in table.column_names if name not in _SAME]
         events = pl.DataFrame(self._lake.read(table, columns=columns, where=where, missing_ok=True))
         if events.height:
@@ -124,7 +109,7 @@ class RunLedger:
         self._seq += 1
         jobs = len(self.job_ids())
         end = {"jobs": jobs, "state": state.value, "seq": self._seq, "recorded_at": clock()}
-        self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run | asdict(counts) | end])))
+        self._lake.append(RUNS, [self._run | asdict(counts) | end])
         self._compact()
         return counts
 
@@ -140,16 +125,13 @@ class RunLedger:
         self.record_rows(rows.select(*names, state=fate, code=pl.lit(SUPERSEDED)))
         return self.close(RunState.SUPERSEDED)
 
-    def begin(self) -> None:
-        """Record that the run exists; its plan must have been recorded before."""
-        self._lake.append(RUNS, to_table(RUNS, pl.DataFrame([self._run])))
-
     def _append(self, table: Table, events: pl.DataFrame) -> None:
         self._seq += 1
         nothing = dict.fromkeys(set(table.column_names) - set(events.columns))
         same = {name: self._run[name] for name in _SAME} | {"seq": self._seq, "recorded_at": clock()}
         given = {name: pl.lit(value) for name, value in (nothing | same).items()}
-        self._lake.append(table, to_table(table, events.with_columns(**given)))
+        rows = events.with_columns(**given).select(table.column_names)
+        self._lake.append(table, rows.to_arrow().cast(table.arrow_schema))
 
     def _compact(self) -> None:
         """Rewrite the small files of this run; a table may not exist yet if nothing was ever sent."""
@@ -169,7 +151,7 @@ class Ledger:
         self.lake = lake
         self.sink = sink
         self.object = object_
-        self._mine = (pa_dataset.field("sink") == sink) & (pa_dataset.field("object") == object_)
+        self._mine = having(sink=sink, object=object_)
 
     def runs(self) -> pl.DataFrame:
         """Newest state of every run, oldest run first."""
@@ -207,7 +189,7 @@ class Ledger:
         newest = self.newest()
         if newest is None or not self.lake.exists(ROWS.name):
             return
-        self.lake.rewrite(ROWS.name, self._mine & (pa_dataset.field("as_of") < min(before, newest.as_of)))
+        self.lake.rewrite(ROWS.name, self._mine & before_day(min(before, newest.as_of)))
 
     def start(self, *, as_of: date, key: str, forced: bool, rows: pl.DataFrame) -> RunLedger:
         """Record a plan and open a run with it.
@@ -219,25 +201,23 @@ class Ledger:
         number = newest.run_no + 1 if newest else 1
         skipped = rows.filter(pl.col("state") == RowState.SKIPPED).height
         counts = Counts(planned=rows.height - skipped, skipped=skipped)
-        run = RunLedger(
-            self.lake,
-            {
-                "sink": self.sink,
-                "object": self.object,
-                "as_of": as_of,
-                "run_key": key,
-                "run_id": f"{as_of:%Y%m%d}-{number:06d}-{key[:12]}-{secrets.token_hex(3)}",
-                "run_no": number,
-                "seq": 0,
-                "state": RunState.OPEN.value,
-                "forced": forced,
-                "recorded_at": clock(),
-                "jobs": 0,
-                **asdict(counts),
-            },
-        )
+        row = {
+            "sink": self.sink,
+            "object": self.object,
+            "as_of": as_of,
+            "run_key": key,
+            "run_id": f"{as_of:%Y%m%d}-{number:06d}-{key[:12]}-{secrets.token_hex(3)}",
+            "run_no": number,
+            "seq": 0,
+            "state": RunState.OPEN.value,
+            "forced": forced,
+            "recorded_at": clock(),
+            "jobs": 0,
+            **asdict(counts),
+        }
+        run = RunLedger(self.lake, row)
         run.record_rows(rows)
-        run.begin()
+        self.lake.append(RUNS, [row])
         return run
 
 
@@ -254,15 +234,10 @@ def dead_letters(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
 
 def read_flips(lake: Lake, sink: str, object_: str) -> pl.DataFrame:
     """Which version served since when, and who decided it: moves of an object's pointer, oldest first."""
-    where = (pa_dataset.field("sink") == sink) & (pa_dataset.field("object") == object_)
-    return pl.DataFrame(lake.read(FLIPS, where=where, missing_ok=True)).sort("recorded_at", "revision")
+    moves = lake.read(FLIPS, where=having(sink=sink, object=object_), missing_ok=True)
+    return pl.DataFrame(moves).sort("recorded_at", "revision")
 
 
 def clock() -> datetime:
     """Now, in UTC without a zone attached, as the ledger stores it; never part of a decision."""
     return datetime.now(UTC).replace(tzinfo=None)
-
-
-def to_table(table: Table, frame: pl.DataFrame) -> pa.Table:
-    """Polars frame as an Arrow table with the declared columns."""
-    return frame.select(table.column_names).to_arrow().cast(table.arrow_schema)

@@ -25,42 +25,30 @@ SAMPLE_ROWS = 5
 
 @contextmanager
 def alone(settings: Settings, sink: str, object_: str, *, then: str = "run again") -> Iterator[None]:
-    """Hold the lock of an object: one process at a time publishes to it or erases from it.
-
-    The error of the others says what to do ``then``, when it has ended.
-    """
+    """Hold the lock of an object for publishing or erasing; the error of the others says what to do ``then``."""
     busy = SinkError(f"another process is publishing to {object_}; wait for it to end, then {then}")
     with exclusive(settings, f"{sink}-{object_.replace('/', '-')}", refusal=busy):
         yield
 
 
 class Publication:
-    """Rows that are to be published for a day, and what the ledger knows of them.
-
-    Attributes
-    ----------
-    key
-        Hash of the rows, see :func:`pipelines.sinks.ledger.run_key`.
-    finished
-        The newest run, if it published these rows and has ended.
-    interrupted
-        The newest run, if it has not ended.
-    resumable
-        The same, if it is about these rows.
-    warnings
-        What a person should know, in words.
-    """
+    """Rows that are to be published for a day, and what the ledger knows of them."""
 
     def __init__(self, lake: Lake, sink: str, object_: str, as_of: date, key: str) -> None:
         self.ledger = Ledger(lake, sink, object_)
         self.as_of = as_of
+        #: Hash of the rows, see :func:`pipelines.sinks.ledger.run_key`.
         self.key = key
         newest = self.ledger.newest()
         same = newest is not None and newest.run_key == key
         state = newest.state if newest else None
+        #: The newest run, if it published these rows and has ended.
         self.finished = newest if same and state is RunState.FINISHED else None
+        #: The newest run, if it has not ended.
         self.interrupted = newest if state is RunState.OPEN else None
+        #: The same, if it is about these rows.
         self.resumable = self.interrupted if same else None
+        #: What a person should know, in words.
         self.warnings: list[str] = []
 
     def start(self, rows: pl.DataFrame, *, forced: bool) -> RunLedger:

@@ -1,4 +1,4 @@
-"""Outcome of a publish, in numbers that balance."""
+"""What a person may ask of one publication, whatever the sink, and its outcome, in numbers that balance."""
 
 from __future__ import annotations
 
@@ -11,46 +11,47 @@ from pipelines.errors import SinkError
 from pipelines.sinks.fold import Counts
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a person asks of one publication."""
+
+    #: Plan and check only, and show five rows: nothing is sent, nothing is written.
+    dry_run: bool = False
+    #: Override the guards: an older day, many leavers or far fewer items, what reads back differently, a
+    #: version that was rolled back, a model that never passed the gate.
+    force: bool = False
+    #: Send dead letters again, once their cause is fixed.
+    retry_dead: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class PublishReport(Counts):
     """Outcome of a publish: its rows by fate, and what is to be known besides.
 
     For a dry run, only ``planned``, ``skipped`` and ``deleted`` (records that would be) are counted.
-
-    Attributes
-    ----------
-    sink, object, as_of
-        What was published, where.
-    run_id
-        Run in the ledger; None for a dry run.
-    jobs
-        Jobs made in the sink, all tries counted.
-    complete
-        Nothing is left to do for this run; false if rows are unknown: run it again later.
-    resumed, noop
-        Whether an earlier try was taken up, or had been finished before.
-    checked
-        Records read back and compared.
-    facts
-        What only this kind of sink knows, for instance the version that serves; JSON-able and small.
-    warnings
-        What a person should know, in words.
-    sample
-        First rows to be sent, for a dry run.
     """
 
+    #: What was published, where.
     sink: str
     object: str
     as_of: date
+    #: Run in the ledger; None for a dry run.
     run_id: str | None
+    #: Jobs made in the sink, all tries counted.
     jobs: int
+    #: Nothing is left to do for this run; false if rows are unknown: run it again later.
     complete: bool
     dry_run: bool = False
+    #: Whether an earlier try was taken up, or had been finished before.
     resumed: bool = False
     noop: bool = False
+    #: Records read back and compared.
     checked: int = 0
+    #: What only this kind of sink knows, for instance the version that serves; JSON-able and small.
     facts: Mapping[str, Any] = field(default_factory=dict)
+    #: What a person should know, in words.
     warnings: Sequence[str] = ()
+    #: First rows to be sent, for a dry run.
     sample: Sequence[Mapping[str, Any]] = ()
 
     def require_delivery(self, max_dead_share: float) -> None:

@@ -15,8 +15,7 @@ from pipelines.params import Params
 from pipelines.settings import Settings
 from pipelines.sinks.diff import OnLeave
 from pipelines.sinks.dynamodb import target as dynamodb
-from pipelines.sinks.options import Asked
-from pipelines.sinks.report import PublishReport
+from pipelines.sinks.report import Asked, PublishReport
 from pipelines.sinks.salesforce import target as salesforce
 
 P = TypeVar("P", bound=Params)
@@ -39,24 +38,16 @@ class DynamoParams(Params):
 
 @dataclass(frozen=True)
 class SalesforceObject(Generic[P]):
-    """Records of one object, upserted on an external id; only changed rows are sent.
+    """Records of one object, upserted on an external id; only changed rows are sent."""
 
-    Attributes
-    ----------
-    object, external_id
-        API names of the object and of its external id field.
-    parent
-        Outbound column with the parent's id: rows of one parent travel together.
-    export
-        dbt model below ``marts/exports`` whose rows are sent. A null clears the field.
-    params
-        The part of the use case's parameters that bounds the publication.
-    """
-
+    #: API names of the object and of its external id field.
     object: str
     external_id: str
+    #: Outbound column with the parent's id: rows of one parent travel together.
     parent: str
+    #: dbt model below ``marts/exports`` whose rows are sent. A null clears the field.
     export: str
+    #: The part of the use case's parameters that bounds the publication.
     params: Callable[[P], SalesforceParams]
     sink: ClassVar[str] = salesforce.SINK
 
@@ -92,26 +83,17 @@ class SalesforceObject(Generic[P]):
 
 @dataclass(frozen=True)
 class DynamoNamespace(Generic[P]):
-    """Items under one prefix, published as versions of which one serves.
+    """Items under one prefix, published as versions of which one serves."""
 
-    Attributes
-    ----------
-    namespace
-        Prefix of all keys.
-    export
-        dbt model below ``marts/exports`` whose rows become items.
-    params
-        The part of the use case's parameters that bounds the publication.
-    key
-        Outbound column that is the key of an item.
-    decimals
-        Digits after the point to which numbers are rounded.
-    """
-
+    #: Prefix of all keys.
     namespace: str
+    #: dbt model below ``marts/exports`` whose rows become items.
     export: str
+    #: The part of the use case's parameters that bounds the publication.
     params: Callable[[P], DynamoParams]
+    #: Outbound column that is the key of an item.
     key: str = "item_key"
+    #: Digits after the point to which numbers are rounded.
     decimals: int = 3
     sink: ClassVar[str] = dynamodb.SINK
 

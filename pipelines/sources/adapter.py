@@ -65,15 +65,8 @@ def refuse_several(
 ) -> None:
     """Refuse rows that contradict each other.
 
-    Parameters
-    ----------
-    rules
-        By SQL expression: a thing, what it must have only one of, and the rule in words.
-
-    Raises
-    ------
-    DataContractError
-        A thing has several; the message names it and three of them.
+    Each rule is an SQL expression of a thing, one of what it must have only one of, and the rule in words.
+    Raises ``DataContractError`` if a thing has several; the message names it and three of them.
     """
     for thing, what, words in rules:
         found = con.execute(

@@ -31,25 +31,17 @@ def prepare(con: duckdb.DuckDBPyConnection, layout: RawLayout, table: Table) -> 
 
 
 def decide(
-    con: duckdb.DuckDBPyConnection,
-    table: Table,
-    *,
-    landed: pa_dataset.Dataset | None,
-    staged: Sequence[str],
+    con: duckdb.DuckDBPyConnection, table: Table, *, landed: pa_dataset.Dataset | None, staged: Sequence[str]
 ) -> None:
     """Make the table ``fates`` (row_number, fate, reason) of the good rows that are not simply new.
 
-    ``fate`` is ``already_landed`` (same content in the lake), ``duplicate`` (same content earlier
-    in the delivery) or ``conflict`` (other content; ``reason`` says where and in which columns).
-    A key never has two contents: of two rows with one key, the one that came first wins, whether
-    the table holds facts or versions (whose key includes ``known_at``).
+    ``fate`` is ``already_landed`` (same content in the lake), ``duplicate`` (same content earlier in the
+    delivery) or ``conflict`` (other content; ``reason`` says where and in which columns). A key never has two
+    contents: of two rows with one key, the one that came first wins, whether the table holds facts or versions
+    (whose key includes ``known_at``).
 
-    Parameters
-    ----------
-    landed
-        Rows of the table in the lake, None if it does not exist.
-    staged
-        Parquet files of earlier files of this delivery.
+    ``landed`` are the rows of the table in the lake, None if it does not exist; ``staged`` are Parquet files of
+    earlier files of this delivery.
     """
     con.execute("create or replace temp table fates (row_number bigint, fate varchar, reason varchar)")
     keys = listed(table.key)
@@ -87,10 +79,7 @@ def decide(
 
 
 def _find_met(
-    con: duckdb.DuckDBPyConnection,
-    table: Table,
-    landed: pa_dataset.Dataset | None,
-    staged: Sequence[str],
+    con: duckdb.DuckDBPyConnection, table: Table, landed: pa_dataset.Dataset | None, staged: Sequence[str]
 ) -> None:
     """Make ``met``: rows landed or staged before whose key occurs among the good rows."""
     content = listed(name for name in table.column_names if name != INGESTED_AT.name)

@@ -13,13 +13,8 @@ from pipelines.sources.layout import RawLayout
 
 
 def check_source(lake: Lake, usecase: str, source: str) -> None:
-    """Refuse data of another source than that of the lake.
-
-    Raises ``ConfigError`` if it holds another; use another lake.
-    """
-    if not lake.exists(SOURCES.name):
-        return
-    for row in lake.read(SOURCES).to_pylist():
+    """Refuse, by a ``ConfigError``, data of another source than that of the lake; use another lake."""
+    for row in lake.read(SOURCES, missing_ok=True).to_pylist():
         if row["usecase"] == usecase and row["source"] != source:
             raise ConfigError(
                 f"{lake.root} holds {usecase} data of source {row['source']!r}, got {source!r}: a lake"
@@ -29,10 +24,7 @@ def check_source(lake: Lake, usecase: str, source: str) -> None:
 
 
 def check_key(lake: Lake, usecase: str, layouts: Sequence[RawLayout], key: bytes) -> None:
-    """Refuse a changed key: the same account would get a second pseudonym and count as another.
-
-    Raises ``ConfigError`` if the lake was landed with another key.
-    """
+    """Refuse, by a ``ConfigError``, a changed key: the same account would get a second pseudonym and count as another."""
     for layout in layouts:
         name = landed_table(usecase, layout).name
         subject = layout.subject
@@ -47,10 +39,7 @@ def check_key(lake: Lake, usecase: str, layouts: Sequence[RawLayout], key: bytes
 
 
 def check_references(lake: Lake, usecase: str, delivered: Sequence[DeliveredFile]) -> None:
-    """Refuse tables that refer to a table that was never delivered.
-
-    Raises ``DataContractError`` if every row would be quarantined for an unknown account, store or the like.
-    """
+    """Refuse, by a ``DataContractError``, tables of which every row would refer to a table that was never delivered."""
     arriving = {file.layout.table.name for file in delivered}
     for layout in {file.layout.table.name: file.layout for file in delivered}.values():
         for column, table, _ in layout.references:

@@ -15,8 +15,10 @@ import hashlib
 import logging
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,22 +30,13 @@ from pipelines.io.lake import Lake
 from pipelines.io.lock import exclusive
 from pipelines.io.quality import validate
 from pipelines.settings import Settings
+from pipelines.sources import landing
 from pipelines.sources.adapter import Adapted, Adapter
 from pipelines.sources.delivery import DeliveredFile, discover
 from pipelines.sources.guards import check_key, check_references, check_source
 from pipelines.sources.landed import landed_table
-from pipelines.sources.landing import (
-    as_before,
-    claim,
-    finished,
-    land_quarantine,
-    land_rows,
-    note,
-    worth_noting,
-)
 from pipelines.sources.layout import RawLayout
-from pipelines.sources.reports import IngestReport, TableReport, by_table
-from pipelines.sources.staging import FileOutcome, Staging
+from pipelines.sources.staging import FATES, FileOutcome, Staging
 
 if TYPE_CHECKING:
     from pipelines.usecase import D, M, P, UseCase
@@ -53,10 +46,51 @@ log = logging.getLogger(__name__)
 #: Source of files that are in the raw layouts already.
 NATIVE = "native"
 
-__all__ = ["IngestReport", "TableReport", "ingest"]
-
 #: Called after each file: its name, files done, files in all.
 Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What became of the delivered rows of one table.
+
+    ``read == landed + already_landed + duplicates + quarantined + forgotten`` always holds. ``rules`` counts
+    quarantined rows by broken rule; a row that breaks two is counted under both.
+    """
+
+    table: str
+    files: int
+    files_known: int
+    read: int
+    landed: int
+    already_landed: int
+    duplicates: int
+    quarantined: int
+    forgotten: int = 0
+    rules: dict[str, int] = field(default_factory=dict)
+    undeclared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """Outcome of an ingest: one report per delivered table, in landing order."""
+
+    usecase: str
+    source: str
+    ingest_id: str
+    tables: tuple[TableReport, ...]
+    #: Files of a source with an adapter: ``landed`` are the rows taken over into ``tables``.
+    adapted: tuple[TableReport, ...] = ()
+    #: Cross-checks of an adapter in words.
+    notes: tuple[str, ...] = ()
+
+    def reasons(self) -> list[tuple[str, str, int]]:
+        """Quarantined rows as (table, rule, rows), most frequent first within a table."""
+        return [
+            (report.table, rule, count)
+            for report in (*self.adapted, *self.tables)
+            for rule, count in sorted(report.rules.items(), key=lambda item: (-item[1], item[0]))
+        ]
 
 
 def ingest(
@@ -72,27 +106,16 @@ def ingest(
 ) -> IngestReport:
     """Validate the delivered files of a use case, land their rows and count what became of each.
 
-    Raises ``DataContractError`` if a file is missing, unreadable or lacks a column, or an audit failed:
-    nothing was landed. Raises ``ConfigError`` if the use case has no raw tables or no such source, the lake
-    holds another source or was landed with another pseudonym key, or another ingest is running.
+    ``files`` is the folder of the delivery, see :func:`pipelines.sources.delivery.discover`. ``ingested_at``
+    stamps the landed rows, UTC without a zone: an argument, so that a repeated run can be exactly the same.
+    ``source`` is ``native`` for files in the raw layouts, or the name of an adapter, see
+    :func:`pipelines.extension.adapters`; a lake belongs to one source. ``progress`` is called after each file.
+    With ``quality_checks`` the rows about to land are audited as a whole before any does, with Great
+    Expectations' Data Docs of it: 7 s on top, most of it their import.
 
-    Parameters
-    ----------
-    usecase
-        Name of a use case with raw tables of its own.
-    files
-        Folder of the delivery, see :func:`pipelines.sources.delivery.discover`.
-    ingested_at
-        Stamp of the landed rows, UTC without a zone. An argument, so that a repeated run can be
-        exactly the same.
-    source
-        ``native`` for files in the raw layouts, or the name of an adapter; see
-        :func:`pipelines.extension.adapters`. A lake belongs to one source.
-    progress
-        Called after each file.
-    quality_checks
-        Whether the rows about to land are audited as a whole before any does, with Great Expectations'
-        Data Docs of it: 7 s on top, most of it their import.
+    Raises ``DataContractError`` if a file is missing, unreadable or lacks a column, or an audit failed: nothing
+    was landed. Raises ``ConfigError`` if the use case has no raw tables or no such source, the lake holds
+    another source or was landed with another pseudonym key, or another ingest is running.
     """
     declared, lake = find(usecase), lake or Lake.of(settings)
     layouts, adapter = _layouts(declared), _adapter(declared, source)
@@ -119,17 +142,17 @@ def ingest(
                 outcomes = _stage(staging, delivered, lake, usecase, layouts, progress)
                 if quality_checks:
                     _check_quality(staging, usecase, layouts, settings)
-                claim(lake, usecase, source, ingested_at)
-                land_quarantine(lake, staging, [*adapted.outcomes, *outcomes])
-                land_rows(lake, usecase, outcomes, ingest_id)
-                done = worth_noting(lake, usecase, [*adapted.outcomes, *outcomes])
-                note(lake, done, usecase, source, ingest_id, ingested_at)
+                every_file = [*adapted.outcomes, *outcomes]
+                landing.claim(lake, usecase, source, ingested_at)
+                landing.land_quarantine(lake, staging, every_file)
+                landing.land_rows(lake, usecase, outcomes, ingest_id)
+                landing.note(lake, every_file, usecase, source, ingest_id, ingested_at)
     return IngestReport(
         usecase=usecase,
         source=source,
         ingest_id=ingest_id,
-        tables=by_table(outcomes),
-        adapted=by_table(adapted.outcomes),
+        tables=_by_table(outcomes),
+        adapted=_by_table(adapted.outcomes),
         notes=adapted.notes,
     )
 
@@ -190,11 +213,11 @@ def _stage(
     progress: Progress | None,
 ) -> list[FileOutcome]:
     staging.know({file.layout.table.name: file.layout for file in delivered}.values(), layouts)
-    done = finished(lake, usecase)
+    done = landing.finished(lake, usecase)
     outcomes = []
     for number, file in enumerate(delivered, start=1):
         earlier = done.get((file.layout.table.name, file.sha256))
-        outcomes.append(as_before(file, earlier, lake) if earlier else staging.stage(file))
+        outcomes.append(landing.as_before(file, earlier, lake) if earlier else staging.stage(file))
         log.info("%s: %s", file.name, outcomes[-1])
         if progress is not None:
             progress(file.name, number, len(delivered))
@@ -212,3 +235,24 @@ def _check_quality(staging: Staging, usecase: str, layouts: Sequence[RawLayout],
             problems += [f"{table.name}: {problem}" for problem in found.contract]
     if problems:
         raise DataContractError("nothing was landed. " + "; ".join(problems))
+
+
+def _by_table(outcomes: Sequence[FileOutcome]) -> tuple[TableReport, ...]:
+    """Sum the outcomes of files by table, in the order in which tables come."""
+    reports = []
+    for name in dict.fromkeys(outcome.file.layout.table.name for outcome in outcomes):
+        mine = [outcome for outcome in outcomes if outcome.file.layout.table.name == name]
+        rules: Counter[str] = Counter()
+        for outcome in mine:
+            rules.update(outcome.rules)
+        reports.append(
+            TableReport(
+                table=name,
+                files=len(mine),
+                files_known=sum(outcome.skipped for outcome in mine),
+                rules=dict(rules),
+                undeclared=tuple(sorted({column for outcome in mine for column in outcome.file.undeclared})),
+                **{fate: sum(getattr(outcome, fate) for outcome in mine) for fate in ("read", *FATES)},
+            )
+        )
+    return tuple(reports)

@@ -18,6 +18,11 @@ _FILE = (
     Column("source_sha256", DType.STRING, "SHA-256 of the file's bytes."),
 )
 
+
+def _count(name: str, description: str) -> Column:
+    return Column(name, DType.INTEGER, description, unit="rows", minimum=0)
+
+
 INGESTS = Table(
     name="ops/ingests",
     description=(
@@ -27,24 +32,15 @@ INGESTS = Table(
     columns=(
         *_FILE,
         Column("source", DType.STRING, "Kind of source: `native` or the name of an adapter."),
-        Column("rows_read", DType.INTEGER, "Rows in the file.", unit="rows", minimum=0),
-        Column("landed", DType.INTEGER, "Rows added to the raw table.", unit="rows", minimum=0),
-        Column("already_landed", DType.INTEGER, "Rows that the lake held before.", unit="rows", minimum=0),
-        Column("duplicates", DType.INTEGER, "Rows repeated within the delivery.", unit="rows", minimum=0),
-        Column("quarantined", DType.INTEGER, "Rows that break the contract.", unit="rows", minimum=0),
-        Column(
-            "forgotten",
-            DType.INTEGER,
-            "Rows of people who were forgotten, refused; see `ops/erasures`.",
-            unit="rows",
-            minimum=0,
-        ),
-        Column(
+        _count("rows_read", "Rows in the file."),
+        _count("landed", "Rows added to the raw table."),
+        _count("already_landed", "Rows that the lake held before."),
+        _count("duplicates", "Rows repeated within the delivery."),
+        _count("quarantined", "Rows that break the contract."),
+        _count("forgotten", "Rows of people who were forgotten, refused; see `ops/erasures`."),
+        _count(
             "unresolved",
-            DType.INTEGER,
             "Quarantined rows that refer to something not landed yet: a later delivery may cure them.",
-            unit="rows",
-            minimum=0,
         ),
         INGESTED_AT,
     ),

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pa_parquet
 
-from pipelines.io.lake import Lake
+from pipelines.io.lake import Lake, having
 from pipelines.io.tombstones import newest_erasure
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import INGESTS, QUARANTINE, SOURCES, landed_table
@@ -29,7 +29,7 @@ def _noted(lake: Lake, usecase: str) -> dict[tuple[str, str], dict[str, Any]]:
     Only those since the newest erasure count: what was landed from a file before may no longer be there.
     """
     erased = newest_erasure(lake)
-    rows = lake.read(INGESTS, where=pc.field("usecase") == usecase, missing_ok=True).sort_by("ingested_at")
+    rows = lake.read(INGESTS, where=having(usecase=usecase), missing_ok=True).sort_by("ingested_at")
     return {
         (row["table_name"], row["source_sha256"]): row
         for row in rows.to_pylist()
@@ -56,9 +56,7 @@ def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileO
         skipped=True,
     )
     if quarantined:
-        same = (pc.field("source_sha256") == file.sha256) & (
-            pc.field("source_file") == earlier["source_file"]
-        )
+        same = having(source_sha256=file.sha256, source_file=earlier["source_file"])
         rules = lake.read(QUARANTINE, columns=["rules"], where=same).column("rules")
         outcome.rules = dict(Counter(rule for row in rules.to_pylist() for rule in json.loads(row)))
     outcome.balance()
@@ -67,10 +65,8 @@ def as_before(file: DeliveredFile, earlier: dict[str, Any], lake: Lake) -> FileO
 
 def claim(lake: Lake, usecase: str, source: str, ingested_at: datetime) -> None:
     """Record whose data the lake holds, before the first row lands."""
-    if lake.exists(SOURCES.name) and usecase in lake.read(SOURCES).column("usecase").to_pylist():
-        return
-    row = {"usecase": usecase, "source": source, "ingested_at": ingested_at}
-    lake.append(SOURCES, [row])
+    if usecase not in lake.read(SOURCES, missing_ok=True)["usecase"].to_pylist():
+        lake.append(SOURCES, [{"usecase": usecase, "source": source, "ingested_at": ingested_at}])
 
 
 def land_quarantine(lake: Lake, staging: Staging, outcomes: Sequence[FileOutcome]) -> None:
@@ -103,18 +99,6 @@ def land_rows(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome], ingest_
             lake.append(table, table.arrow_schema.empty_table(), metadata=metadata)
 
 
-def worth_noting(lake: Lake, usecase: str, outcomes: Sequence[FileOutcome]) -> list[FileOutcome]:
-    """Files not in the ledger yet (since the newest erasure), and those with something new."""
-    known = _noted(lake, usecase)
-    return [
-        outcome
-        for outcome in outcomes
-        if (outcome.file.layout.table.name, outcome.file.sha256) not in known
-        or outcome.staged
-        or outcome.new_quarantined
-    ]
-
-
 def note(
     lake: Lake,
     outcomes: Sequence[FileOutcome],
@@ -123,7 +107,8 @@ def note(
     ingest_id: str,
     ingested_at: datetime,
 ) -> None:
-    """Enter files in the ledger: from here on they are done."""
+    """Enter files in the ledger that are not in it since the newest erasure, or bring something new: they are done."""
+    known = _noted(lake, usecase)
     rows = [
         {
             "ingest_id": ingest_id,
@@ -137,6 +122,9 @@ def note(
             "ingested_at": ingested_at,
         }
         for outcome in outcomes
+        if (outcome.file.layout.table.name, outcome.file.sha256) not in known
+        or outcome.staged
+        or outcome.new_quarantined
     ]
     if rows:
         lake.append(INGESTS, rows)

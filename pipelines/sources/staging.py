@@ -22,13 +22,12 @@ from features.schemas import Table
 from features.sql import listed, literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
-from pipelines.io.tombstones import Graveyard
+from pipelines.io.tombstones import SUBJECT, Graveyard
 from pipelines.sources import fates
 from pipelines.sources.delivery import DeliveredFile
 from pipelines.sources.landed import QUARANTINE, SUBJECT_KEY, landed_table
 from pipelines.sources.layout import RawLayout
 from pipelines.sources.referred import Referred
-from pipelines.sources.refusal import refuse
 from pipelines.sources.validation import check, curable, explain, load
 
 #: Scratch memory; with Arrow copies and Python a process stays below 3 GB.
@@ -69,10 +68,7 @@ class FileOutcome:
         )
 
     def balance(self) -> None:
-        """Check that every row that was read has exactly one fate.
-
-        Raises ``DataContractError`` if it does not: a defect of the ingest itself, and nothing may be landed.
-        """
+        """Raise ``DataContractError``, for a defect of the ingest itself, unless every row that was read has one fate."""
         counts = {name.replace("_", " "): getattr(self, name) for name in FATES}
         if self.read != sum(counts.values()):
             raise DataContractError(
@@ -84,14 +80,8 @@ class FileOutcome:
 class Staging:
     """Scratch space of one ingest: a DuckDB connection and a folder of staged Parquet files.
 
-    Parameters
-    ----------
-    folder
-        Empty folder of this ingest; the caller removes it.
-    lake
-        Read only, for rows and accounts that are landed already.
-    key
-        Key of the pseudonyms.
+    The ``folder`` is empty and the caller removes it. The lake is only read, for rows and accounts that are
+    landed already. ``key`` is that of the pseudonyms.
     """
 
     def __init__(
@@ -141,7 +131,7 @@ class Staging:
     def examine(self, file: DeliveredFile) -> None:
         """Make the tables ``checked`` and ``verdicts`` of one file."""
         load(self.con, file)
-        self._refused = refuse(self.con, file.layout, self._graveyard, self.usecase)
+        self._refused = self._refuse_forgotten(file.layout)
         self._pseudonymise(file.layout)
         explain(self.con, check(self.con, file.layout))
 
@@ -177,6 +167,31 @@ class Staging:
         return self.con.read_parquet(paths).project(listed(table.column_names))
 
     # ---------------------------------------------------------------- inside
+
+    def _refuse_forgotten(self, layout: RawLayout) -> int:
+        """Take the rows that name a forgotten person, or refer to rows that did, out of ``delivered``; returns how many.
+
+        They are not bad rows: the quarantine would keep their content.
+        """
+        kinds = [(layout.subject, SUBJECT)] if layout.subject is not None else []
+        kinds += [(column, f"{self.usecase}_{table}.{other}") for column, table, other in layout.references]
+        refused = 0
+        for column, kind in kinds:
+            if not self._graveyard.has(kind):
+                continue
+            text = f"{quoted(column)}::varchar"
+            ids = self.con.execute(
+                f"select distinct {text} from delivered where {quoted(column)} is not null"
+            ).fetchall()
+            gone = self._graveyard.among(kind, (each for (each,) in ids))
+            if gone:
+                self.con.register("gone", pa.table({"id": pa.array(gone, pa.string())}))
+                ((count,),) = self.con.execute(
+                    f"delete from delivered where {text} in (select id from gone)"
+                ).fetchall()
+                self.con.unregister("gone")
+                refused += int(count)
+        return refused
 
     def _pseudonymise(self, layout: RawLayout) -> None:
         """Hash the subjects that no earlier file of this ingest named."""
@@ -248,9 +263,7 @@ class Staging:
             "ingested_at": self.ingested_at,
         }
         row = fixed.format(
-            subject=subject,
-            key=f"to_json({{{key}}})::varchar",
-            payload=f"to_json({{{payload}}})::varchar",
+            subject=subject, key=f"to_json({{{key}}})::varchar", payload=f"to_json({{{payload}}})::varchar"
         )
         self.con.execute(
             f"insert into quarantine select {row} from (from verdicts union all select row_number,"

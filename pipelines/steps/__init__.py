@@ -47,7 +47,7 @@ class Options:
     pins: Mapping[str, int] | None = None
     #: ``score``: the model to use, ``champion`` or ``challenger``.
     alias: str = "champion"
-    #: ``publish``: see :class:`pipelines.sinks.options.Asked`.
+    #: ``publish``: see :class:`pipelines.sinks.report.Asked`.
     dry_run: bool = False
     force: bool = False
     retry_dead: bool = False
@@ -62,11 +62,7 @@ _TAKES: Mapping[Step, frozenset[str]] = {
 
 #: Steps of the commands and DAGs that run several, with their options.
 Chain = Sequence[tuple[Step, Options]]
-TRAINING: Chain = (
-    (Step.PREPARE, Options(training=True)),
-    (Step.TRAIN, Options()),
-    (Step.GATE, Options()),
-)
+TRAINING: Chain = ((Step.PREPARE, Options(training=True)), (Step.TRAIN, Options()), (Step.GATE, Options()))
 SCORING: Chain = ((Step.PREPARE, Options()), (Step.SCORE, Options()), (Step.MONITOR, Options()))
 DELIVERY: Chain = ((Step.PUBLISH, Options()), (Step.REPORT, Options()))
 
@@ -81,27 +77,24 @@ def run_step(
 ) -> Record:
     """Run one step, record its duration and outcome in ``ops/step_runs``, and return its record for XCom.
 
-    Raises ``ConfigError`` if there is no such use case, or the step does not take an option.
-
-    Parameters
-    ----------
-    usecase, step
-        Names; see :func:`pipelines.discovery.names` and :class:`Step`.
-    as_of
-        Day of the decision; text is read as ``YYYY-MM-DD``.
+    ``as_of`` is the day of the decision; text is read as ``YYYY-MM-DD``. Raises ``ConfigError`` if there is no
+    such use case, or the step does not take an option.
     """
     from pipelines.discovery import find
-    from pipelines.io.runs import StepRuns
+    from pipelines.io.runs import recording
 
     settings, day, chosen = settings or Settings.load(), parse_as_of(as_of), Step(step)
     declared = find(usecase)
-    _refuse_foreign(chosen, options)
+    takes = _TAKES.get(chosen, frozenset())
+    asked = [name for name, value in vars(options).items() if value != vars(Options())[name]]
+    if foreign := [name for name in asked if name not in takes]:
+        raise ConfigError(f"step {chosen} takes {sorted(takes) or 'no options'}, got {foreign}")
     log.info("%s.%s for %s starts", usecase, step, day)
     started = time.monotonic()
-    with StepRuns(settings).recording(usecase, step, day) as done:
+    with recording(settings, usecase, step, day) as done:
         # Imported when it runs: each step needs other heavy libraries.
         module = import_module(f"pipelines.steps.{chosen}")
-        taken = {name: getattr(options, name) for name in _TAKES.get(chosen, ())}
+        taken = {name: getattr(options, name) for name in takes}
         record: Record = module.run(declared, day, settings=settings, **taken)
         done(record)
     log.info("%s.%s for %s took %.1f s: %s", usecase, step, day, time.monotonic() - started, record)
@@ -109,22 +102,10 @@ def run_step(
 
 
 def parse_as_of(value: str | date) -> date:
-    """Read a day.
-
-    Raises ``ConfigError`` if the text is not ``YYYY-MM-DD``.
-    """
+    """Read a day; raises ``ConfigError`` if the text is not ``YYYY-MM-DD``."""
     if isinstance(value, date):
         return value
     try:
         return date.fromisoformat(value)
     except ValueError:
         raise ConfigError(f"as_of must be a day as YYYY-MM-DD, got {value!r}") from None
-
-
-def _refuse_foreign(step: Step, options: Options) -> None:
-    takes = _TAKES.get(step, frozenset())
-    foreign = [
-        name for name, value in vars(options).items() if value != vars(Options())[name] and name not in takes
-    ]
-    if foreign:
-        raise ConfigError(f"step {step} takes {sorted(takes) or 'no options'}, got {foreign}")

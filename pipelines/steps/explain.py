@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from functools import reduce
-from operator import and_
-
-import pyarrow.dataset as pa_dataset
 
 from pipelines.errors import ConfigError, DataContractError
-from pipelines.io.lake import Lake, on_day
+from pipelines.io.lake import Lake, having
 from pipelines.settings import Settings
 from pipelines.usecase import D, Explain, M, P, Record, Run, UseCase
 
@@ -34,8 +30,11 @@ def run(
             f"what is explained of {usecase.name} is named by {wanted}, got {' '.join(keys) or 'nothing'}: "
             f"run `millrace explain {usecase.name} {wanted}`"
         )
-    settings = settings or Settings.load()
-    return how.run(usecase.run(as_of or _newest_day(usecase, Lake.of(settings)), settings), keys)
+    settings, table = settings or Settings.load(), usecase.results.name
+    day = as_of or max(Lake.of(settings).days(table), default=None)
+    if day is None:
+        raise DataContractError(f"{table} has no rows: run `millrace score {usecase.name} --as-of DAY` first")
+    return how.run(usecase.run(day, settings), keys)
 
 
 def explanation_of(usecase: UseCase[P, D, M]) -> Explain[P]:
@@ -45,20 +44,10 @@ def explanation_of(usecase: UseCase[P, D, M]) -> Explain[P]:
     names = tuple(name for name in usecase.results.key if name != "as_of")
 
     def row(here: Run[P], keys: Sequence[str]) -> Record:
-        wanted = [pa_dataset.field(name) == key for name, key in zip(names, keys, strict=True)]
-        found = here.lake.read(
-            usecase.results, where=reduce(and_, wanted, on_day(here.as_of)), missing_ok=True
-        )
+        wanted = having(**dict(zip(names, keys, strict=True)), as_of=here.as_of)
+        found = here.lake.read(usecase.results, where=wanted, missing_ok=True)
         if not found.num_rows:
             raise DataContractError(f"no result of {' '.join(keys)} on {here.as_of}: {here.command('score')}")
         return dict(found.to_pylist()[0])
 
     return Explain(names, row, lambda record: "\n".join(f"{name}: {value}" for name, value in record.items()))
-
-
-def _newest_day(usecase: UseCase[P, D, M], lake: Lake) -> date:
-    table = usecase.results.name
-    days = lake.days(table)
-    if not days:
-        raise DataContractError(f"{table} has no rows: run `millrace score {usecase.name} --as-of DAY` first")
-    return max(days)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 
-from models.evaluation.verdict import Verdict
 from pipelines.errors import ModelGateError
-from pipelines.io.lake import Lake
 from pipelines.io.promotions import Outcome, Promotion, append_promotion, read_promotions
 from pipelines.io.registry import CHALLENGER, CHAMPION, ModelVersion, Registry
 from pipelines.settings import Settings
@@ -27,16 +24,6 @@ _OUTCOMES = {
 def run(
     usecase: UseCase[P, D, M], as_of: date, *, settings: Settings | None = None, params: P | None = None
 ) -> Record:
-    """Judge the challenger trained for ``as_of``; see :func:`decide_on_challenger`."""
-    here = usecase.run(as_of, settings, params)
-    return decide_on_challenger(
-        here.settings, usecase.name, as_of, lambda version: usecase.judge(here, version)
-    )
-
-
-def decide_on_challenger(
-    settings: Settings, usecase: str, as_of: date, judge: Callable[[ModelVersion], Verdict]
-) -> Record:
     """Judge the challenger trained for ``as_of``; promote it if it passes.
 
     The verdict goes to the promotion log, to the tags of the model version and, as the record, to Airflow. A
@@ -44,22 +31,22 @@ def decide_on_challenger(
     result, not a failure; the champion goes on serving. Raises ``ModelGateError`` if the challenger was not
     trained for ``as_of``.
     """
-    lake, registry = Lake.of(settings), Registry(settings, usecase)
+    here = usecase.run(as_of, settings, params)
+    lake, registry = here.lake, Registry(here.settings, usecase.name)
     version = _challenger(registry, as_of)
-    for earlier in read_promotions(lake, usecase):
+    for earlier in read_promotions(lake, usecase.name):
         if earlier.model_version == version.label and earlier.who.startswith("gate:"):
             return _record(version, earlier.outcome, earlier.words, decided_before=True)
-    verdict = judge(version)
+    verdict = usecase.judge(here, version)
     outcome = _OUTCOMES[verdict.outcome]
     champion = registry.aliased(CHAMPION)
     if outcome is Outcome.PROMOTED:
         registry.promote(version)
-    registry.client.set_model_version_tag(version.name, version.version, "gate", verdict.outcome)
-    registry.client.set_model_version_tag(version.name, version.version, "gate_words", verdict.words)
+    registry.tag(version.version, {"gate": verdict.outcome, "gate_words": verdict.words})
     append_promotion(
         lake,
         Promotion(
-            usecase=usecase,
+            usecase=usecase.name,
             as_of=as_of,
             model_version=version.label,
             outcome=outcome,
@@ -71,7 +58,7 @@ def decide_on_challenger(
             metrics={check.name: check.value for check in verdict.checks},
         ),
     )
-    log.info("%s gate: %s", usecase, verdict.words)
+    log.info("%s gate: %s", usecase.name, verdict.words)
     return _record(version, outcome, verdict.words, decided_before=False)
 
 

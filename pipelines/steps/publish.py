@@ -13,12 +13,11 @@ import pyarrow as pa
 from pipelines.errors import ConfigError
 from pipelines.io.dbt import run_dbt
 from pipelines.io.lake import Lake
-from pipelines.io.lineage import tables_behind
+from pipelines.io.marts import tables_behind
 from pipelines.io.promotions import require_served
 from pipelines.settings import Settings
 from pipelines.sinks.dynamodb.rollback import rollback
-from pipelines.sinks.dynamodb.versions import Pointer
-from pipelines.sinks.options import Asked
+from pipelines.sinks.report import Asked
 from pipelines.sinks.target import DynamoNamespace
 from pipelines.steps.prepare import tables_read
 from pipelines.usecase import D, M, P, Record, Run, UseCase
@@ -37,13 +36,13 @@ def run(
     """Make every target of the use case say what the results of ``as_of`` say, sending only what differs.
 
     Called again after a crash it resumes; after success it does nothing. The options are those of
-    :class:`pipelines.sinks.options.Asked`. Raises ``ConfigError`` if the use case publishes nothing. Raises
-    ``DataContractError`` if the day has no results, or they must not leave the lake. Raises
-    ``ModelGateError`` if they come from a model that never was champion. Raises ``SinkError`` if a guard
-    refused, or a system did not take all rows. The ledger knows every row; the next call resumes.
+    :class:`pipelines.sinks.report.Asked`. Raises ``ConfigError`` if the use case publishes nothing,
+    ``DataContractError`` if the day has no results, or they must not leave the lake, ``ModelGateError`` if they
+    come from a model that never was champion, and ``SinkError`` if a guard refused, or a system did not take
+    all rows. The ledger knows every row; the next call resumes.
 
-    Returns rows by fate, see :class:`pipelines.sinks.report.PublishReport`; of several targets, by sink; by sink and
-    object where a sink has several.
+    Returns rows by fate, see :class:`pipelines.sinks.report.PublishReport`; of several targets, by sink; by
+    sink and object where a sink has several.
     """
     if not usecase.targets:
         raise ConfigError(f"{usecase.name} publishes nothing: its results are read in the lake")
@@ -67,17 +66,11 @@ def run(
 def roll_back(usecase: UseCase[P, D, M], settings: Settings, *, why: str, on: date | None = None) -> Record:
     """Let the version that readers of DynamoDB saw before serve again; models, lake and CRM stay as they are.
 
-    A second rollback goes one version further back. The next publication goes forward again. Raises
-    ``ConfigError`` if the use case publishes no versions. Raises ``SinkError`` if there is no such version,
-    or it has expired or is incomplete; what served still serves. Returns what serves now; by namespace if several
-    went back.
-
-    Parameters
-    ----------
-    why
-        Written to ``ops/publish_flips`` with the name of the user.
-    on
-        Today: a version that is not kept through it is refused. By default the day that serves.
+    A second rollback goes one version further back. The next publication goes forward again. ``why`` is written
+    to ``ops/publish_flips`` with the name of the user. A version that is not kept through ``on``, today, is
+    refused; by default that is the day that serves. Raises ``ConfigError`` if the use case publishes no
+    versions, and ``SinkError`` if there is no such version, or it has expired or is incomplete; what served
+    still serves. Returns what serves now; by namespace if several went back.
     """
     namespaces = [each.namespace for each in usecase.targets if isinstance(each, DynamoNamespace)]
     if not namespaces:
@@ -87,17 +80,17 @@ def roll_back(usecase: UseCase[P, D, M], settings: Settings, *, why: str, on: da
         )
     who = getpass.getuser()
     back = rollback(namespaces, settings, Lake.of(settings), why=why, who=who, on=on)
-    records = {name: _serves(pointer) | {"why": why} for name, pointer in back.items()}
-    return records if len(records) > 1 else next(iter(records.values()))
-
-
-def _serves(pointer: Pointer) -> Record:
-    return {
-        "serves": pointer.version,
-        "as_of": pointer.as_of.isoformat(),
-        "kept_through": pointer.kept_through.isoformat(),
-        "revision": pointer.revision,
+    records: Record = {
+        name: {
+            "serves": pointer.version,
+            "as_of": pointer.as_of.isoformat(),
+            "kept_through": pointer.kept_through.isoformat(),
+            "revision": pointer.revision,
+            "why": why,
+        }
+        for name, pointer in back.items()
     }
+    return records if len(records) > 1 else next(iter(records.values()))
 
 
 def _outbound(usecase: UseCase[P, D, M], here: Run[P]) -> Mapping[str, pa.Table]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -78,20 +77,18 @@ def write_index(site: Site, settings: Settings, lake: Lake, as_of: date, *, show
     room back. A use case that cannot be read is told there and keeps nobody else from the page.
     """
     as_of = max([as_of, *lake.read(STEP_RUNS, columns=["as_of"], missing_ok=True)["as_of"].to_pylist()])
+    found: list[control_room.Overview] = []
     broken: list[tuple[str, str]] = []
-
-    def parts() -> Iterator[control_room.Overview]:
-        for usecase in every():
-            try:
-                part = overview(usecase, lake, as_of)
-            except (MillraceError, OSError, ValueError, KeyError) as error:
-                log.error("the control room lacks %s: %s", usecase.name, error)
-                broken.append((usecase.title, f"{type(error).__name__}: {error}"))
-            else:
-                if usecase.name == shown or part.exists:
-                    yield part
-
-    found, steps = list(parts()), control_room.step_runs(lake, as_of)
+    for usecase in every():
+        try:
+            part = overview(usecase, lake, as_of)
+        except (MillraceError, OSError, ValueError, KeyError) as error:
+            log.error("the control room lacks %s: %s", usecase.name, error)
+            broken.append((usecase.title, f"{type(error).__name__}: {error}"))
+        else:
+            if usecase.name == shown or part.exists:
+                found.append(part)
+    steps = control_room.step_runs(lake, as_of)
     return control_room.build(site, settings, as_of, found, steps=steps, broken=broken)
 
 

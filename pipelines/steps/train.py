@@ -60,7 +60,7 @@ def run(
     if trained.sample is not None:
         store_reference(here.lake, version.label, trained.sample, usecase=usecase.name, as_of=as_of)
     # Last, so that a version whose tables are incomplete after a crash is never reused.
-    registry.mark_complete(version, fingerprint)
+    registry.tag(version.version, {"fingerprint": fingerprint})
     return {"model_version": version.label, "reused": False, "run_id": run_id, **trained.record}
 
 

@@ -16,7 +16,7 @@ from pipelines.discovery import every
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.dbt import DbtRun, call_dbt, run_dbt
 from pipelines.io.lake import Lake
-from pipelines.io.lineage import tables_behind
+from pipelines.io.marts import tables_behind
 from pipelines.settings import PROJECT_ROOT, Settings
 from pipelines.steps.prepare import tables_read
 from pipelines.usecases.churn.layouts import LAYOUTS, PRODUCT_FEATURES

@@ -18,7 +18,7 @@ from deltalake import write_deltalake
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
 from pipelines.io.hashing import content_hash
-from pipelines.io.lake import Lake, before_day, until_day
+from pipelines.io.lake import Lake, having
 from pipelines.io.volume import earlier_volumes
 
 TABLE = Table(
@@ -221,11 +221,13 @@ def test_a_killed_writer_leaves_a_whole_version(tmp_path: Path) -> None:
 
 
 def test_days_before_are_counted_and_the_newest_is_found(lake: Lake) -> None:
-    assert lake.newest_day(TABLE, until_day(DAY)) is None
+    assert lake.newest_day(TABLE, DAY) is None
     assert earlier_volumes(lake, TABLE, DAY) == []
     for back, count in ((0, 4), (1, 3), (7, 2)):
         lake.append(TABLE, rows(DAY - timedelta(days=back), count))
-    assert lake.newest_day(TABLE, until_day(DAY)) == DAY
-    assert lake.newest_day(TABLE, before_day(DAY)) == DAY - timedelta(days=1)
+    assert lake.newest_day(TABLE, DAY) == DAY
+    assert lake.newest_day(TABLE, DAY - timedelta(days=1)) == DAY - timedelta(days=1)
+    assert lake.newest_day(TABLE, DAY, having(name="n3")) == DAY
+    assert lake.newest_day(TABLE, DAY - timedelta(days=1), having(name="n3")) is None
     assert earlier_volumes(lake, TABLE, DAY) == [2, 3]
     assert earlier_volumes(lake, TABLE, DAY, pa_dataset.field("name") == "n2") == [1]

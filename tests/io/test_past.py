@@ -13,7 +13,6 @@ import pytest
 from features.schemas import Column, DType, Table
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake
-from pipelines.io.past import drop_past
 
 TABLE = Table(
     name="ops/things",
@@ -89,7 +88,7 @@ def test_the_past_goes_and_the_numbers_go_on(filled: tuple[Lake, Table], tmp_pat
     old = lake.version(table.name)
     lake.rewrite(table.name, pa_dataset.field("note") == SECRET)
     assert files_with(tmp_path, SECRET), "the rows are still in the files of older versions"
-    drop_past(lake, table.name)
+    lake.drop_past(table.name)
     assert files_with(tmp_path, SECRET) == []
     with pytest.raises(DataContractError, match="no longer kept"):
         lake.open(table.name, old)
@@ -98,7 +97,7 @@ def test_the_past_goes_and_the_numbers_go_on(filled: tuple[Lake, Table], tmp_pat
     lake.append(table, rows(range(30, 31), date(2026, 1, 4)))
     assert lake.version(table.name) == kept + 1
     assert len(held(lake, table)) == 21
-    drop_past(lake, table.name)  # again, on a table whose last entry is an ordinary write
+    lake.drop_past(table.name)  # again, on a table whose last entry is an ordinary write
     assert len(held(lake, table)) == 21
 
 

@@ -105,7 +105,7 @@ def test_a_version_tells_what_it_was_made_from_once_it_is_complete(registry: Reg
     model, example = small_pipeline()
     version = log(registry, model, example)
     assert "fingerprint" not in registry.aliased(CHALLENGER).tags, "not before everything is stored"
-    registry.mark_complete(version, "f1")
+    registry.tag(version.version, {"fingerprint": "f1"})
     assert registry.aliased(CHALLENGER).tags["fingerprint"] == "f1"
 
 

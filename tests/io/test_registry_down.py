@@ -13,14 +13,13 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from models.evaluation.verdict import Verdict
 from pipelines.errors import ConfigError, MillraceError, RegistryError
 from pipelines.io.lake import Lake
 from pipelines.io.promotions import read_promotions
-from pipelines.io.registry import CHAMPION, ModelVersion, Registry
+from pipelines.io.registry import CHAMPION, Registry
 from pipelines.io.serving import promote
 from pipelines.settings import Settings
-from pipelines.steps.gate import decide_on_challenger
+from pipelines.steps import Step, run_step
 
 NOON = datetime.fromisoformat("2025-06-02T12:00:00")
 
@@ -125,12 +124,9 @@ def test_only_a_registry_that_says_so_has_no_such_model(server: Server, settings
 
 
 def test_nothing_is_judged_or_promoted_by_a_registry_that_fails(server: Server, settings: Settings) -> None:
-    def judge(_: ModelVersion) -> Verdict:
-        raise AssertionError("there is nothing to judge")
-
     server.answer = FAILURES["no service"]
     with pytest.raises(RegistryError):
-        decide_on_challenger(settings, "churn", date(2025, 6, 2), judge)
+        run_step("churn", Step.GATE, date(2025, 6, 2), settings=settings)
     with pytest.raises(RegistryError):
         promote(settings, "churn", "3", why="because", at=NOON)
     assert list(read_promotions(Lake.of(settings), "churn")) == []

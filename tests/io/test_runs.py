@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.errors import ConfigError, DataContractError
 from pipelines.io.lake import Lake
-from pipelines.io.runs import STEP_RUNS, StepRuns
+from pipelines.io.runs import STEP_RUNS, recording
 from pipelines.settings import Settings
 from pipelines.steps import parse_as_of, run_step
 
@@ -24,7 +24,7 @@ def rows(settings: Settings) -> list[dict[str, Any]]:
 
 def test_a_step_that_ends_well_leaves_its_record(tmp_path: Path) -> None:
     settings = Settings(var=tmp_path)
-    with StepRuns(settings).recording("churn", "score", DAY) as done:
+    with recording(settings, "churn", "score", DAY) as done:
         done({"scored": 3, "as_of": DAY})
     [row] = rows(settings)
     assert (row["usecase"], row["step"], row["as_of"], row["outcome"]) == ("churn", "score", DAY, "ok")
@@ -37,7 +37,7 @@ def test_a_step_that_fails_leaves_the_error_in_words_and_fails(tmp_path: Path) -
     settings = Settings(var=tmp_path)
     with (
         pytest.raises(DataContractError, match="no rows"),
-        StepRuns(settings).recording("churn", "score", DAY),
+        recording(settings, "churn", "score", DAY),
     ):
         raise DataContractError("no rows for the day")
     [row] = rows(settings)
@@ -47,10 +47,10 @@ def test_a_step_that_fails_leaves_the_error_in_words_and_fails(tmp_path: Path) -
 def test_a_run_in_airflow_names_its_dag_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CTX_DAG_ID", "churn_score")
     settings = Settings(var=tmp_path)
-    with StepRuns(settings).recording("churn", "score", DAY) as done:
+    with recording(settings, "churn", "score", DAY) as done:
         done({})
     monkeypatch.setenv("AIRFLOW_CTX_DAG_RUN_ID", "manual__1")
-    with StepRuns(settings).recording("churn", "monitor", DAY) as done:
+    with recording(settings, "churn", "monitor", DAY) as done:
         done({})
     assert {row["step"]: row["dag_run"] for row in rows(settings)} == {
         "score": None,

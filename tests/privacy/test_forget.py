@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from features.pseudonyms import pseudonym
 from pipelines.errors import ConfigError, DataContractError, SinkError
-from pipelines.io.runs import STEP_RUNS, StepRuns
+from pipelines.io.runs import STEP_RUNS, recording
 from pipelines.io.tombstones import ERASURES
 from pipelines.lab.emulator import Emulator
 from pipelines.privacy.files import Deliveries
@@ -144,9 +144,9 @@ def quote(story: Story) -> None:
     """Texts that name the person where nobody would look: an error, a sample, a log, an artifact, a scratch database."""
     settings, key = story.deployment.settings, pseudonym(story.gone, key=KEY)
     day = story.deployment.scored_on
-    with pytest.raises(ValueError, match="offending"), StepRuns(settings).recording("churn", "score", day):
+    with pytest.raises(ValueError, match="offending"), recording(settings, "churn", "score", day):
         raise ValueError(f"offending: {key}")
-    with StepRuns(settings).recording("churn", "publish", day) as done:
+    with recording(settings, "churn", "publish", day) as done:
         done(
             {
                 "planned": 5,

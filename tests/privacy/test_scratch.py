@@ -26,8 +26,8 @@ def test_a_database_that_cannot_be_opened_is_not_taken_for_one_in_use(tmp_path: 
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         scratch, person = Scratch(Settings(var=tmp_path)), Person("C-1", "p")
-        assert scratch.find(person) == {"runs (databases)": 2}
+        assert scratch.find(person) == {"runs (databases)": 2, "texts": 0}
         scratch.erase(person)
         assert sorted(runs.glob("*.duckdb")) == [used]
         holder.communicate()
-    assert scratch.find(person) == {"runs (databases)": 1}
+    assert scratch.find(person) == {"runs (databases)": 1, "texts": 0}

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from features.schemas import Column, DType, Table
+from pipelines.discovery import find
 from pipelines.io.lake import Lake
 from pipelines.monitoring.alarms import Alarm
 from pipelines.monitoring.completeness import HandOver, Lost
@@ -108,11 +109,12 @@ def test_a_backfill_does_not_turn_the_index_back(settings: Settings, tmp_path: P
 
 
 def test_publish_runs_in_their_present_state(settings: Settings) -> None:
-    [run] = control_room.publish_runs(Lake.of(settings), AS_OF, sink="salesforce")
+    targets = find("churn").targets
+    [run] = control_room.newest_runs(Lake.of(settings), targets, AS_OF)
     assert run["balanced"] is True
     assert run["state"] == "finished"
-    assert control_room.publish_runs(Lake.of(settings), AS_OF - timedelta(1), sink="salesforce") == []
-    assert control_room.publish_runs(Lake.of(settings), AS_OF, sink="dynamodb") == []
+    assert control_room.newest_runs(Lake.of(settings), targets, AS_OF - timedelta(1)) == []
+    assert control_room.newest_runs(Lake.of(settings), find("demand").targets, AS_OF) == []
 
 
 def test_quarantine_counts_by_rule(settings: Settings) -> None:
@@ -142,7 +144,7 @@ def test_all_quiet_is_said_only_when_it_is(settings: Settings, tmp_path: Path) -
     quiet = "All quiet"
     page = INDEX
     unbalanced = {
-        **control_room.publish_runs(Lake.of(settings), AS_OF, sink="salesforce")[0],
+        **control_room.newest_runs(Lake.of(settings), find("churn").targets, AS_OF)[0],
         "balanced": False,
     }
     alarm = Alarm("churn", AS_OF, "auc_pr", Severity.CRITICAL, 0.5, 0.6, "all", "AUC-PR 0.5", "m", "f")

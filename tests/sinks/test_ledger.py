@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from features.schemas import Table
 from pipelines.errors import SinkError
 from pipelines.io.lake import Lake
 from pipelines.sinks import ledger as module
@@ -75,11 +76,15 @@ def test_a_run_whose_start_was_cut_short_does_not_exist(ledger: Ledger, monkeypa
     answered(first, a="ok")
     first.close(RunState.FINISHED)
 
-    def die(_: RunLedger) -> None:
-        raise KeyboardInterrupt
+    append = Lake.append
+
+    def die(lake: Lake, table: Table, rows: Any) -> None:
+        if table is RUNS:
+            raise KeyboardInterrupt
+        append(lake, table, rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunLedger, "begin", die)
+        patch.setattr(Lake, "append", die)
         with pytest.raises(KeyboardInterrupt):
             start(ledger, planned("a", "b", payload_hash="other"))
     newest = ledger.newest()

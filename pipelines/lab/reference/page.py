@@ -12,7 +12,6 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.core import TyperGroup
 
-from pipelines.lab.numpydoc import described
 from pipelines.lab.reference.markdown import escape, grid
 from pipelines.lab.reference.tables import layouts_section, tables_section, truth_section
 from pipelines.settings import PROJECT_ROOT, DynamoSettings, SalesforceSettings, Settings
@@ -73,9 +72,9 @@ def _settings() -> str:
             variable = VARIABLES.get(name, f"MILLRACE_{name.upper()}")
             rows.append((f"`{variable}`", _default(field), field.description or ""))
     for sink, kind in SINKS.items():
-        words = described(kind, "Attributes")
         for name, field in kind.model_fields.items():
-            rows.append((f"`MILLRACE_{sink.upper()}__{name.upper()}`", _default(field), words[name]))
+            variable = f"MILLRACE_{sink.upper()}__{name.upper()}"
+            rows.append((f"`{variable}`", _default(field), field.description or ""))
     rows += [(f"`{name}`", "not set", meaning) for name, meaning in OTHER_VARIABLES.items()]
     return (
         "## Settings\n\n"

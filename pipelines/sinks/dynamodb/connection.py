@@ -13,10 +13,9 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
 from pipelines.errors import ConfigError, SinkError
-from pipelines.settings import DynamoSettings
+from pipelines.settings import DynamoSettings, is_loopback
 from pipelines.sinks.dynamodb.target import PARTITION_KEY, SORT_KEY, LoadOptions
 from pipelines.sinks.errors import RemoteError, SinkAuthenticationError, SinkUnavailableError
-from pipelines.sinks.network import is_loopback
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,29 +29,15 @@ _NO_CREDENTIALS = (
     aws.NoAuthTokenError,
 )
 #: Refusals that did nothing and pass.
-_OVERLOAD = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "Throttling",
-        "RequestLimitExceeded",
-        "LimitExceededException",
-    }
-)
-_AUTHENTICATION = frozenset(
-    {
-        "AccessDeniedException",
-        "UnrecognizedClientException",
-        "InvalidSignatureException",
-        "IncompleteSignatureException",
-        "IncompleteSignature",
-        "MissingAuthenticationTokenException",
-        "MissingAuthenticationToken",
-        "InvalidClientTokenId",
-        "ExpiredTokenException",
-        "SignatureDoesNotMatch",
-    }
-)
+_OVERLOAD = (
+    "ProvisionedThroughputExceededException", "ThrottlingException", "Throttling",
+    "RequestLimitExceeded", "LimitExceededException",
+)  # fmt: skip
+_AUTHENTICATION = (
+    "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "ExpiredTokenException",
+    "InvalidSignatureException", "IncompleteSignatureException", "IncompleteSignature", "SignatureDoesNotMatch",
+    "MissingAuthenticationTokenException", "MissingAuthenticationToken",
+)  # fmt: skip
 
 
 class PassingError(SinkError):
@@ -116,16 +101,9 @@ class Connection:
     def attempt(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Make one request, by a method of the boto3 client such as ``get_item``, once.
 
-        Raises
-        ------
-        PassingError
-            No answer, or the service is overloaded.
-        RemoteError
-            It refused for a reason that is not transient.
-        SinkAuthenticationError
-            It refused the credentials, or they lack a permission.
-        ConfigError
-            There are no credentials.
+        Raises ``PassingError`` if there is no answer or the service is overloaded, ``RemoteError`` if it
+        refused for another reason, ``SinkAuthenticationError`` if it refused the credentials or they lack a
+        permission, and ``ConfigError`` if there are none.
         """
         try:
             answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
@@ -143,15 +121,8 @@ class Connection:
     def call(self, operation: str, *, unless: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Make a request, and repeat it after transient failures; see :meth:`attempt`.
 
-        Parameters
-        ----------
-        unless
-            Code of a refusal that is no error: the answer is then empty.
-
-        Raises
-        ------
-        SinkUnavailableError
-            All tries failed.
+        A refusal with the code ``unless`` is no error: the answer is then empty. Raises
+        ``SinkUnavailableError`` if all tries failed.
         """
         last = ""
         for attempt in self._http.tries():
@@ -183,15 +154,10 @@ class Connection:
         return found
 
     def put_batch(self, table: str, lines: Sequence[str]) -> dict[str, Any]:
-        """Put items that are encoded already, in one try.
+        """Put at most 25 items that are encoded already, each ``{"PutRequest":{"Item":{...}}}``, in one try.
 
-        botocore would walk through every number of every item in Python, which costs more than the
-        service takes; the body is therefore put together from the lines that the rows were encoded to.
-
-        Parameters
-        ----------
-        lines
-            At most 25, each ``{"PutRequest":{"Item":{...}}}``.
+        botocore would walk through every number of every item in Python, which costs more than the service
+        takes; the body is therefore put together from the lines that the rows were encoded to.
         """
         requests = f'{{"RequestItems":{{"{table}":[{",".join(lines)}]}},"ReturnConsumedCapacity":"TOTAL"}}'
         return self.attempt("batch_write_item", RequestItems=_Encoded(table, requests.encode()))

@@ -16,7 +16,7 @@ from pipelines.errors import SinkError
 from pipelines.sinks.dynamodb.loader import UNPROCESSED, Loader
 from pipelines.sinks.dynamodb.outbound import Outbound, chunked
 from pipelines.sinks.dynamodb.target import LoadOptions
-from pipelines.sinks.fold import Counts, fate, next_chunk, next_try
+from pipelines.sinks.fold import Counts, fate, job_event, next_chunk, next_try
 from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import JobState, RowState
 
@@ -37,10 +37,8 @@ class Delivery:
     def deliver(self) -> Counts:
         """Send what is not confirmed yet, in rounds, until every item is; returns the items by fate, all of them ok.
 
-        Raises
-        ------
-        SinkError
-            Items are dead: the version is incomplete and must not serve. The run stays open.
+        Raises ``SinkError`` if items are dead: the version is incomplete and must not serve. The run stays
+        open.
         """
         rows = self.run.rows()
         again = [RowState.FAILED, RowState.DEAD] if self.options.retry_dead else [RowState.FAILED]
@@ -118,13 +116,7 @@ class Delivery:
         self, chunk: pl.DataFrame, state: JobState, states: pl.Series | None = None
     ) -> dict[str, object]:
         ok = int((states == RowState.OK).sum()) if states is not None else None
-        return {
-            "chunk": chunk["chunk"][0],
-            "attempt": chunk["attempt"].max(),
-            "operation": "upsert",
-            "state": state.value,
-            "rows": chunk.height,
-            "job_id": self._job_id(chunk["chunk"][0]),
+        return job_event(chunk, state, self._job_id(chunk["chunk"][0])) | {
             "ok": ok,
             "failed": None if ok is None else chunk.height - ok,
             "unprocessed": None if ok is None else 0,

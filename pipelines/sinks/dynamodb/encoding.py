@@ -5,15 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from pipelines.errors import DataContractError
-from pipelines.sinks.dynamodb.target import (
-    EXPIRES_AT,
-    MAX_ITEM_BYTES,
-    MAX_KEY_BYTES,
-    PARTITION_KEY,
-    SORT_KEY,
-    DynamoTarget,
-)
+from pipelines.sinks.dynamodb.target import EXPIRES_AT, PARTITION_KEY, SORT_KEY, DynamoTarget
 from pipelines.sinks.outbound import check_filled, hashes
+
+#: Limits of the service.
+MAX_ITEM_BYTES, MAX_KEY_BYTES = 400 * 1024, 2048
 
 #: Attributes that the sink writes itself.
 RESERVED = (PARTITION_KEY, SORT_KEY, EXPIRES_AT)
@@ -26,25 +22,15 @@ _DIGITS = 38
 
 
 def encode(frame: pl.DataFrame, target: DynamoTarget) -> pl.DataFrame:
-    """Encode rows.
+    """Encode rows, in their order: the key column and any others.
 
-    Parameters
-    ----------
-    frame
-        The key column and any others: text, whole numbers, floats, decimals, booleans, dates, and lists of
-        numbers or texts. A null value is an attribute that the item does not have.
+    Others hold text, whole numbers, floats, decimals, booleans, dates, or lists of numbers or texts. A null
+    value is an attribute that the item does not have. Returns ``external_id`` (the item's key), ``body`` (JSON
+    of the attributes, without those that the sink adds) and ``bytes`` (size of the item, an upper bound by the
+    service's rules).
 
-    Returns
-    -------
-    polars.DataFrame
-        ``external_id`` (the item's key), ``body`` (JSON of the attributes, without those that the sink
-        adds), ``bytes`` (size of the item, an upper bound by the service's rules); in the order of ``frame``.
-
-    Raises
-    ------
-    DataContractError
-        A key is null, empty or reserved, a value is not finite or has no notation, an item is too large;
-        the message names key and field.
+    Raises ``DataContractError``, which names key and field, if a key is null, empty or reserved, a value is not
+    finite or has no notation, or an item is too large.
     """
     keys = frame[target.key].cast(pl.String)
     fields = [name for name in frame.columns if name != target.key]

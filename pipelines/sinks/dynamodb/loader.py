@@ -18,15 +18,13 @@ import polars as pl
 
 from pipelines.errors import SinkError
 from pipelines.sinks.dynamodb.connection import Connection, PassingError
-from pipelines.sinks.dynamodb.target import (
-    MAX_BATCH_BYTES,
-    MAX_BATCH_ITEMS,
-    PARTITION_KEY,
-    WRITE_UNIT_BYTES,
-    DynamoTarget,
-    LoadOptions,
-)
+from pipelines.sinks.dynamodb.target import PARTITION_KEY, DynamoTarget, LoadOptions
 from pipelines.sinks.errors import RemoteError
+
+#: Limits of the service.
+MAX_BATCH_ITEMS, MAX_BATCH_BYTES = 25, 16 * 1024 * 1024
+#: A write unit pays for so many bytes of an item, begun ones too.
+WRITE_UNIT_BYTES = 1024
 
 #: Code of an item that the service kept handing back.
 UNPROCESSED = "UNPROCESSED"
@@ -47,21 +45,14 @@ class _Refusal(NamedTuple):
 
 @dataclass
 class Usage:
-    """What a loader used so far.
+    """What a loader used so far."""
 
-    Attributes
-    ----------
-    requests, repeats
-        Batches sent, and how many of them because the one before was not done.
-    estimated_units
-        Write units by the size of the items, repeats included; what the rate limit counts.
-    reported_units
-        Write units by the service's own account.
-    """
-
+    #: Batches sent, and how many of them because the one before was not done.
     requests: int = 0
     repeats: int = 0
+    #: Write units by the size of the items, repeats included; what the rate limit counts.
     estimated_units: float = 0.0
+    #: Write units by the service's own account.
     reported_units: float = 0.0
 
 
@@ -87,24 +78,11 @@ class Loader:
         self._threads.shutdown(cancel_futures=True)
 
     def load(self, items: pl.DataFrame) -> pl.DataFrame:
-        """Put items and wait until the fate of each is known.
+        """Put the items of :meth:`pipelines.sinks.dynamodb.outbound.Outbound.items`; wait until the fate of each is known.
 
-        Parameters
-        ----------
-        items
-            See :meth:`pipelines.sinks.dynamodb.outbound.Outbound.items`.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``external_id``, ``code``, ``message`` of the items that are not in the table; the others are.
-
-        Raises
-        ------
-        SinkUnavailableError
-            The service stayed away; some items may be in the table.
-        SinkError
-            It refused for a reason that applies to all items.
+        Returns ``external_id``, ``code``, ``message`` of the items that are not in the table; the others are.
+        Raises ``SinkUnavailableError`` if the service stayed away: some items may be in the table. Raises
+        ``SinkError`` if it refused for a reason that applies to all items.
         """
         units = -(-items["bytes"] // WRITE_UNIT_BYTES)
         puts = [_Put(*row) for row in zip(items["external_id"], items["line"], units, strict=True)]
@@ -188,19 +166,11 @@ class Loader:
 
 
 class TokenBucket:
-    """Lets a fixed number of units pass per second, from any number of threads.
+    """Lets ``rate`` units pass per second, from any number of threads, and ``burst`` at once after a pause.
 
-    A request may be larger than what is left: it passes and the next ones wait for the debt, so no
-    request can starve, however large.
-
-    Parameters
-    ----------
-    rate
-        Units per second.
-    burst
-        Units that may pass at once after a pause; one second's worth by default.
-    clock, sleep
-        Time, for tests.
+    A request may be larger than what is left: it passes and the next ones wait for the debt, so no request can
+    starve, however large. ``burst`` is one second's worth by default; tests bring a ``clock`` and a ``sleep``
+    of their own.
     """
 
     def __init__(

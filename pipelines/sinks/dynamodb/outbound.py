@@ -21,18 +21,9 @@ _SLICE = 50_000
 class Outbound:
     """Wanted items in every form that a publish needs.
 
-    Encoded items are never all in memory: they are made once to be checked and hashed, and again when
-    their chunk is sent.
-
-    Attributes
-    ----------
-    wanted
-        ``external_id`` (the key), ``payload_hash``, ``bytes``, ``at`` (row number); ordered by key.
-
-    Raises
-    ------
-    DataContractError
-        There are no rows, the key column is missing, a key repeats, or a row cannot be written.
+    Encoded items are never all in memory: they are made once to be checked and hashed, and again when their
+    chunk is sent. Raises ``DataContractError`` if there are no rows, the key column is missing, a key repeats,
+    or a row cannot be written.
     """
 
     def __init__(self, rows: pa.Table, as_of: date, target: DynamoTarget) -> None:
@@ -49,6 +40,7 @@ class Outbound:
         for start in range(0, rows.num_rows, _SLICE):
             encoded = encode(self._frame.slice(start, _SLICE), target)
             parts.append(encoded.select("external_id", item_hashes(encoded), "bytes"))
+        #: ``external_id`` (the key), ``payload_hash``, ``bytes``, ``at`` (row number); ordered by key.
         self.wanted = pl.concat(parts).with_row_index("at").sort("external_id")
         check_unique(self.wanted["external_id"], f"{target.object}.{target.key}")
 

@@ -45,22 +45,13 @@ def publish(
 ) -> PublishReport:
     """Make readers see ``rows``: all of them at once, or, if anything goes wrong, what they saw before.
 
-    The rows become a version of their own beside the one that serves. Once every item is confirmed,
-    one conditional write moves the pointer. The same rows for the same day are the same publish:
-    called again it resumes where it stopped, or does nothing if it had ended. A crash at any point is safe.
+    The rows are all wanted items: the column ``target.key`` and the attributes, see
+    :func:`pipelines.sinks.dynamodb.encoding.encode`. They become a version of their own beside the one that
+    serves. Once every item is confirmed, one conditional write moves the pointer. The same rows for the same
+    day are the same publish: called again it resumes where it stopped, or does nothing if it had ended. A crash
+    at any point is safe. An ``as_of`` older than the day that serves is refused.
 
-    Parameters
-    ----------
-    rows
-        All wanted items: the column ``target.key`` and the attributes, see
-        :func:`pipelines.sinks.dynamodb.encoding.encode`.
-    as_of
-        Day the rows are about; an older one than serves is refused.
-
-    Returns
-    -------
-    PublishReport
-        Items by fate; its facts name the version, its pointer's revision, and the write units used.
+    The facts of the report name the version, its pointer's revision, and the write units used.
     """
     where, options = configured(settings), options or LoadOptions()
     with alone(settings, SINK, target.object), Connection(where, options) as connection:

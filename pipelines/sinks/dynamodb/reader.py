@@ -20,18 +20,12 @@ _MAX_KEYS = 100
 
 @dataclass(frozen=True)
 class Items:
-    """Items of one version.
+    """Items of one version."""
 
-    Attributes
-    ----------
-    pointer
-        The version they all belong to.
-    found
-        Items by key, as their attributes; numbers are :class:`~decimal.Decimal`. Keys that the version does not have
-        are not in it.
-    """
-
+    #: The version they all belong to.
     pointer: Pointer
+    #: Items by key, as their attributes; numbers are :class:`~decimal.Decimal`. Keys that the version does
+    #: not have are not in it.
     found: dict[str, dict[str, Any]]
 
 
@@ -69,15 +63,11 @@ class Reader:
     def get_many(self, keys: Iterable[str]) -> Items:
         """Items of the version that serves, all of the same one.
 
-        A version is replaced while its items are read: they stay where they are for days, so the answer
-        is the version that served when reading began. If one is missing all the same, the version may
-        have expired between the two reads: the pointer is read again, once, and if it moved, everything is read from
-        the new version.
-
-        Raises
-        ------
-        SinkError
-            Nothing was published yet, or all items of the version that serves have expired.
+        A version is replaced while its items are read: they stay where they are for days, so the answer is the
+        version that served when reading began. If one is missing all the same, the version may have expired
+        between the two reads: the pointer is read again, once, and if it moved, everything is read from the new
+        version. Raises ``SinkError`` if nothing was published yet, or all items of the version that serves have
+        expired.
         """
         wanted = list(dict.fromkeys(keys))
         pointer = self.current()

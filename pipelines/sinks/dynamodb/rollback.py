@@ -27,31 +27,14 @@ def rollback(
 ) -> dict[str, Pointer]:
     """Let earlier versions serve again: in every namespace, or in none if one of them cannot go back.
 
-    A second rollback goes one version further back, and does not undo the first.
+    A second rollback goes one version further back, and does not undo the first. ``why`` and ``who`` are
+    written to ``ops/publish_flips``. ``to`` is the version to go back to, which only the namespace that it
+    served in does; by default the one that served before. A version that is not kept through the day ``on`` is
+    refused; by default that is the day that serves now, which in regular operation is today. Returns what
+    serves now, by namespace.
 
-    Parameters
-    ----------
-    namespaces
-        What goes back, see :class:`~pipelines.sinks.dynamodb.target.DynamoTarget`.
-    why, who
-        Written to ``ops/publish_flips``.
-    to
-        Version to go back to, which only the namespace that it served in does; by default the one that
-        served before.
-    on
-        Day of the rollback: a version that is not kept through it is refused. By default the day that
-        serves now, which in regular operation is today.
-
-    Returns
-    -------
-    dict
-        What serves now, by namespace.
-
-    Raises
-    ------
-    SinkError
-        There is no such version, it has expired or is incomplete, or somebody else moved the pointer
-        meanwhile. What served still serves.
+    Raises ``SinkError`` if there is no such version, it has expired or is incomplete, or somebody else moved
+    the pointer meanwhile. What served still serves.
     """
     where = configured(settings)
     with Connection(where, options or LoadOptions()) as connection:

@@ -9,21 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 from pipelines.errors import ConfigError
 from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.backoff import Backoff
-from pipelines.sinks.options import Asked
+from pipelines.sinks.report import Asked
 
 SINK = "dynamodb"
 
 #: Attributes that the sink itself adds to every item: partition key, sort key, time to live.
 PARTITION_KEY, SORT_KEY, EXPIRES_AT = "pk", "sk", "expires_at"
-
-#: Limits of the service.
-MAX_ITEM_BYTES = 400 * 1024
-MAX_BATCH_ITEMS = 25
-MAX_BATCH_BYTES = 16 * 1024 * 1024
-MAX_KEY_BYTES = 2048
-
-#: A write unit pays for so many bytes of an item, begun ones too.
-WRITE_UNIT_BYTES = 1024
 
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,62}")
@@ -36,26 +27,18 @@ class DynamoTarget:
     The item with key ``K`` of version ``V`` has the partition key ``<namespace>#K`` and the sort key
     ``V``: versions lie beside each other, and partition keys are as many as items, so that no
     partition is hot.
-
-    Attributes
-    ----------
-    table
-        Name of the table; use cases may share one.
-    namespace
-        Prefix of all keys, for instance ``shop``.
-    key
-        Outbound column that holds an item's key.
-    retention_days
-        A version of day D is kept until the end (UTC) of day D + ``retention_days``, then it expires.
-        Choose it so that a version has nothing left to say by then: a current one expires too.
-    decimals
-        Digits after the point to which numbers are rounded (halves to even).
     """
 
+    #: Name of the table; use cases may share one.
     table: str
+    #: Prefix of all keys, for instance ``shop``.
     namespace: str
+    #: Outbound column that holds an item's key.
     key: str
+    #: A version of day D is kept until the end (UTC) of day D + ``retention_days``, then it expires. Choose
+    #: it so that a version has nothing left to say by then: a current one expires too.
     retention_days: int
+    #: Digits after the point to which numbers are rounded (halves to even).
     decimals: int = 3
 
     def __post_init__(self) -> None:
@@ -111,42 +94,28 @@ def configured(settings: Settings) -> DynamoSettings:
 
 @dataclass(frozen=True)
 class LoadOptions(Asked):
-    """How a publish behaves; the defaults suit a new on-demand table.
+    """How a publish behaves; the defaults suit a new on-demand table."""
 
-    Attributes
-    ----------
-    max_loss_share
-        Largest share of the items of the version that serves by which the new one may be smaller.
-    max_write_units
-        Write units used per second, at most; a new on-demand table takes 4,000.
-    threads
-        Requests under way at a time.
-    chunk_rows
-        Items whose fates are recorded together; a crash may send this many again.
-    max_attempts
-        Rounds in which an item may stay unprocessed before it is dead.
-    retry_wait
-        Waits between these rounds.
-    http
-        Waits and tries of a request, and of a batch that makes no progress.
-    connect_timeout_s, read_timeout_s
-        Longest silence while connecting and while waiting for an answer.
-    readback_items
-        Items read back and compared before a version serves.
-    ledger_days
-        Days of which the ledger keeps the fate of every single row; None for all.
-    """
-
+    #: Largest share of the items of the version that serves by which the new one may be smaller.
     max_loss_share: float = 0.2
+    #: Write units used per second, at most; a new on-demand table takes 4,000.
     max_write_units: float = 4000.0
+    #: Requests under way at a time.
     threads: int = 4
+    #: Items whose fates are recorded together; a crash may send this many again.
     chunk_rows: int = 25_000
+    #: Rounds in which an item may stay unprocessed before it is dead.
     max_attempts: int = 5
+    #: Waits between these rounds.
     retry_wait: Backoff = field(default_factory=lambda: Backoff(base_s=5.0, cap_s=60.0))
+    #: Waits and tries of a request, and of a batch that makes no progress.
     http: Backoff = field(default_factory=lambda: Backoff(attempts=10, base_s=0.05, cap_s=20.0))
+    #: Longest silence while connecting and while waiting for an answer.
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 30.0
+    #: Items read back and compared before a version serves.
     readback_items: int = 50
+    #: Days of which the ledger keeps the fate of every single row; None for all.
     ledger_days: int | None = None
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from pipelines.io.lake import Lake
 from pipelines.sinks.dynamodb.connection import Connection
 from pipelines.sinks.dynamodb.target import PARTITION_KEY, SINK, SORT_KEY
 from pipelines.sinks.errors import RemoteError
-from pipelines.sinks.ledger import clock, read_flips, to_table
+from pipelines.sinks.ledger import clock, read_flips
 from pipelines.sinks.ledger_tables import FLIPS
 
 _CURRENT, _VERSIONS = "@current", "@versions"
@@ -46,32 +46,21 @@ class VersionState(StrEnum):
 
 @dataclass(frozen=True)
 class Version:
-    """One version of a use case's items.
+    """One version of a use case's items."""
 
-    Attributes
-    ----------
-    name
-        Sort key of its items; the run in the publish ledger is called the same.
-    as_of
-        Day its items are about.
-    state
-        Only a complete version may serve.
-    items
-        How many there are.
-    content
-        Hash of what is in it: equal for equal rows of the same day.
-    expires_at
-        When it may be removed, seconds since 1970 (UTC).
-    sample
-        Keys of some items, evenly spaced, by which to see whether it is still there.
-    """
-
+    #: Sort key of its items; the run in the publish ledger is called the same.
     name: str
+    #: Day its items are about.
     as_of: date
+    #: Only a complete version may serve.
     state: VersionState
+    #: How many there are.
     items: int
+    #: Hash of what is in it: equal for equal rows of the same day.
     content: str
+    #: When it may be removed, seconds since 1970 (UTC).
     expires_at: int
+    #: Keys of some items, evenly spaced, by which to see whether it is still there.
     sample: tuple[str, ...]
 
     @property
@@ -82,25 +71,17 @@ class Version:
 
 @dataclass(frozen=True)
 class Pointer:
-    """Which version serves.
+    """Which version serves."""
 
-    Attributes
-    ----------
-    version, as_of, items
-        The version that readers use.
-    kept_through
-        Last day on which its items are sure to be there, if no newer version comes.
-    revision
-        How often the pointer moved; each move names the revision that it saw.
-    served
-        Versions that served before, oldest first; a rollback takes the last one off.
-    """
-
+    #: The version that readers use.
     version: str
     as_of: date
     items: int
+    #: Last day on which its items are sure to be there, if no newer version comes.
     kept_through: date
+    #: How often the pointer moved; each move names the revision that it saw.
     revision: int
+    #: Versions that served before, oldest first; a rollback takes the last one off.
     served: tuple[str, ...]
 
 
@@ -139,26 +120,11 @@ class Versions:
         self._put(_VERSIONS, version.name, _VERSION.dump_python(version, mode="json", exclude={"name"}))
 
     def flip(self, to: Version, *, seen: Pointer | None, served: Sequence[str]) -> Pointer:
-        """Let a version serve, if the pointer still stands where it was seen.
+        """Let a complete version serve, if the pointer still stands where it was ``seen``; returns where it stands now.
 
-        Parameters
-        ----------
-        to
-            A complete version.
-        seen
-            The pointer as it was read; None if there was none.
-        served
-            Versions that served before ``to``, oldest first.
-
-        Returns
-        -------
-        Pointer
-            Where it stands now.
-
-        Raises
-        ------
-        SinkError
-            The version is not complete, or somebody else moved the pointer meanwhile.
+        ``seen`` is None if there was no pointer; ``served`` are the versions that served before ``to``, oldest
+        first. Raises ``SinkError`` if the version is not complete, or somebody else moved the pointer
+        meanwhile.
         """
         if to.state is not VersionState.COMPLETE:
             raise SinkError(f"version {to.name} is {to.state} and must be complete before it may serve")
@@ -248,7 +214,7 @@ def record_flip(
         "who": who,
         "recorded_at": clock(),
     }
-    lake.append(FLIPS, to_table(FLIPS, pl.DataFrame([row])))
+    lake.append(FLIPS, [row])
 
 
 def plain(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -77,14 +77,9 @@ class BulkIngest:
         return found
 
     def results(self, job_id: str, kind: str, columns: dict[str, str]) -> pl.DataFrame:
-        """Read one of the three result files.
+        """Read one of the three result files of a job, in the ``columns`` of the file, by the new names given for them.
 
-        Parameters
-        ----------
-        kind
-            ``successfulResults``, ``failedResults`` or ``unprocessedrecords``.
-        columns
-            Wanted columns of the file and their new names.
+        ``kind`` is ``successfulResults``, ``failedResults`` or ``unprocessedrecords``.
         """
         body = self.connection.get(self._url(job_id, f"/{kind}"), accept="text/csv").content
         if not body.strip():

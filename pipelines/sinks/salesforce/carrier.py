@@ -16,6 +16,7 @@ import polars as pl
 
 from pipelines.errors import SinkError
 from pipelines.sinks.errors import AmbiguousRequestError
+from pipelines.sinks.fold import job_event
 from pipelines.sinks.ledger import RunLedger
 from pipelines.sinks.ledger_tables import JobState
 from pipelines.sinks.salesforce.bulk2 import ENDED, BulkIngest, RemoteState
@@ -30,30 +31,20 @@ _CLOCK_SKEW = timedelta(minutes=10)
 
 @dataclass
 class Carrier:
-    """Takes the chunks of a run to Salesforce and their answers back to the ledger.
-
-    Attributes
-    ----------
-    known_jobs
-        Ids of all jobs in the ledger.
-    since
-        Roughly when the run began, by Salesforce's clock: no stray job of ours is older.
-    sweep
-        Whether an earlier process may have left a stray job; those of this process are known.
-    """
+    """Takes the chunks of a run to Salesforce and their answers back to the ledger."""
 
     bulk: BulkIngest
     run: RunLedger
     options: PublishOptions
+    #: Ids of all jobs in the ledger.
     known_jobs: set[str]
+    #: Roughly when the run began, by Salesforce's clock: no stray job of ours is older.
     since: datetime
+    #: Whether an earlier process may have left a stray job; those of this process are known.
     sweep: bool
 
     def submit(self, rows: pl.DataFrame, data: bytes) -> JobState:
-        """Send a chunk in a new job and wait for its answer: ``complete``, ``unknown`` or ``gone``.
-
-        ``rows`` are the folded ledger rows of the chunk, ``data`` is its encoded file.
-        """
+        """Send a chunk of ledger rows, encoded, in a new job and wait for ``complete``, ``unknown`` or ``gone``."""
         for attempt in range(self.options.max_jobs_per_chunk):
             if attempt:
                 self.options.http.wait(attempt)
@@ -79,11 +70,8 @@ class Carrier:
     def settle(self, rows: pl.DataFrame, job_id: str) -> JobState:
         """Find out what became of a job, waiting if it runs, and record the outcomes of its rows.
 
-        Returns
-        -------
-        JobState
-            ``complete``; ``aborted`` if the job had not been closed (its rows go into a new one);
-            ``unknown`` if it runs longer than we wait; ``gone`` if Salesforce forgot it.
+        Returns ``complete``; ``aborted`` if the job had not been closed (its rows go into a new one);
+        ``unknown`` if it runs longer than we wait; ``gone`` if Salesforce forgot it.
         """
         info = self._wait(job_id)
         if info is None:
@@ -164,15 +152,7 @@ class Carrier:
     def _record(
         self, rows: pl.DataFrame, state: JobState, job_id: str, message: str | None = None, **tally: int
     ) -> JobState:
-        event = {
-            "chunk": rows["chunk"][0],
-            "attempt": rows["attempt"][0],
-            "operation": _operation(rows),
-            "state": state.value,
-            "rows": rows.height,
-            "job_id": job_id,
-            "message": message,
-        }
+        event = job_event(rows, state, job_id, _operation(rows)) | {"message": message}
         if state is JobState.COMPLETE:
             event |= {kind: tally.get(kind, 0) for kind in KINDS}
         self.run.record_jobs(pl.DataFrame([event]))

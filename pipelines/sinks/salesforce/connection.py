@@ -18,14 +18,13 @@ from simple_salesforce.login import SalesforceLogin
 from simple_salesforce.util import call_salesforce
 
 from pipelines.errors import ConfigError
-from pipelines.settings import SalesforceSettings
+from pipelines.settings import SalesforceSettings, is_loopback
 from pipelines.sinks.errors import (
     AmbiguousRequestError,
     RemoteError,
     SinkAuthenticationError,
     SinkUnavailableError,
 )
-from pipelines.sinks.network import is_loopback
 from pipelines.sinks.salesforce.target import PublishOptions
 
 API_VERSION = "62.0"
@@ -93,12 +92,8 @@ def error_code(error: SalesforceError) -> str:
 class Connection:
     """Requests against one org, with login, re-login and bounded retries.
 
-    Raises
-    ------
-    SinkAuthenticationError
-        The credentials are refused; at once, since repeated tries lock a user out.
-    SinkUnavailableError
-        Salesforce did not answer the login in all bounded tries.
+    Raises ``SinkAuthenticationError`` if the credentials are refused; at once, since repeated tries lock a user
+    out. Raises ``SinkUnavailableError`` if Salesforce did not answer the login in all bounded tries.
     """
 
     def __init__(self, settings: SalesforceSettings, options: PublishOptions) -> None:
@@ -134,32 +129,14 @@ class Connection:
                 raise
 
     def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        repeatable: bool,
-        headers: dict[str, str] | None = None,
-        **kwargs: Any,
+        self, method: str, url: str, *, repeatable: bool, headers: dict[str, str] | None = None, **kwargs: Any
     ) -> requests.Response:
-        """Send a request.
+        """Send a request; ``repeatable`` says that sending it twice is harmless.
 
-        Parameters
-        ----------
-        repeatable
-            Whether sending it twice is harmless. If not, it is repeated only after refusals that did
-            nothing (expired session, quota, too many requests).
-
-        Raises
-        ------
-        AmbiguousRequestError
-            A request that is not repeatable got no answer.
-        RemoteError
-            Salesforce refused it for a reason that is not transient.
-        SinkUnavailableError
-            All tries failed.
-        SinkAuthenticationError
-            The session expired and the credentials are refused.
+        If it is not, it is repeated only after refusals that did nothing (expired session, quota, too many
+        requests), and raises ``AmbiguousRequestError`` if it got no answer. Raises ``RemoteError`` if
+        Salesforce refused it for a reason that is not transient, ``SinkUnavailableError`` if all tries failed,
+        and ``SinkAuthenticationError`` if the session expired and the credentials are refused.
         """
         last = ""
         for attempt in self._http.tries():

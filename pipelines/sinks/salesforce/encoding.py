@@ -60,24 +60,11 @@ def header(columns: Sequence[str]) -> str:
 
 
 def encode(rows: pa.Table, target: SalesforceTarget) -> pl.DataFrame:
-    """Encode the wanted rows.
+    """Encode the wanted rows, exactly the columns ``target.columns`` in any order.
 
-    Parameters
-    ----------
-    rows
-        Exactly the columns ``target.columns``, in any order.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``external_id``, ``sort_key``, ``line`` (with its line end), ``payload_hash``; ordered by the
-        sort key and external id, so that equal rows give equal files.
-
-    Raises
-    ------
-    DataContractError
-        Columns are missing or not declared, an external id is null, empty or repeated, or a value
-        cannot be written.
+    Returns ``external_id``, ``sort_key``, ``line`` (with its line end), ``payload_hash``; ordered by the sort
+    key and external id, so that equal rows give equal files. Raises ``DataContractError`` if columns are
+    missing or not declared, an external id is null, empty or repeated, or a value cannot be written.
     """
     missing = [name for name in target.columns if name not in rows.column_names]
     extra = [name for name in rows.column_names if name not in target.columns]
@@ -115,13 +102,7 @@ def encode_deletes(rows: pl.DataFrame) -> pl.DataFrame:
 def chunk_numbers(
     lines: pl.Series, columns: Sequence[str], *, max_bytes: int, max_rows: int, first: int = 0
 ) -> NDArray[np.int64]:
-    """Cut lines into chunks, in order, none above the limits (inclusive) once encoded with its header.
-
-    Returns
-    -------
-    ndarray of shape (n_lines,)
-        Chunk of each line, from ``first`` on.
-    """
+    """Number the chunk of each line from ``first`` on: in order, none above the limits (inclusive) with its header."""
     sizes = lines.str.len_bytes().to_numpy().astype(np.int64)
     room = max_bytes - len(header(columns).encode())
     if len(sizes) and sizes.max() > room:

@@ -10,52 +10,30 @@ import pyarrow as pa
 from pipelines.sinks.diff import OnLeave, check_leavers, leavers, plan
 from pipelines.sinks.ledger import run_key
 from pipelines.sinks.ledger_tables import Operation, RowState
-from pipelines.sinks.salesforce.encoding import (
-    chunk_numbers,
-    encode,
-    encode_cleared,
-    encode_deletes,
-    file_bytes,
-)
+from pipelines.sinks.salesforce import encoding
 from pipelines.sinks.salesforce.target import SINK, PublishOptions, SalesforceTarget
 
 
 class Outbound:
-    """Wanted rows, exactly the columns ``target.columns``, in every form that a publish needs.
-
-    Attributes
-    ----------
-    wanted
-        Encoded rows, see :func:`pipelines.sinks.salesforce.encoding.encode`.
-    """
+    """Wanted rows, exactly the columns ``target.columns``, in every form that a publish needs."""
 
     def __init__(self, rows: pa.Table, target: SalesforceTarget, options: PublishOptions) -> None:
         self._rows = rows
         self._target = target
         self._options = options
-        self.wanted = encode(rows, target)
+        #: Encoded rows, see :func:`pipelines.sinks.salesforce.encoding.encode`.
+        self.wanted = encoding.encode(rows, target)
 
     def key(self, as_of: date) -> str:
         """Key of the run that publishes these rows for a day."""
         return run_key(SINK, self._target.object, as_of, self.wanted, self._options.on_leave.value)
 
     def plan(self, base: pl.DataFrame) -> pl.DataFrame:
-        """Decide what happens to every row and every record that Salesforce holds, unless too many would leave.
-
-        Parameters
-        ----------
-        base
-            See :func:`pipelines.sinks.fold.published`.
-
-        Returns
-        -------
-        polars.DataFrame
-            See :func:`pipelines.sinks.diff.plan`.
-        """
+        """Plan as :func:`pipelines.sinks.diff.plan` does, unless too many would leave; ``base`` is what Salesforce holds."""
         on_leave = self._options.on_leave
         leaving = leavers(self.wanted, base)
         clearing = leaving["external_id"] if on_leave is OnLeave.CLEAR else leaving["external_id"].clear()
-        cleared = encode_cleared(clearing, self._target)
+        cleared = encoding.encode_cleared(clearing, self._target)
         if on_leave is not OnLeave.KEEP:
             before = cleared.select("external_id", hash="payload_hash")  # cleared in an earlier run
             check_leavers(
@@ -74,7 +52,7 @@ class Outbound:
         parts = [rows.filter(~planned).with_columns(chunk=pl.lit(None, dtype=pl.Int64))]
         for part in (ready.filter(~deleting), ready.filter(deleting)):
             if part.height:
-                numbers = chunk_numbers(
+                numbers = encoding.chunk_numbers(
                     part["line"],
                     self._header(part),
                     max_bytes=self._options.max_chunk_bytes,
@@ -87,7 +65,7 @@ class Outbound:
 
     def file(self, rows: pl.DataFrame) -> bytes:
         """File of the rows of one chunk."""
-        return file_bytes(self._with_lines(rows)["line"], self._header(rows))
+        return encoding.file_bytes(self._with_lines(rows)["line"], self._header(rows))
 
     def values(self, external_ids: pl.Series) -> pl.DataFrame:
         """Wanted values of some records, as they came."""
@@ -104,14 +82,12 @@ class Outbound:
         clearing = rows.filter(operation == Operation.CLEAR)["external_id"]
         sources = {
             Operation.UPSERT: self.wanted,
-            Operation.CLEAR: encode_cleared(clearing, self._target),
-            Operation.DELETE: encode_deletes(rows.filter(operation == Operation.DELETE)),
+            Operation.CLEAR: encoding.encode_cleared(clearing, self._target),
+            Operation.DELETE: encoding.encode_deletes(rows.filter(operation == Operation.DELETE)),
         }
         lines = pl.concat(
-            [
-                source.select("external_id", "sort_key", "line", operation=pl.lit(name.value))
-                for name, source in sources.items()
-            ]
+            source.select("external_id", "sort_key", "line", operation=pl.lit(name.value))
+            for name, source in sources.items()
         )
         joined = rows.join(lines, on=["external_id", "operation"], how="inner")
         return joined.sort("sort_key", "external_id", nulls_last=True)

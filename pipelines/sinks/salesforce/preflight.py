@@ -34,16 +34,8 @@ def describe(connection: Connection, object_: str) -> dict[str, dict[str, Any]]:
 def check_fields(connection: Connection, target: SalesforceTarget) -> dict[str, dict[str, Any]]:
     """Check that every outbound field exists, is writable, and that the external id is one.
 
-    Returns
-    -------
-    dict
-        The describe entry of every outbound column; for a lookup by external id, that of the parent's
-        external id field.
-
-    Raises
-    ------
-    ConfigError
-        Names every offending field and what to do about it.
+    Returns the describe entry of every outbound column; for a lookup by external id, that of the parent's
+    external id field. Raises ``ConfigError``, which names every offending field and what to do about it.
     """
     fields = describe(connection, target.object)
     problems: list[str] = []

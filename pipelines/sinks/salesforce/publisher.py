@@ -39,20 +39,11 @@ def publish(
 ) -> PublishReport:
     """Make the records of an object equal to ``rows``, sending only what differs.
 
-    The same rows for the same day are the same publish: called again it resumes where it stopped, or
-    does nothing if it had ended. A crash at any point is safe.
+    The rows are all wanted records, exactly the columns ``target.columns``, one per external id. The same rows
+    for the same day are the same publish: called again it resumes where it stopped, or does nothing if it had
+    ended. A crash at any point is safe. An ``as_of`` older than the newest published day is refused.
 
-    Parameters
-    ----------
-    rows
-        All wanted records, exactly the columns ``target.columns``, one row per external id.
-    as_of
-        Day the rows are about; an older one than the newest published is refused.
-
-    Returns
-    -------
-    PublishReport
-        Rows by fate. ``complete`` is false if rows are unknown; dead rows do not make it false.
+    ``complete`` is false in the report if rows are unknown; dead rows do not make it false.
     """
     if settings.salesforce is None:
         raise ConfigError(

@@ -41,21 +41,11 @@ def differences(
     sent: pl.DataFrame,
     removed: Sequence[str],
 ) -> list[str]:
-    """Compare a sample with what Salesforce stores.
+    """Tell in words where a sample differs from what Salesforce stores; none is good.
 
-    Parameters
-    ----------
-    described
-        Describe entry of each column; numbers are compared at the scale of their field.
-    sent
-        Sample of the wanted rows, in the columns of the target.
-    removed
-        External ids that must no longer exist.
-
-    Returns
-    -------
-    list of str
-        Differences in words; none is good.
+    ``described`` is the describe entry of each column: numbers are compared at the scale of their field.
+    ``sent`` is a sample of the wanted rows, in the columns of the target; ``removed`` are external ids that
+    must no longer exist.
     """
     names, key = list(target.fields), target.external_id_field
     wanted = {str(row[key]): row for row in sent.iter_rows(named=True)}

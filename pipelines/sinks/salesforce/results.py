@@ -13,14 +13,9 @@ KINDS = ("ok", "failed", "unprocessed")
 
 #: Row errors that pass: the row is sent again later. All others fail for good.
 PASSING = (
-    "UNABLE_TO_LOCK_ROW",
-    "SERVER_UNAVAILABLE",
-    "REQUEST_RUNNING_TOO_LONG",
-    "QUERY_TIMEOUT",
-    "UNKNOWN_EXCEPTION",
-    NOT_PROCESSED,
-    JOB_GONE,
-)
+    "UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "REQUEST_RUNNING_TOO_LONG", "QUERY_TIMEOUT", "UNKNOWN_EXCEPTION",
+    NOT_PROCESSED, JOB_GONE,
+)  # fmt: skip
 #: A delete that finds nothing to delete has what it wanted.
 _ALREADY_GONE = ("ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY")
 
@@ -33,11 +28,8 @@ def is_delete(rows: pl.DataFrame) -> bool:
 def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Read the three result files of a job that carried a chunk of ledger rows.
 
-    Returns
-    -------
-    polars.DataFrame
-        ``key`` (of a delete Salesforce's id, of an upsert ours), ``kind`` (one of :data:`KINDS`), ``answer`` (id of the
-        record, or the error).
+    Returns ``key`` (of a delete Salesforce's id, of an upsert ours), ``kind`` (one of :data:`KINDS`) and
+    ``answer`` (id of the record, or the error).
     """
     name = "Id" if is_delete(rows) else bulk.external_id_field
     files = (
@@ -55,16 +47,9 @@ def read_results(bulk: BulkIngest, job_id: str, rows: pl.DataFrame) -> pl.DataFr
 def reconcile(rows: pl.DataFrame, found: pl.DataFrame, *, whole: bool) -> tuple[pl.DataFrame, str]:
     """Join results, see :func:`read_results`, to the rows that were sent.
 
-    Parameters
-    ----------
-    whole
-        The job completed, so every row must have a result. A job that broke off need not list what it
-        never read: such rows were not processed.
-
-    Returns
-    -------
-    tuple of polars.DataFrame and str
-        ``external_id``, ``kind``, ``answer``; and what is wrong, empty if every row has one result.
+    ``whole`` says that the job completed, so every row must have a result. A job that broke off need not list
+    what it never read: such rows were not processed. Returns ``external_id``, ``kind``, ``answer``; and what is
+    wrong, empty if every row has one result.
     """
     key = pl.col("remote_id") if is_delete(rows) else pl.col("external_id")
     sent = rows.select("external_id", key=key)
@@ -92,16 +77,10 @@ def forgotten(rows: pl.DataFrame) -> pl.DataFrame:
 def fates(
     rows: pl.DataFrame, results: pl.DataFrame, job_id: str, max_attempts: int, message: str | None = None
 ) -> pl.DataFrame:
-    """Fate of every row of a chunk, as events for the ledger.
+    """Fate of every row of a chunk, as events for the ledger, by :func:`reconcile` or :func:`forgotten`.
 
-    Parameters
-    ----------
-    results
-        See :func:`reconcile` and :func:`forgotten`.
-    max_attempts
-        A row that failed this often is dead, whatever the reason.
-    message
-        What the job says of itself, the reason of rows it did not process.
+    A row that failed ``max_attempts`` times is dead, whatever the reason. ``message`` is what the job says of
+    itself, the reason of rows it did not process.
     """
     kind, code = pl.col("kind"), pl.col("code")
     ok = kind == KINDS[0]

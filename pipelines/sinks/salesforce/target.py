@@ -9,7 +9,7 @@ from enum import StrEnum
 from pipelines.errors import ConfigError
 from pipelines.sinks.backoff import Backoff
 from pipelines.sinks.diff import OnLeave
-from pipelines.sinks.options import Asked
+from pipelines.sinks.report import Asked
 
 SINK = "salesforce"
 
@@ -28,25 +28,17 @@ class Null(StrEnum):
 
 @dataclass(frozen=True)
 class SalesforceTarget:
-    """An object and the fields of it that are published.
+    """An object and the fields of it that are published."""
 
-    Attributes
-    ----------
-    object
-        API name, for instance ``Churn_Score__c``.
-    external_id_field
-        External ID field that identifies the record; also the name of the column that holds it.
-    fields
-        Every other outbound column, by API name of its field (``Lookup__r.Other_External_Id__c`` sets
-        a lookup), and what a null does to it.
-    sort_by
-        Outbound column that holds the parent's id: rows of one parent travel together, because two
-        batches that touch the children of one parent wait for each other's lock.
-    """
-
+    #: API name, for instance ``Churn_Score__c``.
     object: str
+    #: External ID field that identifies the record; also the name of the column that holds it.
     external_id_field: str
+    #: Every other outbound column, by API name of its field (``Lookup__r.Other_External_Id__c`` sets a
+    #: lookup), and what a null does to it.
     fields: Mapping[str, Null]
+    #: Outbound column that holds the parent's id: rows of one parent travel together, because two batches
+    #: that touch the children of one parent wait for each other's lock.
     sort_by: str
 
     def __post_init__(self) -> None:
@@ -74,49 +66,33 @@ class SalesforceTarget:
 
 @dataclass(frozen=True)
 class PublishOptions(Asked):
-    """How a publish behaves; the defaults suit a production org.
+    """How a publish behaves; the defaults suit a production org."""
 
-    Attributes
-    ----------
-    on_leave
-        What happens to the record of a row that is no longer wanted.
-    max_leavers_share
-        Largest share of the published records that may leave in one run.
-    resend
-        Send unchanged rows too, for instance after someone edited records by hand.
-    max_chunk_bytes, max_chunk_rows
-        Size of a job's file, never exceeded.
-    max_attempts
-        Jobs that a row may fail in before it is dead.
-    max_jobs_per_chunk
-        Jobs made for one chunk before giving up when uploads keep breaking.
-    retry_wait
-        Waits before rows that failed for a transient reason are sent again.
-    http
-        Waits and tries of a single request.
-    poll
-        Waits between looks at a running job; ``attempts`` is not used.
-    poll_timeout_s
-        Seconds to wait for a job; its rows are then *unknown*, and a re-run looks again.
-    connect_timeout_s, read_timeout_s
-        Longest silence while connecting and while waiting for bytes.
-    readback_rows
-        Records read back after the load and compared.
-    """
-
+    #: What happens to the record of a row that is no longer wanted.
     on_leave: OnLeave = OnLeave.DELETE
+    #: Largest share of the published records that may leave in one run.
     max_leavers_share: float = 0.2
+    #: Send unchanged rows too, for instance after someone edited records by hand.
     resend: bool = False
+    #: Size of a job's file, never exceeded.
     max_chunk_bytes: int = 90_000_000
     max_chunk_rows: int = 100_000
+    #: Jobs that a row may fail in before it is dead.
     max_attempts: int = 5
+    #: Jobs made for one chunk before giving up when uploads keep breaking.
     max_jobs_per_chunk: int = 5
+    #: Waits before rows that failed for a transient reason are sent again.
     retry_wait: Backoff = field(default_factory=lambda: Backoff(base_s=20.0, cap_s=300.0))
+    #: Waits and tries of a single request.
     http: Backoff = field(default_factory=Backoff)
+    #: Waits between looks at a running job; ``attempts`` is not used.
     poll: Backoff = field(default_factory=lambda: Backoff(base_s=1.0, cap_s=20.0))
+    #: Seconds to wait for a job; its rows are then *unknown*, and a re-run looks again.
     poll_timeout_s: float = 1800.0
+    #: Longest silence while connecting and while waiting for bytes.
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 120.0
+    #: Records read back after the load and compared.
     readback_rows: int = 20
 
     def __post_init__(self) -> None:

@@ -186,7 +186,7 @@ class Validation:
 
 def validation(lake: Lake, as_of: date, params: ChurnParams) -> Validation | Missing:
     """Evaluate the newest training run up to a day from its stored out-of-time predictions."""
-    trained_for = shared.newest_day(lake, VALIDATION, as_of)
+    trained_for = lake.newest_day(VALIDATION, as_of)
     if trained_for is None:
         return Missing("There are no out-of-time predictions.", f"millrace train churn --as-of {as_of}")
     tables = by_candidate(lake.read(VALIDATION, where=on_day(trained_for)), ("snapshot", "account_key"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow.dataset as pa_dataset
 from features.schemas import Table
 from models.clustering.profile import NOTABLE
 from models.clustering.stability import DOUBTFUL, STABLE
-from pipelines.io.lake import before_day, on_day
+from pipelines.io.lake import on_day
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
 from pipelines.reporting.words import percent
@@ -110,7 +110,7 @@ class DayData:
     @cached_property
     def day_before(self) -> date | None:
         """Newest earlier day with groups; None on the first."""
-        return self.run.lake.newest_day(CLUSTERS, before_day(self.as_of))
+        return self.run.lake.newest_day(CLUSTERS, self.as_of - timedelta(days=1))
 
     def rows(self, table: Table, day: date | None = None) -> pd.DataFrame:
         """Rows of a table, of another day if one is given."""

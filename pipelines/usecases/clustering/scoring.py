@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from models.clustering.matching import (
     migrations,
 )
 from pipelines.errors import DataContractError, NotKeptError
-from pipelines.io.lake import Lake, before_day, on_day
+from pipelines.io.lake import Lake, on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.usecase import Output, Run
 from pipelines.usecases.clustering.dataset import Stores, read_stores
@@ -47,7 +47,7 @@ def predict(run: Run[ClusteringParams], groups: NamedGroups, version: ModelVersi
     stores = read_stores(run)
     rows = assigned_rows(groups, stores, run.params)
     clusters = rows["cluster"]
-    before = run.lake.newest_day(CLUSTERS, before_day(run.as_of))
+    before = run.lake.newest_day(CLUSTERS, run.as_of - timedelta(days=1))
     previous = _groups_on(run.lake, before) if before else pd.Series(dtype=object)
     rows["previous_cluster"] = previous.reindex(rows.index)
     moves = _moved_rows(

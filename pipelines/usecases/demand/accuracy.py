@@ -25,7 +25,6 @@ from pipelines.reporting.figure import (
     plain,
 )
 from pipelines.reporting.page import Missing
-from pipelines.reporting.sections import newest_day
 from pipelines.reporting.words import count, number, percent
 from pipelines.usecases.demand.day import WINDOW_DAYS, DayData, Realised
 from pipelines.usecases.demand.schemas import (
@@ -158,7 +157,7 @@ def _store_bias(data: DayData, realised: Realised, limit: float) -> Figure:
 
 def _coverage_figures(data: DayData, realised: Realised | None) -> list[Figure]:
     horizon_days, limits = data.params.horizon_days, data.params.monitoring
-    day = newest_day(data.lake, COVERAGE, data.as_of)
+    day = data.lake.newest_day(COVERAGE, data.as_of)
     stored = data.lake.read(COVERAGE, where=on_day(day or data.as_of), missing_ok=True).to_pandas()
     compared = {} if realised is None else {**data.levels, "sku_store": realised}
     figures = []

@@ -28,7 +28,6 @@ from models.forecasting.compared import Compared, Cube
 from models.forecasting.levels import node_codes
 from models.forecasting.panel import Matrix
 from pipelines.io.lake import Lake, before_day, on_day
-from pipelines.reporting.sections import newest_day
 from pipelines.usecase import Run
 from pipelines.usecases.demand.dataset import (
     AHEAD,
@@ -125,8 +124,8 @@ class DayData:
     def previous(self) -> date | None:
         """Newest earlier day with forecasts, not older than a week; None if there is none."""
         near = pa_dataset.field("as_of") >= self.as_of - timedelta(days=_PREVIOUS_DAYS)
-        where = before_day(self.as_of) & near & (pa_dataset.field("level") == "national")
-        return self.lake.newest_day(AGGREGATES, where)
+        where = near & (pa_dataset.field("level") == "national")
+        return self.lake.newest_day(AGGREGATES, self.as_of - timedelta(days=1), where)
 
     @cached_property
     def national(self) -> dict[date, float]:
@@ -169,7 +168,7 @@ class DayData:
     @cached_property
     def series(self) -> pd.DataFrame:
         """Newest ``predictions/demand_series`` up to the day; empty before the first training."""
-        day = newest_day(self.lake, SERIES, self.as_of)
+        day = self.lake.newest_day(SERIES, self.as_of)
         where = narrowed(on_day(day or self.as_of), self.only)
         found: pd.DataFrame = self.lake.read(SERIES, where=where, missing_ok=True).to_pandas()
         return found

@@ -18,7 +18,7 @@ from models.forecasting.panel import Matrix
 from pipelines.io.lake import on_day
 from pipelines.reporting.figure import MAIN_COLOUR, PALETTE, QUIET_COLOUR, Array, Figure, new_plot, short
 from pipelines.reporting.page import Missing
-from pipelines.reporting.sections import newest_day, scope_reasons
+from pipelines.reporting.sections import scope_reasons
 from pipelines.reporting.tables import Grid, GridColumn
 from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number, percent, short_day
@@ -178,7 +178,7 @@ def competition(data: DayData) -> dict[str, Any] | Missing:
         ``trained_for``, the day of the training run; ``cells``, one row per cell with the champion and the
         mission's model side by side; ``table``, by cell every model, best first.
     """
-    day = newest_day(data.lake, BACKTEST, data.as_of)
+    day = data.lake.newest_day(BACKTEST, data.as_of)
     if day is None:
         return Missing("No models have competed yet.", data.run.command("train"))
     rows: pd.DataFrame = data.lake.read(BACKTEST, where=on_day(day)).to_pandas()

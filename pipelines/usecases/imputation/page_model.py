@@ -15,7 +15,6 @@ from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, on_day
 from pipelines.reporting.figure import Chosen, Figure
 from pipelines.reporting.page import Missing
-from pipelines.reporting.sections import newest_day
 from pipelines.reporting.words import number, percent
 from pipelines.usecase import Run
 from pipelines.usecases.imputation import plots
@@ -92,7 +91,7 @@ def densities(run: Run[ImputationParams]) -> Chosen | Missing:
 
 def _newest(lake: Lake, table: Table, as_of: date) -> pd.DataFrame:
     """Rows of the newest partition of a table up to a day; none before the first."""
-    day = newest_day(lake, table, as_of) or as_of
+    day = lake.newest_day(table, as_of) or as_of
     rows: pd.DataFrame = lake.read(table, where=on_day(day), missing_ok=True).to_pandas()
     return rows
 

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from models.evaluation.recommendation import mean_average_precision
 from pipelines.io.lake import Lake, on_day
-from pipelines.reporting import sections as shared
 from pipelines.reporting.figure import MAIN_COLOUR, QUIET_COLOUR, Figure, new_plot, plain
 from pipelines.reporting.page import Missing
 from pipelines.reporting.words import percent
@@ -69,7 +68,7 @@ def _offers(run: Run[PropensityParams]) -> dict[str, Any] | Missing:
 
 def _judgement(lake: Lake, as_of: date) -> dict[str, Any] | Missing:
     """The newest training up to a day: products with what was found, rules by product, lists against popularity."""
-    day = shared.newest_day(lake, PRODUCTS, as_of)
+    day = lake.newest_day(PRODUCTS, as_of)
     if day is None:
         return Missing("No model was judged out of time yet.", f"millrace train propensity --as-of {as_of}")
     lists = lake.read(LISTS, where=on_day(day))

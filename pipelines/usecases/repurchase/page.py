@@ -19,7 +19,6 @@ from pipelines.io.frames import by_candidate
 from pipelines.io.lake import Lake, on_day, until_day
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
-from pipelines.reporting.sections import newest_day
 from pipelines.reporting.tables import Grid, GridColumn
 from pipelines.reporting.words import count, short_day
 from pipelines.usecase import Run
@@ -273,7 +272,7 @@ class Validation:
 
 def validation(lake: Lake, as_of: date) -> Validation | Missing:
     """Judgement of the newest training up to a day."""
-    day = newest_day(lake, TIMING_VALIDATION, as_of)
+    day = lake.newest_day(TIMING_VALIDATION, as_of)
     if day is None:
         return Missing("No model was judged out of time yet.", f"millrace train repurchase --as-of {as_of}")
     where = on_day(day)
