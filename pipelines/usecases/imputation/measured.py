@@ -25,7 +25,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from features.schemas import Column, DType, Table
+from features.schemas import Table, text, timestamp
 from features.sql import literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.sources.adapter import Adapted, Adapter, refuse_several, write_raw
@@ -151,9 +151,9 @@ WIDE_TABLE = RawLayout(
         "Wide table of measurements: the columns that every one has. One row per part.",
         (
             PART_ID,
-            Column("produced_at", DType.TIMESTAMP, "When the part was made (UTC).", unit="UTC"),
-            Column("line", DType.STRING, "Line."),
-            Column("unit_id", DType.STRING, "Unit of a panel; null if none.", nullable=True),
+            timestamp("produced_at", "When the part was made (UTC)."),
+            text("line", "Line."),
+            text("unit_id", "Unit of a panel; null if none.", nullable=True),
         ),
         key=("part_id",),
     ),
@@ -246,13 +246,13 @@ LONG_TABLE = RawLayout(
         "Measurements in the long layout. One row per part, station and sensor.",
         (
             PART_ID,
-            Column("time", DType.TIMESTAMP, "When it was measured (UTC).", unit="UTC"),
-            Column("line", DType.STRING, "Line."),
-            Column("station", DType.STRING, "Station."),
-            Column("sensor", DType.STRING, "What the station measures."),
-            Column("value", DType.STRING, "Number, word or limit; null if not taken.", nullable=True),
-            Column("unit", DType.STRING, "Unit of the values; null if none.", nullable=True),
-            Column("unit_id", DType.STRING, "Unit of a panel; null if none.", nullable=True),
+            timestamp("time", "When it was measured (UTC)."),
+            text("line", "Line."),
+            text("station", "Station."),
+            text("sensor", "What the station measures."),
+            text("value", "Number, word or limit; null if not taken.", nullable=True),
+            text("unit", "Unit of the values; null if none.", nullable=True),
+            text("unit_id", "Unit of a panel; null if none.", nullable=True),
         ),
         key=("part_id", "station", "sensor"),
     ),
