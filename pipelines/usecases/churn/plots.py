@@ -46,20 +46,10 @@ def precision_recall(
     auc_pr: Mapping[str, float],
     rate: float,
 ) -> Figure:
-    """Precision by recall of each candidate, with the lines of the gate.
+    """Precision by recall of each candidate, with the thresholds of the gate.
 
-    Parameters
-    ----------
-    curves
-        ``recall`` and ``precision`` by candidate.
-    min_auc_pr, min_recall
-        Thresholds of the gate.
-    operating
-        Recall and precision by candidate when the top 20 % are contacted.
-    auc_pr
-        Area under the curve by candidate.
-    rate
-        Share of accounts that churned: the precision of guessing.
+    ``operating`` is recall and precision by candidate when the top 20 % are contacted, ``rate`` the share of
+    accounts that churned: the precision of guessing.
     """
     figure = new_plot("Recall: share of churners found", "Precision: share of contacted who churn")
     for name, curve in curves.items():
@@ -166,19 +156,10 @@ def lift(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
 def beeswarm(
     features: Sequence[str], values: Sequence[Array], contributions: Sequence[Array], *, accounts: int
 ) -> Figure:
-    """SHAP contributions, one row of points per feature, coloured by the feature's value.
+    """SHAP contributions, one row of points per feature (most important first), coloured by the feature's value.
 
-    Parameters
-    ----------
-    features
-        Most important first.
-    values
-        Rank of the feature's value among the sample in [0, 1], NaN for missing and for words, each
-        of shape (n,).
-    contributions
-        Log-odds, each of shape (n,).
-    accounts
-        Size of the sample.
+    ``values`` are ranks among the sample of so many accounts in [0, 1], NaN for missing and for words;
+    ``contributions`` are log-odds; both of shape (n,) for each feature.
     """
     figure = new_plot("Contribution to the log-odds of churn (right: more likely to leave)", "")
     for position, (value, contribution) in enumerate(zip(values, contributions, strict=True)):
@@ -253,14 +234,8 @@ _STEPS = ("#dbe9f9", "#b3d0f2", "#86b3e8", "#5a94db", "#3a74c4", "#e0832b", "#c8
 def scores_by_week(weeks: Sequence[date], edges: Sequence[float], shares: Array) -> Figure:
     """Score histogram by week, as stacked shares of accounts per score band.
 
-    Parameters
-    ----------
-    weeks
-        Score days, oldest first.
-    edges
-        Ascending edges of the bands from 0 to 1, one more than bands.
-    shares
-        Shape (weeks, bands); rows add up to 1.
+    ``shares`` has the shape (weeks, bands) and rows that add up to 1; ``edges``, one more than bands, ascend
+    from 0 to 1.
     """
     figure = new_plot("", "Share of accounts")
     names = _week_names(weeks)

@@ -203,20 +203,14 @@ _PREFIX = {1: "", -1: "Lowers the risk: ", 0: "Without much effect: "}
 
 @dataclass(frozen=True)
 class Reasons:
-    """Reasons of many accounts, in the order of the rows.
+    """Reasons of many accounts, in the order of the rows."""
 
-    Attributes
-    ----------
-    texts : list of ndarray of shape (n,), object
-        Sentences, best reason first; never null, at most 255 characters.
-    facts_json : ndarray of shape (n,), object
-        What they say, as a JSON list per account: ``theme``, ``feature``, ``value`` (null if missing),
-        ``peer`` (median of the peers, or their share with the same value; null if there is none),
-        ``peers`` (who they are), ``contribution`` (log-odds of the feature), ``direction`` (``raises``,
-        ``lowers`` or ``neutral``), and for changes ``now`` and ``before`` (null beyond the trend's cap).
-    """
-
+    #: Sentences by place, best reason first, each of shape (n,); never null, at most 255 characters.
     texts: list[Texts]
+    #: What they say, as a JSON list per account, shape (n,): ``theme``, ``feature``, ``value`` (null if
+    #: missing), ``peer`` (median of the peers, or their share with the same value; null if there is none),
+    #: ``peers`` (who they are), ``contribution`` (log-odds of the feature), ``direction`` (``raises``,
+    #: ``lowers`` or ``neutral``), and for changes ``now`` and ``before`` (null beyond the trend's cap).
     facts_json: Texts
 
 
@@ -227,27 +221,12 @@ def word_reasons(
     *,
     top: int = 3,
 ) -> Reasons:
-    """Choose and word the reasons of each row.
+    """Choose and word the ``top`` reasons of each row.
 
-    Parameters
-    ----------
-    frame : DataFrame of n rows
-        The feature rows of the accounts in scope on one ``as_of``: all features and ``size_band``.
-    contributions : ndarray of shape (n, n_features)
-        Log-odds, columns in the order of ``themes``.
-    themes : mapping of str to str
-        Theme of each feature.
-    top : int
-        Reasons per account.
-
-    Raises
-    ------
-    ValueError
-        Shapes disagree, a column is missing, or rows of several days are mixed.
-
-    Notes
-    -----
-    No loop over rows: features are worded one by one for all accounts that tell them.
+    ``frame`` has all features and ``size_band`` of n accounts on one ``as_of``; ``contributions`` are
+    log-odds of shape (n, n_features) in the order of ``themes``, the theme of each feature. Features are
+    worded one by one for all accounts that tell them: there is no loop over rows. Raises ``ValueError`` if
+    shapes disagree, a column is missing, or rows of several days are mixed.
     """
     features = list(themes)
     if contributions.shape != (len(frame), len(features)):

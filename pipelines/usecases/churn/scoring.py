@@ -115,10 +115,7 @@ def _sampled(
 def _action_guide(settings: Settings) -> dict[str, str]:
     """Read the action per risk level from the seed table that customer success edits.
 
-    Raises
-    ------
-    ConfigError
-        A level has no action.
+    Raises ``ConfigError`` if a level has no action.
     """
     path = settings.dbt_project / "seeds" / "churn_action_guide.csv"
     with path.open(newline="") as file:
@@ -130,23 +127,11 @@ def _action_guide(settings: Settings) -> dict[str, str]:
 
 
 def explain(run: Run[ChurnParams], keys: Sequence[str]) -> Record:
-    """Explain the score of an account.
+    """Explain the score of an account, named by natural id or pseudonym.
 
-    Parameters
-    ----------
-    keys
-        Natural id or pseudonym of the account.
-
-    Returns
-    -------
-    dict
-        Score, rank, level, reasons with their facts, action, and what each theme adds in log-odds to
-        the model's average account. For an account out of scope, why it has no score.
-
-    Raises
-    ------
-    DataContractError
-        The account was not scored on that day, or nobody was.
+    Returns score, rank, level, reasons with their facts, action, and what each theme adds in log-odds to the
+    model's average account; for an account out of scope, why it has no score. Raises ``DataContractError`` if
+    the account was not scored on that day, or nobody was.
     """
     [account], as_of, lake = keys, run.as_of, run.lake
     hashed = pseudonym(account, key=run.settings.load_pseudonym_key())

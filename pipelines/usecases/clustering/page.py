@@ -88,10 +88,8 @@ def sections(run: Run[ClusteringParams]) -> Mapping[str, object]:
 def moves(data: DayData) -> dict[str, Any] | Missing:
     """Stores in another group than on the last earlier day (``since``), and why.
 
-    Returns
-    -------
-    The first ``rows`` and how many are ``hidden``, ``counts`` by kind of move, and the ``figure`` of the flows between
-    the groups; None if nothing moved.
+    Returns the first ``rows`` and how many are ``hidden``, ``counts`` by kind of move, and the ``figure`` of
+    the flows between the groups; None if nothing moved.
     """
     if data.stores.empty or data.day_before is None:
         return Missing("There is no earlier day to compare the groups with yet.")

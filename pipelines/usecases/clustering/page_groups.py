@@ -122,11 +122,9 @@ class DayData:
 def groups(data: DayData) -> dict[str, Any] | Missing:
     """The groups as people see them first.
 
-    Returns
-    -------
-    ``cards`` of the groups, the ``version`` that found them and the day it was ``trained_on``, the number of
-    ``stores`` and the share of them in stable groups, the stores that do not fit (``atypical``), and those ``moved``
-    since the last earlier day (``compared_with``; None on the first).
+    Returns ``cards`` of the groups, the ``version`` that found them and the day it was ``trained_on``, the
+    number of ``stores`` and the share of them in stable groups, the stores that do not fit (``atypical``),
+    and those ``moved`` since the last earlier day (``compared_with``; None on the first).
     """
     rows = data.stores
     if rows.empty:

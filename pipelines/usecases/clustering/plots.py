@@ -32,22 +32,15 @@ _DIVERGING = [[0, "#2f7ed8"], [0.5, "rgba(140,150,160,0.12)"], [1, "#e0832b"]]
 
 @dataclass(frozen=True)
 class Places:
-    """Stores on the map.
+    """Stores on the map, in arrays and lists of one length."""
 
-    Attributes
-    ----------
-    x, y
-        Coordinates, shape (n,).
-    group, label
-        Group and name of each.
-    typical, atypical
-        Which stand for their group, and which do not fit it.
-    """
-
+    #: Coordinates.
     x: Array
     y: Array
+    #: Group and name of each.
     group: Sequence[str]
     label: Sequence[str]
+    #: Which stand for their group, and which do not fit it.
     typical: np.ndarray
     atypical: np.ndarray
 
@@ -58,15 +51,7 @@ def colour_of(groups: Sequence[str], group: str) -> str:
 
 
 def tree(merges: Array, *, groups: int, things: str = "stores") -> Figure:
-    """Tree of merges with the height at which it is cut.
-
-    Parameters
-    ----------
-    merges
-        SciPy's linkage matrix, shape (n - 1, 4).
-    groups
-        Number of groups that the cut leaves.
-    """
+    """Tree of merges (SciPy's linkage matrix, shape (n - 1, 4)) with the height at which it is cut into groups."""
     from scipy.cluster.hierarchy import dendrogram
 
     n = len(merges) + 1
@@ -143,13 +128,7 @@ def number_of_groups(counts: Array, gain: Array, silhouette: Array, chosen: int)
 
 
 def store_map(places: Places, axes: Sequence[tuple[float, str]]) -> Figure:
-    """Stores on the first two axes, by group.
-
-    Parameters
-    ----------
-    axes
-        Share of the differences on each axis, and what it tells.
-    """
+    """Stores on the first two axes, by group; of each axis its share of the differences and what it tells."""
     shares = [share for share, _ in axes]
     names = [f"Axis {at} ({percent(share)})" for at, share in enumerate(shares[:2], start=1)]
     figure = new_plot(*(names if len(names) == 2 else [*names, ""]))
@@ -188,18 +167,10 @@ def profile_heat_map(
     overall: Mapping[str, str],
     names: Mapping[str, str],
 ) -> Figure:
-    """Variables by group: colour says how unusual, the cell what it is.
+    """Variables by group, first row on top: colour says how unusual, the cell what it is.
 
-    Parameters
-    ----------
-    v_tests
-        Variables by group, first row on top.
-    shown
-        What to write into a cell, by variable and group.
-    overall
-        The same of all stores, by variable.
-    names
-        What to call the variables.
+    ``shown`` is what to write into a cell, by variable and group; ``overall`` the same of all stores, and
+    ``names`` what to call them, by variable.
     """
     figure = new_plot("", "")
     groups, variables = list(v_tests.columns), list(v_tests.index)
@@ -266,12 +237,7 @@ def stability(groups: Sequence[str], jaccard: Array, *, stable: float, doubtful:
 def moves(before: Sequence[str], after: Sequence[str], colours: Mapping[str, str]) -> Figure:
     """Flows of stores from the groups of the last run to those of today.
 
-    Parameters
-    ----------
-    before, after
-        Group of each store then and now; empty for none.
-    colours
-        By group.
+    ``before`` and ``after`` are the group of each store, empty for none; ``colours`` go by group.
     """
     stores = pd.DataFrame({"before": list(before), "after": list(after)})
     pairs = stores.value_counts(sort=False).reset_index(name="n")

@@ -43,26 +43,18 @@ _PER_AXIS = 4
 
 @dataclass(frozen=True)
 class Found:
-    """What a training found.
-
-    Attributes
-    ----------
-    stability
-        By `bootstrap_jaccard`, with ``name`` of each group.
-    validation
-        ``candidate``, ``store_id``, ``group`` and ``silhouette``.
-    new, gone
-        Names of groups that continue none of the champion's, and of the champion's that no group continues.
-    warning
-        What to say of groups that are not stable; empty if all are.
-    """
+    """What a training found."""
 
     groups: NamedGroups
     variables: Variables
+    #: By `bootstrap_jaccard`, with ``name`` of each group.
     stability: pd.DataFrame
+    #: ``candidate``, ``store_id``, ``group`` and ``silhouette``.
     validation: pd.DataFrame
+    #: Names of groups that continue none of the champion's, and of the champion's that no group continues.
     new: set[str]
     gone: list[str]
+    #: What to say of groups that are not stable; empty if all are.
     warning: str
 
 

@@ -53,13 +53,10 @@ _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 def accuracy(data: DayData) -> dict[str, Any] | Missing:
     """Figures of realised errors beside those of the backtest.
 
-    Returns
-    -------
-    dict
-        ``days`` with sales that the figures of the last days rest on, 0 if only the backtest is shown;
-        ``strangers``, series that were forecast then and are not any more, which are left out; ``summary``,
-        by segment the MAPE at J+7 of the last days and of the backtest, target and series; the figures
-        ``by_segment`` and ``others``.
+    Returns ``days`` with sales that the figures of the last days rest on, 0 if only the backtest is shown;
+    ``strangers``, series that were forecast then and are not any more, which are left out; ``summary``, by
+    segment the MAPE at J+7 of the last days and of the backtest, target and series; the figures
+    ``by_segment`` and ``others``.
     """
     realised = data.realised
     judged = 0 if realised is None else realised.days_judged(1)
@@ -219,14 +216,8 @@ def error_by_horizon(
 ) -> Figure:
     """MAPE by days ahead of one segment against what was promised at J+7.
 
-    Parameters
-    ----------
-    realised : ndarray of shape (H,)
-        MAPE of the last days by horizon; NaN where there is none yet.
-    backtest
-        MAPE of the last backtest, by horizon.
-    series
-        How many series it rests on.
+    ``realised`` is that of the last days, shape (H,), NaN where there is none yet, and rests on so many
+    ``series``; ``backtest`` that of the last backtest by horizon.
     """
     figure = new_plot("Days ahead", "MAPE")
     figure.add_scatter(
@@ -262,13 +253,7 @@ def error_by_horizon(
 
 
 def error_by_level(levels: Sequence[str], errors: Mapping[int, Array]) -> Figure:
-    """WAPE by level of the hierarchy, one bar per horizon.
-
-    Parameters
-    ----------
-    errors
-        By horizon, shape (levels,); NaN where unknown.
-    """
+    """WAPE by level of the hierarchy, one bar per horizon; NaN where unknown."""
     figure = _bars_by_horizon("WAPE", levels, errors, ".0%", ".1%")
     caption = (
         "Sum of absolute errors over sum of sales. Errors of single products cancel in the sums, so each level "
@@ -278,13 +263,7 @@ def error_by_level(levels: Sequence[str], errors: Mapping[int, Array]) -> Figure
 
 
 def bias_by_segment(segments: Sequence[str], biases: Mapping[int, Array], *, limit: float) -> Figure:
-    """Bias by segment and horizon between the limits of the alarm.
-
-    Parameters
-    ----------
-    biases
-        By horizon, shape (segments,).
-    """
+    """Bias by segment, one bar per horizon, between the limits of the alarm."""
     figure = _bars_by_horizon("Forecast over sales minus one", segments, biases, "+.0%", "+.1%")
     for side in (-limit, limit):
         figure.add_hline(y=side, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.2})
@@ -339,14 +318,9 @@ def coverage(
     backtest: Mapping[str, Array],
     bounds: tuple[float, float] | None,
 ) -> Figure:
-    """Measured coverage by days ahead, one line per level.
+    """Measured coverage by days ahead, one line of shape (H,) per level; either kind may be empty.
 
-    Parameters
-    ----------
-    realised, backtest
-        By level, shape (H,); either may be empty.
-    bounds
-        Limits of the alarm; none for an interval that is not judged.
+    ``bounds`` are the limits of the alarm; none for an interval that is not judged.
     """
     figure = new_plot("Days ahead", "Share of days inside")
     for place, level in enumerate(dict.fromkeys([*realised, *backtest])):
@@ -409,10 +383,7 @@ def error_from_day_to_day(
 def worst_series(data: DayData) -> dict[str, Any] | Missing:
     """Series that lost the most units in the last days, with how they did in the backtest.
 
-    Returns
-    -------
-    dict
-        ``series``, rows of the table, worst first; ``rows``, their rows of the profile.
+    Returns ``series``, rows of the table, worst first, and ``rows``, their rows of the profile.
     """
     realised = data.realised
     if realised is None or realised.days_judged(1) < MIN_DAYS:

@@ -300,14 +300,8 @@ def _volume(
 def _check_series(rows: pa.Table, active: int | None, previous: pa.Table | None) -> Finding:
     """Whether every active series has its forecast, and whether many are gone since the last time.
 
-    Parameters
-    ----------
-    rows
-        One row per series that was forecast.
-    active
-        Series in the profile of the day; None if it is not known.
-    previous
-        The same of the newest earlier day; None if there is none.
+    ``rows`` and ``previous`` have one row per series that was forecast, now and on the newest earlier day;
+    ``active`` are the series in the profile of the day, None if it is not known.
     """
     count = rows.num_rows
     missing = 0 if active is None else active - count

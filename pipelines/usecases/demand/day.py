@@ -64,18 +64,12 @@ _STORES, _PRODUCTS = "raw/demand_stores", "raw/demand_products"
 
 @dataclass(frozen=True)
 class DayData:
-    """Tables of a day, each read when it is first asked for and only the part of it that is needed.
-
-    Attributes
-    ----------
-    only
-        The one series to read; all if None.
-    history_days
-        Days of sales to read.
-    """
+    """Tables of a day, each read when it is first asked for and only the part of it that is needed."""
 
     run: Run[DemandParams]
+    #: The one series to read; all if None.
     only: Series | None = None
+    #: Days of sales to read.
     history_days: int = HISTORY_DAYS
 
     @property
@@ -268,17 +262,11 @@ def fallback_share(rows: pa.Table) -> float | None:
 
 @dataclass(frozen=True)
 class Realised(Compared):
-    """Forecasts of the series beside what was sold.
+    """Forecasts of the series beside what was sold."""
 
-    Attributes
-    ----------
-    recent : Recent
-        Series, days and sales.
-    strangers : int
-        Series that were forecast then and are not any more; they are not judged.
-    """
-
+    #: Series, days and sales.
     recent: Recent
+    #: Series that were forecast then and are not any more; they are not judged.
     strangers: int = 0
 
     @classmethod
@@ -296,15 +284,8 @@ class Realised(Compared):
 def read_realised(
     lake: Lake, recent: Recent, *, horizon_days: int, only: Series | None = None
 ) -> Realised | None:
-    """Join the days of ``recent`` with the forecasts that were made of them.
+    """Join the days of ``recent``, which holds the one series ``only`` if given, with the forecasts made of them.
 
-    Parameters
-    ----------
-    only
-        The one series that ``recent`` holds; all if None.
-
-    Returns
-    -------
     None if none was made.
     """
     if not lake.exists(FORECASTS.name):
@@ -331,13 +312,8 @@ def _past_forecasts(recent: Recent, horizon_days: int) -> pa_dataset.Expression:
 def join(recent: Recent, forecasts: Iterable[pa.RecordBatch], *, horizon_days: int) -> Realised:
     """Place past forecasts beside the sales of their days.
 
-    Parameters
-    ----------
-    recent
-        Sales of the days to judge.
-    forecasts
-        Rows of ``predictions/demand_forecasts`` with store, product, ``ds``, ``horizon`` and
-        :data:`COMPARED`, of any ``as_of``; rows of other days and series are left out.
+    ``forecasts`` are rows of ``predictions/demand_forecasts`` with store, product, ``ds``, ``horizon`` and
+    :data:`COMPARED`, of any ``as_of``; rows of other days and series are left out.
     """
     strangers: set[tuple[str, str]] = set()
 

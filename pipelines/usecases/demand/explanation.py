@@ -64,18 +64,11 @@ _UNKNOWN = "·"
 def explain(run: Run[DemandParams], keys: Sequence[str]) -> Record:
     """Tell the story of a series, named by store and product, and draw it.
 
-    Returns
-    -------
-    dict
-        Segment, model and order with the reasons; errors of the backtest and of the last days by horizon;
-        the forecasts with their intervals and what is known of their days; stock-outs; how the forecast for
-        plans differs; ``sparkline`` for a terminal and ``picture``, the path of a page with the chart. See
-        :func:`as_text`.
-
-    Raises
-    ------
-    DataContractError
-        The series is not forecast on that day; the message says why, or names what comes near.
+    Returns segment, model and order with the reasons; errors of the backtest and of the last days by horizon;
+    the forecasts with their intervals and what is known of their days; stock-outs; how the forecast for plans
+    differs; ``sparkline`` for a terminal and ``picture``, the path of a page with the chart. See
+    :func:`as_text`. Raises ``DataContractError`` if the series is not forecast on that day; the message says
+    why, or names what comes near.
     """
     store_id, sku_id = only = (keys[0], keys[1])
     data = DayData(run, only=only, history_days=_HISTORY_DAYS)

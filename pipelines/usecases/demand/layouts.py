@@ -314,21 +314,10 @@ LONG_LAYOUTS = (HIERARCHY, SERIES)
 
 
 def adapt_long(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
-    """Write long series as files in the raw layouts of demand.
+    """Write long series as files in the raw layouts of demand; see :class:`~pipelines.sources.adapter.Adapter`.
 
-    Parameters
-    ----------
-    staging
-        Scratch space of the ingest; rows that break a rule go to its quarantine.
-    files
-        The two tables, checked; each may be several files.
-    into
-        Folder for the adapted Parquet files. The same input gives the same bytes.
-
-    Raises
-    ------
-    DataContractError
-        A table is absent, cannot be read to its end, or the hierarchy is not a tree.
+    The same input gives the same bytes. Raises ``DataContractError`` if a table is absent or cannot be read
+    to its end, or the hierarchy is not a tree.
     """
     missing = {layout.table.name for layout in LONG_LAYOUTS} - {file.layout.table.name for file in files}
     if missing:

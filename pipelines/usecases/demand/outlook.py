@@ -52,52 +52,36 @@ _GROUPS = {"national": "Nation", "region": "Regions", "store": "Stores"}
 
 @dataclass(frozen=True)
 class Outlook:
-    """What was sold at a node and what is forecast of it.
+    """What was sold at a node on D past days and what is forecast of it for H days."""
 
-    Attributes
-    ----------
-    name, label, group
-        Id, what it is called, and under what it is listed.
-    words
-        What there is to say of it, one sentence.
-    sold : ndarray of shape (D,)
-        Units of past days; NaN where not reported.
-    stockout : ndarray of bool, shape (D,)
-        Days of which ``sold`` is a lower bound.
-    told : ndarray of shape (B,)
-        What was forecast the day before, of the last B past days; NaN where nothing was.
-    forecast, strategic : ndarray of shape (H,)
-        Forecast for orders and for plans.
-    intervals
-        Lower and upper ends by nominal coverage in percent, each of shape (H,).
-    promo : ndarray of shape (D + 1 + H,)
-        Discount, or share of the products in promotion, of all days from the first to the last, today
-        included.
-    promo_words
-        What a bar of promotions says after its percentage.
-    """
-
+    #: Id, what it is called, and under what it is listed.
     name: str
     label: str
     group: str
+    #: What there is to say of it, one sentence.
     words: str
+    #: Units of past days; NaN where not reported.
     sold: Array
+    #: Days of which ``sold`` is a lower bound.
     stockout: Array
+    #: What was forecast the day before, of as many of the last past days as it has; NaN where nothing was.
     told: Array
+    #: Forecast for orders and for plans.
     forecast: Array
     strategic: Array
+    #: Lower and upper ends by nominal coverage in percent, each of shape (H,).
     intervals: Mapping[int, tuple[Array, Array]]
+    #: Discount, or share of the products in promotion, of all days from the first to the last, today included:
+    #: shape (D + 1 + H,).
     promo: Array
+    #: What a bar of promotions says after its percentage.
     promo_words: str = "off"
 
 
 def fan_chart(data: DayData, more: Sequence[int]) -> Chosen | Missing:
     """Fan chart of the nation; regions, stores and chosen series to show instead.
 
-    Parameters
-    ----------
-    more
-        Rows of the profile whose series are offered beside the largest ones, most interesting first.
+    ``more`` are rows of the profile whose series are offered beside the largest ones, most interesting first.
     """
     if data.recent is None or data.aggregates.empty:
         return Missing(f"There are no forecasts with features of {data.as_of}.", data.run.command("score"))
@@ -222,13 +206,7 @@ def _words(title: str, forecast: Array, sold: Array) -> str:
 
 
 def fan(outlook: Outlook, as_of: date, *, holidays: Sequence[date] = ()) -> Figure:
-    """Fan chart: sales, what was forecast the day before, the forecast with its intervals, promotions.
-
-    Parameters
-    ----------
-    holidays
-        Public holidays among the days shown.
-    """
+    """Fan chart: sales, what was forecast the day before, the forecast with its intervals, promotions, holidays."""
     figure = new_plot("", "Units a day")
     heights, last = _heights(outlook), as_of + timedelta(days=len(outlook.forecast) + 1)
     style: dict[str, dict[str, Any]] = {}

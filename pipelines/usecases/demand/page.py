@@ -127,14 +127,11 @@ def interesting_rows(parts: Sequence[Sequence[int]], limit: int) -> list[int]:
 def headline(data: DayData) -> dict[str, Any] | Missing:
     """Figures of the day's forecasts, on top of the page.
 
-    Returns
-    -------
-    dict
-        Among others ``tomorrow``, the first day's forecast with the ends of its 80 % interval; ``low`` and
-        ``high``, sums of the ends of the daily intervals, which is wider than an interval of the sum;
-        ``against_usual`` and ``against_previous``, total over that of the same weekdays of the last weeks and
-        over that of the forecasts before for the same days, minus one, or None; ``coherent``, whether the
-        forecasts have certificates and all are ok.
+    Among others ``tomorrow``, the first day's forecast with the ends of its 80 % interval; ``low`` and
+    ``high``, sums of the ends of the daily intervals, which is wider than an interval of the sum;
+    ``against_usual`` and ``against_previous``, total over that of the same weekdays of the last weeks and
+    over that of the forecasts before for the same days, minus one, or None; ``coherent``, whether the
+    forecasts have certificates and all are ok.
     """
     nation = data.aggregates[data.aggregates["level"] == "national"]
     if nation.empty or not data.served.num_rows:
@@ -172,11 +169,8 @@ def models_in_use(data: DayData) -> list[tuple[str, int, float]]:
 def competition(data: DayData) -> dict[str, Any] | Missing:
     """The competition of the newest training run up to the day.
 
-    Returns
-    -------
-    dict
-        ``trained_for``, the day of the training run; ``cells``, one row per cell with the champion and the
-        mission's model side by side; ``table``, by cell every model, best first.
+    Returns ``trained_for``, the day of the training run; ``cells``, one row per cell with the champion and
+    the mission's model side by side; ``table``, by cell every model, best first.
     """
     day = newest_day(data.lake, BACKTEST, data.as_of)
     if day is None:
@@ -218,11 +212,8 @@ def _cell_words(cell: str) -> str:
 def changes(data: DayData) -> dict[str, Any] | Missing:
     """Compare today's forecasts with those of the day before, for the days that both speak of.
 
-    Returns
-    -------
-    dict
-        Number of ``days``; ``words``, the whole in a sentence; ``figure``, the stores that changed most;
-        ``series``, the largest changes as rows for the table, and ``rows``, their rows of the profile.
+    Returns the number of ``days``; ``words``, the whole in a sentence; ``figure``, the stores that changed
+    most; ``series``, the largest changes as rows for the table, and ``rows``, their rows of the profile.
     """
     recent, previous = data.recent, data.previous
     if recent is None or previous is None or not data.served.num_rows:
@@ -263,14 +254,9 @@ def changes(data: DayData) -> dict[str, Any] | Missing:
 
 
 def changes_figure(labels: Sequence[str], units: Array, shares: Array, *, since: date, days: int) -> Figure:
-    """Change of the forecast since an earlier day, one bar per node.
+    """Change of the forecast since an earlier day, one bar per node, largest change first.
 
-    Parameters
-    ----------
-    labels
-        Nodes, largest change first.
-    units, shares : ndarray of shape (n,)
-        Change in units, and as a share of the earlier forecast.
+    ``units`` is the change in units, ``shares`` that as a share of the earlier forecast.
     """
     figure = new_plot(f"Change of the total of {days} days, units", "")
     figure.add_bar(
@@ -356,11 +342,8 @@ def _surprise(data: DayData, recent: Recent, row: int) -> list[str]:
 def weeks(data: DayData) -> dict[str, Any] | Missing:
     """Both weeks of every node of the hierarchy, and of the largest series.
 
-    Returns
-    -------
-    dict
-        ``payload`` of the grid; ``series`` that there are, and ``shown`` by the grid; ``spans``, first and
-        last day of each week.
+    Returns ``payload`` of the grid; ``series`` that there are, and ``shown`` by the grid; ``spans``, first
+    and last day of each week.
     """
     rows: pd.DataFrame = data.lake.read(WEEKLY, where=on_day(data.as_of), missing_ok=True).to_pandas()
     if rows.empty or data.recent is None:

@@ -44,30 +44,19 @@ BASELINES = ("seasonal_naive",)
 
 @dataclass(frozen=True)
 class Results:
-    """Outcome of a backtest.
+    """Outcome of a backtest."""
 
-    Attributes
-    ----------
-    forecaster
-        What serves from now on if the gate lets it.
-    champions, level_champions
-        By cell, and by level above the series.
-    table
-        The competition, see :func:`models.forecasting.competition.compete`.
-    searched
-        SARIMA orders by cluster.
-    selection
-        Forecasts from the origins that champions were chosen by.
-    judging
-        Forecasts from the origins kept for judging, by candidate.
-    """
-
+    #: What serves from now on if the gate lets it.
     forecaster: DemandForecaster
+    #: By cell, and by level above the series.
     champions: Mapping[str, Champion]
     level_champions: Mapping[str, Champion]
+    #: The competition, see :func:`models.forecasting.competition.compete`, and SARIMA orders by cluster.
     table: pd.DataFrame
     searched: pd.DataFrame
+    #: Forecasts from the origins that champions were chosen by.
     selection: Sequence[Past]
+    #: Forecasts from the origins kept for judging, by candidate.
     judging: Mapping[str, Sequence[Past]]
 
 

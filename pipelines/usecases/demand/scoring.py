@@ -64,12 +64,8 @@ _SHARE_DAYS = 56
 def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: ModelVersion) -> Iterator[Output]:
     """Forecast all series of the day.
 
-    A breached certificate is yielded too, because people must see it; it blocks the publication.
-
-    Raises
-    ------
-    DataContractError
-        The day has no features, or its total left the last day's.
+    A breached certificate is yielded too, because people must see it; it blocks the publication. Raises
+    ``DataContractError`` if the day has no features, or its total left the last day's.
     """
     params, watch = run.params, Stopwatch()
     with watch.phase("read"):
@@ -126,21 +122,14 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Forecasts of every series, by one model or by what serves.
+    """Forecasts of n series, by one model or by what serves."""
 
-    Attributes
-    ----------
-    units : ndarray of float32, shape (n, H)
-        NaN in rows that were not asked for.
-    model, reason : ndarray of str, shape (n,)
-        Model that made each forecast (a fallback where the one asked for could not), and why.
-    seconds : float
-        Cost of a series.
-    """
-
+    #: Shape (n, H); NaN in rows that were not asked for.
     units: Matrix
+    #: Model that made each forecast (a fallback where the one asked for could not), and why.
     model: NDArray[np.object_]
     reason: NDArray[np.object_]
+    #: Cost of a series.
     seconds: float = float("nan")
 
     @classmethod
@@ -159,15 +148,10 @@ def serve(
     fallbacks: NDArray[np.object_],
     engine: Engine,
 ) -> Forecasts:
-    """Forecast every series by the champion of its cell, or by its fallback.
+    """Forecast every series by the champion of its cell or, where ``fallbacks`` is not empty, by that fallback.
 
-    Every series gets a forecast: one that no model can be fitted to has a named fallback, and where a
-    model fails on a series, the reason says so.
-
-    Parameters
-    ----------
-    fallbacks : ndarray of str, shape (n,)
-        Named fallback of each series, ``""`` where the champion of its cell serves.
+    Every series gets a forecast: one that no model can be fitted to has a named fallback, and where a model
+    fails on a series, the reason says so.
     """
     cells, named = cells_of(profile), fallbacks != ""
     models = [(fallbacks[i],) if named[i] else forecaster.models_of(cell) for i, cell in enumerate(cells)]
@@ -205,15 +189,10 @@ def run_models(
     orders: Sequence[str],
     engine: Engine,
 ) -> dict[str, Forecasts]:
-    """Run models on chosen series.
+    """Run models on chosen rows of the panel.
 
-    Parameters
-    ----------
-    wanted
-        Rows of the panel by model. Global models predict all their series at once here; the others run
-        in the engine.
-    orders
-        SARIMA order of each series of the panel, ``""`` where none is known.
+    Global models predict all their series at once here; the others run in the engine. ``orders`` holds the
+    SARIMA order of each series of the panel, ``""`` where none is known.
     """
     answers = _run_boosters(origin, {m: rows for m, rows in wanted.items() if m in boosters}, boosters)
     local = {model: rows for model, rows in wanted.items() if model not in boosters and len(rows)}
@@ -306,24 +285,16 @@ def _run_boosters(
 
 @dataclass(frozen=True)
 class Coherent:
-    """Coherent forecasts by level, each of shape (nodes, H).
+    """Coherent forecasts by level, each of shape (nodes, H)."""
 
-    Attributes
-    ----------
-    nodes
-        Names; those of the series are ``<store>/<product>`` in the order of the profile.
-    operational, strategic
-        Bottom-up and top-down. The level ``sku`` is a product over all stores.
-    intervals
-        Ends of the prediction intervals of ``operational`` by level and nominal coverage in percent.
-    certificates
-        By forecast.
-    """
-
+    #: Names; those of the series are ``<store>/<product>`` in the order of the profile.
     nodes: Mapping[str, NDArray[np.object_]]
+    #: Bottom-up and top-down. The level ``sku`` is a product over all stores.
     operational: Mapping[str, Floats]
     strategic: Mapping[str, Floats]
+    #: Ends of the prediction intervals of ``operational`` by level and nominal coverage in percent.
     intervals: Mapping[str, Mapping[int, Ends]]
+    #: By forecast.
     certificates: Mapping[str, Certificate]
 
     def named(self, level: str) -> dict[str, NDArray[np.object_]]:
@@ -341,13 +312,7 @@ class Coherent:
 def reconcile_both(
     origin: Origin, profile: pd.DataFrame, units: Matrix, forecaster: DemandForecaster, engine: Engine
 ) -> Coherent:
-    """Make the series' forecasts coherent, bottom-up for orders and top-down for plans.
-
-    Parameters
-    ----------
-    units : ndarray of shape (n, H)
-        Forecasts of the series.
-    """
+    """Make the series' forecasts, shape (n, H), coherent: bottom-up for orders and top-down for plans."""
     tree = Tree.from_frame(profile)
     leaves = np.asarray(units, dtype=np.float64)
     bottom_up = reconcile(tree, {"sku_store": leaves}, method="bottom_up")
@@ -374,10 +339,7 @@ def _base_forecasts(
 ) -> dict[str, Floats]:
     """Forecasts of the nodes of upper levels by models of their own, in the order of the tree's nodes.
 
-    Parameters
-    ----------
-    models
-        Model by level; levels whose model is the sum of the series are left out.
+    Levels whose model is the sum of the series are left out.
     """
     found = {}
     for level, model in models.items():

@@ -55,16 +55,8 @@ def hide_and_impute(
 ) -> pd.DataFrame:
     """Impute observed cells of a wide table as if they were missing.
 
-    Parameters
-    ----------
-    reference
-        Model whose scale the errors are measured on: the same for all candidates.
-
-    Returns
-    -------
-    DataFrame
-        ``row``, ``column``, ``observed``, ``mean``, ``low``, ``high``, ``covered``, ``missing_share`` and
-        ``error``.
+    Returns ``row``, ``column``, ``observed``, ``mean``, ``low``, ``high``, ``covered``, ``missing_share`` and
+    ``error``, which is measured on the scale of ``reference``: the same for all candidates.
     """
     found = overimpute(
         model, usable_frame(model, wide), level=0.9, draws=params.draws, cells_per_column=params.cells_per_sensor,

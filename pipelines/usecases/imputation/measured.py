@@ -63,14 +63,9 @@ def _all_numbers(column: str) -> str:
 
 
 def cells_query(relation: str, sensors: Mapping[str, Sensor]) -> str:
-    """Query for the cells of a wide relation as ``part_id``, ``sensor_id`` and ``cell`` (text, never empty).
+    """Query for the cells of a relation with ``part_id`` and a column per sensor.
 
-    Parameters
-    ----------
-    relation
-        Has ``part_id`` and the columns.
-    sensors
-        Sensor of each column.
+    It gives ``part_id``, ``sensor_id`` and ``cell`` (text, never empty); ``sensors`` go by column.
     """
     columns = ", ".join(
         f"nullif(trim({quoted(column)}::varchar), '') as {quoted(sensor.sensor_id)}"
@@ -85,18 +80,10 @@ def write_measured(
 ) -> None:
     """Write the three raw files.
 
-    Parameters
-    ----------
-    parts
-        Relation with ``part_id``, ``line``, ``unit_id``, ``produced_at`` and ``known_at``.
-    cells
-        Query or relation with ``part_id``, ``sensor_id`` and ``cell``; a cell is measured and known with its
-        part.
-
-    Raises
-    ------
-    DataContractError
-        A cell of a numeric sensor is no number; the message names sensors and cells.
+    ``parts`` is a relation with ``part_id``, ``line``, ``unit_id``, ``produced_at`` and ``known_at``;
+    ``cells`` a query or relation with ``part_id``, ``sensor_id`` and ``cell``, each measured and known with
+    its part. Raises ``DataContractError`` if a cell of a numeric sensor is no number; the message names
+    sensors and cells.
     """
     into.mkdir()
     con.register("described", pa.Table.from_pylist([vars(sensor) for sensor in sensors], schema=_DESCRIBED))
@@ -181,10 +168,8 @@ DESCRIPTIONS = RawLayout(
 def _adapt_wide(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
     """Write a wide table as files in the raw layouts of imputation; see :class:`~pipelines.sources.adapter.Adapter`.
 
-    Raises
-    ------
-    DataContractError
-        The table is absent, has no sensor, or a cell is not what its sensor measures.
+    Raises ``DataContractError`` if the table is absent, has no sensor, or a cell is not what its sensor
+    measures.
     """
     by_name = {file.layout.table.name: file for file in files}
     if "wide" not in by_name:
@@ -273,10 +258,7 @@ _SINGLE = (
 def _adapt_long(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
     """Write long measurements as files in the raw layouts of imputation, likewise.
 
-    Raises
-    ------
-    DataContractError
-        A part is on two lines, a sensor has two units, or a row repeats.
+    Raises ``DataContractError`` if a part is on two lines, a sensor has two units, or a row repeats.
     """
     con, table = staging.con, LONG_TABLE.table.name
     outcomes = [staging.admit(file, table) for file in files]

@@ -54,12 +54,8 @@ def missing_map(
 ) -> Figure:
     """Share of missing cells by sensor and time, side by side for each line.
 
-    Parameters
-    ----------
-    shares
-        Shape (sensors, bins) by line; NaN where the line made no part.
-    bins
-        First day of each bin.
+    ``shares`` by line have the shape (sensors, bins), NaN where the line made no part; ``bins`` name the
+    first day of each.
     """
     figure = new_plot("", "")
     count = len(shares)

@@ -46,30 +46,20 @@ _THREADS = 2
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What a data scientist asks of a fitted imputer.
+    """What a data scientist asks of a fitted imputer."""
 
-    Attributes
-    ----------
-    information
-        Per sensor: ``fmi`` of its mean, and ``m`` that the fraction calls for.
-    dispersion
-        Ends and paths of EM from dispersed starts.
-    sensitivities
-        Sensor, line and what shifts of the line's missing cells do to its difference from the others.
-    """
-
+    #: Per sensor: ``fmi`` of its mean, and ``m`` that the fraction calls for.
     information: pd.DataFrame
+    #: Ends and paths of EM from dispersed starts.
     dispersion: Dispersion
+    #: Sensor, line and what shifts of the line's missing cells do to its difference from the others.
     sensitivities: list[tuple[str, str, Sensitivity]]
 
 
 def fit(run: Run[ImputationParams], wide: Wide, champion: BootstrapEMImputer | None) -> Trained:
     """Fit an imputer on the past parts, and judge it on the newer ones beside the champion and the means.
 
-    Raises
-    ------
-    DataContractError
-        There are too few parts to learn from or to judge by.
+    Raises ``DataContractError`` if there are too few parts to learn from or to judge by.
     """
     params = run.params
     past, newer = split(wide, run.as_of, params)
@@ -111,13 +101,9 @@ def fit(run: Run[ImputationParams], wide: Wide, champion: BootstrapEMImputer | N
 def split(wide: Wide, as_of: date, params: ImputationParams) -> tuple[Wide, Wide]:
     """Return the parts to learn from, and those that judge.
 
-    What judges must be like what is completed: on a running line the newest parts, of a closed data set, whose
-    gaps are filled once, parts drawn at random.
-
-    Raises
-    ------
-    DataContractError
-        One side has too few parts.
+    What judges must be like what is completed: on a running line the newest parts, of a closed data set,
+    whose gaps are filled once, parts drawn at random. Raises ``DataContractError`` if one side has too few
+    parts.
     """
     window = params.window
     if window.holdout == "random":

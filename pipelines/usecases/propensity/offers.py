@@ -35,21 +35,11 @@ def wordings(model: ProductPropensity) -> Wordings:
 def make_offers(
     frame: pd.DataFrame, chances: Floats, model: ProductPropensity, votes: NeighbourVotes, *, n_jobs: int = 1
 ) -> pd.DataFrame:
-    """Offers of the customers of a day.
+    """Offers of the customers in scope of a day, whose holdings are also those of the neighbours.
 
-    Parameters
-    ----------
-    frame
-        Customers in scope, whose holdings are also those of the neighbours.
-    chances : ndarray of shape (n, n_products)
-        What ``model`` says of them.
-    votes
-        Not fitted; a copy of the parameters chosen in training.
-
-    Returns
-    -------
-    DataFrame
-        ``product_<i>``, ``chance_<i>``, ``score_<i>`` and ``reason_<i>`` for the places 1 to 3, a row per customer.
+    ``chances`` is what ``model`` says of them, shape (n, n_products); ``votes`` is not fitted yet. Returns
+    ``product_<i>``, ``chance_<i>``, ``score_<i>`` and ``reason_<i>`` for the places 1 to 3, a row per
+    customer.
     """
     names = np.array(model.products_, dtype=object)
     held = flags_of(frame["held"], model.products_)

@@ -34,10 +34,7 @@ N_JOBS = 2
 def fit(run: Run[PropensityParams], past: Past, champion: ProductPropensity | None) -> Trained:
     """Fit the forests on the older snapshots; judge them and the lists on the newest.
 
-    Raises
-    ------
-    DataContractError
-        No snapshot is over before the judged ones begin.
+    Raises ``DataContractError`` if no snapshot is over before the judged ones begin.
     """
     params, rows = run.params, past.rows
     split = params.snapshots

@@ -43,18 +43,11 @@ CUSTOMERS_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Past:
-    """What a training learns from and is judged on.
-
-    Attributes
-    ----------
-    versions
-        Lake version of every table that was read.
-    fingerprint
-        Hash of everything in ``waits`` and ``pairs``.
-    """
+    """What a training learns from and is judged on."""
 
     waits: Waits
     pairs: Pairs
+    #: Lake version of every table that was read, and a hash of everything in ``waits`` and ``pairs``.
     versions: dict[str, int]
     fingerprint: str
 
@@ -70,10 +63,7 @@ def read_past(run: Run[RepurchaseParams]) -> Past:
 def read_waits(run: Run[RepurchaseParams], snapshots: Sequence[date]) -> Waits:
     """Customers in scope on past days, with the wait that followed.
 
-    Raises
-    ------
-    DataContractError
-        No snapshot has features and labels, or a customer in scope lacks a label.
+    Raises ``DataContractError`` if no snapshot has features and labels, or a customer in scope lacks a label.
     """
     lake, contract = run.lake, run.mart("ml_repurchase_customers")
     field = pa_dataset.field
@@ -118,10 +108,7 @@ def read_pairs(run: Run[RepurchaseParams], snapshots: Sequence[date]) -> Pairs:
 def read_scope(run: Run[RepurchaseParams]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Features and keys of the customers in scope of a day, ordered by pseudonym.
 
-    Raises
-    ------
-    DataContractError
-        The day was not prepared.
+    Raises ``DataContractError`` if the day was not prepared.
     """
     contract, as_of = run.mart("ml_repurchase_customers"), run.as_of
     rows = run.lake.read(
@@ -142,10 +129,7 @@ def stream_candidates(
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Features and keys of the candidates of a day, some thousand customers at a time, in order.
 
-    Parameters
-    ----------
-    customers
-        Sorted pseudonyms; candidates of others are left out.
+    ``customers`` are sorted pseudonyms; candidates of others are left out.
     """
     contract = run.mart("ml_repurchase_candidates")
     field = pa_dataset.field

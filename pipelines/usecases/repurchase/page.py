@@ -102,36 +102,22 @@ def sections(run: Run[RepurchaseParams]) -> Mapping[str, object]:
 
 @dataclass(frozen=True)
 class Headline:
-    """The figures above the list, the list, and who comes when.
+    """The figures above the list, the list, and who comes when."""
 
-    Attributes
-    ----------
-    customers
-        Customers in scope.
-    expected
-        Expected orders within the horizon: sum of the probabilities.
-    this_week, week_customers
-        The same of the customers expected within seven days, and how many they are.
-    unsure
-        Customers who are more likely not to come within the horizon: those to win back.
-    nothing
-        Customers of whom no product is expected again.
-    mean_products
-        Mean size of the other lists.
-    payload
-        Data of the grid.
-    shown
-        Rows of it.
-    """
-
+    #: Customers in scope.
     customers: int
     model_version: str
+    #: Expected orders within the horizon: sum of the probabilities.
     expected: float
+    #: The same of the customers expected within seven days, and how many they are.
     this_week: float
     week_customers: int
+    #: Customers who are more likely not to come within the horizon: those to win back.
     unsure: int
+    #: Customers of whom no product is expected again, and mean size of the other lists.
     nothing: int
     mean_products: float
+    #: Data of the grid, and number of its rows.
     payload: dict[str, Any]
     shown: int
     arrivals: Figure
@@ -250,20 +236,12 @@ class Lists:
 
 @dataclass(frozen=True)
 class Validation:
-    """Everything about the newest training.
+    """Everything about the newest training."""
 
-    Attributes
-    ----------
-    trained_for
-        Its day.
-    snapshots
-        Past days that were judged.
-    customers, returned
-        Customers judged, and of these, who came back while it was watched.
-    """
-
+    #: Its day, and the past days that were judged.
     trained_for: date
     snapshots: list[date]
+    #: Customers judged, and of these, who came back while it was watched.
     customers: int
     returned: int
     timing: list[Timing]

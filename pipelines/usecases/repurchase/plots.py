@@ -27,15 +27,7 @@ _COLOURS = {"challenger": MAIN_COLOUR, "champion": "#e0832b"}
 
 
 def arrivals(days: Sequence[date], expected: Array, weekend: Sequence[bool]) -> Figure:
-    """Expected orders by day.
-
-    Parameters
-    ----------
-    expected : ndarray of shape (n_days,)
-        Sum of return probabilities of the customers who are expected on the day.
-    weekend
-        Whether the day is on a weekend.
-    """
+    """Expected orders by day: sum of return probabilities of the customers who are expected on the day."""
     figure = new_plot("", "Expected orders")
     figure.add_bar(
         x=[str(day) for day in days], y=plain(expected),
@@ -54,13 +46,9 @@ def arrivals(days: Sequence[date], expected: Array, weekend: Sequence[bool]) -> 
 def gap_calibration(bins: Mapping[str, Mapping[str, Array]], *, coverage: float, nominal: float) -> Figure:
     """Days that customers really took, by the days that were predicted.
 
-    Parameters
-    ----------
-    bins
-        For each candidate ``predicted`` and the quartiles ``low``, ``median``, ``high`` of what came, by bin of the
-        prediction, each of shape (n_bins,), and ``rows``.
-    coverage, nominal
-        Share of returns within their window, and what it should be.
+    ``bins`` has for each candidate ``predicted`` and the quartiles ``low``, ``median``, ``high`` of what
+    came, and ``rows``, each of shape (n_bins,); ``coverage`` is the share of returns within their window,
+    ``nominal`` what it should be.
     """
     figure = new_plot("Predicted days to the next order", "Days it took (median and middle half)")
     add_diagonal(figure, "as predicted", farthest(bins, "high"))
@@ -106,17 +94,7 @@ def reliability(curves: Mapping[str, Mapping[str, Array]], *, kind: str) -> Figu
 
 
 def f1_by_size(groups: Sequence[str], f1: Mapping[str, Array], rows: Sequence[int]) -> Figure:
-    """Mean F1 of the lists by the size of the order that followed.
-
-    Parameters
-    ----------
-    groups
-        Sizes of the order as people read them.
-    f1
-        Mean F1 by group of each candidate, each of shape (n_groups,).
-    rows
-        Orders in each group.
-    """
+    """Mean F1 of each candidate's lists, and number of orders, by the size of the order that followed."""
     figure = new_plot("Products of the next order bought before", "Mean F1 of the list")
     for place, (name, values) in enumerate(f1.items()):
         figure.add_bar(
@@ -135,10 +113,7 @@ def f1_by_size(groups: Sequence[str], f1: Mapping[str, Array], rows: Sequence[in
 def gains(curves: Mapping[str, Mapping[str, Array]], *, kind: str) -> Figure:
     """Share of what came true among the likeliest, by share of rows taken.
 
-    Parameters
-    ----------
-    curves
-        ``rows`` and ``observed`` by bin, likeliest first, of each candidate.
+    ``curves`` has ``rows`` and ``observed`` by bin, likeliest first, of each candidate.
     """
     taken, found = {
         "product": ("Share of candidate products taken, likeliest first", "Share of repeated products found"),
@@ -170,10 +145,8 @@ def gain_curve(rows: Array, observed: Array) -> tuple[Array, Array]:
 def realised(days: Sequence[date], found: Mapping[str, Array]) -> list[Figure]:
     """What became of past predictions, by the day on which they were made.
 
-    Parameters
-    ----------
-    found
-        ``returned``, ``expected`` (shares of customers), ``f1``, ``expected_f1``, ``in_window``; each of shape (n_days,).
+    ``found`` has ``returned`` and ``expected`` (shares of customers), ``f1``, ``expected_f1`` and
+    ``in_window``.
     """
     x = [str(day) for day in days]
     back = new_plot("Day of the prediction", "Share of customers who came back")

@@ -160,23 +160,11 @@ def _rows(as_of: date, lists: Lists, keys: pd.DataFrame) -> pa.RecordBatch:
 
 
 def explain(run: Run[RepurchaseParams], keys: Sequence[str]) -> Record:
-    """Explain the predicted order of a customer.
+    """Explain the predicted order of a customer, named by natural id or pseudonym.
 
-    Parameters
-    ----------
-    keys
-        Natural id or pseudonym of the customer.
-
-    Returns
-    -------
-    dict
-        Chance, date and window with the customer's own rhythm; the likeliest products with how often and when they
-        were bought. Where features of the day are no longer kept, only what was predicted.
-
-    Raises
-    ------
-    DataContractError
-        The customer was not predicted on that day, or nobody was.
+    Returns chance, date and window with the customer's own rhythm; the likeliest products with how often and
+    when they were bought. Where features of the day are no longer kept, only what was predicted. Raises
+    ``DataContractError`` if the customer was not predicted on that day, or nobody was.
     """
     [customer], lake, as_of = keys, run.lake, run.as_of
     key = pseudonym(customer, key=run.settings.load_pseudonym_key())

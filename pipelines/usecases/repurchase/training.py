@@ -59,12 +59,8 @@ _SHOWN = {
 def fit(run: Run[RepurchaseParams], past: Past, champion: NextOrderModel | None) -> Trained:
     """Fit both models and judge them beside simple rules and the champion.
 
-    Raises
-    ------
-    ConfigError
-        No snapshot is left to learn from.
-    DataContractError
-        Nobody came back before the judged snapshots.
+    Raises ``ConfigError`` if no snapshot is left to learn from. Raises ``DataContractError`` if nobody came
+    back before the judged snapshots.
     """
     params, watch = run.params, Stopwatch()
     waits, pairs = past.waits, past.pairs
