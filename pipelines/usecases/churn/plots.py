@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 
 from pipelines.reporting.figure import (
-    LIMIT_COLOUR,
-    MAIN_COLOUR,
-    QUIET_COLOUR,
     Array,
+    Colour,
     Figure,
     add_diagonal,
     farthest,
@@ -28,12 +26,7 @@ from pipelines.reporting.figure import (
 )
 from pipelines.reporting.words import number, percent, short_day
 
-_COLOURS = {
-    "challenger": "#2f7ed8",
-    "champion": "#e0832b",
-    "logistic": "#7a8794",
-    "usage_trend": "#3a9d6e",
-}
+_COLOURS = {"challenger": "#2f7ed8", "champion": "#e0832b", "logistic": "#7a8794", "usage_trend": "#3a9d6e"}
 _BEESWARM_SCALE = [[0, "#2f7ed8"], [0.5, "#9b8bb4"], [1, "#d64550"]]
 
 
@@ -63,17 +56,17 @@ def precision_recall(
             marker={"color": _COLOURS.get(name), "size": 9, "line": {"width": 1.5, "color": "#fff"}},
             hovertemplate="top 20 %: recall %{x:.0%}, precision %{y:.0%}<extra>" + _label(name) + "</extra>",
         )  # fmt: skip
-    figure.add_vline(x=min_recall, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
+    figure.add_vline(x=min_recall, line={"color": Colour.LIMIT, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         x=min_recall, y=1.02, yref="paper", yanchor="bottom", showarrow=False,
-        text=f"gate: recall of the top 20 % > {percent(min_recall)}", font={"color": LIMIT_COLOUR, "size": 12},
+        text=f"gate: recall of the top 20 % > {percent(min_recall)}", font={"color": Colour.LIMIT, "size": 12},
     )  # fmt: skip
-    figure.add_hline(y=min_auc_pr, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
+    figure.add_hline(y=min_auc_pr, line={"color": Colour.LIMIT, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         x=1, xanchor="right", y=min_auc_pr, yanchor="bottom", showarrow=False,
-        text=f"gate: mean precision > {min_auc_pr:.2f}", font={"color": LIMIT_COLOUR, "size": 12},
+        text=f"gate: mean precision > {min_auc_pr:.2f}", font={"color": Colour.LIMIT, "size": 12},
     )  # fmt: skip
-    figure.add_hline(y=rate, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
+    figure.add_hline(y=rate, line={"color": Colour.QUIET, "dash": "dot", "width": 1})
     show_shares(figure)
     figure.update_layout(margin={"t": 30})
     caption = (
@@ -122,7 +115,7 @@ def gain(curves: Mapping[str, Mapping[str, Array]], *, min_recall: float) -> Fig
     add_diagonal(figure, "at random", 1, width=1)
     figure.add_scatter(
         x=[0.2], y=[min_recall], mode="markers", name=f"gate: {percent(min_recall)} at 20 %",
-        marker={"symbol": "line-ew", "size": 16, "line": {"color": LIMIT_COLOUR, "width": 3}},
+        marker={"symbol": "line-ew", "size": 16, "line": {"color": Colour.LIMIT, "width": 3}},
         hoverinfo="skip",
     )  # fmt: skip
     show_shares(figure)
@@ -144,7 +137,7 @@ def lift(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
             x=plain(curve["share"][shown]), y=plain(curve["lift"][shown]), name=_label(name),
             **_curve(name, "top %{x:.0%}: lift %{y:.1f}"),
         )  # fmt: skip
-    figure.add_hline(y=1, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
+    figure.add_hline(y=1, line={"color": Colour.QUIET, "dash": "dot", "width": 1})
     figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"rangemode": "tozero"}, xaxis_tickformat=".0%")
     caption = (
         "Contacting the top tenth finds as many times more churners than a random tenth as the curve is high. "
@@ -174,7 +167,7 @@ def beeswarm(
                 marker={**marker, "size": 4, "opacity": 0.75},
                 hovertemplate="%{x:+.2f}<extra>" + features[position] + "</extra>",
             )  # fmt: skip
-    figure.add_vline(x=0, line={"color": QUIET_COLOUR, "width": 1})
+    figure.add_vline(x=0, line={"color": Colour.QUIET, "width": 1})
     figure.update_layout(
         height=110 + 34 * len(features),
         yaxis={
@@ -260,14 +253,14 @@ def volume_by_week(weeks: Sequence[date], scored: Sequence[int], *, low: int, hi
     """Scored accounts by week between the bounds of the alarm."""
     figure = new_plot("", "Accounts scored")
     figure.add_bar(
-        x=_week_names(weeks), y=list(scored), marker={"color": MAIN_COLOUR},
+        x=_week_names(weeks), y=list(scored), marker={"color": Colour.MAIN},
         hovertemplate="%{x}: %{y:,}<extra></extra>", showlegend=False,
     )  # fmt: skip
     for limit, words in ((low, "at least"), (high, "at most")):
-        figure.add_hline(y=limit, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
+        figure.add_hline(y=limit, line={"color": Colour.LIMIT, "dash": "dash", "width": 1.5})
         figure.add_annotation(
             x=1.01, xref="paper", xanchor="left", y=limit, yanchor="middle", showarrow=False, align="left",
-            text=f"{words}<br>{number(limit)}", font={"color": LIMIT_COLOUR, "size": 12},
+            text=f"{words}<br>{number(limit)}", font={"color": Colour.LIMIT, "size": 12},
         )  # fmt: skip
     figure.update_layout(
         bargap=0.5,

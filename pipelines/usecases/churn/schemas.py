@@ -45,11 +45,7 @@ SCORES = Table(
 OUT_OF_SCOPE = Table(
     name="predictions/churn_out_of_scope",
     description="Accounts that got no score, and why. One row per account and `as_of`.",
-    columns=(
-        AS_OF,
-        ACCOUNT_KEY,
-        text("scope_reason", "Why: `trial`, `churned`, `lapsed`, `not_started`."),
-    ),
+    columns=(AS_OF, ACCOUNT_KEY, text("scope_reason", "Why: `trial`, `churned`, `lapsed`, `not_started`.")),
     key=("as_of", "account_key"),
     partition_by=("as_of",),
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pipelines.reporting.figure import LIMIT_COLOUR, MAIN_COLOUR, QUIET_COLOUR, Array, Figure, new_plot, plain
+from pipelines.reporting.figure import Array, Colour, Figure, new_plot, plain
 from pipelines.reporting.words import count, number, percent
 
 #: Colours of groups in the order of their names; they differ in lightness as well.
@@ -66,18 +66,12 @@ def tree(merges: Array, *, groups: int, things: str = "stores") -> Figure:
     for x, y in zip(drawn["icoord"], drawn["dcoord"], strict=True):
         xs += [*map(float, x), None]
         ys += [*map(float, y), None]
-    figure.add_scatter(
-        x=xs,
-        y=ys,
-        mode="lines",
-        line={"color": MAIN_COLOUR, "width": 1.5},
-        showlegend=False,
-        hoverinfo="skip",
-    )
-    figure.add_hline(y=cut, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
+    line = {"color": Colour.MAIN, "width": 1.5}
+    figure.add_scatter(x=xs, y=ys, mode="lines", line=line, showlegend=False, hoverinfo="skip")
+    figure.add_hline(y=cut, line={"color": Colour.LIMIT, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         x=1, xref="paper", xanchor="right", y=cut, yanchor="bottom", showarrow=False,
-        text=f"cut: {groups} groups", font={"color": LIMIT_COLOUR, "size": 12},
+        text=f"cut: {groups} groups", font={"color": Colour.LIMIT, "size": 12},
     )  # fmt: skip
     sizes = [text.strip("()") if text.startswith("(") else "1" for text in drawn["ivl"]]
     figure.update_xaxes(
@@ -99,7 +93,7 @@ def tree(merges: Array, *, groups: int, things: str = "stores") -> Figure:
 def number_of_groups(counts: Array, gain: Array, silhouette: Array, chosen: int) -> Figure:
     """Inertia gained and silhouette by number of groups."""
     figure = new_plot("Number of groups", "Differences that the last split explains")
-    colours = [MAIN_COLOUR if int(k) == chosen else "rgba(122,135,148,0.55)" for k in counts.tolist()]
+    colours = [Colour.MAIN if int(k) == chosen else "rgba(122,135,148,0.55)" for k in counts.tolist()]
     figure.add_bar(
         x=[int(k) for k in counts], y=plain(gain), marker={"color": colours}, name="explained by the last split",
         hovertemplate="%{x} groups: the last split explains %{y:.1%}<extra></extra>",
@@ -136,7 +130,7 @@ def store_map(places: Places, axes: Sequence[tuple[float, str]]) -> Figure:
     for name in sorted(set(places.group)):
         place = _place(sorted(set(places.group)), name)
         rows = group == name
-        edge = np.where(places.atypical[rows], LIMIT_COLOUR, "rgba(255,255,255,0.6)").tolist()
+        edge = np.where(places.atypical[rows], Colour.LIMIT, "rgba(255,255,255,0.6)").tolist()
         figure.add_scatter(
             x=plain(places.x[rows]), y=plain(places.y[rows]), mode="markers", name=f"{name} ({int(rows.sum())})",
             text=label[rows].tolist(),
@@ -201,7 +195,7 @@ def stability(groups: Sequence[str], jaccard: Array, *, stable: float, doubtful:
     """How much of each group comes out again from other samples of the stores."""
     figure = new_plot("Part of the group that comes out again", "")
     colours = [
-        "#3a9d6e" if value >= stable else "#e0832b" if value >= doubtful else LIMIT_COLOUR
+        "#3a9d6e" if value >= stable else "#e0832b" if value >= doubtful else Colour.LIMIT
         for value in jaccard
     ]
     figure.add_bar(
@@ -210,10 +204,10 @@ def stability(groups: Sequence[str], jaccard: Array, *, stable: float, doubtful:
         hovertemplate="%{y}: %{x:.0%}<extra></extra>", showlegend=False,
     )  # fmt: skip
     for limit, words in ((stable, "stable"), (doubtful, "doubtful")):
-        figure.add_vline(x=limit, line={"color": QUIET_COLOUR, "dash": "dash", "width": 1.2})
+        figure.add_vline(x=limit, line={"color": Colour.QUIET, "dash": "dash", "width": 1.2})
         figure.add_annotation(
             x=limit, y=1.02, yref="paper", yanchor="bottom", showarrow=False, text=words,
-            font={"size": 12, "color": QUIET_COLOUR},
+            font={"size": 12, "color": Colour.QUIET},
         )  # fmt: skip
     figure.update_layout(
         xaxis={"range": [0, 1.02], "tickformat": ".0%"},
@@ -243,7 +237,7 @@ def moves(before: Sequence[str], after: Sequence[str], colours: Mapping[str, str
     pairs = stores.value_counts(sort=False).reset_index(name="n")
     left, right = sorted(set(pairs["before"])), sorted(set(pairs["after"]))
     labels = [_flow_label(name, "before") for name in left] + [_flow_label(name, "now") for name in right]
-    nodes = [colours.get(name, QUIET_COLOUR) for name in (*left, *right)]
+    nodes = [colours.get(name, Colour.QUIET) for name in (*left, *right)]
     stayed = (pairs["before"] == pairs["after"]).to_numpy()
     figure = new_plot("", "")
     figure.add_trace(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +41,7 @@ from pipelines.usecases.demand.dataset import (
     read_recent,
     weekday_means,
 )
+from pipelines.usecases.demand.names import Names, read_names
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import AGGREGATE_LEVELS, AGGREGATES, COMPARED, FORECASTS, SERIES
 
@@ -58,8 +59,6 @@ MAX_UNKNOWN = 0.02
 
 #: Earlier forecasts older than this are not compared with.
 _PREVIOUS_DAYS = 7
-
-_STORES, _PRODUCTS = "raw/demand_stores", "raw/demand_products"
 
 
 @dataclass(frozen=True)
@@ -377,53 +376,3 @@ def read_levels(lake: Lake, realised: Realised) -> dict[str, Compared]:
         censored = np.zeros(usable.shape[:2], dtype=bool)
         found[level] = Compared(values, np.where(usable, whole, np.nan), censored, nodes)
     return found
-
-
-# ---------------------------------------------------------------------------------------------- names
-
-
-@dataclass(frozen=True)
-class Names:
-    """What people call stores and products, by id; an id without a name stands for itself."""
-
-    stores: Mapping[str, str]
-    products: Mapping[str, str]
-
-    def store(self, store_id: str) -> str:
-        """Name of a store."""
-        return self.stores.get(store_id) or store_id
-
-    def store_with_id(self, store_id: str) -> str:
-        """Id and name of a store; the id alone if it has no name."""
-        name = self.store(store_id)
-        return store_id if name == store_id else f"{store_id} {name}"
-
-    def product(self, sku_id: str) -> str:
-        """Name of a product."""
-        return self.products.get(sku_id) or sku_id
-
-    def series(self, store_id: str, sku_id: str) -> str:
-        """Product in a store."""
-        return f"{self.product(sku_id)}, {self.store(store_id)}"
-
-    def node(self, level: str, node: str) -> str:
-        """Node of any level."""
-        if level == "national":
-            return "All stores"
-        if level == "sku_store":
-            store, _, sku = node.partition("/")
-            return self.series(store, sku)
-        return self.store(node) if level == "store" else self.product(node) if level == "sku" else node
-
-
-def read_names(lake: Lake, as_of: date) -> Names:
-    """Newest names known before a day; empty if stores and products were never delivered."""
-
-    def newest(table: str, key: str, name: str) -> dict[str, str]:
-        if not lake.exists(table):
-            return {}
-        before = pa_dataset.field("known_at") < datetime.combine(as_of, datetime.min.time())
-        rows = lake.read(table, columns=[key, name, "known_at"], where=before).sort_by("known_at")
-        return dict(zip(rows[key].to_pylist(), rows[name].to_pylist(), strict=True))
-
-    return Names(newest(_STORES, "store_id", "store_name"), newest(_PRODUCTS, "sku_id", "product_name"))

@@ -16,19 +16,7 @@ from numpy.typing import NDArray
 from models.forecasting.accuracy import sum_rows
 from models.forecasting.levels import node_codes
 from pipelines.io.lake import on_day
-from pipelines.reporting.figure import (
-    LIMIT_COLOUR,
-    MAIN_COLOUR,
-    PALETTE,
-    QUIET_COLOUR,
-    Array,
-    Choice,
-    Chosen,
-    Figure,
-    new_plot,
-    short,
-    with_menu,
-)
+from pipelines.reporting.figure import Array, Choice, Chosen, Colour, Figure, new_plot, short, with_menu
 from pipelines.reporting.page import Missing
 from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number
@@ -229,22 +217,22 @@ def fan(outlook: Outlook, as_of: date, *, holidays: Sequence[date] = ()) -> Figu
         },
         "told": {
             "mode": "lines", "name": "forecast the day before",
-            "line": {"color": MAIN_COLOUR, "width": 1.3, "dash": "dot"},
+            "line": {"color": Colour.MAIN, "width": 1.3, "dash": "dot"},
             "hovertemplate": "%{x|%a %d %b}: %{y:,.1f} forecast the day before<extra></extra>",
         },
         "stockout": {
             "mode": "markers", "name": "out of stock",
-            "marker": {"color": LIMIT_COLOUR, "symbol": "x-thin-open", "size": 8, "line": {"width": 2}},
+            "marker": {"color": Colour.LIMIT, "symbol": "x-thin-open", "size": 8, "line": {"width": 2}},
             "hovertemplate": "%{x|%a %d %b}: out of stock, at least %{y:,.1f} wanted<extra></extra>",
         },
         "forecast": {
             "mode": "lines+markers", "name": "forecast", "marker": {"size": 5},
-            "line": {"color": MAIN_COLOUR, "width": 2.6},
+            "line": {"color": Colour.MAIN, "width": 2.6},
             "hovertemplate": "%{x|%a %d %b}: %{y:,.1f} forecast<extra></extra>",
         },
         "strategic": {
             "mode": "lines", "name": "for plans (top-down)", "visible": "legendonly",
-            "line": {"color": QUIET_COLOUR, "width": 1.6, "dash": "dash"},
+            "line": {"color": Colour.QUIET, "width": 1.6, "dash": "dash"},
             "hovertemplate": "%{x|%a %d %b}: %{y:,.1f} for plans<extra></extra>",
         },
     }  # fmt: skip
@@ -256,7 +244,7 @@ def fan(outlook: Outlook, as_of: date, *, holidays: Sequence[date] = ()) -> Figu
     figure.add_bar(
         x=every, y=heights["promo"], meta="promo", name="promotion", yaxis="y2",
         text=outlook.promo_words, textposition="none",
-        marker={"color": PALETTE[1], "opacity": 0.55},
+        marker={"color": Colour.PALETTE[1], "opacity": 0.55},
         hovertemplate="%{x|%a %d %b}: promotion, %{y:.0%} %{text}<extra></extra>",
     )  # fmt: skip
     _mark_days(figure, as_of, holidays)
@@ -308,13 +296,13 @@ def _first_day(as_of: date, outlook: Outlook) -> date:
 def _mark_days(figure: go.Figure, as_of: date, holidays: Sequence[date]) -> None:
     figure.add_shape(
         type="line", x0=str(as_of), x1=str(as_of), y0=0, y1=1, yref="paper",
-        line={"color": QUIET_COLOUR, "dash": "dash", "width": 1},
+        line={"color": Colour.QUIET, "dash": "dash", "width": 1},
     )  # fmt: skip
     marks = [(as_of, "today", "right"), *((day, "holiday", "center") for day in holidays)]
     for day, words, anchor in marks:
         figure.add_annotation(
             x=str(day), xanchor=anchor, y=1, yref="paper", yanchor="bottom", showarrow=False, text=words,
-            font={"size": 11, "color": QUIET_COLOUR},
+            font={"size": 11, "color": Colour.QUIET},
         )  # fmt: skip
     for day in holidays:
         figure.add_shape(

@@ -16,13 +16,14 @@ from models.forecasting.accuracy import sum_rows
 from models.forecasting.levels import node_codes, nodes_of
 from models.forecasting.panel import Matrix
 from pipelines.io.lake import on_day
-from pipelines.reporting.figure import MAIN_COLOUR, PALETTE, QUIET_COLOUR, Array, Figure, new_plot, short
+from pipelines.reporting.figure import Array
 from pipelines.reporting.page import Missing
 from pipelines.reporting.sections import newest_day, scope_reasons
 from pipelines.reporting.tables import Grid, GridColumn
 from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number, percent, short_day
 from pipelines.usecase import Run
+from pipelines.usecases.demand import plots
 from pipelines.usecases.demand.accuracy import accuracy, worst_series
 from pipelines.usecases.demand.crossed import fortnight
 from pipelines.usecases.demand.dataset import OUT_OF_SCOPE, Recent, dates
@@ -40,22 +41,16 @@ from pipelines.usecases.demand.schemas import (
 
 #: Series with a chart of their own because they changed or erred most.
 _CHOSEN = 30
-
 #: Stores and series whose forecast changed most that are listed.
 _CHANGES_SHOWN = 12
-
 #: Share by which a series' forecast must move to be counted.
 _MOVED = 0.2
-
 #: A sale this many times its forecast, or the other way round, may be why the next forecasts moved.
 _SURPRISE = 1.5
-
 #: Most series that the table of weeks holds; of more, the largest are shown.
 MAX_SERIES = 2000
-
 #: Largest part of a week's sales that may be estimated.
 _MAX_ESTIMATED = 0.2
-
 _LEVEL = "level:"
 
 GRID = Grid(
@@ -247,33 +242,10 @@ def changes(data: DayData) -> dict[str, Any] | Missing:
     return {
         "days": days,
         "words": _words(previous, days, earlier, later),
-        "figure": changes_figure(labels, units[stores], shares[stores], since=previous, days=days),
+        "figure": plots.changes(labels, units[stores], shares[stores], since=previous, days=days),
         "series": series,
         "rows": top.tolist(),
     }
-
-
-def changes_figure(labels: Sequence[str], units: Array, shares: Array, *, since: date, days: int) -> Figure:
-    """Change of the forecast since an earlier day, one bar per node, largest change first.
-
-    ``units`` is the change in units, ``shares`` that as a share of the earlier forecast.
-    """
-    figure = new_plot(f"Change of the total of {days} days, units", "")
-    figure.add_bar(
-        x=short(units), y=list(labels), orientation="h",
-        customdata=short(shares, digits=4),
-        marker={"color": [PALETTE[1] if value < 0 else MAIN_COLOUR for value in units.tolist()]},
-        hovertemplate="%{y}: %{x:+,.0f} units (%{customdata:+.1%})<extra></extra>", showlegend=False,
-    )  # fmt: skip
-    figure.add_vline(x=0, line={"color": QUIET_COLOUR, "width": 1})
-    figure.update_layout(
-        height=120 + 24 * len(labels), yaxis={"autorange": "reversed", "type": "category"}, bargap=0.35
-    )
-    caption = (
-        f"Today's forecast minus that of {short_day(since)} for the same {days} days: blue is more, orange "
-        "less. Forecasts of all days together, so shifts from one day to another do not show."
-    )
-    return Figure("changes", "Stores whose forecast changed most", caption, figure)
 
 
 def _words(since: date, days: int, earlier: Array, later: Array) -> str:

@@ -204,17 +204,10 @@ CROSSED = Table(
         text("sku_id", "Product, or `all`."),
         DS,
         HORIZON,
-        number(
-            "operational",
-            "Sum of the rows of `predictions/demand_forecasts`: what is ordered.",
-            unit="units",
-            minimum=0,
-        ),
-        number(
+        _units("operational", "Sum of the rows of `predictions/demand_forecasts`: what is ordered."),
+        _units(
             "reconciled",
             "The same reconciled with forecasts from the categories' own sales; for nation and regions equal to it.",
-            unit="units",
-            minimum=0,
         ),
         MODEL_VERSION,
     ),

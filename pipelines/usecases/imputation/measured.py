@@ -220,7 +220,9 @@ def _sensors(
     return sensors
 
 
-WIDE = Adapter((DESCRIPTIONS, WIDE_TABLE), _adapt_wide)
+def wide() -> Adapter:
+    """Adapter of the layout ``wide``."""
+    return Adapter((DESCRIPTIONS, WIDE_TABLE), _adapt_wide)
 
 
 # -------------------------------------------------------------------------------------- long
@@ -281,4 +283,6 @@ def _adapt_long(staging: Staging, files: Sequence[DeliveredFile], into: Path) ->
     return Adapted(tuple(outcomes), ())
 
 
-LONG = Adapter((LONG_TABLE,), _adapt_long)
+def long() -> Adapter:
+    """Adapter of the layout ``long``."""
+    return Adapter((LONG_TABLE,), _adapt_long)

@@ -19,7 +19,7 @@ from features.contracts import Contract
 from models.repurchase.past import Pairs, Waits
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, on_day
-from pipelines.io.newest import newest_known
+from pipelines.io.newest import newest_texts
 from pipelines.monitoring.subjects import Subjects
 from pipelines.usecase import Run
 from pipelines.usecases.repurchase.params import RepurchaseParams
@@ -33,9 +33,6 @@ KEY = ("as_of", "customer_key")
 
 #: What is watched for drift.
 SUBJECTS = Subjects("customer_key", "customers")
-
-#: Columns that the simpler rules and the records need beside the features.
-PLAIN = ("orders", "days_since_last", "tenure_days", "gap_median_days")
 
 #: Customers whose candidates are held at once when scoring.
 CUSTOMERS_AT_ONCE = 10_000
@@ -140,8 +137,7 @@ def stream_candidates(
         # The table is stored in the order of its key: a range reads a few row groups.
         inside = (field("customer_key") >= part[0]) & (field("customer_key") <= part[-1])
         rows = dataset.to_table(
-            columns=list(dict.fromkeys([*keys, *contract.themes])),
-            filter=on_day(run.as_of) & inside,
+            columns=list(dict.fromkeys([*keys, *contract.themes])), filter=on_day(run.as_of) & inside
         )
         rows = rows.filter(pc.is_in(rows["customer_key"], pa.array(part)))
         if rows.num_rows:
@@ -189,5 +185,4 @@ def _numbers(column: pa.ChunkedArray, kind: pa.DataType | None = None) -> NDArra
 
 def product_names(lake: Lake, as_of: date) -> dict[str, str]:
     """Newest names of the products known before ``as_of``."""
-    rows = newest_known(lake, PRODUCTS, "product_id", ["product_name"], as_of)
-    return dict(zip(rows["product_id"].to_pylist(), rows["product_name"].to_pylist(), strict=True))
+    return newest_texts(lake, PRODUCTS, "product_id", "product_name", as_of)

@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from pipelines.reporting.figure import (
-    MAIN_COLOUR,
-    PALETTE,
-    QUIET_COLOUR,
     Array,
+    Colour,
     Figure,
     add_diagonal,
     farthest,
@@ -23,7 +21,7 @@ from pipelines.reporting.figure import (
 from pipelines.reporting.words import number, percent
 from pipelines.usecases.repurchase.schemas import label
 
-_COLOURS = {"challenger": MAIN_COLOUR, "champion": "#e0832b"}
+_COLOURS = {"challenger": Colour.MAIN, "champion": "#e0832b"}
 
 
 def arrivals(days: Sequence[date], expected: Array, weekend: Sequence[bool]) -> Figure:
@@ -31,7 +29,7 @@ def arrivals(days: Sequence[date], expected: Array, weekend: Sequence[bool]) -> 
     figure = new_plot("", "Expected orders")
     figure.add_bar(
         x=[str(day) for day in days], y=plain(expected),
-        marker={"color": [QUIET_COLOUR if end else MAIN_COLOUR for end in weekend]},
+        marker={"color": [Colour.QUIET if end else Colour.MAIN for end in weekend]},
         hovertemplate="%{x|%a %d %b}: %{y:,.0f} orders<extra></extra>", showlegend=False,
     )  # fmt: skip
     figure.update_layout(xaxis={"tickformat": "%d %b", "type": "date"}, bargap=0.25, height=300)
@@ -152,10 +150,10 @@ def realised(days: Sequence[date], found: Mapping[str, Array]) -> list[Figure]:
     back = new_plot("Day of the prediction", "Share of customers who came back")
     lists = new_plot("Day of the prediction", "Mean F1 of the lists; share in the window")
     for figure, name, words, colour, dash in (
-        (back, "returned", "came back", MAIN_COLOUR, "solid"),
-        (back, "expected", "expected", QUIET_COLOUR, "dot"),
-        (lists, "f1", "F1", MAIN_COLOUR, "solid"),
-        (lists, "expected_f1", "expected F1", QUIET_COLOUR, "dot"),
+        (back, "returned", "came back", Colour.MAIN, "solid"),
+        (back, "expected", "expected", Colour.QUIET, "dot"),
+        (lists, "f1", "F1", Colour.MAIN, "solid"),
+        (lists, "expected_f1", "expected F1", Colour.QUIET, "dot"),
         (lists, "in_window", "returns in their window", "#3a9d6e", "solid"),
     ):
         figure.add_scatter(
@@ -192,4 +190,4 @@ def _curve(name: str, place: int, hover: str, *, width: float = 2.6) -> dict[str
 
 
 def _colour(name: str, place: int) -> str:
-    return _COLOURS.get(name, PALETTE[2 + place % 3])
+    return _COLOURS.get(name, Colour.PALETTE[2 + place % 3])
