@@ -36,6 +36,11 @@ _SCOPE_WORDS = {
     "too_few_days": "It sold on too few days of the window to be told apart from others.",
 }
 
+_EXPORTED = (
+    "store_id", "store", "region", "cluster", "typicality", "deviation", "second_cluster", "previous_cluster",
+    "mark", "why",
+)  # fmt: skip
+
 _GRID = Grid(
     name="store-groups",
     caption="All stores with their group. Fit: share of the group's stores that are as different from it or more.",
@@ -49,21 +54,7 @@ _GRID = Grid(
     ),
     filters={"cluster": ("Group", None), "region": ("Region", None), "mark": ("Mark", None)},
     search=("store", "store_id", "title", "why"),
-    export={
-        name: name
-        for name in (
-            "store_id",
-            "store",
-            "region",
-            "cluster",
-            "typicality",
-            "deviation",
-            "second_cluster",
-            "previous_cluster",
-            "mark",
-            "why",
-        )
-    },
+    export={name: name for name in _EXPORTED},
     hint="name, id, group, remark",
 )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,7 +11,7 @@ from models.explanation.rules import Wordings
 from models.recommendation.companions import Companions
 from models.recommendation.lists import flags_of
 from models.recommendation.neighbours import NeighbourVotes
-from pipelines.monitoring.alarms import Words
+from pipelines.discovery import find
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +21,7 @@ TOP = 3
 
 def wordings(model: ProductPropensity) -> Wordings:
     """How every column of a fitted model is told: in the words of ``words.yaml``, with the value in their braces."""
-    features = Words.load(Path(__file__).with_name("words.yaml")).features
+    features = find("propensity").words.features
     said: dict[str, str | tuple[str, str]] = {}
     for column in model.columns_:
         name, _, value = column.partition("=")

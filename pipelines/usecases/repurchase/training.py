@@ -44,16 +44,9 @@ _THREADS = 2
 
 #: Metrics shown, with their format.
 _SHOWN = {
-    "mae_days": ".2f",
-    "coverage": ".1%",
-    "window_days": ".1f",
-    "return_bias": "+.1%",
-    "f1": ".3f",
-    "precision": ".3f",
-    "recall": ".3f",
-    "named": ".1f",
-    "product_bias": "+.1%",
-}
+    "mae_days": ".2f", "coverage": ".1%", "window_days": ".1f", "return_bias": "+.1%",
+    "f1": ".3f", "precision": ".3f", "recall": ".3f", "named": ".1f", "product_bias": "+.1%",
+}  # fmt: skip
 
 
 def fit(run: Run[RepurchaseParams], past: Past, champion: NextOrderModel | None) -> Trained:
