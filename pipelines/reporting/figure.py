@@ -131,6 +131,12 @@ def add_diagonal(figure: go.Figure, name: str, far: float, **line: float) -> Non
     )  # fmt: skip
 
 
+def error_bars(low: Array, middle: Array, high: Array) -> dict[str, Any]:
+    """How plotly draws an interval around each point."""
+    ends = {"array": plain(high - middle), "arrayminus": plain(middle - low)}
+    return {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3, **ends}
+
+
 def show_shares(figure: go.Figure, far: float = 1.02) -> None:
     """Let both axes go from 0 to ``far``, in per cent."""
     axis = {"range": [0, far], "tickformat": ".0%"}

@@ -19,6 +19,7 @@ from pipelines.reporting.figure import (
     Colour,
     Figure,
     add_diagonal,
+    error_bars,
     farthest,
     new_plot,
     plain,
@@ -85,11 +86,7 @@ def calibration(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
     for name, curve in curves.items():
         figure.add_scatter(
             x=plain(curve["predicted"]), y=plain(curve["observed"]), name=_label(name), mode="lines+markers",
-            error_y={
-                "type": "data", "symmetric": False, "thickness": 1.2, "width": 3,
-                "array": plain(curve["high"] - curve["observed"]),
-                "arrayminus": plain(curve["observed"] - curve["low"]),
-            },
+            error_y=error_bars(curve["low"], curve["observed"], curve["high"]),
             line={"color": _COLOURS.get(name), "width": 2 if name == "challenger" else 1.2},
             customdata=plain(curve["n"]),
             hovertemplate="predicted %{x:.1%}, observed %{y:.1%} of %{customdata:,}<extra>"

@@ -42,19 +42,18 @@ def predict(run: Run[ChurnParams], model: ChurnClassifier, version: ModelVersion
     scores = _scores(run, inside, score, contributed, themes)
     yield Output(OUT_OF_SCOPE, outside)
     yield Output(CONTRIBUTIONS, _sampled(inside, X, score, contributed, themes))
+    volume = volume_audit(
+        run.lake,
+        SCORES,
+        run.as_of,
+        share=run.params.max_volume_change,
+        parameter="max_volume_change",
+        nothing="no account is in scope: look at the freshness of raw/churn_subscriptions",
+    )
     yield Output(
         SCORES,
         scores,
-        audits=[
-            volume_audit(
-                run.lake,
-                SCORES,
-                run.as_of,
-                share=run.params.max_volume_change,
-                parameter="max_volume_change",
-                nothing="no account is in scope: look at the freshness of raw/churn_subscriptions",
-            )
-        ],
+        audits=[volume],
         record={
             "scored": len(scores),
             "out_of_scope": outside.num_rows,

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from pipelines.reporting.figure import Array, Choice, Chosen, Colour, Figure, new_plot, plain, with_menu
+from pipelines.reporting.figure import (
+    Array,
+    Choice,
+    Chosen,
+    Colour,
+    Figure,
+    error_bars,
+    new_plot,
+    plain,
+    with_menu,
+)
 from pipelines.reporting.words import percent
 
 _MISSING_SCALE = [[0, "rgba(47,126,216,0.06)"], [0.15, "#9fc3ec"], [0.5, "#2f7ed8"], [1, "#16375f"]]
@@ -94,10 +104,7 @@ def coverage(sensors: Sequence[str], shares: Array, low: Array, high: Array, cel
     figure = new_plot("Share of hidden cells within their 90 % interval", "")
     figure.add_scatter(
         x=plain(shares), y=list(sensors), mode="markers", marker={"color": Colour.MAIN, "size": 8},
-        error_x={
-            "type": "data", "symmetric": False, "array": plain(high - shares), "arrayminus": plain(shares - low),
-            "thickness": 1.2, "width": 3,
-        },
+        error_x=error_bars(low, shares, high),
         customdata=plain(cells), hovertemplate="%{y}: %{x:.0%} of %{customdata} cells<extra></extra>",
         showlegend=False,
     )  # fmt: skip

@@ -55,19 +55,14 @@ def predict(run: Run[RepurchaseParams], model: NextOrderModel, version: ModelVer
     parts = _Parts(_customers(run.as_of, X, keys, wait), wait.expected)
     lists = pa.RecordBatchReader.from_batches(BASKETS.arrow_schema, parts.baskets(run, model))
     yield Output(BASKETS, lists, examined=True)
-    customers = parts.customers
+    customers, most = parts.customers, run.params.monitoring.max_volume_change
+    volume = volume_audit(
+        run.lake, NEXT_ORDERS, run.as_of, share=most, parameter="monitoring.max_volume_change"
+    )
     yield Output(
         NEXT_ORDERS,
         customers,
-        audits=[
-            volume_audit(
-                run.lake,
-                NEXT_ORDERS,
-                run.as_of,
-                share=run.params.monitoring.max_volume_change,
-                parameter="monitoring.max_volume_change",
-            )
-        ],
+        audits=[volume],
         record={
             "scored": len(customers),
             "candidates": int(customers["candidates"].sum()),
