@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypedDict, Unpack
 
 import pyarrow as pa
 
@@ -72,6 +73,48 @@ class Column:
     maximum: float | None = None
     allowed: tuple[str, ...] | None = None
     personal: bool = False
+
+
+class _Rules(TypedDict, total=False):
+    """What a column may declare beside name, type and meaning; see :class:`Column`."""
+
+    unit: str | None
+    nullable: bool
+    minimum: float | None
+    maximum: float | None
+    allowed: tuple[str, ...] | None
+    personal: bool
+
+
+def text(name: str, description: str, **rules: Unpack[_Rules]) -> Column:
+    """Column of texts."""
+    return Column(name, DType.STRING, description, **rules)
+
+
+def integer(name: str, description: str, **rules: Unpack[_Rules]) -> Column:
+    """Column of whole numbers."""
+    return Column(name, DType.INTEGER, description, **rules)
+
+
+def number(name: str, description: str, **rules: Unpack[_Rules]) -> Column:
+    """Column of numbers."""
+    return Column(name, DType.NUMBER, description, **rules)
+
+
+def flag(name: str, description: str, **rules: Unpack[_Rules]) -> Column:
+    """Column of true and false."""
+    return Column(name, DType.BOOLEAN, description, **rules)
+
+
+def day(name: str, description: str, **rules: Unpack[_Rules]) -> Column:
+    """Column of days."""
+    return Column(name, DType.DATE, description, **rules)
+
+
+def timestamp(name: str, description: str, **rules: Unpack[_Rules]) -> Column:
+    """Column of moments, in UTC unless ``unit`` names another clock."""
+    rules.setdefault("unit", "UTC")
+    return Column(name, DType.TIMESTAMP, description, **rules)
 
 
 @dataclass(frozen=True)
@@ -181,7 +224,6 @@ class Table:
 
 
 #: Columns that many tables have.
-AS_OF = Column("as_of", DType.DATE, "Day of the decision; nothing known on or after it is used.")
-MODEL_VERSION = Column(
-    "model_version", DType.STRING, "Version in the MLflow registry, as `<use case>/<number>`."
-)
+AS_OF = day("as_of", "Day of the decision; nothing known on or after it is used.")
+MODEL_VERSION = text("model_version", "Version in the MLflow registry, as `<use case>/<number>`.")
+KNOWN_AT = timestamp("known_at", "When the source system had recorded this row (UTC).")

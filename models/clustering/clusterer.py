@@ -290,8 +290,7 @@ class StoreClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return self.gower_.encoder_.transform(frame).T, np.array(list(self.gower_.weights_.values()))
 
     def _describe(self, dissimilarity: Floats) -> None:
-        """Silhouette, and how much each row differs from its group."""
-        self.silhouettes_ = silhouettes(dissimilarity, self.labels_)
-        self.silhouette_ = float(self.silhouettes_.mean())
+        """Mean silhouette, and how much each row differs from its group."""
+        self.silhouette_ = float(silhouettes(dissimilarity, self.labels_).mean())
         means = mean_by_group(dissimilarity, self.labels_, self.n_clusters_)
         self.differences_ = means[np.arange(len(means)), self.labels_]

@@ -1,4 +1,4 @@
-"""Typical stores of each group, stores that fit theirs badly, and the variables that make them so."""
+"""Typical stores of each group, and the variables on which a store differs from its group."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ from models.clustering.tree import squared_distances
 
 Floats = NDArray[np.float64]
 
-#: Robust deviations from which a store is atypical of its group (Iglewicz & Hoaglin).
-ATYPICAL = 3.5
-#: Of a normal distribution, the median absolute deviation in standard deviations.
-_MAD = 0.6744897501960817
-
 
 def paragons(model: StoreClustering, top: int = 5) -> pd.DataFrame:
     """Stores nearest to the centre of their group: the ones to show when explaining it.
@@ -30,47 +25,12 @@ def paragons(model: StoreClustering, top: int = 5) -> pd.DataFrame:
     """
     squared = squared_distances(model.coordinates_, model.centres_)
     own = np.sqrt(squared[np.arange(len(squared)), model.labels_])
-    return _ranked(model, own, top)
-
-
-def distinctive(model: StoreClustering, top: int = 5) -> pd.DataFrame:
-    """Stores farthest from the centre of every other group; columns as `paragons`, farthest first."""
-    squared = squared_distances(model.coordinates_, model.centres_)
-    squared[np.arange(len(squared)), model.labels_] = np.inf
-    other = np.sqrt(squared.min(axis=1)) if model.n_clusters_ > 1 else np.zeros(len(squared))
-    return _ranked(model, other, top, farthest=True)
-
-
-def fit_of_rows(model: StoreClustering, threshold: float = ATYPICAL) -> pd.DataFrame:
-    """How well each fitted row fits its group.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per fitted row: ``store``, ``cluster``, ``difference`` (mean dissimilarity from the
-        group), ``usual_difference`` (median over the group), ``deviation`` (robust z score above it),
-        ``silhouette`` (negative: another group is nearer) and ``atypical``.
-    """
-    difference, labels = model.differences_, model.labels_
-    usual, scale = np.empty(len(labels)), np.empty(len(labels))
-    for cluster in range(model.n_clusters_):
-        inside = labels == cluster
-        usual[inside] = np.median(difference[inside])
-        # Differences are skewed: of those above the median, half are within this of it.
-        above = difference[inside] - usual[inside]
-        scale[inside] = np.median(above[above >= 0]) / _MAD
-    deviation = np.divide(difference - usual, scale, out=np.zeros_like(usual), where=scale > 1e-12)
-    return pd.DataFrame(
-        {
-            "store": names_of(model),
-            "cluster": labels,
-            "difference": difference,
-            "usual_difference": usual,
-            "deviation": deviation,
-            "silhouette": model.silhouettes_,
-            "atypical": deviation >= threshold,
-        }
-    )
+    names = range(len(own)) if model.index_ is None else list(model.index_)
+    table = pd.DataFrame(
+        {"cluster": model.labels_, "row": np.arange(len(own)), "store": names, "distance": own}
+    ).sort_values(["cluster", "distance"], kind="stable", ignore_index=True)
+    table.insert(1, "rank", table.groupby("cluster").cumcount() + 1)
+    return table[table["rank"] <= top].reset_index(drop=True)
 
 
 def reasons(model: StoreClustering, X: pd.DataFrame, clusters: Any = None, *, top: int = 3) -> pd.DataFrame:
@@ -140,11 +100,6 @@ def usual_values(model: StoreClustering) -> pd.DataFrame:
     return pd.DataFrame(table, index=pd.RangeIndex(model.n_clusters_, name="cluster"))
 
 
-def names_of(model: StoreClustering) -> list[Any]:
-    """Names of the fitted rows; positions where they had none."""
-    return list(range(len(model.labels_))) if model.index_ is None else list(model.index_)
-
-
 def _shown(model: StoreClustering, encoded: Floats) -> list[NDArray[Any]]:
     """Values of each variable as people know them: numbers, category names, None where missing."""
     decoded, out = model.gower_.decode(encoded), []
@@ -163,19 +118,6 @@ def _most_frequent(values: pd.Series) -> float:
     """Code that occurs most, the first of equals; NaN if nothing is known."""
     modes = values.mode()
     return float(modes.iloc[0]) if len(modes) else float("nan")
-
-
-def _ranked(model: StoreClustering, distance: Floats, top: int, *, farthest: bool = False) -> pd.DataFrame:
-    table = pd.DataFrame(
-        {
-            "cluster": model.labels_,
-            "row": np.arange(len(distance)),
-            "store": names_of(model),
-            "distance": distance,
-        }
-    ).sort_values(["cluster", "distance"], ascending=[True, not farthest], kind="stable", ignore_index=True)
-    table.insert(1, "rank", table.groupby("cluster").cumcount() + 1)
-    return table[table["rank"] <= top].reset_index(drop=True)
 
 
 def _median(values: Floats) -> Floats:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import chi2_contingency, f, hypergeom, norm
+from scipy.stats import hypergeom, norm
 
 from models.clustering.encoding import Encoder, as_text
 from models.clustering.kinds import BINARY, Kind, check_kinds
@@ -68,28 +68,6 @@ def profile(X: pd.DataFrame, labels: Any, kinds: Mapping[str, str]) -> pd.DataFr
     return table.sort_values(
         ["cluster", "strength"], kind="stable", ignore_index=True, na_position="last"
     ).drop(columns="strength")
-
-
-def separation(X: pd.DataFrame, labels: Any, kinds: Mapping[str, str]) -> pd.DataFrame:
-    """How much each variable has to do with the groups, over all of them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``variable``, ``kind``, ``explained`` (numeric: share of the variance between the groups, eta squared;
-        categories: Cramér's V squared) and ``p_value`` (F test, chi-squared test), most explained first.
-        NaN for a variable with one value.
-    """
-    checked = check_kinds(kinds, X)
-    _, codes = np.unique(np.asarray(labels), return_inverse=True)
-    rows = []
-    for name, kind in checked.items():
-        if kind is Kind.NOMINAL or kind in BINARY:
-            explained, p_value = _cramer(X[name], codes)
-        else:
-            explained, p_value = _eta(_values(X[[name]], name, kind), codes)
-        rows.append({"variable": name, "kind": str(kind), "explained": explained, "p_value": p_value})
-    return pd.DataFrame(rows).sort_values("explained", ascending=False, kind="stable", ignore_index=True)
 
 
 def in_words(
@@ -205,26 +183,3 @@ def _categories(column: pd.Series, name: str, kind: Kind, clusters: Any, member:
             "share_of_category": share.ravel(),
         }
     )
-
-
-def _eta(values: Floats, codes: NDArray[np.intp]) -> tuple[float, float]:
-    known = ~np.isnan(values)
-    values, (groups, codes) = values[known], np.unique(codes[known], return_inverse=True)
-    n, k = len(values), len(groups)
-    whole = ((values - values.mean()) ** 2).sum() if n else 0.0
-    if k < 2 or n <= k or whole == 0:
-        return np.nan, np.nan
-    count = np.bincount(codes)
-    between = (count * (np.bincount(codes, values) / count - values.mean()) ** 2).sum()
-    ratio = between / whole
-    if ratio >= 1:
-        return 1.0, 0.0
-    return float(ratio), float(f.sf(ratio / (1 - ratio) * (n - k) / (k - 1), k - 1, n - k))
-
-
-def _cramer(column: pd.Series, codes: NDArray[np.intp]) -> tuple[float, float]:
-    table = pd.crosstab(codes, as_text(column).fillna(MISSING).to_numpy()).to_numpy()
-    if min(table.shape) < 2:
-        return np.nan, np.nan
-    test = chi2_contingency(table, correction=False)
-    return float(test.statistic / table.sum() / (min(table.shape) - 1)), float(test.pvalue)

@@ -218,11 +218,6 @@ def recall_at_top(y: Any, score: Any, share: float = TOP, weights: Any = None) -
     return float(recall_at(*Ranking(y, score).cumulate(weights), share))
 
 
-def lift_at_top(y: Any, score: Any, share: float = TOP, weights: Any = None) -> float:
-    """How many times more events the top ``share`` holds than the same number of rows drawn at random."""
-    return recall_at_top(y, score, share, weights) / share
-
-
 def brier(y: Any, probability: Any, weights: Any = None) -> float:
     """Mean squared difference between probability and outcome; lower is better."""
     return Ranking(y, probability).metrics(weights)["brier"]

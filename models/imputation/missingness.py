@@ -1,8 +1,7 @@
-"""What is missing: by column, by group, by pattern, and whether completely at random."""
+"""What is missing: by pattern, and whether completely at random."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,32 +15,6 @@ from models.imputation.patterns import Patterns
 from models.imputation.threads import single_blas
 
 Floats = NDArray[np.float64]
-
-
-def missing_shares(frame: pd.DataFrame, by: str | Sequence[str] | None = None) -> pd.DataFrame:
-    """Share of missing cells of every column, over all rows or by groups.
-
-    Parameters
-    ----------
-    frame : DataFrame
-    by : str or sequence of str, optional
-        Columns of the groups, for instance line, station or month; rows of an unknown group are a group.
-
-    Returns
-    -------
-    DataFrame
-        Columns of the groups as index (``all`` without), a column per column of the table, and ``rows``.
-    """
-    if by is None:
-        gaps = frame.isna().mean().to_frame("all").T
-        return gaps.assign(rows=len(frame))
-    keys = [by] if isinstance(by, str) else list(by)
-    lost = [key for key in keys if key not in frame.columns]
-    if lost:
-        raise ValueError(f"groups must be columns of the table, got {lost}")
-    gaps = frame.drop(columns=keys).isna()
-    grouped = gaps.groupby([frame[key] for key in keys], dropna=False, observed=True)
-    return grouped.mean().assign(rows=grouped.size())
 
 
 def pattern_table(frame: pd.DataFrame, *, top: int = 20) -> pd.DataFrame:

@@ -36,10 +36,5 @@ def flags_of(column: Any, names: Sequence[str]) -> NDArray[np.bool_]:
     return np.asarray(flags[codes])
 
 
-def lists_of(flags: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
-    """Inverse of :func:`flags_of`: names in the order given."""
-    return [BETWEEN.join(names[index] for index in np.flatnonzero(row).tolist()) for row in flags]
-
-
 def _split(text: str) -> Iterable[str]:
     return filter(None, text.split(BETWEEN))

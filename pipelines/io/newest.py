@@ -21,3 +21,9 @@ def newest_known(lake: Lake, table: str, key: str, texts: Sequence[str], as_of: 
     newest = rows.sort_by("known_at").group_by(key, use_threads=False)
     found = newest.aggregate([(name, "last") for name in texts])
     return found.rename_columns({f"{name}_last": name for name in texts})
+
+
+def newest_texts(lake: Lake, table: str, key: str, text: str, as_of: date) -> dict[str, str]:
+    """The newest of one text, such as a name, by key."""
+    rows = newest_known(lake, table, key, [text], as_of)
+    return dict(zip(rows[key].to_pylist(), rows[text].to_pylist(), strict=True))

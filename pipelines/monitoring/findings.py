@@ -41,7 +41,7 @@ def held_against(
     subject: str,
     message: str,
     value: float,
-    threshold: float,
+    threshold: float | None,
     *,
     raised: bool,
     severity: Severity = Severity.WARNING,

@@ -18,14 +18,18 @@ from pipelines.reporting.words import THIN
 
 Array = npt.NDArray[np.float64]
 
-#: Thresholds and bounds of alarms.
-LIMIT_COLOUR = "#c8442f"
-#: Helping lines and what has no value.
-QUIET_COLOUR = "#7a8794"
-#: Series that need no telling apart.
-MAIN_COLOUR = "#2f7ed8"
-#: Series that are told apart.
-PALETTE = ("#2f7ed8", "#e0832b", "#3a9d6e", "#8e5bb5", "#7a8794")
+
+class Colour:
+    """The colours of all figures."""
+
+    #: Thresholds and bounds of alarms.
+    LIMIT = "#c8442f"
+    #: Helping lines and what has no value.
+    QUIET = "#7a8794"
+    #: Series that need no telling apart.
+    MAIN = "#2f7ed8"
+    #: Series that are told apart.
+    PALETTE = ("#2f7ed8", "#e0832b", "#3a9d6e", "#8e5bb5", "#7a8794")
 
 
 @dataclass(frozen=True)
@@ -117,8 +121,14 @@ def add_diagonal(figure: go.Figure, name: str, far: float, **line: float) -> Non
     """Add the dotted line up to ``far`` on which both axes say the same."""
     figure.add_scatter(
         x=[0, far], y=[0, far], mode="lines", name=name, hoverinfo="skip",
-        line={"color": QUIET_COLOUR, "dash": "dot", **line},
+        line={"color": Colour.QUIET, "dash": "dot", **line},
     )  # fmt: skip
+
+
+def error_bars(low: Array, middle: Array, high: Array) -> dict[str, Any]:
+    """How plotly draws an interval around each point."""
+    ends = {"array": plain(high - middle), "arrayminus": plain(middle - low)}
+    return {"type": "data", "symmetric": False, "thickness": 1.2, "width": 3, **ends}
 
 
 def show_shares(figure: go.Figure, far: float = 1.02) -> None:

@@ -45,11 +45,16 @@ def euros(value: float | None) -> str:
     return NONE if value is None or not math.isfinite(value) else f"{number(value)}{THIN}EUR"
 
 
+def weekday(value: date) -> str:
+    """`Monday`."""
+    return _DAYS[value.weekday()]
+
+
 def day(value: date | None) -> str:
     """`Monday 6 January 2025`."""
     if value is None:
         return NONE
-    return f"{_DAYS[value.weekday()]} {value.day} {_MONTHS[value.month - 1]} {value.year}"
+    return f"{weekday(value)} {value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 
 def short_day(value: date | None) -> str:

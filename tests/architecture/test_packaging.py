@@ -101,6 +101,6 @@ def test_the_product_works_without_the_laboratory(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"['moto', 'trustme'] {tmp_path / 'pipelines'} 0 ")
+    assert done.stdout.startswith(f"['mlforecast', 'moto', 'trustme'] {tmp_path / 'pipelines'} 0 ")
     assert " train " in done.stdout
     assert (" generate " in done.stdout) is offered

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.cluster.hierarchy import linkage
 
-from pipelines.reporting.figure import LIMIT_COLOUR, Figure
+from pipelines.reporting.figure import Colour, Figure
 from pipelines.usecases.clustering import plots as plots_groups
 
 MERGES = linkage(np.random.default_rng(0).normal(size=(12, 2)), "ward")
@@ -60,7 +60,7 @@ def test_the_map_marks_typical_and_atypical_stores() -> None:
     figure = plots_groups.store_map(places, [(0.4, "right: takings"), (0.2, "left: promotions")])
     first, second = stored(figure)["data"]
     assert first["marker"]["size"] == [13, 7]
-    assert first["marker"]["line"]["color"][1] == LIMIT_COLOUR
+    assert first["marker"]["line"]["color"][1] == Colour.LIMIT
     assert second["marker"]["color"] == plots_groups.PALETTE[2], (
         "a letter keeps its colour when others are gone"
     )
@@ -82,7 +82,7 @@ def test_the_heat_map_writes_values_and_colours_test_values() -> None:
 def test_weak_groups_are_named() -> None:
     figure = plots_groups.stability(["A", "B"], np.array([0.9, 0.5]), stable=0.75, doubtful=0.6)
     (bars,) = stored(figure)["data"]
-    assert bars["marker"]["color"][1] == LIMIT_COLOUR
+    assert bars["marker"]["color"][1] == Colour.LIMIT
     assert "Group B: not sure" in figure.caption
 
 

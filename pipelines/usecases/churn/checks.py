@@ -80,12 +80,7 @@ def _previous_weeks(lake: Lake, as_of: date, version: str, weeks: int) -> list[p
 
 def _importance(lake: Lake, as_of: date) -> dict[str, float]:
     """Mean absolute contribution by feature, of the explained sample of the day."""
-    rows = lake.read(
-        CONTRIBUTIONS,
-        columns=["feature", "contribution"],
-        where=on_day(as_of),
-        missing_ok=True,
-    )
+    rows = lake.read(CONTRIBUTIONS, columns=["feature", "contribution"], where=on_day(as_of), missing_ok=True)
     sizes = rows.set_column(1, "contribution", pc.abs(rows["contribution"]))
     means = sizes.group_by("feature").aggregate([("contribution", "mean")]).to_pylist()
     return {row["feature"]: row["contribution_mean"] for row in means}

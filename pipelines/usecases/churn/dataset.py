@@ -36,28 +36,17 @@ MIN_SNAPSHOTS = 8
 
 @dataclass(frozen=True)
 class Training:
-    """Stack of past snapshots of the accounts in scope, ordered by snapshot and pseudonym.
+    """Stack of past snapshots of the accounts in scope, ordered by snapshot and pseudonym."""
 
-    Attributes
-    ----------
-    rows
-        The joined rows themselves, for models that were fitted on other columns.
-    X
-        Features, one column per feature of the contract.
-    churned
-        Label, shape (n,).
-    keys
-        ``as_of`` (the snapshot), ``account_key`` and the segment columns.
-    versions
-        Lake version read of each table.
-    fingerprint
-        Hash of all features and labels.
-    """
-
+    #: The joined rows themselves, for models that were fitted on other columns.
     rows: pa.Table
+    #: One column per feature of the contract.
     X: pd.DataFrame
+    #: Label, shape (n,).
     churned: NDArray[np.bool_]
+    #: ``as_of`` (the snapshot), ``account_key`` and the segment columns.
     keys: pd.DataFrame
+    #: Lake version read of each table, and a hash of all features and labels.
     versions: dict[str, int]
     fingerprint: str
 
@@ -65,10 +54,8 @@ class Training:
 def read_training(run: Run[ChurnParams]) -> Training:
     """Join features and labels of the past days; those before the history begins are left out.
 
-    Raises
-    ------
-    DataContractError
-        A snapshot within the history lacks features or labels, or the history is too short.
+    Raises ``DataContractError`` if a snapshot within the history lacks features or labels, or it is too
+    short.
     """
     lake, snapshots = run.lake, run.params.origins(run.as_of)
     versions = {name: lake.version(name) for name in (FEATURES, LABELS)}
@@ -110,10 +97,7 @@ def _check_snapshots(name: str, rows: pa.Table, snapshots: Sequence[date]) -> No
 def read_scope(run: Run[ChurnParams]) -> tuple[pa.Table, pa.Table]:
     """Feature rows of a day in scope, and the keys and reasons of those out of scope; both sorted.
 
-    Raises
-    ------
-    DataContractError
-        The day was not prepared.
+    Raises ``DataContractError`` if the day was not prepared.
     """
     as_of = run.as_of
     rows = run.lake.read(FEATURES, where=on_day(as_of))

@@ -7,7 +7,7 @@ system had recorded it. A feature at ``as_of`` uses rows with ``known_at < as_of
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import KNOWN_AT, Table, day, flag, integer, number, text, timestamp
 from pipelines.sources.layout import History, RawLayout, RowRule
 
 PLAN_TIERS = ("starter", "growth", "business")
@@ -17,12 +17,7 @@ TICKET_STATUSES = ("open", "closed")
 TICKET_KINDS = ("bug", "outage", "billing", "how_to", "feature_request", "other")
 TICKET_PRIORITIES = ("low", "normal", "high", "urgent")
 
-ACCOUNT_ID = Column(
-    "account_id", DType.STRING, "Natural id of the account in the source systems and the CRM.", personal=True
-)
-KNOWN_AT = Column(
-    "known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
-)
+ACCOUNT_ID = text("account_id", "Natural id of the account in the source systems and the CRM.", personal=True)
 
 ACCOUNTS = RawLayout(
     Table(
@@ -30,21 +25,14 @@ ACCOUNTS = RawLayout(
         description="Company profile as known from `known_at` on. One row per account and version.",
         columns=(
             ACCOUNT_ID,
-            Column("account_name", DType.STRING, "Trading name.", personal=True),
-            Column("sector", DType.STRING, "Industry of the company; null if not stated.", nullable=True),
-            Column("country", DType.STRING, "ISO 3166-1 alpha-2 code; null if not stated.", nullable=True),
-            Column(
-                "employees",
-                DType.INTEGER,
-                "Staff of the company; null if unknown.",
-                unit="people",
-                nullable=True,
-                minimum=1,
+            text("account_name", "Trading name.", personal=True),
+            text("sector", "Industry of the company; null if not stated.", nullable=True),
+            text("country", "ISO 3166-1 alpha-2 code; null if not stated.", nullable=True),
+            integer(
+                "employees", "Staff of the company; null if unknown.", unit="people", nullable=True, minimum=1
             ),
-            Column("founded_on", DType.DATE, "Founding date of the company; null if unknown.", nullable=True),
-            Column(
-                "signed_up_on", DType.DATE, "First contact with the product (start of the trial, if any)."
-            ),
+            day("founded_on", "Founding date of the company; null if unknown.", nullable=True),
+            day("signed_up_on", "First contact with the product (start of the trial, if any)."),
             KNOWN_AT,
         ),
         key=("account_id", "known_at"),
@@ -66,28 +54,19 @@ SUBSCRIPTIONS = RawLayout(
             "One row per term."
         ),
         columns=(
-            Column("term_id", DType.STRING, "Key of the term."),
+            text("term_id", "Key of the term."),
             ACCOUNT_ID,
-            Column(
+            text(
                 "subscription_id",
-                DType.STRING,
                 "Contract the term belongs to; constant over renewals, new after a reactivation.",
             ),
-            Column("plan_tier", DType.STRING, "Plan during the term.", allowed=PLAN_TIERS),
-            Column("billing_period", DType.STRING, "Length of the commitment.", allowed=BILLING_PERIODS),
-            Column("is_trial", DType.BOOLEAN, "Whether the term is an unpaid trial."),
-            Column("seats", DType.INTEGER, "Licensed users.", unit="users", minimum=1),
-            Column(
-                "mrr_eur",
-                DType.NUMBER,
-                "Recurring revenue per month; 0 for trials.",
-                unit="EUR/month",
-                minimum=0,
-            ),
-            Column("term_start", DType.DATE, "First day of the term."),
-            Column(
-                "term_end", DType.DATE, "First day *after* the term: the day by which it must be renewed."
-            ),
+            text("plan_tier", "Plan during the term.", allowed=PLAN_TIERS),
+            text("billing_period", "Length of the commitment.", allowed=BILLING_PERIODS),
+            flag("is_trial", "Whether the term is an unpaid trial."),
+            integer("seats", "Licensed users.", unit="users", minimum=1),
+            number("mrr_eur", "Recurring revenue per month; 0 for trials.", unit="EUR/month", minimum=0),
+            day("term_start", "First day of the term."),
+            day("term_end", "First day *after* the term: the day by which it must be renewed."),
             KNOWN_AT,
         ),
         key=("term_id",),
@@ -108,12 +87,11 @@ USAGE_EVENTS = RawLayout(
         description="Use of the product by all users of an account. One row per account and active day.",
         columns=(
             ACCOUNT_ID,
-            Column("used_on", DType.DATE, "Day of use (UTC)."),
-            Column("logins", DType.INTEGER, "Sessions opened that day.", unit="sessions", minimum=1),
-            Column("duration_min", DType.NUMBER, "Time in the product that day.", unit="minutes", minimum=0),
-            Column(
+            day("used_on", "Day of use (UTC)."),
+            integer("logins", "Sessions opened that day.", unit="sessions", minimum=1),
+            number("duration_min", "Time in the product that day.", unit="minutes", minimum=0),
+            text(
                 "features_used",
-                DType.STRING,
                 "Names of the product features touched that day, sorted, joined by `|`; empty if none.",
             ),
             KNOWN_AT,
@@ -133,23 +111,17 @@ INVOICES = RawLayout(
         name="invoices",
         description="Invoices as known from `known_at` on. One row per invoice and status version.",
         columns=(
-            Column("invoice_id", DType.STRING, "Key of the invoice."),
+            text("invoice_id", "Key of the invoice."),
             ACCOUNT_ID,
-            Column("issued_on", DType.DATE, "Date of the invoice."),
-            Column("due_on", DType.DATE, "Last day to pay in time."),
-            Column("amount_eur", DType.NUMBER, "Amount due, tax excluded.", unit="EUR", minimum=0),
-            Column(
+            day("issued_on", "Date of the invoice."),
+            day("due_on", "Last day to pay in time."),
+            number("amount_eur", "Amount due, tax excluded.", unit="EUR", minimum=0),
+            text(
                 "status",
-                DType.STRING,
                 "State of the invoice: a failed debit is `failed`, a contested one `disputed`.",
                 allowed=INVOICE_STATUSES,
             ),
-            Column(
-                "paid_on",
-                DType.DATE,
-                "Day of payment; null unless `status` is `paid` or `refunded`.",
-                nullable=True,
-            ),
+            day("paid_on", "Day of payment; null unless `status` is `paid` or `refunded`.", nullable=True),
             KNOWN_AT,
         ),
         key=("invoice_id", "known_at"),
@@ -175,22 +147,15 @@ SUPPORT_TICKETS = RawLayout(
         name="support_tickets",
         description="Support tickets as known from `known_at` on. One row per ticket and version.",
         columns=(
-            Column("ticket_id", DType.STRING, "Key of the ticket."),
+            text("ticket_id", "Key of the ticket."),
             ACCOUNT_ID,
-            Column("opened_at", DType.TIMESTAMP, "When the customer opened it (UTC).", unit="UTC"),
-            Column("kind", DType.STRING, "What it is about.", allowed=TICKET_KINDS),
-            Column("priority", DType.STRING, "Urgency set at opening.", allowed=TICKET_PRIORITIES),
-            Column("status", DType.STRING, "Whether it is still open.", allowed=TICKET_STATUSES),
-            Column(
-                "closed_at",
-                DType.TIMESTAMP,
-                "When it was closed (UTC); null while open.",
-                unit="UTC",
-                nullable=True,
-            ),
-            Column(
+            timestamp("opened_at", "When the customer opened it (UTC)."),
+            text("kind", "What it is about.", allowed=TICKET_KINDS),
+            text("priority", "Urgency set at opening.", allowed=TICKET_PRIORITIES),
+            text("status", "Whether it is still open.", allowed=TICKET_STATUSES),
+            timestamp("closed_at", "When it was closed (UTC); null while open.", nullable=True),
+            integer(
                 "csat",
-                DType.INTEGER,
                 "Satisfaction given after closing, 1 (bad) to 5 (good); null if not answered.",
                 unit="points",
                 nullable=True,

@@ -95,23 +95,16 @@ def _pseudonyms(lake: Lake, as_of: date) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class WorkList:
-    """The list and the figures above it.
+    """The list and the figures above it."""
 
-    Attributes
-    ----------
-    payload
-        Data of the grid.
-    expected_churners, expected_loss_eur
-        Sum of the scores; sum of score times monthly revenue.
-    levels
-        Accounts by risk level, most urgent first.
-    """
-
+    #: Data of the grid.
     payload: dict[str, Any]
     scored: int
     model_version: str
+    #: Sum of the scores; sum of score times monthly revenue.
     expected_churners: float
     expected_loss_eur: float
+    #: Accounts by risk level, most urgent first.
     levels: Mapping[str, int]
 
 
@@ -151,26 +144,15 @@ def _with_names(lake: Lake, scores: pa.Table, as_of: date) -> pa.Table:
 
 @dataclass(frozen=True)
 class Validation:
-    """Out-of-time evaluation of a training run.
+    """Out-of-time evaluation of a training run."""
 
-    Attributes
-    ----------
-    trained_for
-        ``as_of`` of the training run.
-    snapshots
-        Days that were predicted out of time.
-    rows, churned
-        Account-snapshots and how many of them churned.
-    metrics
-        By candidate and metric.
-    figures
-        Curves.
-    """
-
+    #: ``as_of`` of the training run, and the days that were predicted.
     trained_for: date
     snapshots: list[date]
+    #: Account-snapshots and how many of them churned.
     rows: int
     churned: int
+    #: By candidate and metric.
     metrics: Mapping[str, Mapping[str, Interval]]
     subgroups: list[Subgroup]
     figures: list[Figure]

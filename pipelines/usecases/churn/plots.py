@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 
 from pipelines.reporting.figure import (
-    LIMIT_COLOUR,
-    MAIN_COLOUR,
-    QUIET_COLOUR,
     Array,
+    Colour,
     Figure,
     add_diagonal,
+    error_bars,
     farthest,
     new_plot,
     plain,
@@ -28,12 +27,7 @@ from pipelines.reporting.figure import (
 )
 from pipelines.reporting.words import number, percent, short_day
 
-_COLOURS = {
-    "challenger": "#2f7ed8",
-    "champion": "#e0832b",
-    "logistic": "#7a8794",
-    "usage_trend": "#3a9d6e",
-}
+_COLOURS = {"challenger": "#2f7ed8", "champion": "#e0832b", "logistic": "#7a8794", "usage_trend": "#3a9d6e"}
 _BEESWARM_SCALE = [[0, "#2f7ed8"], [0.5, "#9b8bb4"], [1, "#d64550"]]
 
 
@@ -46,20 +40,10 @@ def precision_recall(
     auc_pr: Mapping[str, float],
     rate: float,
 ) -> Figure:
-    """Precision by recall of each candidate, with the lines of the gate.
+    """Precision by recall of each candidate, with the thresholds of the gate.
 
-    Parameters
-    ----------
-    curves
-        ``recall`` and ``precision`` by candidate.
-    min_auc_pr, min_recall
-        Thresholds of the gate.
-    operating
-        Recall and precision by candidate when the top 20 % are contacted.
-    auc_pr
-        Area under the curve by candidate.
-    rate
-        Share of accounts that churned: the precision of guessing.
+    ``operating`` is recall and precision by candidate when the top 20 % are contacted, ``rate`` the share of
+    accounts that churned: the precision of guessing.
     """
     figure = new_plot("Recall: share of churners found", "Precision: share of contacted who churn")
     for name, curve in curves.items():
@@ -73,17 +57,17 @@ def precision_recall(
             marker={"color": _COLOURS.get(name), "size": 9, "line": {"width": 1.5, "color": "#fff"}},
             hovertemplate="top 20 %: recall %{x:.0%}, precision %{y:.0%}<extra>" + _label(name) + "</extra>",
         )  # fmt: skip
-    figure.add_vline(x=min_recall, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
+    figure.add_vline(x=min_recall, line={"color": Colour.LIMIT, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         x=min_recall, y=1.02, yref="paper", yanchor="bottom", showarrow=False,
-        text=f"gate: recall of the top 20 % > {percent(min_recall)}", font={"color": LIMIT_COLOUR, "size": 12},
+        text=f"gate: recall of the top 20 % > {percent(min_recall)}", font={"color": Colour.LIMIT, "size": 12},
     )  # fmt: skip
-    figure.add_hline(y=min_auc_pr, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
+    figure.add_hline(y=min_auc_pr, line={"color": Colour.LIMIT, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         x=1, xanchor="right", y=min_auc_pr, yanchor="bottom", showarrow=False,
-        text=f"gate: mean precision > {min_auc_pr:.2f}", font={"color": LIMIT_COLOUR, "size": 12},
+        text=f"gate: mean precision > {min_auc_pr:.2f}", font={"color": Colour.LIMIT, "size": 12},
     )  # fmt: skip
-    figure.add_hline(y=rate, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
+    figure.add_hline(y=rate, line={"color": Colour.QUIET, "dash": "dot", "width": 1})
     show_shares(figure)
     figure.update_layout(margin={"t": 30})
     caption = (
@@ -102,11 +86,7 @@ def calibration(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
     for name, curve in curves.items():
         figure.add_scatter(
             x=plain(curve["predicted"]), y=plain(curve["observed"]), name=_label(name), mode="lines+markers",
-            error_y={
-                "type": "data", "symmetric": False, "thickness": 1.2, "width": 3,
-                "array": plain(curve["high"] - curve["observed"]),
-                "arrayminus": plain(curve["observed"] - curve["low"]),
-            },
+            error_y=error_bars(curve["low"], curve["observed"], curve["high"]),
             line={"color": _COLOURS.get(name), "width": 2 if name == "challenger" else 1.2},
             customdata=plain(curve["n"]),
             hovertemplate="predicted %{x:.1%}, observed %{y:.1%} of %{customdata:,}<extra>"
@@ -132,7 +112,7 @@ def gain(curves: Mapping[str, Mapping[str, Array]], *, min_recall: float) -> Fig
     add_diagonal(figure, "at random", 1, width=1)
     figure.add_scatter(
         x=[0.2], y=[min_recall], mode="markers", name=f"gate: {percent(min_recall)} at 20 %",
-        marker={"symbol": "line-ew", "size": 16, "line": {"color": LIMIT_COLOUR, "width": 3}},
+        marker={"symbol": "line-ew", "size": 16, "line": {"color": Colour.LIMIT, "width": 3}},
         hoverinfo="skip",
     )  # fmt: skip
     show_shares(figure)
@@ -154,7 +134,7 @@ def lift(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
             x=plain(curve["share"][shown]), y=plain(curve["lift"][shown]), name=_label(name),
             **_curve(name, "top %{x:.0%}: lift %{y:.1f}"),
         )  # fmt: skip
-    figure.add_hline(y=1, line={"color": QUIET_COLOUR, "dash": "dot", "width": 1})
+    figure.add_hline(y=1, line={"color": Colour.QUIET, "dash": "dot", "width": 1})
     figure.update_layout(xaxis={"range": [0, 1.02]}, yaxis={"rangemode": "tozero"}, xaxis_tickformat=".0%")
     caption = (
         "Contacting the top tenth finds as many times more churners than a random tenth as the curve is high. "
@@ -166,19 +146,10 @@ def lift(curves: Mapping[str, Mapping[str, Array]]) -> Figure:
 def beeswarm(
     features: Sequence[str], values: Sequence[Array], contributions: Sequence[Array], *, accounts: int
 ) -> Figure:
-    """SHAP contributions, one row of points per feature, coloured by the feature's value.
+    """SHAP contributions, one row of points per feature (most important first), coloured by the feature's value.
 
-    Parameters
-    ----------
-    features
-        Most important first.
-    values
-        Rank of the feature's value among the sample in [0, 1], NaN for missing and for words, each
-        of shape (n,).
-    contributions
-        Log-odds, each of shape (n,).
-    accounts
-        Size of the sample.
+    ``values`` are ranks among the sample of so many accounts in [0, 1], NaN for missing and for words;
+    ``contributions`` are log-odds; both of shape (n,) for each feature.
     """
     figure = new_plot("Contribution to the log-odds of churn (right: more likely to leave)", "")
     for position, (value, contribution) in enumerate(zip(values, contributions, strict=True)):
@@ -193,7 +164,7 @@ def beeswarm(
                 marker={**marker, "size": 4, "opacity": 0.75},
                 hovertemplate="%{x:+.2f}<extra>" + features[position] + "</extra>",
             )  # fmt: skip
-    figure.add_vline(x=0, line={"color": QUIET_COLOUR, "width": 1})
+    figure.add_vline(x=0, line={"color": Colour.QUIET, "width": 1})
     figure.update_layout(
         height=110 + 34 * len(features),
         yaxis={
@@ -253,14 +224,8 @@ _STEPS = ("#dbe9f9", "#b3d0f2", "#86b3e8", "#5a94db", "#3a74c4", "#e0832b", "#c8
 def scores_by_week(weeks: Sequence[date], edges: Sequence[float], shares: Array) -> Figure:
     """Score histogram by week, as stacked shares of accounts per score band.
 
-    Parameters
-    ----------
-    weeks
-        Score days, oldest first.
-    edges
-        Ascending edges of the bands from 0 to 1, one more than bands.
-    shares
-        Shape (weeks, bands); rows add up to 1.
+    ``shares`` has the shape (weeks, bands) and rows that add up to 1; ``edges``, one more than bands, ascend
+    from 0 to 1.
     """
     figure = new_plot("", "Share of accounts")
     names = _week_names(weeks)
@@ -285,14 +250,14 @@ def volume_by_week(weeks: Sequence[date], scored: Sequence[int], *, low: int, hi
     """Scored accounts by week between the bounds of the alarm."""
     figure = new_plot("", "Accounts scored")
     figure.add_bar(
-        x=_week_names(weeks), y=list(scored), marker={"color": MAIN_COLOUR},
+        x=_week_names(weeks), y=list(scored), marker={"color": Colour.MAIN},
         hovertemplate="%{x}: %{y:,}<extra></extra>", showlegend=False,
     )  # fmt: skip
     for limit, words in ((low, "at least"), (high, "at most")):
-        figure.add_hline(y=limit, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
+        figure.add_hline(y=limit, line={"color": Colour.LIMIT, "dash": "dash", "width": 1.5})
         figure.add_annotation(
             x=1.01, xref="paper", xanchor="left", y=limit, yanchor="middle", showarrow=False, align="left",
-            text=f"{words}<br>{number(limit)}", font={"color": LIMIT_COLOUR, "size": 12},
+            text=f"{words}<br>{number(limit)}", font={"color": Colour.LIMIT, "size": 12},
         )  # fmt: skip
     figure.update_layout(
         bargap=0.5,

@@ -29,6 +29,13 @@ _YOUNG_4W = "signed up less than four weeks ago: no trend of use yet"
 _YOUNG_8W = "signed up less than eight weeks ago: no trend of use over eight weeks yet"
 _YOUNG_12W = "signed up less than twelve weeks ago: no trend of use over twelve weeks yet"
 
+
+def _count(feature: str, topic: str, noun: str, when: str, *, worse: int) -> Level:
+    """How often something happened."""
+    many, one, none = f"{{}} {noun}s {when}", f"1 {noun} {when}", f"no {noun} {when}"
+    return Level(feature, topic, many, one=one, zero=none, worse=worse)
+
+
 TEMPLATES: tuple[Template, ...] = (
     Category("plan_tier", "plan", "plan"),
     Category("billing_period", "plan", "billing"),
@@ -59,19 +66,9 @@ TEMPLATES: tuple[Template, ...] = (
         "days_since_last_login", "last login", "last login {} days ago", one="last login yesterday",
         form="{} days", worse=1, ceiling=365, at_ceiling="no login in a year",
     ),
-    Level(
-        "logins_7d", "amount of use", "{} logins in the last 7 days", one="1 login in the last 7 days",
-        zero="no login in the last 7 days", worse=-1,
-    ),
-    Level(
-        "logins_28d", "amount of use", "{} logins in the last four weeks",
-        one="1 login in the last four weeks", zero="no login in the last four weeks", worse=-1,
-    ),
-    Level(
-        "logins_prev_28d", "amount of use", "{} logins in the four weeks before the last four",
-        one="1 login in the four weeks before the last four",
-        zero="no login in the four weeks before the last four", worse=-1,
-    ),
+    _count("logins_7d", "amount of use", "login", "in the last 7 days", worse=-1),
+    _count("logins_28d", "amount of use", "login", "in the last four weeks", worse=-1),
+    _count("logins_prev_28d", "amount of use", "login", "in the four weeks before the last four", worse=-1),
     Level(
         "minutes_28d", "amount of use", "{} minutes in the product in the last four weeks",
         one="1 minute in the product in the last four weeks",
@@ -86,26 +83,14 @@ TEMPLATES: tuple[Template, ...] = (
         "active_days_28d", "amount of use", "active on {} of the last 28 days",
         zero="active on none of the last 28 days", worse=-1,
     ),
-    Level(
-        "features_used_28d", "breadth of use", "{} product features used in four weeks",
-        one="1 product feature used in four weeks", zero="no product feature used in four weeks", worse=-1,
-    ),
+    _count("features_used_28d", "breadth of use", "product feature", "used in four weeks", worse=-1),
     Level(
         "activation_score_28d", "breadth of use", "{} % of the key features used in four weeks",
         zero="none of the key features used in four weeks", form="{} %", scale=100, worse=-1,
     ),
-    Level(
-        "tickets_30d", "tickets", "{} support tickets in 30 days", one="1 support ticket in 30 days",
-        zero="no support ticket in 30 days", worse=1,
-    ),
-    Level(
-        "tickets_90d", "tickets", "{} support tickets in 90 days", one="1 support ticket in 90 days",
-        zero="no support ticket in 90 days", worse=1,
-    ),
-    Level(
-        "urgent_tickets_90d", "tickets", "{} urgent tickets in 90 days", one="1 urgent ticket in 90 days",
-        zero="no urgent ticket in 90 days", worse=1,
-    ),
+    _count("tickets_30d", "tickets", "support ticket", "in 30 days", worse=1),
+    _count("tickets_90d", "tickets", "support ticket", "in 90 days", worse=1),
+    _count("urgent_tickets_90d", "tickets", "urgent ticket", "in 90 days", worse=1),
     Level(
         "open_tickets", "tickets", "{} support tickets still open", one="1 support ticket still open",
         zero="no support ticket open", worse=1,
@@ -122,14 +107,8 @@ TEMPLATES: tuple[Template, ...] = (
         "late_payments_180d", "payment", "{} invoices paid late or overdue in 180 days",
         one="1 invoice paid late or overdue in 180 days", zero="no invoice paid late or overdue in 180 days", worse=1,
     ),
-    Level(
-        "failed_payments_90d", "payment", "{} failed debits in 90 days", one="1 failed debit in 90 days",
-        zero="no failed debit in 90 days", worse=1,
-    ),
-    Level(
-        "disputes_180d", "payment", "{} disputed invoices in 180 days", one="1 disputed invoice in 180 days",
-        zero="no disputed invoice in 180 days", worse=1,
-    ),
+    _count("failed_payments_90d", "payment", "failed debit", "in 90 days", worse=1),
+    _count("disputes_180d", "payment", "disputed invoice", "in 180 days", worse=1),
     Level(
         "unpaid_eur", "payment", "{} EUR overdue and unpaid", zero="nothing overdue", form="{} EUR", worse=1,
     ),
@@ -174,10 +153,7 @@ TEMPLATES: tuple[Template, ...] = (
         "tier_changes_365d", "plan", "{} changes of plan in a year", one="1 change of plan in a year",
         zero="no change of plan in a year",
     ),
-    Level(
-        "tier_downgrades_365d", "plan", "{} downgrades in a year", one="1 downgrade in a year",
-        zero="no downgrade in a year", worse=1,
-    ),
+    _count("tier_downgrades_365d", "plan", "downgrade", "in a year", worse=1),
     Level(
         "reactivations", "time as a customer", "came back {} times after leaving",
         one="came back 1 time after leaving", zero="never left before",
@@ -191,8 +167,6 @@ TEMPLATES: tuple[Template, ...] = (
     ),
 )  # fmt: skip
 
-#: Salesforce's limit for a text field.
-MAX_LENGTH = 255
 #: Column that says who an account is compared with.
 PEERS = "size_band"
 
@@ -203,51 +177,26 @@ _PREFIX = {1: "", -1: "Lowers the risk: ", 0: "Without much effect: "}
 
 @dataclass(frozen=True)
 class Reasons:
-    """Reasons of many accounts, in the order of the rows.
+    """Reasons of many accounts, in the order of the rows."""
 
-    Attributes
-    ----------
-    texts : list of ndarray of shape (n,), object
-        Sentences, best reason first; never null, at most 255 characters.
-    facts_json : ndarray of shape (n,), object
-        What they say, as a JSON list per account: ``theme``, ``feature``, ``value`` (null if missing),
-        ``peer`` (median of the peers, or their share with the same value; null if there is none),
-        ``peers`` (who they are), ``contribution`` (log-odds of the feature), ``direction`` (``raises``,
-        ``lowers`` or ``neutral``), and for changes ``now`` and ``before`` (null beyond the trend's cap).
-    """
-
+    #: Sentences by place, best reason first, each of shape (n,); never null, at most 255 characters.
     texts: list[Texts]
+    #: What they say, as a JSON list per account, shape (n,): ``theme``, ``feature``, ``value`` (null if
+    #: missing), ``peer`` (median of the peers, or their share with the same value; null if there is none),
+    #: ``peers`` (who they are), ``contribution`` (log-odds of the feature), ``direction`` (``raises``,
+    #: ``lowers`` or ``neutral``), and for changes ``now`` and ``before`` (null beyond the trend's cap).
     facts_json: Texts
 
 
 def word_reasons(
-    frame: pd.DataFrame,
-    contributions: NDArray[np.float64],
-    themes: Mapping[str, str],
-    *,
-    top: int = 3,
+    frame: pd.DataFrame, contributions: NDArray[np.float64], themes: Mapping[str, str], *, top: int = 3
 ) -> Reasons:
-    """Choose and word the reasons of each row.
+    """Choose and word the ``top`` reasons of each row.
 
-    Parameters
-    ----------
-    frame : DataFrame of n rows
-        The feature rows of the accounts in scope on one ``as_of``: all features and ``size_band``.
-    contributions : ndarray of shape (n, n_features)
-        Log-odds, columns in the order of ``themes``.
-    themes : mapping of str to str
-        Theme of each feature.
-    top : int
-        Reasons per account.
-
-    Raises
-    ------
-    ValueError
-        Shapes disagree, a column is missing, or rows of several days are mixed.
-
-    Notes
-    -----
-    No loop over rows: features are worded one by one for all accounts that tell them.
+    ``frame`` has all features and ``size_band`` of n accounts on one ``as_of``; ``contributions`` are
+    log-odds of shape (n, n_features) in the order of ``themes``, the theme of each feature. Features are
+    worded one by one for all accounts that tell them: there is no loop over rows. Raises ``ValueError`` if
+    shapes disagree, a column is missing, or rows of several days are mixed.
     """
     features = list(themes)
     if contributions.shape != (len(frame), len(features)):

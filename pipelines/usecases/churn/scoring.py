@@ -42,19 +42,18 @@ def predict(run: Run[ChurnParams], model: ChurnClassifier, version: ModelVersion
     scores = _scores(run, inside, score, contributed, themes)
     yield Output(OUT_OF_SCOPE, outside)
     yield Output(CONTRIBUTIONS, _sampled(inside, X, score, contributed, themes))
+    volume = volume_audit(
+        run.lake,
+        SCORES,
+        run.as_of,
+        share=run.params.max_volume_change,
+        parameter="max_volume_change",
+        nothing="no account is in scope: look at the freshness of raw/churn_subscriptions",
+    )
     yield Output(
         SCORES,
         scores,
-        audits=[
-            volume_audit(
-                run.lake,
-                SCORES,
-                run.as_of,
-                share=run.params.max_volume_change,
-                parameter="max_volume_change",
-                nothing="no account is in scope: look at the freshness of raw/churn_subscriptions",
-            )
-        ],
+        audits=[volume],
         record={
             "scored": len(scores),
             "out_of_scope": outside.num_rows,
@@ -115,10 +114,7 @@ def _sampled(
 def _action_guide(settings: Settings) -> dict[str, str]:
     """Read the action per risk level from the seed table that customer success edits.
 
-    Raises
-    ------
-    ConfigError
-        A level has no action.
+    Raises ``ConfigError`` if a level has no action.
     """
     path = settings.dbt_project / "seeds" / "churn_action_guide.csv"
     with path.open(newline="") as file:
@@ -130,23 +126,11 @@ def _action_guide(settings: Settings) -> dict[str, str]:
 
 
 def explain(run: Run[ChurnParams], keys: Sequence[str]) -> Record:
-    """Explain the score of an account.
+    """Explain the score of an account, named by natural id or pseudonym.
 
-    Parameters
-    ----------
-    keys
-        Natural id or pseudonym of the account.
-
-    Returns
-    -------
-    dict
-        Score, rank, level, reasons with their facts, action, and what each theme adds in log-odds to
-        the model's average account. For an account out of scope, why it has no score.
-
-    Raises
-    ------
-    DataContractError
-        The account was not scored on that day, or nobody was.
+    Returns score, rank, level, reasons with their facts, action, and what each theme adds in log-odds to the
+    model's average account; for an account out of scope, why it has no score. Raises ``DataContractError`` if
+    the account was not scored on that day, or nobody was.
     """
     [account], as_of, lake = keys, run.as_of, run.lake
     hashed = pseudonym(account, key=run.settings.load_pseudonym_key())

@@ -45,20 +45,13 @@ _THREADS = 2
 
 @dataclass(frozen=True)
 class Judged:
-    """Out-of-time rows with every candidate's scores.
+    """Out-of-time rows with every candidate's scores."""
 
-    Attributes
-    ----------
-    churned
-        Label, shape (n,).
-    keys
-        Snapshot, pseudonym and segments of the rows.
-    scores
-        Shape (n,) by candidate.
-    """
-
+    #: Label, shape (n,).
     churned: NDArray[np.bool_]
+    #: Snapshot, pseudonym and segments of the rows.
     keys: pd.DataFrame
+    #: By candidate, shape (n,).
     scores: dict[str, NDArray[np.float64]]
 
 

@@ -32,26 +32,15 @@ _COMPARED = 1000
 
 @dataclass(frozen=True)
 class Stores:
-    """Stores of a day.
-
-    Attributes
-    ----------
-    inside
-        Features of the stores in scope, index ``store_id`` in order.
-    outside
-        Rows of the others.
-    contract
-        Declaration of the features.
-    versions
-        Lake version of ``features/clustering``.
-    fingerprint
-        Hash of all rows.
-    """
+    """Stores of a day."""
 
     as_of: date
+    #: Features of the stores in scope, index ``store_id`` in order, and rows of the others.
     inside: pd.DataFrame
     outside: pd.DataFrame
+    #: Declaration of the features.
     contract: Contract
+    #: Lake version of ``features/clustering``, and a hash of all rows.
     versions: dict[str, int]
     fingerprint: str
 
@@ -68,36 +57,24 @@ class Stores:
 
 @dataclass(frozen=True)
 class Variables:
-    """Variables that take part in the distance.
+    """Variables that take part in the distance."""
 
-    Attributes
-    ----------
-    kinds, weights
-        By name.
-    log_scaled
-        Amounts compared by their ratio.
-    levels
-        Words in order, of ordinal variables.
-    left_out
-        Why other variables take no part, by name.
-    """
-
+    #: By name.
     kinds: dict[str, str]
     weights: dict[str, float]
+    #: Amounts compared by their ratio.
     log_scaled: list[str]
+    #: Words in order, of ordinal variables.
     levels: dict[str, list[str]]
+    #: Why other variables take no part, by name.
     left_out: dict[str, str]
 
 
 def read_stores(run: Run[ClusteringParams], day: date | None = None) -> Stores:
     """Read ``features/clustering`` of a day, by default that of the run.
 
-    Raises
-    ------
-    NotKeptError
-        The lake has no rows of the day.
-    DataContractError
-        No store is in scope.
+    Raises ``NotKeptError`` if the lake has no rows of the day. Raises ``DataContractError`` if no store is in
+    scope.
     """
     contract, lake, as_of = run.mart("ml_clustering_features"), run.lake, day or run.as_of
     name = contract.table.name
@@ -124,13 +101,8 @@ def choose_variables(stores: Stores, params: ClusteringParams) -> Variables:
     whether its values are yes and no, which differ wholly or not at all, or a number that one remote store
     stretches the range of: weights are divided by the mean difference of two stores (de Bello et al. 2021),
     at least ``balance_floor``, so that a variable in which hardly any store differs does not decide alone.
-
-    Raises
-    ------
-    ConfigError
-        A theme has no weight.
-    DataContractError
-        Fewer than two variables are left.
+    Raises ``ConfigError`` if a theme has no weight. Raises ``DataContractError`` if fewer than two variables
+    are left.
     """
     themes = stores.contract.themes
     unweighted = sorted(set(themes.values()) - set(params.distance.theme_weights))
@@ -166,14 +138,9 @@ def choose_variables(stores: Stores, params: ClusteringParams) -> Variables:
 def new_groups(
     variables: Variables, params: ClusteringParams, *, stores: int, count: int | None = None
 ) -> NamedGroups:
-    """Estimator for the variables, not fitted.
+    """Estimator for the variables, to be fitted on so many stores: there are at most a quarter as many groups.
 
-    Parameters
-    ----------
-    stores
-        Stores that it will be fitted on: there are at most a quarter as many groups.
-    count
-        Number of groups instead of the parameters'.
+    ``count`` is the number of groups; by default that of the parameters.
     """
     clusters = params.clusters
     most = max(2, min(clusters.max_clusters, stores // 4))

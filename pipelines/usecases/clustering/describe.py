@@ -146,17 +146,9 @@ def plain(value: Any) -> Any:
 def explain(run: Run[ClusteringParams], keys: Sequence[str]) -> Record:
     """Say which group a store is in on the day, and why.
 
-    Returns
-    -------
-    dict
-        ``store_id``, ``as_of``, ``cluster``, ``title`` and ``facts`` of the group, ``fit`` (in words),
-        ``second_cluster``, ``differences`` (what sets the store apart from its group), ``variables`` (its values
-        beside the usual ones of the group), ``history`` (group by day) and ``moves``.
-
-    Raises
-    ------
-    DataContractError
-        The store has no group that day.
+    Returns the group with ``title`` and ``facts``, how well the store fits it in words, ``differences`` (what
+    sets the store apart from its group), ``variables`` (its values beside the usual ones of the group),
+    ``history`` (group by day) and ``moves``. Raises ``DataContractError`` if the store has no group that day.
     """
     (store,), lake, as_of = keys, run.lake, run.as_of
     where = (pa_dataset.field("store_id") == store) & until_day(as_of)

@@ -12,6 +12,7 @@ import pyarrow.dataset as pa_dataset
 from models.clustering.stability import DOUBTFUL
 from models.evaluation.group_gate import GroupThresholds, judge_groups
 from models.evaluation.verdict import Verdict
+from pipelines.io.frames import by_candidate
 from pipelines.io.lake import Lake, on_day, until_day
 from pipelines.io.registry import ModelVersion
 from pipelines.monitoring.checks import check_drift
@@ -28,20 +29,16 @@ _DEVIATIONS = 3.0
 
 def judge(run: Run[ClusteringParams], version: ModelVersion) -> Verdict:
     """Judge the challenger of the day by how clear and how stable its groups are."""
-    rows: pd.DataFrame = run.lake.read(VALIDATION, where=on_day(run.as_of)).to_pandas()
+    parts = by_candidate(run.lake.read(VALIDATION, where=on_day(run.as_of)), ("store_id",))
+    silhouettes = {name: part["silhouette"].to_numpy().astype(np.float64) for name, part in parts.items()}
+    groups = parts["challenger"]["group"].to_pandas()
     stability: pd.DataFrame = run.lake.read(STABILITY, where=on_day(run.as_of)).to_pandas()
-    by_candidate = {
-        str(name): part.sort_values("store_id") for name, part in rows.groupby("candidate", sort=True)
-    }
-    challenger = by_candidate.pop("challenger")
-    champion = by_candidate.pop("champion", None)
-    of_group = stability.set_index("cluster")["jaccard"]
     gate = run.params.gate
     return judge_groups(
-        challenger["silhouette"].to_numpy(np.float64),
-        challenger["group"].map(of_group).to_numpy(np.float64),
-        baselines={name: part["silhouette"].to_numpy(np.float64) for name, part in by_candidate.items()},
-        champion=None if champion is None else champion["silhouette"].to_numpy(np.float64),
+        silhouettes.pop("challenger"),
+        groups.map(stability.set_index("cluster")["jaccard"]).to_numpy(np.float64),
+        champion=silhouettes.pop("champion", None),
+        baselines=silhouettes,
         thresholds=GroupThresholds(
             min_stores=gate.min_stores,
             min_silhouette=gate.min_silhouette,
@@ -134,13 +131,5 @@ def _limited(
     metric: str, subject: str, value: float, limit: float, words: str, rows: int, *, noise: float = 0.0
 ) -> Finding:
     """Finding of a value with an upper limit, which may be exceeded by so much noise."""
-    return held_against(
-        metric,
-        subject,
-        words,
-        value,
-        limit,
-        raised=value > limit + noise,
-        rows=rows,
-        excess=max(value - limit, 0.0),
-    )
+    raised, excess = value > limit + noise, max(value - limit, 0.0)
+    return held_against(metric, subject, words, value, limit, raised=raised, rows=rows, excess=excess)

@@ -36,6 +36,11 @@ _SCOPE_WORDS = {
     "too_few_days": "It sold on too few days of the window to be told apart from others.",
 }
 
+_EXPORTED = (
+    "store_id", "store", "region", "cluster", "typicality", "deviation", "second_cluster", "previous_cluster",
+    "mark", "why",
+)  # fmt: skip
+
 _GRID = Grid(
     name="store-groups",
     caption="All stores with their group. Fit: share of the group's stores that are as different from it or more.",
@@ -49,21 +54,7 @@ _GRID = Grid(
     ),
     filters={"cluster": ("Group", None), "region": ("Region", None), "mark": ("Mark", None)},
     search=("store", "store_id", "title", "why"),
-    export={
-        name: name
-        for name in (
-            "store_id",
-            "store",
-            "region",
-            "cluster",
-            "typicality",
-            "deviation",
-            "second_cluster",
-            "previous_cluster",
-            "mark",
-            "why",
-        )
-    },
+    export={name: name for name in _EXPORTED},
     hint="name, id, group, remark",
 )
 
@@ -88,10 +79,8 @@ def sections(run: Run[ClusteringParams]) -> Mapping[str, object]:
 def moves(data: DayData) -> dict[str, Any] | Missing:
     """Stores in another group than on the last earlier day (``since``), and why.
 
-    Returns
-    -------
-    The first ``rows`` and how many are ``hidden``, ``counts`` by kind of move, and the ``figure`` of the flows between
-    the groups; None if nothing moved.
+    Returns the first ``rows`` and how many are ``hidden``, ``counts`` by kind of move, and the ``figure`` of
+    the flows between the groups; None if nothing moved.
     """
     if data.stores.empty or data.day_before is None:
         return Missing("There is no earlier day to compare the groups with yet.")

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.dataset as pa_dataset
 
 from features.schemas import Table
 from models.clustering.profile import NOTABLE
 from models.clustering.stability import DOUBTFUL, STABLE
 from pipelines.io.lake import on_day
+from pipelines.io.newest import newest_texts
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
 from pipelines.reporting.words import percent
@@ -27,8 +26,6 @@ from pipelines.usecases.clustering.params import ClusteringParams
 from pipelines.usecases.clustering.schemas import AXES, CHOICES, CLUSTERS, MIGRATIONS, PROFILES, TREES
 from pipelines.usecases.clustering.wording import is_worth_telling, label
 
-#: Table with the stores' names.
-_STORES = "raw/demand_stores"
 #: Rows of the heat map.
 _ROWS = 18
 #: Facts in a card.
@@ -89,12 +86,7 @@ class DayData:
     @cached_property
     def names(self) -> dict[str, str]:
         """Newest name of each store known before the day."""
-        if not self.run.lake.exists(_STORES):
-            return {}
-        known = pa_dataset.field("known_at") < pa.scalar(datetime.combine(self.as_of, time.min))
-        columns = ["store_id", "store_name", "known_at"]
-        rows = self.run.lake.read(_STORES, columns=columns, where=known).sort_by("known_at")
-        return dict(zip(rows["store_id"].to_pylist(), rows["store_name"].to_pylist(), strict=True))
+        return newest_texts(self.run.lake, "raw/demand_stores", "store_id", "store_name", self.as_of)
 
     @cached_property
     def features(self) -> pd.DataFrame:
@@ -122,11 +114,9 @@ class DayData:
 def groups(data: DayData) -> dict[str, Any] | Missing:
     """The groups as people see them first.
 
-    Returns
-    -------
-    ``cards`` of the groups, the ``version`` that found them and the day it was ``trained_on``, the number of
-    ``stores`` and the share of them in stable groups, the stores that do not fit (``atypical``), and those ``moved``
-    since the last earlier day (``compared_with``; None on the first).
+    Returns ``cards`` of the groups, the ``version`` that found them and the day it was ``trained_on``, the
+    number of ``stores`` and the share of them in stable groups, the stores that do not fit (``atypical``),
+    and those ``moved`` since the last earlier day (``compared_with``; None on the first).
     """
     rows = data.stores
     if rows.empty:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from pipelines.reporting.figure import LIMIT_COLOUR, MAIN_COLOUR, QUIET_COLOUR, Array, Figure, new_plot, plain
+from pipelines.reporting.figure import Array, Colour, Figure, new_plot, plain
 from pipelines.reporting.words import count, number, percent
 
 #: Colours of groups in the order of their names; they differ in lightness as well.
@@ -32,22 +32,15 @@ _DIVERGING = [[0, "#2f7ed8"], [0.5, "rgba(140,150,160,0.12)"], [1, "#e0832b"]]
 
 @dataclass(frozen=True)
 class Places:
-    """Stores on the map.
+    """Stores on the map, in arrays and lists of one length."""
 
-    Attributes
-    ----------
-    x, y
-        Coordinates, shape (n,).
-    group, label
-        Group and name of each.
-    typical, atypical
-        Which stand for their group, and which do not fit it.
-    """
-
+    #: Coordinates.
     x: Array
     y: Array
+    #: Group and name of each.
     group: Sequence[str]
     label: Sequence[str]
+    #: Which stand for their group, and which do not fit it.
     typical: np.ndarray
     atypical: np.ndarray
 
@@ -58,15 +51,7 @@ def colour_of(groups: Sequence[str], group: str) -> str:
 
 
 def tree(merges: Array, *, groups: int, things: str = "stores") -> Figure:
-    """Tree of merges with the height at which it is cut.
-
-    Parameters
-    ----------
-    merges
-        SciPy's linkage matrix, shape (n - 1, 4).
-    groups
-        Number of groups that the cut leaves.
-    """
+    """Tree of merges (SciPy's linkage matrix, shape (n - 1, 4)) with the height at which it is cut into groups."""
     from scipy.cluster.hierarchy import dendrogram
 
     n = len(merges) + 1
@@ -81,18 +66,12 @@ def tree(merges: Array, *, groups: int, things: str = "stores") -> Figure:
     for x, y in zip(drawn["icoord"], drawn["dcoord"], strict=True):
         xs += [*map(float, x), None]
         ys += [*map(float, y), None]
-    figure.add_scatter(
-        x=xs,
-        y=ys,
-        mode="lines",
-        line={"color": MAIN_COLOUR, "width": 1.5},
-        showlegend=False,
-        hoverinfo="skip",
-    )
-    figure.add_hline(y=cut, line={"color": LIMIT_COLOUR, "dash": "dash", "width": 1.5})
+    line = {"color": Colour.MAIN, "width": 1.5}
+    figure.add_scatter(x=xs, y=ys, mode="lines", line=line, showlegend=False, hoverinfo="skip")
+    figure.add_hline(y=cut, line={"color": Colour.LIMIT, "dash": "dash", "width": 1.5})
     figure.add_annotation(
         x=1, xref="paper", xanchor="right", y=cut, yanchor="bottom", showarrow=False,
-        text=f"cut: {groups} groups", font={"color": LIMIT_COLOUR, "size": 12},
+        text=f"cut: {groups} groups", font={"color": Colour.LIMIT, "size": 12},
     )  # fmt: skip
     sizes = [text.strip("()") if text.startswith("(") else "1" for text in drawn["ivl"]]
     figure.update_xaxes(
@@ -114,7 +93,7 @@ def tree(merges: Array, *, groups: int, things: str = "stores") -> Figure:
 def number_of_groups(counts: Array, gain: Array, silhouette: Array, chosen: int) -> Figure:
     """Inertia gained and silhouette by number of groups."""
     figure = new_plot("Number of groups", "Differences that the last split explains")
-    colours = [MAIN_COLOUR if int(k) == chosen else "rgba(122,135,148,0.55)" for k in counts.tolist()]
+    colours = [Colour.MAIN if int(k) == chosen else "rgba(122,135,148,0.55)" for k in counts.tolist()]
     figure.add_bar(
         x=[int(k) for k in counts], y=plain(gain), marker={"color": colours}, name="explained by the last split",
         hovertemplate="%{x} groups: the last split explains %{y:.1%}<extra></extra>",
@@ -143,13 +122,7 @@ def number_of_groups(counts: Array, gain: Array, silhouette: Array, chosen: int)
 
 
 def store_map(places: Places, axes: Sequence[tuple[float, str]]) -> Figure:
-    """Stores on the first two axes, by group.
-
-    Parameters
-    ----------
-    axes
-        Share of the differences on each axis, and what it tells.
-    """
+    """Stores on the first two axes, by group; of each axis its share of the differences and what it tells."""
     shares = [share for share, _ in axes]
     names = [f"Axis {at} ({percent(share)})" for at, share in enumerate(shares[:2], start=1)]
     figure = new_plot(*(names if len(names) == 2 else [*names, ""]))
@@ -157,7 +130,7 @@ def store_map(places: Places, axes: Sequence[tuple[float, str]]) -> Figure:
     for name in sorted(set(places.group)):
         place = _place(sorted(set(places.group)), name)
         rows = group == name
-        edge = np.where(places.atypical[rows], LIMIT_COLOUR, "rgba(255,255,255,0.6)").tolist()
+        edge = np.where(places.atypical[rows], Colour.LIMIT, "rgba(255,255,255,0.6)").tolist()
         figure.add_scatter(
             x=plain(places.x[rows]), y=plain(places.y[rows]), mode="markers", name=f"{name} ({int(rows.sum())})",
             text=label[rows].tolist(),
@@ -188,18 +161,10 @@ def profile_heat_map(
     overall: Mapping[str, str],
     names: Mapping[str, str],
 ) -> Figure:
-    """Variables by group: colour says how unusual, the cell what it is.
+    """Variables by group, first row on top: colour says how unusual, the cell what it is.
 
-    Parameters
-    ----------
-    v_tests
-        Variables by group, first row on top.
-    shown
-        What to write into a cell, by variable and group.
-    overall
-        The same of all stores, by variable.
-    names
-        What to call the variables.
+    ``shown`` is what to write into a cell, by variable and group; ``overall`` the same of all stores, and
+    ``names`` what to call them, by variable.
     """
     figure = new_plot("", "")
     groups, variables = list(v_tests.columns), list(v_tests.index)
@@ -230,7 +195,7 @@ def stability(groups: Sequence[str], jaccard: Array, *, stable: float, doubtful:
     """How much of each group comes out again from other samples of the stores."""
     figure = new_plot("Part of the group that comes out again", "")
     colours = [
-        "#3a9d6e" if value >= stable else "#e0832b" if value >= doubtful else LIMIT_COLOUR
+        "#3a9d6e" if value >= stable else "#e0832b" if value >= doubtful else Colour.LIMIT
         for value in jaccard
     ]
     figure.add_bar(
@@ -239,10 +204,10 @@ def stability(groups: Sequence[str], jaccard: Array, *, stable: float, doubtful:
         hovertemplate="%{y}: %{x:.0%}<extra></extra>", showlegend=False,
     )  # fmt: skip
     for limit, words in ((stable, "stable"), (doubtful, "doubtful")):
-        figure.add_vline(x=limit, line={"color": QUIET_COLOUR, "dash": "dash", "width": 1.2})
+        figure.add_vline(x=limit, line={"color": Colour.QUIET, "dash": "dash", "width": 1.2})
         figure.add_annotation(
             x=limit, y=1.02, yref="paper", yanchor="bottom", showarrow=False, text=words,
-            font={"size": 12, "color": QUIET_COLOUR},
+            font={"size": 12, "color": Colour.QUIET},
         )  # fmt: skip
     figure.update_layout(
         xaxis={"range": [0, 1.02], "tickformat": ".0%"},
@@ -266,18 +231,13 @@ def stability(groups: Sequence[str], jaccard: Array, *, stable: float, doubtful:
 def moves(before: Sequence[str], after: Sequence[str], colours: Mapping[str, str]) -> Figure:
     """Flows of stores from the groups of the last run to those of today.
 
-    Parameters
-    ----------
-    before, after
-        Group of each store then and now; empty for none.
-    colours
-        By group.
+    ``before`` and ``after`` are the group of each store, empty for none; ``colours`` go by group.
     """
     stores = pd.DataFrame({"before": list(before), "after": list(after)})
     pairs = stores.value_counts(sort=False).reset_index(name="n")
     left, right = sorted(set(pairs["before"])), sorted(set(pairs["after"]))
     labels = [_flow_label(name, "before") for name in left] + [_flow_label(name, "now") for name in right]
-    nodes = [colours.get(name, QUIET_COLOUR) for name in (*left, *right)]
+    nodes = [colours.get(name, Colour.QUIET) for name in (*left, *right)]
     stayed = (pairs["before"] == pairs["after"]).to_numpy()
     figure = new_plot("", "")
     figure.add_trace(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
+from features.schemas import AS_OF, MODEL_VERSION, Reference, Table, day, flag, integer, number, text
 
-TRAINED = Column("as_of", DType.DATE, "Day for which the groups were found.")
-STORE = Column("store_id", DType.STRING, "Store.")
-CLUSTER = Column("cluster", DType.STRING, "Name of the group: a letter that stays with it from run to run.")
-
-
-def _number(name: str, words: str, *, nullable: bool = False, **rules: float | str | None) -> Column:
-    return Column(name, DType.NUMBER, words, nullable=nullable, **rules)  # type: ignore[arg-type]
+TRAINED = day("as_of", "Day for which the groups were found.")
+STORE = text("store_id", "Store.")
+CLUSTER = text("cluster", "Name of the group: a letter that stays with it from run to run.")
 
 
 CLUSTERS = Table(
@@ -23,35 +19,25 @@ CLUSTERS = Table(
         AS_OF,
         STORE,
         CLUSTER,
-        _number("distance", "Distance from the centre of its group, on the axes.", minimum=0),
-        _number(
+        number("distance", "Distance from the centre of its group, on the axes.", minimum=0),
+        number(
             "typicality",
             "Share of the group's stores of training that differ from the group as much or more: 0 is unlike all.",
             minimum=0,
             maximum=1,
         ),
-        Column("second_cluster", DType.STRING, "The next nearest group."),
-        _number("second_distance", "Distance from its centre.", minimum=0),
-        _number(
+        text("second_cluster", "The next nearest group."),
+        number("second_distance", "Distance from its centre.", minimum=0),
+        number(
             "deviation",
             "How far its difference from the group is above the usual one, in robust standard deviations.",
         ),
-        Column("is_typical", DType.BOOLEAN, "Whether it is one of the stores that stand for the group."),
-        Column("is_atypical", DType.BOOLEAN, "Whether it is unusually far from the others of its group."),
-        Column(
-            "why",
-            DType.STRING,
-            "What makes it typical or atypical, in words; null for the others.",
-            nullable=True,
-        ),
-        _number("axis_1", "Place on the first axis of the map."),
-        _number("axis_2", "Place on the second axis; 0 if there is one only."),
-        Column(
-            "previous_cluster",
-            DType.STRING,
-            "Group on the last earlier day; null if it had none.",
-            nullable=True,
-        ),
+        flag("is_typical", "Whether it is one of the stores that stand for the group."),
+        flag("is_atypical", "Whether it is unusually far from the others of its group."),
+        text("why", "What makes it typical or atypical, in words; null for the others.", nullable=True),
+        number("axis_1", "Place on the first axis of the map."),
+        number("axis_2", "Place on the second axis; 0 if there is one only."),
+        text("previous_cluster", "Group on the last earlier day; null if it had none.", nullable=True),
         MODEL_VERSION,
     ),
     key=("as_of", "store_id"),
@@ -69,27 +55,23 @@ PROFILES = Table(
     columns=(
         AS_OF,
         CLUSTER,
-        Column("variable", DType.STRING, "Feature, from `features/clustering`."),
-        Column(
-            "category", DType.STRING, "Value of a feature that holds words or yes and no; empty for numbers."
-        ),
-        Column(
-            "kind", DType.STRING, "Whether `inside` is a mean or a share.", allowed=("numeric", "category")
-        ),
-        Column("stores", DType.INTEGER, "Stores of the group for which the variable is known.", minimum=0),
-        _number(
+        text("variable", "Feature, from `features/clustering`."),
+        text("category", "Value of a feature that holds words or yes and no; empty for numbers."),
+        text("kind", "Whether `inside` is a mean or a share.", allowed=("numeric", "category")),
+        integer("stores", "Stores of the group for which the variable is known.", minimum=0),
+        number(
             "inside",
             "Mean of the group, or share of its stores in the category. Null if not known.",
             nullable=True,
         ),
-        _number("overall", "The same of all stores. Null if not known.", nullable=True),
-        _number(
+        number("overall", "The same of all stores. Null if not known.", nullable=True),
+        number(
             "v_test",
             "Distance from what chance would give, in standard deviations; beyond 1.96 either way it is not chance.",
             nullable=True,
         ),
-        _number("p_value", "Probability of such a distance by chance.", nullable=True, minimum=0, maximum=1),
-        Column("words", DType.STRING, "The same as a sentence."),
+        number("p_value", "Probability of such a distance by chance.", nullable=True, minimum=0, maximum=1),
+        text("words", "The same as a sentence."),
         MODEL_VERSION,
     ),
     key=("as_of", "cluster", "variable", "category"),
@@ -105,22 +87,19 @@ MIGRATIONS = Table(
     columns=(
         AS_OF,
         STORE,
-        Column("previous_as_of", DType.DATE, "The day compared with."),
+        day("previous_as_of", "The day compared with."),
         # Another group, grouped for the first time, or not any more.
-        Column("move", DType.STRING, "What became of it.", allowed=("moved", "new", "left")),
-        Column("from_cluster", DType.STRING, "Group on that day; null if it had none.", nullable=True),
-        Column("to_cluster", DType.STRING, "Group now; null if it has none.", nullable=True),
-        Column(
+        text("move", "What became of it.", allowed=("moved", "new", "left")),
+        text("from_cluster", "Group on that day; null if it had none.", nullable=True),
+        text("to_cluster", "Group now; null if it has none.", nullable=True),
+        text(
             "cause",
-            DType.STRING,
             "`store`: its variables changed; `groups`: with its old values it would be in another group as well, since "
             "new groups were found; `dissolved`: its group is gone; `scope`: it came or left.",
             allowed=("store", "groups", "dissolved", "scope"),
         ),
-        Column("words", DType.STRING, "What changed, in words."),
-        Column(
-            "variables_json", DType.STRING, "Variables that explain the move: name, before, now, part of it."
-        ),
+        text("words", "What changed, in words."),
+        text("variables_json", "Variables that explain the move: name, before, now, part of it."),
         MODEL_VERSION,
     ),
     key=("as_of", "store_id"),
@@ -132,17 +111,17 @@ CHOICES = Table(
     description="What each number of groups is worth, of a training. One row per `as_of` and number of groups.",
     columns=(
         TRAINED,
-        Column("n_clusters", DType.INTEGER, "Number of groups.", minimum=1),
-        _number(
+        integer("n_clusters", "Number of groups.", minimum=1),
+        number(
             "within_share", "Inertia within the groups, as a share of the whole.", minimum=0, maximum=1.000001
         ),
-        _number(
+        number(
             "inertia_gain",
             "Share of the inertia that the last split explains; null for one group.",
             nullable=True,
         ),
-        _number("silhouette", "How clearly stores belong to their group; null for one group.", nullable=True),
-        Column("chosen", DType.BOOLEAN, "Whether the groups of the version are these."),
+        number("silhouette", "How clearly stores belong to their group; null for one group.", nullable=True),
+        flag("chosen", "Whether the groups of the version are these."),
         MODEL_VERSION,
     ),
     key=("as_of", "n_clusters"),
@@ -157,11 +136,11 @@ TREES = Table(
     ),
     columns=(
         TRAINED,
-        Column("step", DType.INTEGER, "Number of the merge, 0 first.", minimum=0),
-        Column("left", DType.INTEGER, "Node that is merged.", minimum=0),
-        Column("right", DType.INTEGER, "Node it is merged with.", minimum=0),
-        _number("height", "Distance at which they are.", minimum=0),
-        Column("stores", DType.INTEGER, "Stores below.", minimum=2),
+        integer("step", "Number of the merge, 0 first.", minimum=0),
+        integer("left", "Node that is merged.", minimum=0),
+        integer("right", "Node it is merged with.", minimum=0),
+        number("height", "Distance at which they are.", minimum=0),
+        integer("stores", "Stores below.", minimum=2),
         MODEL_VERSION,
     ),
     key=("as_of", "step"),
@@ -173,9 +152,9 @@ AXES = Table(
     description="Axes of the map of a training. One row per `as_of` and axis.",
     columns=(
         TRAINED,
-        Column("axis", DType.INTEGER, "Number of the axis, 1 first.", minimum=1),
-        _number("explained", "Share of the differences between stores on it.", minimum=0, maximum=1.000001),
-        Column("words", DType.STRING, "Variables that grow or fall along it."),
+        integer("axis", "Number of the axis, 1 first.", minimum=1),
+        number("explained", "Share of the differences between stores on it.", minimum=0, maximum=1.000001),
+        text("words", "Variables that grow or fall along it."),
         MODEL_VERSION,
     ),
     key=("as_of", "axis"),
@@ -190,15 +169,13 @@ STABILITY = Table(
     columns=(
         TRAINED,
         CLUSTER,
-        Column("stores", DType.INTEGER, "Stores of the group.", minimum=1),
-        _number("jaccard", "Mean similarity with the nearest group of each sample.", minimum=0, maximum=1),
-        _number(
-            "recovered", "Share of the samples with a group at least 0.75 similar.", minimum=0, maximum=1
-        ),
-        _number(
+        integer("stores", "Stores of the group.", minimum=1),
+        number("jaccard", "Mean similarity with the nearest group of each sample.", minimum=0, maximum=1),
+        number("recovered", "Share of the samples with a group at least 0.75 similar.", minimum=0, maximum=1),
+        number(
             "dissolved", "Share of the samples without a group at least 0.5 similar.", minimum=0, maximum=1
         ),
-        Column("state", DType.STRING, "What follows from it.", allowed=("stable", "doubtful", "unstable")),
+        text("state", "What follows from it.", allowed=("stable", "doubtful", "unstable")),
         MODEL_VERSION,
     ),
     key=("as_of", "cluster"),
@@ -213,10 +190,10 @@ VALIDATION = Table(
     ),
     columns=(
         TRAINED,
-        Column("candidate", DType.STRING, "Who grouped: `challenger`, `champion` or a feature."),
+        text("candidate", "Who grouped: `challenger`, `champion` or a feature."),
         STORE,
-        Column("group", DType.STRING, "Its group there."),
-        _number(
+        text("group", "Its group there."),
+        number(
             "silhouette", "From -1 (in the wrong group) to 1 (far from all others).", minimum=-1, maximum=1
         ),
         MODEL_VERSION,

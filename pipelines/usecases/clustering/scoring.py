@@ -39,10 +39,7 @@ _OUT_OF_SCOPE = {"store_closed": "has closed", "too_few_days": "sold on too few 
 def predict(run: Run[ClusteringParams], groups: NamedGroups, version: ModelVersion) -> Iterator[Output]:
     """Assign the stores of the day to the groups, without fitting again, and tell what moved.
 
-    Raises
-    ------
-    DataContractError
-        The day has no features, or a store shares no variable with the groups.
+    Raises ``DataContractError`` if the day has no features, or a store shares no variable with the groups.
     """
     stores = read_stores(run)
     rows = assigned_rows(groups, stores, run.params)
@@ -154,12 +151,8 @@ def _moved_rows(
 ) -> pd.DataFrame:
     """Rows of ``predictions/store_cluster_migrations``, without day and version.
 
-    Parameters
-    ----------
-    clusters, before
-        Group of each store now and on ``day_before``.
-    stores_before
-        Features of that day; None if they are not kept, in which case moves are told without their variables.
+    ``clusters`` and ``before`` are the group of each store now and on ``day_before``; without the features of
+    that day (``stores_before``) moves are told without their variables.
     """
     moves = migrations(before, clusters)
     explained = _explained(groups, stores, stores_before, moves, top)

@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from models.clustering.stability import bootstrap_jaccard, warning_of
 from pipelines.io.frames import fullest_rows
 from pipelines.measure import Stopwatch
 from pipelines.monitoring.reference import Sample
+from pipelines.reporting.card import model_card
 from pipelines.usecase import Run, Trained
 from pipelines.usecases.clustering.dataset import SUBJECTS, Stores, Variables, choose_variables, new_groups
 from pipelines.usecases.clustering.params import ClusteringParams
@@ -43,26 +43,18 @@ _PER_AXIS = 4
 
 @dataclass(frozen=True)
 class Found:
-    """What a training found.
-
-    Attributes
-    ----------
-    stability
-        By `bootstrap_jaccard`, with ``name`` of each group.
-    validation
-        ``candidate``, ``store_id``, ``group`` and ``silhouette``.
-    new, gone
-        Names of groups that continue none of the champion's, and of the champion's that no group continues.
-    warning
-        What to say of groups that are not stable; empty if all are.
-    """
+    """What a training found."""
 
     groups: NamedGroups
     variables: Variables
+    #: By `bootstrap_jaccard`, with ``name`` of each group.
     stability: pd.DataFrame
+    #: ``candidate``, ``store_id``, ``group`` and ``silhouette``.
     validation: pd.DataFrame
+    #: Names of groups that continue none of the champion's, and of the champion's that no group continues.
     new: set[str]
     gone: list[str]
+    #: What to say of groups that are not stable; empty if all are.
     warning: str
 
 
@@ -78,7 +70,18 @@ def fit(run: Run[ClusteringParams], stores: Stores, champion: NamedGroups | None
     return Trained(
         model=found.groups,
         example=fullest_rows(stores.X[list(found.variables.kinds)]),
-        card=_card(run.as_of, run.params, stores, found),
+        card=model_card(
+            run.usecase,
+            as_of=run.as_of,
+            params=run.params,
+            stores=stores,
+            variables=found.variables,
+            model=model,
+            stability=found.stability,
+            silhouettes=found.validation.groupby("candidate")["silhouette"].mean().dropna(),
+            warning=found.warning,
+            label=label,
+        ),
         tables={
             CHOICES: _choices(model),
             TREES: _tree(model),
@@ -218,52 +221,3 @@ def _direction(correlation: pd.Series, *, up: bool) -> str:
     ]
     side = "right" if up else "left"
     return f"{side}: {', '.join(names) if names else 'nothing in particular'}"
-
-
-# ---------------------------------------------------------------------------------------- model card
-
-
-def _card(as_of: date, params: ClusteringParams, stores: Stores, found: Found) -> str:
-    """Write the model card: what groups are made from, how far they can be trusted, their limits."""
-    model = found.groups.clustering_
-    means = found.validation.groupby("candidate", sort=True)["silhouette"].mean()
-    variables = found.variables
-    cut = "k-means from the cut" if params.clusters.consolidate else "the cut as it is"
-    left_out = "; ".join(f"{label(name).name} ({why})" for name, why in variables.left_out.items()) or "none"
-    weights = ", ".join(f"{name} {weight:g}" for name, weight in params.distance.theme_weights.items())
-    stability = found.stability[["name", "size", "jaccard", "verdict"]].itertuples(index=False, name=None)
-    groups = "\n".join(
-        f"| {name} | {size:,} | {jaccard:.2f} | {verdict} |" for name, size, jaccard, verdict in stability
-    )
-    grouped_by = "\n".join(f"| {name} | {value:.3f} |" for name, value in means.items() if np.isfinite(value))
-    warning = f"- {found.warning}.\n" if found.warning else ""
-    return f"""# Store clustering of {as_of}
-
-**Use**: one commercial policy per group of stores; an attribute of the store in demand forecasts. \
-**Not for**: judging the people who run a store, or single stores that are marked atypical.
-
-## Data
-- {len(stores.inside):,} stores over {params.features.history_days} days; out of scope: {len(stores.outside):,}.
-- {len(variables.kinds)} variables: {", ".join(label(name).name for name in variables.kinds)}.
-- Left out: {left_out}.
-
-## Method
-- Gower's distance; weights: {weights}, shared by the variables of a theme, over their mean difference.
-- {len(model.explained_)} principal coordinates with {model.explained_.sum():.0%} of the differences; \
-{params.clusters.linkage} linkage; {cut}: inertia within the groups {model.inertia_before_consolidation_:.1%} before \
-and {model.inertia_after_consolidation_:.1%} after.
-
-## Groups
-
-| group | stores | stability | verdict |
-|---|---|---|---|
-{groups}
-
-| grouped by | mean silhouette |
-|---|---|
-{grouped_by}
-
-## Limits
-- Groups are a convenience: between two of them there are stores that could be in either.
-- A variable that is unknown for a store is skipped for it: its group rests on the others.
-{warning}"""

@@ -15,21 +15,13 @@ _LEAST = 0.03
 
 
 class Label(Params):
-    """A variable in words.
+    """A variable in words."""
 
-    Attributes
-    ----------
-    name
-        As a heading.
-    more, less
-        What a store has that has much, or little, of it.
-    form, unit, digits
-        How a value reads.
-    """
-
+    #: As a heading, and what a store has that has much, or little, of it.
     name: str
     more: str
     less: str
+    #: How a value reads.
     form: Literal["share", "ratio", "amount"]
     unit: str = ""
     digits: int = 0

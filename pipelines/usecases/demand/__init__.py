@@ -11,15 +11,15 @@ from pipelines.monitoring.alarms import Sentence
 from pipelines.monitoring.findings import Finding
 from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
 from pipelines.sinks.target import DynamoNamespace
-from pipelines.sources.adapter import Adapter
 from pipelines.usecase import Borrowed, Deferred, Explain, Mart, Plan, Record, Run, Span, UseCase
-from pipelines.usecases.demand.layouts import LAYOUTS, LONG_LAYOUTS, adapt_long
+from pipelines.usecases.demand.layouts import LAYOUTS
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import CERTIFICATES, FORECASTS, TABLES
 
 if TYPE_CHECKING:
     from pipelines.io.dbt import DbtRun
     from pipelines.usecases.demand import checks as _checks
+    from pipelines.usecases.demand import daily as _daily
     from pipelines.usecases.demand import dataset as _dataset
     from pipelines.usecases.demand import explanation as _explanation
     from pipelines.usecases.demand import page as _page
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipelines.usecases.demand import training as _training
 else:
     _checks = Deferred("pipelines.usecases.demand.checks")
+    _daily = Deferred("pipelines.usecases.demand.daily")
     _dataset = Deferred("pipelines.usecases.demand.dataset")
     _explanation = Deferred("pipelines.usecases.demand.explanation")
     _page = Deferred("pipelines.usecases.demand.page")
@@ -99,7 +100,7 @@ USECASE = UseCase(
     # Without stores, products and sales nothing can be forecast.
     optional=frozenset({"promotions", "weather_observed", "weather_forecasts", "calendar_events"}),
     borrows=(Borrowed("clustering", "predictions/store_clusters", optional=True),),
-    adapters={"long": lambda: Adapter(LONG_LAYOUTS, adapt_long)},
+    adapters={"long": _daily.long},
     # The panel is large and can be rebuilt from the raw tables at any time.
     marts=(
         Mart("ml_demand_panel", kept=lambda params: params.panel_versions),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from models.evaluation.bootstrap import Interval
 from models.forecasting.compared import Compared
-from pipelines.monitoring.findings import Finding, percent
+from pipelines.monitoring.findings import Finding, held_against, percent
 from pipelines.monitoring.reference import Segment
 from pipelines.monitoring.schemas import ALL, Severity, State
 from pipelines.reporting.words import join
@@ -60,11 +59,6 @@ def check(run: Run[DemandParams]) -> Checked:
     version = pc.max(rows["model_version"]).as_py()
     days = data.realised.days_judged(1) if data.realised is not None else 0
     return Checked(findings, version, {"realised_days": days})
-
-
-def _judged(severity: Severity | None, **found: Any) -> Finding:
-    """Finding of a figure that could be judged: an alarm if it has a severity."""
-    return Finding(state=State.ALARM if severity else State.OK, severity=severity, **found)
 
 
 def _not_yet(metric: str, subject: str, words: str, where: Segment = (ALL, ALL)) -> Finding:
@@ -115,18 +109,15 @@ def _check_target(
     broken = low > target
     spread = "" if math.isnan(measured.low) else f" (90 % interval {100 * low:.1f} to {100 * high:.1f} %)"
     doubt = ", above it but within noise" if measured.value > target and not broken else ""
-    return _judged(
-        Severity.WARNING if broken else None,  # worse forecasts are still the best there are
-        metric="mape",
-        subject=subject,
-        segment=where,
-        value=measured.value,
-        threshold=target,
-        excess=max(measured.value / target - 1, 0.0),
-        rows=int(realised.judged[rows, :, TARGET_HORIZON - 1].sum()),
-        message=f"MAPE at {subject} of {whom} is {_percent(measured.value)}{spread}, target "
-        f"{percent(target)}{doubt}",
+    words = (
+        f"MAPE at {subject} of {whom} is {_percent(measured.value)}{spread}, target {percent(target)}{doubt}"
     )
+    # A warning only: worse forecasts are still the best there are.
+    return held_against(
+        "mape", subject, words, measured.value, target, raised=broken, segment=where,
+        rows=int(realised.judged[rows, :, TARGET_HORIZON - 1].sum()),
+        excess=max(measured.value / target - 1, 0.0),
+    )  # fmt: skip
 
 
 def _check_bias(realised: Realised, segment: str, rows: NDArray[np.bool_], params: DemandParams) -> Finding:
@@ -140,19 +131,15 @@ def _check_bias(realised: Realised, segment: str, rows: NDArray[np.bool_], param
     low, high = _ends(measured)
     broken = low > limit or high < -limit
     direction = "above" if measured.value > 0 else "below"
-    serious = Severity.CRITICAL if segment == ALL else Severity.WARNING
-    return _judged(
-        serious if broken else None,
-        metric="bias",
-        subject=subject,
-        segment=where,
-        value=measured.value,
-        threshold=math.copysign(limit, measured.value),
-        excess=max(abs(measured.value) - limit, 0.0),
-        rows=int(realised.judged[rows].sum()),
-        message=f"forecasts of {whom} were {_percent(abs(measured.value))} {direction} what was sold "
-        f"(limit {percent(limit)} either way)",
+    words = (
+        f"forecasts of {whom} were {_percent(abs(measured.value))} {direction} what was sold "
+        f"(limit {percent(limit)} either way)"
     )
+    return held_against(
+        "bias", subject, words, measured.value, math.copysign(limit, measured.value), raised=broken,
+        severity=Severity.CRITICAL if segment == ALL else Severity.WARNING, segment=where,
+        rows=int(realised.judged[rows].sum()), excess=max(abs(measured.value) - limit, 0.0),
+    )  # fmt: skip
 
 
 def _check_coverage(
@@ -177,20 +164,17 @@ def _check_coverage(
         spread = compared[level].coverage_interval(nominal) if judged else None
         broken = spread is not None and (spread.low > high or spread.high < low)
         limits = f", expected {percent(low)} to {percent(high)}" if judged else ""
-        found.append(
-            _judged(
-                Severity.WARNING if broken else None,
-                metric=metric,
-                subject=subject,
-                segment=where,
-                value=share,
-                threshold=(high if share > high else low) if judged else None,
-                excess=max(low - share, share - high, 0.0) if judged else 0.0,
-                rows=points,
-                message=f"{percent(share)} of {points:,} forecasts of level {_words(level)} held by their "
-                f"{nominal} % interval{limits}",
-            )
+        words = (
+            f"{percent(share)} of {points:,} forecasts of level {_words(level)} held by their "
+            f"{nominal} % interval{limits}"
         )
+        limit = (high if share > high else low) if judged else None
+        found.append(
+            held_against(
+                metric, subject, words, share, limit, raised=broken, segment=where, rows=points,
+                excess=max(low - share, share - high, 0.0) if judged else 0.0,
+            )
+        )  # fmt: skip
     return found
 
 
@@ -285,29 +269,18 @@ def _volume(
 ) -> Finding:
     limit = params.monitoring.max_volume_change
     moved = f"{_percent(abs(change))} {'above' if change >= 0 else 'below'}"
-    return _judged(
-        severity if abs(change) > limit else None,
-        metric=metric,
-        subject="total",
-        value=change,
-        threshold=limit if change >= 0 else -limit,
-        excess=max(abs(change) - limit, 0.0),
-        rows=days,
-        message=f"the total of {days} days is {moved} {against}, limit {percent(limit)}",
-    )
+    words = f"the total of {days} days is {moved} {against}, limit {percent(limit)}"
+    return held_against(
+        metric, "total", words, change, limit if change >= 0 else -limit, raised=abs(change) > limit,
+        severity=severity, rows=days, excess=max(abs(change) - limit, 0.0),
+    )  # fmt: skip
 
 
 def _check_series(rows: pa.Table, active: int | None, previous: pa.Table | None) -> Finding:
     """Whether every active series has its forecast, and whether many are gone since the last time.
 
-    Parameters
-    ----------
-    rows
-        One row per series that was forecast.
-    active
-        Series in the profile of the day; None if it is not known.
-    previous
-        The same of the newest earlier day; None if there is none.
+    ``rows`` and ``previous`` have one row per series that was forecast, now and on the newest earlier day;
+    ``active`` are the series in the profile of the day, None if it is not known.
     """
     count = rows.num_rows
     missing = 0 if active is None else active - count
@@ -318,16 +291,12 @@ def _check_series(rows: pa.Table, active: int | None, previous: pa.Table | None)
         words += f" of {active:,} active ones"
     if previous is not None:
         words += f", {before:,} the last time"
-    return _judged(
-        Severity.CRITICAL if incomplete else Severity.WARNING if shrunk else None,
-        metric="series",
-        subject="forecasts",
-        value=float(count),
-        threshold=float(active or 1) if incomplete or not shrunk else (1 - _MAX_LOSS) * before,
-        excess=float(max(missing, 0)),
-        rows=count,
-        message=words,
-    )
+    limit = float(active or 1) if incomplete or not shrunk else (1 - _MAX_LOSS) * before
+    return held_against(
+        "series", "forecasts", words, float(count), limit, raised=incomplete or shrunk,
+        severity=Severity.CRITICAL if incomplete else Severity.WARNING,
+        rows=count, excess=float(max(missing, 0)),
+    )  # fmt: skip
 
 
 def _check_fallbacks(rows: pa.Table, previous: pa.Table | None) -> Finding:
@@ -339,13 +308,7 @@ def _check_fallbacks(rows: pa.Table, previous: pa.Table | None) -> Finding:
     words = f"{_percent(share)} of the series have a fallback instead of a model"
     if before is not None:
         words += f", {_percent(before)} the last time"
-    return _judged(
-        Severity.WARNING if limit is not None and share > limit else None,
-        metric="fallbacks",
-        subject="forecasts",
-        value=share,
-        threshold=limit,
-        excess=max(share - limit, 0.0) if limit is not None else 0.0,
-        rows=rows.num_rows,
-        message=words,
+    beyond = 0.0 if limit is None else max(share - limit, 0.0)
+    return held_against(
+        "fallbacks", "forecasts", words, share, limit, raised=beyond > 0, rows=rows.num_rows, excess=beyond
     )

@@ -54,18 +54,10 @@ def cross(
 ) -> Crossed:
     """Forecast the crossed groups.
 
-    Parameters
-    ----------
-    panel
-        Sales up to the day.
-    profile
-        Store, region, product and category of each of the n series.
-    served : ndarray of shape (n, days)
-        Forecasts that are ordered by, from tomorrow on; nation and regions keep their sums.
-    max_series
-        Nodes of all levels above which both views are plain sums.
-    forecast
-        Forecasts groups from their own sales, shape (groups, days).
+    ``profile`` has store, region, product and category of each of the n series, ``served`` the forecasts that
+    are ordered by, from tomorrow on, shape (n, days): nation and regions keep their sums. ``forecast`` makes
+    those of groups from their own sales, shape (groups, days). With more nodes than ``max_series`` both views
+    are plain sums.
     """
     # Two seconds of imports, which pages do not need.
     from models.forecasting.reconcile.grouped import Grouping, reconcile_grouped
@@ -129,25 +121,17 @@ _SHOWN = 30
 
 @dataclass(frozen=True)
 class Fortnight:
-    """The next days by category and region beside the last fortnight.
+    """The next days by category and region beside the last fortnight."""
 
-    Attributes
-    ----------
-    days, categories
-        Days summed up; categories that there are.
-    regions
-        Columns: ``all``, then the regions, largest first.
-    rows
-        By category, ``all`` first, then the largest: a cell for each region, None where it sells none of the
-        category. ``change`` is NaN if too little is known of the last fortnight.
-    certificates
-        Rows of ``predictions/demand_crossed_certificates``.
-    """
-
+    #: Days summed up; categories that there are.
     days: int
     categories: int
+    #: Columns: ``all``, then the regions, largest first.
     regions: list[str]
+    #: By category, ``all`` first, then the largest: a cell for each region, None where it sells none of the
+    #: category. ``change`` is NaN if too little is known of the last fortnight.
     rows: dict[str, list[dict[str, Any] | None]]
+    #: Rows of ``predictions/demand_crossed_certificates``.
     certificates: list[dict[str, Any]]
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -40,6 +40,7 @@ from pipelines.usecases.demand.dataset import (
     read_recent,
     weekday_means,
 )
+from pipelines.usecases.demand.names import Names, read_names
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import AGGREGATE_LEVELS, AGGREGATES, COMPARED, FORECASTS, SERIES
 
@@ -58,23 +59,15 @@ MAX_UNKNOWN = 0.02
 #: Earlier forecasts older than this are not compared with.
 _PREVIOUS_DAYS = 7
 
-_STORES, _PRODUCTS = "raw/demand_stores", "raw/demand_products"
-
 
 @dataclass(frozen=True)
 class DayData:
-    """Tables of a day, each read when it is first asked for and only the part of it that is needed.
-
-    Attributes
-    ----------
-    only
-        The one series to read; all if None.
-    history_days
-        Days of sales to read.
-    """
+    """Tables of a day, each read when it is first asked for and only the part of it that is needed."""
 
     run: Run[DemandParams]
+    #: The one series to read; all if None.
     only: Series | None = None
+    #: Days of sales to read.
     history_days: int = HISTORY_DAYS
 
     @property
@@ -267,17 +260,11 @@ def fallback_share(rows: pa.Table) -> float | None:
 
 @dataclass(frozen=True)
 class Realised(Compared):
-    """Forecasts of the series beside what was sold.
+    """Forecasts of the series beside what was sold."""
 
-    Attributes
-    ----------
-    recent : Recent
-        Series, days and sales.
-    strangers : int
-        Series that were forecast then and are not any more; they are not judged.
-    """
-
+    #: Series, days and sales.
     recent: Recent
+    #: Series that were forecast then and are not any more; they are not judged.
     strangers: int = 0
 
     @classmethod
@@ -295,15 +282,8 @@ class Realised(Compared):
 def read_realised(
     lake: Lake, recent: Recent, *, horizon_days: int, only: Series | None = None
 ) -> Realised | None:
-    """Join the days of ``recent`` with the forecasts that were made of them.
+    """Join the days of ``recent``, which holds the one series ``only`` if given, with the forecasts made of them.
 
-    Parameters
-    ----------
-    only
-        The one series that ``recent`` holds; all if None.
-
-    Returns
-    -------
     None if none was made.
     """
     if not lake.exists(FORECASTS.name):
@@ -330,13 +310,8 @@ def _past_forecasts(recent: Recent, horizon_days: int) -> pa_dataset.Expression:
 def join(recent: Recent, forecasts: Iterable[pa.RecordBatch], *, horizon_days: int) -> Realised:
     """Place past forecasts beside the sales of their days.
 
-    Parameters
-    ----------
-    recent
-        Sales of the days to judge.
-    forecasts
-        Rows of ``predictions/demand_forecasts`` with store, product, ``ds``, ``horizon`` and
-        :data:`COMPARED`, of any ``as_of``; rows of other days and series are left out.
+    ``forecasts`` are rows of ``predictions/demand_forecasts`` with store, product, ``ds``, ``horizon`` and
+    :data:`COMPARED`, of any ``as_of``; rows of other days and series are left out.
     """
     strangers: set[tuple[str, str]] = set()
 
@@ -400,53 +375,3 @@ def read_levels(lake: Lake, realised: Realised) -> dict[str, Compared]:
         censored = np.zeros(usable.shape[:2], dtype=bool)
         found[level] = Compared(values, np.where(usable, whole, np.nan), censored, nodes)
     return found
-
-
-# ---------------------------------------------------------------------------------------------- names
-
-
-@dataclass(frozen=True)
-class Names:
-    """What people call stores and products, by id; an id without a name stands for itself."""
-
-    stores: Mapping[str, str]
-    products: Mapping[str, str]
-
-    def store(self, store_id: str) -> str:
-        """Name of a store."""
-        return self.stores.get(store_id) or store_id
-
-    def store_with_id(self, store_id: str) -> str:
-        """Id and name of a store; the id alone if it has no name."""
-        name = self.store(store_id)
-        return store_id if name == store_id else f"{store_id} {name}"
-
-    def product(self, sku_id: str) -> str:
-        """Name of a product."""
-        return self.products.get(sku_id) or sku_id
-
-    def series(self, store_id: str, sku_id: str) -> str:
-        """Product in a store."""
-        return f"{self.product(sku_id)}, {self.store(store_id)}"
-
-    def node(self, level: str, node: str) -> str:
-        """Node of any level."""
-        if level == "national":
-            return "All stores"
-        if level == "sku_store":
-            store, _, sku = node.partition("/")
-            return self.series(store, sku)
-        return self.store(node) if level == "store" else self.product(node) if level == "sku" else node
-
-
-def read_names(lake: Lake, as_of: date) -> Names:
-    """Newest names known before a day; empty if stores and products were never delivered."""
-
-    def newest(table: str, key: str, name: str) -> dict[str, str]:
-        if not lake.exists(table):
-            return {}
-        before = pa_dataset.field("known_at") < datetime.combine(as_of, datetime.min.time())
-        rows = lake.read(table, columns=[key, name, "known_at"], where=before).sort_by("known_at")
-        return dict(zip(rows[key].to_pylist(), rows[name].to_pylist(), strict=True))
-
-    return Names(newest(_STORES, "store_id", "store_name"), newest(_PRODUCTS, "sku_id", "product_name"))

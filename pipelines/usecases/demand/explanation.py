@@ -40,14 +40,8 @@ _HISTORY_DAYS = 112
 
 #: What is told of the series, as columns of its profile, and facts where they are known.
 _PROFILE_FACTS = (
-    "region",
-    "category",
-    "segment",
-    "segment_reason",
-    "pattern",
-    "mean_quantity",
-    "history_days",
-)
+    "region", "category", "segment", "segment_reason", "pattern", "mean_quantity", "history_days",
+)  # fmt: skip
 _FACTS = ("adi", "zero_share", "weekly_strength", "yearly_strength", "promo_day_share", "promo_uplift")
 
 #: Facts of a day ahead that are told, as columns of the calendar.
@@ -64,18 +58,11 @@ _UNKNOWN = "·"
 def explain(run: Run[DemandParams], keys: Sequence[str]) -> Record:
     """Tell the story of a series, named by store and product, and draw it.
 
-    Returns
-    -------
-    dict
-        Segment, model and order with the reasons; errors of the backtest and of the last days by horizon;
-        the forecasts with their intervals and what is known of their days; stock-outs; how the forecast for
-        plans differs; ``sparkline`` for a terminal and ``picture``, the path of a page with the chart. See
-        :func:`as_text`.
-
-    Raises
-    ------
-    DataContractError
-        The series is not forecast on that day; the message says why, or names what comes near.
+    Returns segment, model and order with the reasons; errors of the backtest and of the last days by horizon;
+    the forecasts with their intervals and what is known of their days; stock-outs; how the forecast for plans
+    differs; ``sparkline`` for a terminal and ``picture``, the path of a page with the chart. See
+    :func:`as_text`. Raises ``DataContractError`` if the series is not forecast on that day; the message says
+    why, or names what comes near.
     """
     store_id, sku_id = only = (keys[0], keys[1])
     data = DayData(run, only=only, history_days=_HISTORY_DAYS)
@@ -169,10 +156,7 @@ def _known_ahead(data: DayData, only: Series) -> dict[date, list[str]]:
     field = pa_dataset.field
     ahead = on_day(data.as_of) & (field("ds") > data.as_of)
     known: dict[date, list[str]] = {}
-    for table, where in (
-        (AHEAD, narrowed(ahead, only)),
-        (CALENDAR, ahead & (field("store_id") == only[0])),
-    ):
+    for table, where in ((AHEAD, narrowed(ahead, only)), (CALENDAR, ahead & (field("store_id") == only[0]))):
         if not data.lake.exists(table):
             continue
         for row in data.lake.read(table, where=where).to_pylist():

@@ -16,19 +16,7 @@ from numpy.typing import NDArray
 from models.forecasting.accuracy import sum_rows
 from models.forecasting.levels import node_codes
 from pipelines.io.lake import on_day
-from pipelines.reporting.figure import (
-    LIMIT_COLOUR,
-    MAIN_COLOUR,
-    PALETTE,
-    QUIET_COLOUR,
-    Array,
-    Choice,
-    Chosen,
-    Figure,
-    new_plot,
-    short,
-    with_menu,
-)
+from pipelines.reporting.figure import Array, Choice, Chosen, Colour, Figure, new_plot, short, with_menu
 from pipelines.reporting.page import Missing
 from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number
@@ -52,52 +40,36 @@ _GROUPS = {"national": "Nation", "region": "Regions", "store": "Stores"}
 
 @dataclass(frozen=True)
 class Outlook:
-    """What was sold at a node and what is forecast of it.
+    """What was sold at a node on D past days and what is forecast of it for H days."""
 
-    Attributes
-    ----------
-    name, label, group
-        Id, what it is called, and under what it is listed.
-    words
-        What there is to say of it, one sentence.
-    sold : ndarray of shape (D,)
-        Units of past days; NaN where not reported.
-    stockout : ndarray of bool, shape (D,)
-        Days of which ``sold`` is a lower bound.
-    told : ndarray of shape (B,)
-        What was forecast the day before, of the last B past days; NaN where nothing was.
-    forecast, strategic : ndarray of shape (H,)
-        Forecast for orders and for plans.
-    intervals
-        Lower and upper ends by nominal coverage in percent, each of shape (H,).
-    promo : ndarray of shape (D + 1 + H,)
-        Discount, or share of the products in promotion, of all days from the first to the last, today
-        included.
-    promo_words
-        What a bar of promotions says after its percentage.
-    """
-
+    #: Id, what it is called, and under what it is listed.
     name: str
     label: str
     group: str
+    #: What there is to say of it, one sentence.
     words: str
+    #: Units of past days; NaN where not reported.
     sold: Array
+    #: Days of which ``sold`` is a lower bound.
     stockout: Array
+    #: What was forecast the day before, of as many of the last past days as it has; NaN where nothing was.
     told: Array
+    #: Forecast for orders and for plans.
     forecast: Array
     strategic: Array
+    #: Lower and upper ends by nominal coverage in percent, each of shape (H,).
     intervals: Mapping[int, tuple[Array, Array]]
+    #: Discount, or share of the products in promotion, of all days from the first to the last, today included:
+    #: shape (D + 1 + H,).
     promo: Array
+    #: What a bar of promotions says after its percentage.
     promo_words: str = "off"
 
 
 def fan_chart(data: DayData, more: Sequence[int]) -> Chosen | Missing:
     """Fan chart of the nation; regions, stores and chosen series to show instead.
 
-    Parameters
-    ----------
-    more
-        Rows of the profile whose series are offered beside the largest ones, most interesting first.
+    ``more`` are rows of the profile whose series are offered beside the largest ones, most interesting first.
     """
     if data.recent is None or data.aggregates.empty:
         return Missing(f"There are no forecasts with features of {data.as_of}.", data.run.command("score"))
@@ -222,13 +194,7 @@ def _words(title: str, forecast: Array, sold: Array) -> str:
 
 
 def fan(outlook: Outlook, as_of: date, *, holidays: Sequence[date] = ()) -> Figure:
-    """Fan chart: sales, what was forecast the day before, the forecast with its intervals, promotions.
-
-    Parameters
-    ----------
-    holidays
-        Public holidays among the days shown.
-    """
+    """Fan chart: sales, what was forecast the day before, the forecast with its intervals, promotions, holidays."""
     figure = new_plot("", "Units a day")
     heights, last = _heights(outlook), as_of + timedelta(days=len(outlook.forecast) + 1)
     style: dict[str, dict[str, Any]] = {}
@@ -251,22 +217,22 @@ def fan(outlook: Outlook, as_of: date, *, holidays: Sequence[date] = ()) -> Figu
         },
         "told": {
             "mode": "lines", "name": "forecast the day before",
-            "line": {"color": MAIN_COLOUR, "width": 1.3, "dash": "dot"},
+            "line": {"color": Colour.MAIN, "width": 1.3, "dash": "dot"},
             "hovertemplate": "%{x|%a %d %b}: %{y:,.1f} forecast the day before<extra></extra>",
         },
         "stockout": {
             "mode": "markers", "name": "out of stock",
-            "marker": {"color": LIMIT_COLOUR, "symbol": "x-thin-open", "size": 8, "line": {"width": 2}},
+            "marker": {"color": Colour.LIMIT, "symbol": "x-thin-open", "size": 8, "line": {"width": 2}},
             "hovertemplate": "%{x|%a %d %b}: out of stock, at least %{y:,.1f} wanted<extra></extra>",
         },
         "forecast": {
             "mode": "lines+markers", "name": "forecast", "marker": {"size": 5},
-            "line": {"color": MAIN_COLOUR, "width": 2.6},
+            "line": {"color": Colour.MAIN, "width": 2.6},
             "hovertemplate": "%{x|%a %d %b}: %{y:,.1f} forecast<extra></extra>",
         },
         "strategic": {
             "mode": "lines", "name": "for plans (top-down)", "visible": "legendonly",
-            "line": {"color": QUIET_COLOUR, "width": 1.6, "dash": "dash"},
+            "line": {"color": Colour.QUIET, "width": 1.6, "dash": "dash"},
             "hovertemplate": "%{x|%a %d %b}: %{y:,.1f} for plans<extra></extra>",
         },
     }  # fmt: skip
@@ -278,7 +244,7 @@ def fan(outlook: Outlook, as_of: date, *, holidays: Sequence[date] = ()) -> Figu
     figure.add_bar(
         x=every, y=heights["promo"], meta="promo", name="promotion", yaxis="y2",
         text=outlook.promo_words, textposition="none",
-        marker={"color": PALETTE[1], "opacity": 0.55},
+        marker={"color": Colour.PALETTE[1], "opacity": 0.55},
         hovertemplate="%{x|%a %d %b}: promotion, %{y:.0%} %{text}<extra></extra>",
     )  # fmt: skip
     _mark_days(figure, as_of, holidays)
@@ -330,13 +296,13 @@ def _first_day(as_of: date, outlook: Outlook) -> date:
 def _mark_days(figure: go.Figure, as_of: date, holidays: Sequence[date]) -> None:
     figure.add_shape(
         type="line", x0=str(as_of), x1=str(as_of), y0=0, y1=1, yref="paper",
-        line={"color": QUIET_COLOUR, "dash": "dash", "width": 1},
+        line={"color": Colour.QUIET, "dash": "dash", "width": 1},
     )  # fmt: skip
     marks = [(as_of, "today", "right"), *((day, "holiday", "center") for day in holidays)]
     for day, words, anchor in marks:
         figure.add_annotation(
             x=str(day), xanchor=anchor, y=1, yref="paper", yanchor="bottom", showarrow=False, text=words,
-            font={"size": 11, "color": QUIET_COLOUR},
+            font={"size": 11, "color": Colour.QUIET},
         )  # fmt: skip
     for day in holidays:
         figure.add_shape(

@@ -16,13 +16,14 @@ from models.forecasting.accuracy import sum_rows
 from models.forecasting.levels import node_codes, nodes_of
 from models.forecasting.panel import Matrix
 from pipelines.io.lake import on_day
-from pipelines.reporting.figure import MAIN_COLOUR, PALETTE, QUIET_COLOUR, Array, Figure, new_plot, short
+from pipelines.reporting.figure import Array
 from pipelines.reporting.page import Missing
 from pipelines.reporting.sections import scope_reasons
 from pipelines.reporting.tables import Grid, GridColumn
 from pipelines.reporting.words import change as change_words
 from pipelines.reporting.words import number, percent, short_day
 from pipelines.usecase import Run
+from pipelines.usecases.demand import plots
 from pipelines.usecases.demand.accuracy import accuracy, worst_series
 from pipelines.usecases.demand.crossed import fortnight
 from pipelines.usecases.demand.dataset import OUT_OF_SCOPE, Recent, dates
@@ -40,22 +41,16 @@ from pipelines.usecases.demand.schemas import (
 
 #: Series with a chart of their own because they changed or erred most.
 _CHOSEN = 30
-
 #: Stores and series whose forecast changed most that are listed.
 _CHANGES_SHOWN = 12
-
 #: Share by which a series' forecast must move to be counted.
 _MOVED = 0.2
-
 #: A sale this many times its forecast, or the other way round, may be why the next forecasts moved.
 _SURPRISE = 1.5
-
 #: Most series that the table of weeks holds; of more, the largest are shown.
 MAX_SERIES = 2000
-
 #: Largest part of a week's sales that may be estimated.
 _MAX_ESTIMATED = 0.2
-
 _LEVEL = "level:"
 
 GRID = Grid(
@@ -127,14 +122,11 @@ def interesting_rows(parts: Sequence[Sequence[int]], limit: int) -> list[int]:
 def headline(data: DayData) -> dict[str, Any] | Missing:
     """Figures of the day's forecasts, on top of the page.
 
-    Returns
-    -------
-    dict
-        Among others ``tomorrow``, the first day's forecast with the ends of its 80 % interval; ``low`` and
-        ``high``, sums of the ends of the daily intervals, which is wider than an interval of the sum;
-        ``against_usual`` and ``against_previous``, total over that of the same weekdays of the last weeks and
-        over that of the forecasts before for the same days, minus one, or None; ``coherent``, whether the
-        forecasts have certificates and all are ok.
+    Among others ``tomorrow``, the first day's forecast with the ends of its 80 % interval; ``low`` and
+    ``high``, sums of the ends of the daily intervals, which is wider than an interval of the sum;
+    ``against_usual`` and ``against_previous``, total over that of the same weekdays of the last weeks and
+    over that of the forecasts before for the same days, minus one, or None; ``coherent``, whether the
+    forecasts have certificates and all are ok.
     """
     nation = data.aggregates[data.aggregates["level"] == "national"]
     if nation.empty or not data.served.num_rows:
@@ -172,11 +164,8 @@ def models_in_use(data: DayData) -> list[tuple[str, int, float]]:
 def competition(data: DayData) -> dict[str, Any] | Missing:
     """The competition of the newest training run up to the day.
 
-    Returns
-    -------
-    dict
-        ``trained_for``, the day of the training run; ``cells``, one row per cell with the champion and the
-        mission's model side by side; ``table``, by cell every model, best first.
+    Returns ``trained_for``, the day of the training run; ``cells``, one row per cell with the champion and
+    the mission's model side by side; ``table``, by cell every model, best first.
     """
     day = data.lake.newest_day(BACKTEST, data.as_of)
     if day is None:
@@ -218,11 +207,8 @@ def _cell_words(cell: str) -> str:
 def changes(data: DayData) -> dict[str, Any] | Missing:
     """Compare today's forecasts with those of the day before, for the days that both speak of.
 
-    Returns
-    -------
-    dict
-        Number of ``days``; ``words``, the whole in a sentence; ``figure``, the stores that changed most;
-        ``series``, the largest changes as rows for the table, and ``rows``, their rows of the profile.
+    Returns the number of ``days``; ``words``, the whole in a sentence; ``figure``, the stores that changed
+    most; ``series``, the largest changes as rows for the table, and ``rows``, their rows of the profile.
     """
     recent, previous = data.recent, data.previous
     if recent is None or previous is None or not data.served.num_rows:
@@ -256,38 +242,10 @@ def changes(data: DayData) -> dict[str, Any] | Missing:
     return {
         "days": days,
         "words": _words(previous, days, earlier, later),
-        "figure": changes_figure(labels, units[stores], shares[stores], since=previous, days=days),
+        "figure": plots.changes(labels, units[stores], shares[stores], since=previous, days=days),
         "series": series,
         "rows": top.tolist(),
     }
-
-
-def changes_figure(labels: Sequence[str], units: Array, shares: Array, *, since: date, days: int) -> Figure:
-    """Change of the forecast since an earlier day, one bar per node.
-
-    Parameters
-    ----------
-    labels
-        Nodes, largest change first.
-    units, shares : ndarray of shape (n,)
-        Change in units, and as a share of the earlier forecast.
-    """
-    figure = new_plot(f"Change of the total of {days} days, units", "")
-    figure.add_bar(
-        x=short(units), y=list(labels), orientation="h",
-        customdata=short(shares, digits=4),
-        marker={"color": [PALETTE[1] if value < 0 else MAIN_COLOUR for value in units.tolist()]},
-        hovertemplate="%{y}: %{x:+,.0f} units (%{customdata:+.1%})<extra></extra>", showlegend=False,
-    )  # fmt: skip
-    figure.add_vline(x=0, line={"color": QUIET_COLOUR, "width": 1})
-    figure.update_layout(
-        height=120 + 24 * len(labels), yaxis={"autorange": "reversed", "type": "category"}, bargap=0.35
-    )
-    caption = (
-        f"Today's forecast minus that of {short_day(since)} for the same {days} days: blue is more, orange "
-        "less. Forecasts of all days together, so shifts from one day to another do not show."
-    )
-    return Figure("changes", "Stores whose forecast changed most", caption, figure)
 
 
 def _words(since: date, days: int, earlier: Array, later: Array) -> str:
@@ -356,11 +314,8 @@ def _surprise(data: DayData, recent: Recent, row: int) -> list[str]:
 def weeks(data: DayData) -> dict[str, Any] | Missing:
     """Both weeks of every node of the hierarchy, and of the largest series.
 
-    Returns
-    -------
-    dict
-        ``payload`` of the grid; ``series`` that there are, and ``shown`` by the grid; ``spans``, first and
-        last day of each week.
+    Returns ``payload`` of the grid; ``series`` that there are, and ``shown`` by the grid; ``spans``, first
+    and last day of each week.
     """
     rows: pd.DataFrame = data.lake.read(WEEKLY, where=on_day(data.as_of), missing_ok=True).to_pandas()
     if rows.empty or data.recent is None:

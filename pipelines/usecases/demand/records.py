@@ -20,8 +20,10 @@ from models.forecasting.accuracy import error_table, judged_days, naive_scale
 from models.forecasting.competition import Champion
 from models.forecasting.forecaster import DemandForecaster, cells_of
 from models.forecasting.levels import Past, level_sums, measured_coverage
+from pipelines.io.frames import by_candidate
 from pipelines.io.lake import on_day
 from pipelines.io.registry import ModelVersion
+from pipelines.reporting import card
 from pipelines.usecase import Run
 from pipelines.usecases.demand.dataset import Dataset
 from pipelines.usecases.demand.params import DemandParams, Origins
@@ -44,30 +46,19 @@ BASELINES = ("seasonal_naive",)
 
 @dataclass(frozen=True)
 class Results:
-    """Outcome of a backtest.
+    """Outcome of a backtest."""
 
-    Attributes
-    ----------
-    forecaster
-        What serves from now on if the gate lets it.
-    champions, level_champions
-        By cell, and by level above the series.
-    table
-        The competition, see :func:`models.forecasting.competition.compete`.
-    searched
-        SARIMA orders by cluster.
-    selection
-        Forecasts from the origins that champions were chosen by.
-    judging
-        Forecasts from the origins kept for judging, by candidate.
-    """
-
+    #: What serves from now on if the gate lets it.
     forecaster: DemandForecaster
+    #: By cell, and by level above the series.
     champions: Mapping[str, Champion]
     level_champions: Mapping[str, Champion]
+    #: The competition, see :func:`models.forecasting.competition.compete`, and SARIMA orders by cluster.
     table: pd.DataFrame
     searched: pd.DataFrame
+    #: Forecasts from the origins that champions were chosen by.
     selection: Sequence[Past]
+    #: Forecasts from the origins kept for judging, by candidate.
     judging: Mapping[str, Sequence[Past]]
 
 
@@ -177,12 +168,12 @@ def judge(run: Run[DemandParams], version: ModelVersion) -> Verdict:
     of_series = pc.and_(pc.equal(coverage["level"], "sku_store"), pc.equal(coverage["nominal"], 80))
     overall = coverage.filter(pc.and_(of_series, pc.equal(coverage["horizon"], 0)))
     gate = params.gate
-    candidates = set(errors["candidate"].to_pylist())
+    judged = {name: _errors(part) for name, part in by_candidate(errors, ("cell", "sku_id")).items()}
     return judge_forecasts(
-        _errors(errors, "challenger"),
+        judged["challenger"],
         coverage_80=overall["coverage"][0].as_py() if overall.num_rows else float("nan"),
-        baselines={name: _errors(errors, name) for name in BASELINES},
-        champion=_errors(errors, "champion") if "champion" in candidates else None,
+        baselines={name: judged[name] for name in BASELINES},
+        champion=judged.get("champion"),
         thresholds=ForecastThresholds(
             max_bias=gate.max_bias,
             coverage=(gate.min_coverage_80, gate.max_coverage_80),
@@ -194,14 +185,11 @@ def judge(run: Run[DemandParams], version: ModelVersion) -> Verdict:
     )
 
 
-def _errors(rows: pa.Table, candidate: str) -> Errors:
-    own = rows.filter(pc.equal(rows["candidate"], candidate)).sort_by(
-        [("cell", "ascending"), ("sku_id", "ascending")]
-    )
+def _errors(rows: pa.Table) -> Errors:
     absolute, error, quantity = (
-        own[name].to_numpy().astype(np.float64) for name in ("absolute_error", "error", "quantity")
+        rows[name].to_numpy().astype(np.float64) for name in ("absolute_error", "error", "quantity")
     )
-    product, cell = (np.array(own[name].to_pylist()) for name in ("sku_id", "cell"))
+    product, cell = (np.array(rows[name].to_pylist()) for name in ("sku_id", "cell"))
     return Errors(product, cell, absolute, error, quantity)
 
 
@@ -218,79 +206,18 @@ def model_card(
     summary: Mapping[str, float],
 ) -> str:
     """Write the card as Markdown."""
-    segments = data.profile["segment"].value_counts()
-    fallbacks = data.profile["fallback"].value_counts()
-    lines = [
-        f"# Demand, J+1..J+{params.horizon_days}, backtest of {as_of}",
-        "",
-        "**Use**: daily forecasts by product and store for orders (operational) and by level for plans "
-        "(strategic). **Not for**: prices, or the effect of a promotion that was never run.",
-        "",
-        "## Data",
-        f"- {len(data.profile):,} active series; by segment: "
-        + ", ".join(f"{name} {segments.get(name, 0):,}" for name in SEGMENTS)
-        + f". Without a model: {', '.join(f'{n} {c:,}' for n, c in fallbacks.items()) or 'none'}.",
-        f"- Global models learned from {len(origins.training)} past days, {_span(origins.training)}; models "
-        f"competed and intervals were calibrated on {_span(origins.selection)}; judged on "
-        f"{_span(origins.judging)}, by which nothing was chosen.",
-        f"- What is known ahead (promotions, weather, events) is as it was known on each past day. Days of "
-        f"stock-out count as lower bounds. Lake versions: {data.versions}.",
-        "",
-        "## Champions",
-        "",
-        "| cell | serves | why |",
-        "|---|---|---|",
-        *(
-            f"| {cell} | {' + '.join(c.models)} | {c.words} |"
-            for cell, c in sorted(results.champions.items())
-        ),
-        *(f"| level {level} | {c.name} | {c.words} |" for level, c in results.level_champions.items()),
-        "",
-        "## Competition, all horizons",
-        "",
-        *_ranked(results.table),
-        "",
-        "## Judged",
-        "",
-        "| segment | MAPE J+1 | MAPE J+7 | MAPE J+14 | WAPE | bias |",
-        "|---|---|---|---|---|---|",
-        *(_judged(name, summary) for name in (*SEGMENTS, "all") if f"{name}.wape" in summary),
-        "",
-        "| level | coverage of 80 % | coverage of 95 % |",
-        "|---|---|---|",
-        *(
-            f"| {level} | {summary[f'{level}.coverage_80']:.1%} | {summary[f'{level}.coverage_95']:.1%} |"
-            for level in INTERVAL_LEVELS
-            if f"{level}.coverage_80" in summary
-        ),
-        "",
-        "## Limits",
-        "- The percentage error of a product that sells one or two a day is mostly chance; look at WAPE and "
-        "at sums over a week.",
-        "- Few origins calibrate the intervals of the nation and the regions: their coverage is known roughly.",
-        "- A promotion announced after the forecast is not in it.",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _span(days: list[date]) -> str:
-    return f"{days[0]} to {days[-1]}" if days else "none"
-
-
-def _ranked(table: pd.DataFrame) -> list[str]:
-    rows = [
-        "| cell | model | deviance | MAPE | WAPE | RMSSE | bias | ms a series |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    overall = table[table["horizon"] == 0].sort_values(["cell", "deviance", "model"])
-    for row in overall.to_dict("records"):
-        name = f"**{row['model']}**" if row["is_champion"] else row["model"]
-        figures = " | ".join(f"{row[metric]:.3f}" for metric in ("deviance", "mape", "wape", "rmsse", "bias"))
-        rows.append(f"| {row['cell']} | {name} | {figures} | {row['seconds_per_series'] * 1000:.1f} |")
-    return rows
-
-
-def _judged(name: str, summary: Mapping[str, float]) -> str:
-    metrics = ("mape_j1", "mape_j7", "mape_j14", "wape", "bias")
-    cells = [f"{summary[f'{name}.{m}']:.1%}" if f"{name}.{m}" in summary else "" for m in metrics]
-    return f"| {name} | " + " | ".join(cells) + " |"
+    overall = results.table[results.table["horizon"] == 0].sort_values(["cell", "deviance", "model"])
+    return card.model_card(
+        "demand",
+        as_of=as_of,
+        params=params,
+        origins=origins,
+        data=data,
+        results=results,
+        summary=summary,
+        segments=SEGMENTS,
+        levels=INTERVAL_LEVELS,
+        counts=data.profile["segment"].value_counts(),
+        fallbacks=data.profile["fallback"].value_counts(),
+        ranked=overall.to_dict("records"),
+    )

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table, Total
+from features.schemas import (
+    AS_OF,
+    MODEL_VERSION,
+    Column,
+    Reference,
+    Table,
+    Total,
+    day,
+    flag,
+    integer,
+    number,
+    text,
+)
 
 SEGMENTS = ("stable", "seasonal", "new", "promo")
 
@@ -56,27 +68,27 @@ def horizons_within(days: int) -> list[int]:
     return [horizon for horizon in HORIZONS if horizon <= days]
 
 
-STORE = Column("store_id", DType.STRING, "Store.")
-SKU = Column("sku_id", DType.STRING, "Product.")
-DS = Column("ds", DType.DATE, "Day that is forecast.")
-HORIZON = Column("horizon", DType.INTEGER, "Days after `as_of`: J+1 is 1.", unit="days", minimum=1)
-SEGMENT = Column("segment", DType.STRING, "Kind of series, from `features/demand_profile`.", allowed=SEGMENTS)
+STORE = text("store_id", "Store.")
+SKU = text("sku_id", "Product.")
+DS = day("ds", "Day that is forecast.")
+HORIZON = integer("horizon", "Days after `as_of`: J+1 is 1.", unit="days", minimum=1)
+SEGMENT = text("segment", "Kind of series, from `features/demand_profile`.", allowed=SEGMENTS)
 
-_LEVEL = Column("level", DType.STRING, "Level of the hierarchy.", allowed=INTERVAL_LEVELS)
-_NODE = Column("node", DType.STRING, "Node of the level: `all`, a region, a store, a product.")
+_LEVEL = text("level", "Level of the hierarchy.", allowed=INTERVAL_LEVELS)
+_NODE = text("node", "Node of the level: `all`, a region, a store, a product.")
 
 
 def _units(name: str, words: str) -> Column:
-    return Column(name, DType.NUMBER, words, unit="units", minimum=0)
+    return number(name, words, unit="units", minimum=0)
 
 
 def _count(name: str, words: str) -> Column:
-    return Column(name, DType.INTEGER, words, minimum=0)
+    return integer(name, words, minimum=0)
 
 
 def _nullable(name: str, words: str) -> Column:
     """Figure that may be undefined."""
-    return Column(name, DType.NUMBER, words, nullable=True)
+    return number(name, words, nullable=True)
 
 
 _QUANTITIES = (
@@ -109,8 +121,8 @@ FORECASTS = Table(
         HORIZON,
         *_QUANTITIES,
         SEGMENT,
-        Column("model", DType.STRING, "Model that made the forecast, or the fallback's name."),
-        Column("reason", DType.STRING, "Why this model: champion of its cell, fallback and why, or failure."),
+        text("model", "Model that made the forecast, or the fallback's name."),
+        text("reason", "Why this model: champion of its cell, fallback and why, or failure."),
         MODEL_VERSION,
     ),
     key=("as_of", "store_id", "sku_id", "ds"),
@@ -143,10 +155,10 @@ WEEKLY = Table(
     columns=(
         AS_OF,
         _LEVEL,
-        Column("node", DType.STRING, "Node of the level; `<store>/<product>` for series."),
-        Column("week", DType.INTEGER, "1 for J+1..J+7, 2 for J+8..J+14.", minimum=1),
-        Column("starts_on", DType.DATE, "First day of the week."),
-        Column("ends_on", DType.DATE, "Last day of the week."),
+        text("node", "Node of the level; `<store>/<product>` for series."),
+        integer("week", "1 for J+1..J+7, 2 for J+8..J+14.", minimum=1),
+        day("starts_on", "First day of the week."),
+        day("ends_on", "Last day of the week."),
         *_QUANTITIES[:2],
     ),
     key=("as_of", "level", "node", "week"),
@@ -161,18 +173,18 @@ CERTIFICATES = Table(
     ),
     columns=(
         AS_OF,
-        Column("forecast", DType.STRING, "Which one.", allowed=("operational", "strategic")),
-        Column("method", DType.STRING, "Method of reconciliation."),
-        Column("max_incoherence", DType.NUMBER, "Largest gap between a node and its children.", unit="units"),
-        Column("relative_incoherence", DType.NUMBER, "The same as a share of the node's forecast."),
+        text("forecast", "Which one.", allowed=("operational", "strategic")),
+        text("method", "Method of reconciliation."),
+        number("max_incoherence", "Largest gap between a node and its children.", unit="units"),
+        number("relative_incoherence", "The same as a share of the node's forecast."),
         _nullable(
             "optimality_residual",
             "Residual of the optimality conditions; null for methods that optimise nothing.",
         ),
         _count("negatives", "Forecasts below zero."),
         _count("zero_parents", "Parent days whose children's forecasts sum to zero, split by recent shares."),
-        Column("ok", DType.BOOLEAN, "Whether all limits are kept."),
-        Column("words", DType.STRING, "The verdict in words."),
+        flag("ok", "Whether all limits are kept."),
+        text("words", "The verdict in words."),
     ),
     key=("as_of", "forecast"),
     partition_by=("as_of",),
@@ -186,25 +198,16 @@ CROSSED = Table(
     ),
     columns=(
         AS_OF,
-        Column("level", DType.STRING, "What the node is named by.", allowed=tuple(CROSSED_LEVELS)),
-        Column("region", DType.STRING, "Region, or `all`."),
-        Column("category", DType.STRING, "Category, or `all`."),
-        Column("sku_id", DType.STRING, "Product, or `all`."),
+        text("level", "What the node is named by.", allowed=tuple(CROSSED_LEVELS)),
+        text("region", "Region, or `all`."),
+        text("category", "Category, or `all`."),
+        text("sku_id", "Product, or `all`."),
         DS,
         HORIZON,
-        Column(
-            "operational",
-            DType.NUMBER,
-            "Sum of the rows of `predictions/demand_forecasts`: what is ordered.",
-            unit="units",
-            minimum=0,
-        ),
-        Column(
+        _units("operational", "Sum of the rows of `predictions/demand_forecasts`: what is ordered."),
+        _units(
             "reconciled",
-            DType.NUMBER,
             "The same reconciled with forecasts from the categories' own sales; for nation and regions equal to it.",
-            unit="units",
-            minimum=0,
         ),
         MODEL_VERSION,
     ),
@@ -243,14 +246,12 @@ SERIES = Table(
         STORE,
         SKU,
         SEGMENT,
-        Column("pattern", DType.STRING, "Smooth, intermittent, erratic or lumpy (Syntetos and Boylan)."),
-        Column("cell", DType.STRING, "Group within which models compete: segment and regularity."),
-        Column("model", DType.STRING, "Model that serves the series, or the fallback's name."),
-        Column("reason", DType.STRING, "Why."),
-        Column(
-            "sarima_order", DType.STRING, "Cached SARIMA order of its cluster; null if none.", nullable=True
-        ),
-        Column("mean_quantity", DType.NUMBER, "Mean units a day over the history.", unit="units/day"),
+        text("pattern", "Smooth, intermittent, erratic or lumpy (Syntetos and Boylan)."),
+        text("cell", "Group within which models compete: segment and regularity."),
+        text("model", "Model that serves the series, or the fallback's name."),
+        text("reason", "Why."),
+        text("sarima_order", "Cached SARIMA order of its cluster; null if none.", nullable=True),
+        number("mean_quantity", "Mean units a day over the history.", unit="units/day"),
         *_ERRORS,
         _nullable("bias", "Sum of errors over sum of sales; null if none."),
         _count("points", "Days judged."),
@@ -268,8 +269,8 @@ BACKTEST = Table(
     ),
     columns=(
         AS_OF,
-        Column("cell", DType.STRING, "Segment and regularity, or `level:<name>` for aggregates."),
-        Column("model", DType.STRING, "Candidate."),
+        text("cell", "Segment and regularity, or `level:<name>` for aggregates."),
+        text("model", "Candidate."),
         _count("horizon", "Days after the origin; 0 for all together."),
         _nullable("mape", "Mean absolute percentage error of days with sales."),
         _nullable("wape", "Sum of absolute errors over sum of sales."),
@@ -278,9 +279,9 @@ BACKTEST = Table(
         _nullable("deviance", "Mean Poisson deviance of a day, by which models compete; null without sales."),
         _count("series", "Series judged."),
         _count("points", "Days judged."),
-        Column("seconds_per_series", DType.NUMBER, "Cost of a forecast.", unit="s"),
-        Column("is_mission_model", DType.BOOLEAN, "Whether it is the segment's reference model."),
-        Column("is_champion", DType.BOOLEAN, "Whether it serves the cell."),
+        number("seconds_per_series", "Cost of a forecast.", unit="s"),
+        flag("is_mission_model", "Whether it is the segment's reference model."),
+        flag("is_champion", "Whether it serves the cell."),
     ),
     key=("as_of", "cell", "model", "horizon"),
     partition_by=("as_of",),
@@ -294,12 +295,12 @@ VALIDATION = Table(
     ),
     columns=(
         AS_OF,
-        Column("candidate", DType.STRING, "`challenger`, `champion` or `seasonal_naive`."),
-        Column("cell", DType.STRING, "Segment and regularity of the series."),
+        text("candidate", "`challenger`, `champion` or `seasonal_naive`."),
+        text("cell", "Segment and regularity of the series."),
         SKU,
-        Column("absolute_error", DType.NUMBER, "Sum of absolute errors.", unit="units"),
-        Column("error", DType.NUMBER, "Sum of errors, forecast minus sales.", unit="units"),
-        Column("quantity", DType.NUMBER, "Sum of sales.", unit="units"),
+        number("absolute_error", "Sum of absolute errors.", unit="units"),
+        number("error", "Sum of errors, forecast minus sales.", unit="units"),
+        number("quantity", "Sum of sales.", unit="units"),
         _count("points", "Days judged."),
     ),
     key=("as_of", "candidate", "cell", "sku_id"),
@@ -315,9 +316,9 @@ COVERAGE = Table(
     columns=(
         AS_OF,
         _LEVEL,
-        Column("nominal", DType.INTEGER, "Nominal coverage.", unit="%"),
+        integer("nominal", "Nominal coverage.", unit="%"),
         _count("horizon", "Days after the origin; 0 for all together."),
-        Column("coverage", DType.NUMBER, "Share of days inside.", minimum=0, maximum=1),
+        number("coverage", "Share of days inside.", minimum=0, maximum=1),
         _nullable("relative_width", "Mean width over mean sales."),
         _count("points", "Days judged."),
     ),
@@ -333,8 +334,8 @@ ORDERS = Table(
     ),
     columns=(
         AS_OF,
-        Column("cluster", DType.STRING, "Cluster of similar series."),
-        Column("sarima_order", DType.STRING, "Order as `(p,d,q)(P,D,Q)7`."),
+        text("cluster", "Cluster of similar series."),
+        text("sarima_order", "Order as `(p,d,q)(P,D,Q)7`."),
         _nullable("aicc", "Mean AICc of the representatives; null if none."),
         _nullable("error", "Mean absolute error 14 days ahead over the mean demand; null if none."),
         _count("series", "Representatives searched."),

@@ -20,15 +20,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 from numpy.typing import NDArray
 
-from features.schemas import Table
 from models.forecasting.aggregate import aggregate
 from models.forecasting.competition import AVERAGE
-from models.forecasting.conformal import Ends
 from models.forecasting.forecaster import DemandForecaster, cells_of, known_features
 from models.forecasting.levels import Floats, ends_by_level, level_sums, node_codes, nodes_of
 from models.forecasting.local import forecast_group, pack, unpack
 from models.forecasting.panel import Matrix, Panel
-from models.forecasting.reconcile import Certificate, Tree, reconcile
+from models.forecasting.reconcile import Tree, reconcile
 from pipelines.engines import Engine, GroupsLost, engine_of
 from pipelines.errors import DataContractError
 from pipelines.io.audit import Audit
@@ -36,26 +34,13 @@ from pipelines.io.lake import Lake, before_day
 from pipelines.io.registry import ModelVersion
 from pipelines.measure import Stopwatch
 from pipelines.usecase import Output, Run
-from pipelines.usecases.demand.crossed import OWN_MODEL, Crossed, cross
+from pipelines.usecases.demand.crossed import OWN_MODEL, cross
 from pipelines.usecases.demand.dataset import Origin, read_dataset
 from pipelines.usecases.demand.params import DemandParams
-from pipelines.usecases.demand.schemas import (
-    AGGREGATE_LEVELS,
-    AGGREGATES,
-    CERTIFICATES,
-    CROSSED,
-    CROSSED_CERTIFICATES,
-    CROSSED_LEVELS,
-    FORECASTS,
-    QUANTITIES,
-    SUMMED,
-    UPPER_LEVELS,
-    WEEKLY,
-)
+from pipelines.usecases.demand.rows import Coherent, Rows, tables_beside
+from pipelines.usecases.demand.schemas import AGGREGATES, FORECASTS, SUMMED, UPPER_LEVELS
 
 log = logging.getLogger(__name__)
-
-Columns = Mapping[str, NDArray[Any]]
 
 #: Days whose mean sales split a parent whose children are all forecast to sell nothing.
 _SHARE_DAYS = 56
@@ -64,12 +49,8 @@ _SHARE_DAYS = 56
 def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: ModelVersion) -> Iterator[Output]:
     """Forecast all series of the day.
 
-    A breached certificate is yielded too, because people must see it; it blocks the publication.
-
-    Raises
-    ------
-    DataContractError
-        The day has no features, or its total left the last day's.
+    A breached certificate is yielded too, because people must see it; it blocks the publication. Raises
+    ``DataContractError`` if the day has no features, or its total left the last day's.
     """
     params, watch = run.params, Stopwatch()
     with watch.phase("read"):
@@ -84,14 +65,8 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
         with watch.phase("cross"):
             served = coherent.operational["sku_store"][:, 1:]
             crossed = cross(origin.panel, profile, served, params.crossed.max_series, own_sales(engine))
-    rows = _Rows(run.as_of, version.label, params.horizon_days)
-    tables = {
-        AGGREGATES: _aggregates(rows, coherent),
-        WEEKLY: _weekly(rows, coherent),
-        CERTIFICATES: _certificates(rows, CERTIFICATES, coherent.certificates),
-        CROSSED: _crossed(rows, crossed),
-        CROSSED_CERTIFICATES: _certificates(rows, CROSSED_CERTIFICATES, crossed.certificates),
-    }
+    rows = Rows(run.as_of, version.label, params.horizon_days)
+    tables = tables_beside(rows, coherent, crossed)
     nodes = {name: profile[name].to_numpy(object) for name in ("store_id", "sku_id", "segment")}
     nodes |= {"model": found.model, "reason": found.reason}
     forecasts = rows.daily(FORECASTS, nodes, coherent.quantities("sku_store"))
@@ -126,21 +101,14 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Forecasts of every series, by one model or by what serves.
+    """Forecasts of n series, by one model or by what serves."""
 
-    Attributes
-    ----------
-    units : ndarray of float32, shape (n, H)
-        NaN in rows that were not asked for.
-    model, reason : ndarray of str, shape (n,)
-        Model that made each forecast (a fallback where the one asked for could not), and why.
-    seconds : float
-        Cost of a series.
-    """
-
+    #: Shape (n, H); NaN in rows that were not asked for.
     units: Matrix
+    #: Model that made each forecast (a fallback where the one asked for could not), and why.
     model: NDArray[np.object_]
     reason: NDArray[np.object_]
+    #: Cost of a series.
     seconds: float = float("nan")
 
     @classmethod
@@ -159,15 +127,10 @@ def serve(
     fallbacks: NDArray[np.object_],
     engine: Engine,
 ) -> Forecasts:
-    """Forecast every series by the champion of its cell, or by its fallback.
+    """Forecast every series by the champion of its cell or, where ``fallbacks`` is not empty, by that fallback.
 
-    Every series gets a forecast: one that no model can be fitted to has a named fallback, and where a
-    model fails on a series, the reason says so.
-
-    Parameters
-    ----------
-    fallbacks : ndarray of str, shape (n,)
-        Named fallback of each series, ``""`` where the champion of its cell serves.
+    Every series gets a forecast: one that no model can be fitted to has a named fallback, and where a model
+    fails on a series, the reason says so.
     """
     cells, named = cells_of(profile), fallbacks != ""
     models = [(fallbacks[i],) if named[i] else forecaster.models_of(cell) for i, cell in enumerate(cells)]
@@ -205,15 +168,10 @@ def run_models(
     orders: Sequence[str],
     engine: Engine,
 ) -> dict[str, Forecasts]:
-    """Run models on chosen series.
+    """Run models on chosen rows of the panel.
 
-    Parameters
-    ----------
-    wanted
-        Rows of the panel by model. Global models predict all their series at once here; the others run
-        in the engine.
-    orders
-        SARIMA order of each series of the panel, ``""`` where none is known.
+    Global models predict all their series at once here; the others run in the engine. ``orders`` holds the
+    SARIMA order of each series of the panel, ``""`` where none is known.
     """
     answers = run_boosters(origin, {m: rows for m, rows in wanted.items() if m in boosters}, boosters)
     local = {model: rows for model, rows in wanted.items() if model not in boosters and len(rows)}
@@ -231,11 +189,7 @@ def own_sales(engine: Engine) -> Callable[[Panel], Floats]:
 
 
 def run_local(
-    panel: Panel,
-    wanted: Mapping[str, NDArray[np.intp]],
-    *,
-    orders: Sequence[str] | None,
-    engine: Engine,
+    panel: Panel, wanted: Mapping[str, NDArray[np.intp]], *, orders: Sequence[str] | None, engine: Engine
 ) -> dict[str, Forecasts]:
     """Run models that are fitted one series at a time, in the engine."""
     if not wanted:
@@ -304,50 +258,10 @@ def run_boosters(
 # -------------------------------------------------------------------------------------------- levels
 
 
-@dataclass(frozen=True)
-class Coherent:
-    """Coherent forecasts by level, each of shape (nodes, H).
-
-    Attributes
-    ----------
-    nodes
-        Names; those of the series are ``<store>/<product>`` in the order of the profile.
-    operational, strategic
-        Bottom-up and top-down. The level ``sku`` is a product over all stores.
-    intervals
-        Ends of the prediction intervals of ``operational`` by level and nominal coverage in percent.
-    certificates
-        By forecast.
-    """
-
-    nodes: Mapping[str, NDArray[np.object_]]
-    operational: Mapping[str, Floats]
-    strategic: Mapping[str, Floats]
-    intervals: Mapping[str, Mapping[int, Ends]]
-    certificates: Mapping[str, Certificate]
-
-    def named(self, level: str) -> dict[str, NDArray[np.object_]]:
-        """Level and name of each of its nodes."""
-        return {"level": np.full(len(self.nodes[level]), level, dtype=object), "node": self.nodes[level]}
-
-    def quantities(self, level: str) -> dict[str, Floats]:
-        """Published quantities of a level, one value per node and day; column 0 is today, which is left out."""
-        columns = {"operational": self.operational[level], "strategic": self.strategic[level]}
-        for nominal, (lower, upper) in self.intervals[level].items():
-            columns |= {f"lower_{nominal}": lower, f"upper_{nominal}": upper}
-        return {name: np.ascontiguousarray(columns[name][:, 1:]).ravel() for name in QUANTITIES}
-
-
 def reconcile_both(
     origin: Origin, profile: pd.DataFrame, units: Matrix, forecaster: DemandForecaster, engine: Engine
 ) -> Coherent:
-    """Make the series' forecasts coherent, bottom-up for orders and top-down for plans.
-
-    Parameters
-    ----------
-    units : ndarray of shape (n, H)
-        Forecasts of the series.
-    """
+    """Make the series' forecasts, shape (n, H), coherent: bottom-up for orders and top-down for plans."""
     tree = Tree.from_frame(profile)
     leaves = np.asarray(units, dtype=np.float64)
     bottom_up = reconcile(tree, {"sku_store": leaves}, method="bottom_up")
@@ -374,10 +288,7 @@ def _base_forecasts(
 ) -> dict[str, Floats]:
     """Forecasts of the nodes of upper levels by models of their own, in the order of the tree's nodes.
 
-    Parameters
-    ----------
-    models
-        Model by level; levels whose model is the sum of the series are left out.
+    Levels whose model is the sum of the series are left out.
     """
     found = {}
     for level, model in models.items():
@@ -391,82 +302,7 @@ def _base_forecasts(
     return found
 
 
-# ---------------------------------------------------------------------------------------------- rows
-
-
-class _Rows:
-    """Rows of nodes and days, in the types that tables declare."""
-
-    def __init__(self, as_of: date, version: str, horizon_days: int) -> None:
-        self.today, self.version, self.horizon_days = np.datetime64(as_of, "D"), version, horizon_days
-
-    def table(self, declared: Table, columns: Columns) -> pa.Table:
-        """Rows of a table; the day and the version are added."""
-        count = len(next(iter(columns.values())))
-        own = {"as_of": np.full(count, self.today), "model_version": np.full(count, self.version, object)}
-        return pa.table({**own, **columns}, schema=declared.arrow_schema)
-
-    def daily(self, declared: Table, nodes: Columns, quantities: Columns) -> pa.Table:
-        """One row per node and published day: tomorrow on. Today is forecast so that nothing is skipped."""
-        ahead, count = np.arange(1, self.horizon_days + 1), len(next(iter(nodes.values())))
-        days = {"ds": np.tile(self.today + ahead, count), "horizon": np.tile(ahead, count)}
-        repeated = {name: np.repeat(values, len(ahead)) for name, values in nodes.items()}
-        return self.table(declared, {**repeated, **days, **quantities})
-
-
-def _aggregates(rows: _Rows, coherent: Coherent) -> pa.Table:
-    return pa.concat_tables(
-        [
-            rows.daily(AGGREGATES, coherent.named(level), coherent.quantities(level))
-            for level in AGGREGATE_LEVELS
-        ]
-    )
-
-
-def _weekly(rows: _Rows, coherent: Coherent) -> pa.Table:
-    """Sums over J+1..J+7 and J+8..J+14; a horizon that ends earlier has a shorter last week."""
-    tables = []
-    for level, names in coherent.nodes.items():
-        for week, start in enumerate(range(1, rows.horizon_days + 1, 7), start=1):
-            stop = min(start + 7, rows.horizon_days + 1)
-            columns = {
-                **coherent.named(level),
-                "week": np.full(len(names), week),
-                "starts_on": np.full(len(names), rows.today + start),
-                "ends_on": np.full(len(names), rows.today + stop - 1),
-                "operational": coherent.operational[level][:, start:stop].sum(axis=1),
-                "strategic": coherent.strategic[level][:, start:stop].sum(axis=1),
-            }
-            tables.append(rows.table(WEEKLY, columns))
-    return pa.concat_tables(tables)
-
-
-def _crossed(rows: _Rows, crossed: Crossed) -> pa.Table:
-    def of(level: str) -> pa.Table:
-        names, count = crossed.grouping.keys[level], len(crossed.operational[level])
-        nodes = {name: np.full(count, "all", dtype=object) for name in ("region", "category", "sku_id")}
-        nodes |= {"level": np.full(count, level, dtype=object)}
-        nodes |= dict(zip(CROSSED_LEVELS[level], names, strict=False))  # the nation has a name and no column
-        views = {"operational": crossed.operational, "reconciled": crossed.reconciled}
-        return rows.daily(CROSSED, nodes, {name: view[level].ravel() for name, view in views.items()})
-
-    return pa.concat_tables([of(level) for level in CROSSED_LEVELS])
-
-
-def _certificates(rows: _Rows, table: Table, certificates: Mapping[str, Certificate]) -> pa.Table:
-    found = certificates.values()
-    columns = {
-        "forecast": list(certificates),
-        "method": [one.method for one in found],
-        "max_incoherence": [one.incoherence for one in found],
-        "relative_incoherence": [one.incoherence_relative for one in found],
-        "optimality_residual": [one.residual_relative for one in found],
-        "negatives": [one.negatives for one in found],
-        "zero_parents": [one.split_by_shares + one.split_evenly for one in found],
-        "ok": [one.ok for one in found],
-        "words": [one.words for one in found],
-    }
-    return rows.table(table, {name: np.array(values) for name, values in columns.items()})
+# --------------------------------------------------------------------------------------------- audits
 
 
 def _check_total(lake: Lake, as_of: date, forecasts: pa.Table, max_change: float) -> None:

@@ -16,29 +16,18 @@ from pipelines.usecases.imputation.schemas import COMPLETED, TABLES
 if TYPE_CHECKING:
     from pipelines.io.dbt import DbtRun
     from pipelines.monitoring.findings import Finding
-    from pipelines.sources.adapter import Adapter
     from pipelines.usecases.imputation import judging as _judging
+    from pipelines.usecases.imputation import measured as _measured
     from pipelines.usecases.imputation import page as _page
     from pipelines.usecases.imputation import scoring as _scoring
     from pipelines.usecases.imputation import training as _training
     from pipelines.usecases.imputation.dataset import Wide
 else:
     _judging = Deferred("pipelines.usecases.imputation.judging")
+    _measured = Deferred("pipelines.usecases.imputation.measured")
     _page = Deferred("pipelines.usecases.imputation.page")
     _scoring = Deferred("pipelines.usecases.imputation.scoring")
     _training = Deferred("pipelines.usecases.imputation.training")
-
-
-def _wide() -> Adapter:
-    from pipelines.usecases.imputation.measured import WIDE
-
-    return WIDE
-
-
-def _long() -> Adapter:
-    from pipelines.usecases.imputation.measured import LONG
-
-    return LONG
 
 
 def plan(run: Run[ImputationParams], training: bool) -> Plan:
@@ -117,7 +106,7 @@ USECASE = UseCase(
     sentence="What a factory's missing measurements plausibly were, and how far to trust that.",
     params=ImputationParams,
     layouts=LAYOUTS,
-    adapters={"long": _long, "wide": _wide},
+    adapters={"long": _measured.long, "wide": _measured.wide},
     # Cells last: whoever finds them finds the parts and sensors that they are of.
     marts=(Mart("ml_imputation_parts"), Mart("ml_imputation_sensors"), Mart("ml_imputation_cells")),
     grain="ml_imputation_cells",

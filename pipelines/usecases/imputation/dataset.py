@@ -37,28 +37,17 @@ UNIT, TIME = "unit", "produced_at"
 
 @dataclass(frozen=True)
 class Wide:
-    """Parts with their measurements, ordered by time and part.
+    """Parts with their measurements, ordered by time and part."""
 
-    Attributes
-    ----------
-    parts
-        ``part_id``, ``line``, ``unit_id``, ``produced_at``, ``in_batch``, in the order of ``values``.
-    sensors
-        Rows of ``features/imputation_sensors`` in the order of the columns of ``values``.
-    values
-        One column per sensor: floats, words for nominal ones; NaN or None where nothing was measured.
-    limited
-        Cells beyond a limit; they are missing in ``values``.
-    versions
-        Lake version read of each table.
-    fingerprint
-        Hash of all cells.
-    """
-
+    #: ``part_id``, ``line``, ``unit_id``, ``produced_at``, ``in_batch``, in the order of ``values``.
     parts: pd.DataFrame
+    #: Rows of ``features/imputation_sensors`` in the order of the columns of ``values``.
     sensors: pd.DataFrame
+    #: One column per sensor: floats, words for nominal ones; NaN or None where nothing was measured.
     values: pd.DataFrame
+    #: Cells beyond a limit; they are missing in ``values``.
     limited: Limited
+    #: Lake version read of each table, and a hash of all cells.
     versions: dict[str, int]
     fingerprint: str
 
@@ -89,17 +78,9 @@ def day_seed(seed: int, as_of: date) -> int:
 
 
 def read_wide(lake: Lake, as_of: date, *, batch: bool = False) -> Wide:
-    """Put the cells of a day into a wide table.
+    """Put the cells of a day into a wide table; with ``batch`` only the parts that are completed on the day.
 
-    Parameters
-    ----------
-    batch
-        Only the parts that are completed on the day.
-
-    Raises
-    ------
-    DataContractError
-        The day was not prepared, or has no part in the batch.
+    Raises ``DataContractError`` if the day was not prepared, or has no part in the batch.
     """
     names = (PARTS, SENSORS, CELLS)
     versions = {name: lake.version(name) for name in names if lake.exists(name)}

@@ -19,6 +19,7 @@ from models.evaluation.imputation_gate import Hidden, ImputationThresholds, Mode
 from models.evaluation.verdict import Verdict
 from models.imputation.imputer import BootstrapEMImputer
 from models.imputation.overimpute import overimpute, with_errors
+from pipelines.io.frames import by_candidate
 from pipelines.io.lake import Lake, on_day
 from pipelines.io.registry import ModelVersion, Registry
 from pipelines.io.volume import earlier_volumes
@@ -55,16 +56,8 @@ def hide_and_impute(
 ) -> pd.DataFrame:
     """Impute observed cells of a wide table as if they were missing.
 
-    Parameters
-    ----------
-    reference
-        Model whose scale the errors are measured on: the same for all candidates.
-
-    Returns
-    -------
-    DataFrame
-        ``row``, ``column``, ``observed``, ``mean``, ``low``, ``high``, ``covered``, ``missing_share`` and
-        ``error``.
+    Returns ``row``, ``column``, ``observed``, ``mean``, ``low``, ``high``, ``covered``, ``missing_share`` and
+    ``error``, which is measured on the scale of ``reference``: the same for all candidates.
     """
     found = overimpute(
         model, usable_frame(model, wide), level=0.9, draws=params.draws, cells_per_column=params.cells_per_sensor,
@@ -86,8 +79,8 @@ def judge(run: Run[ImputationParams], version: ModelVersion) -> Verdict:
     cells, chains, columns = (
         run.lake.read(table, where=on_day(run.as_of)) for table in (VALIDATION, CHAINS, COLUMNS)
     )
-    candidates = set(cells["candidate"].to_pylist())
-    gate = run.params.gate
+    parts, gate = by_candidate(cells, ("part_id", "sensor_id")), run.params.gate
+    hidden = {name: _hidden(parts.get(name, cells.slice(0, 0))) for name in ("challenger", *_BASELINES)}
     actions = columns["action"].to_pylist()
     facts = ModelFacts(
         chains=chains.num_rows,
@@ -97,10 +90,10 @@ def judge(run: Run[ImputationParams], version: ModelVersion) -> Verdict:
         unexplained=tuple(_unexplained(chains, columns)),
     )
     return judge_imputation(
-        _hidden(cells, "challenger"),
+        hidden.pop("challenger"),
         facts,
-        baselines={name: _hidden(cells, name) for name in _BASELINES},
-        champion=_hidden(cells, "champion") if "champion" in candidates else None,
+        baselines=hidden,
+        champion=_hidden(parts["champion"]) if "champion" in parts else None,
         thresholds=ImputationThresholds(
             min_cells=gate.min_cells,
             coverage=(gate.min_coverage_90, gate.max_coverage_90),
@@ -120,14 +113,11 @@ def _unexplained(chains: pa.Table, columns: pa.Table) -> list[str]:
     return sorted((flat & known) - told)
 
 
-def _hidden(cells: pa.Table, candidate: str) -> Hidden:
-    own = cells.filter(pc.equal(cells["candidate"], candidate)).sort_by(
-        [("part_id", "ascending"), ("sensor_id", "ascending")]
-    )
+def _hidden(cells: pa.Table) -> Hidden:
     return Hidden(
-        np.array(own["part_id"].to_pylist()),
-        own["error"].to_numpy().astype(np.float64),
-        own["covered"].to_numpy().astype(np.bool_),
+        np.array(cells["part_id"].to_pylist()),
+        cells["error"].to_numpy().astype(np.float64),
+        cells["covered"].to_numpy().astype(np.bool_),
     )
 
 

@@ -8,7 +8,7 @@ systems had it. A feature at ``as_of`` uses rows with ``known_at < as_of`` only.
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import KNOWN_AT, Column, Table, number, text, timestamp
 from pipelines.sources.layout import History, RawLayout, RowRule
 
 #: What a sensor's values are.
@@ -18,15 +18,12 @@ SCALES = ("identity", "log", "sqrt", "logistic")
 #: What a row of measurements says; without a row nothing was measured.
 STATUSES = ("measured", "below_limit", "above_limit", "failed")
 
-PART_ID = Column("part_id", DType.STRING, "Part, or period of a unit in a panel.")
-SENSOR_ID = Column("sensor_id", DType.STRING, "What is measured where; one column of the wide table.")
-KNOWN_AT = Column(
-    "known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
-)
+PART_ID = text("part_id", "Part, or period of a unit in a panel.")
+SENSOR_ID = text("sensor_id", "What is measured where; one column of the wide table.")
 
 
 def _limit(name: str, words: str) -> Column:
-    return Column(name, DType.NUMBER, f"{words}; null if there is none.", nullable=True)
+    return number(name, f"{words}; null if there is none.", nullable=True)
 
 
 PARTS = RawLayout(
@@ -35,15 +32,14 @@ PARTS = RawLayout(
         description="Parts that were made. One row per part.",
         columns=(
             PART_ID,
-            Column("line", DType.STRING, "Production line or route the part took."),
-            Column(
+            text("line", "Production line or route the part took."),
+            text(
                 "unit_id",
-                DType.STRING,
                 "What is observed again and again in a panel (a country, a machine); null where each part is "
                 "measured once.",
                 nullable=True,
             ),
-            Column("produced_at", DType.TIMESTAMP, "When the part was made (UTC).", unit="UTC"),
+            timestamp("produced_at", "When the part was made (UTC)."),
             KNOWN_AT,
         ),
         key=("part_id",),
@@ -61,11 +57,11 @@ SENSORS = RawLayout(
         ),
         columns=(
             SENSOR_ID,
-            Column("station", DType.STRING, "Station where it measures."),
-            Column("quantity", DType.STRING, "What it measures, for people."),
-            Column("unit", DType.STRING, "Unit of its values; null if it has none.", nullable=True),
-            Column("kind", DType.STRING, "What its values are.", allowed=KINDS),
-            Column("scale", DType.STRING, "Scale on which its values are about normal.", allowed=SCALES),
+            text("station", "Station where it measures."),
+            text("quantity", "What it measures, for people."),
+            text("unit", "Unit of its values; null if it has none.", nullable=True),
+            text("kind", "What its values are.", allowed=KINDS),
+            text("scale", "Scale on which its values are about normal.", allowed=SCALES),
             _limit("low", "Smallest value that is physically possible"),
             _limit("high", "Largest value that is physically possible"),
             KNOWN_AT,
@@ -89,16 +85,15 @@ MEASUREMENTS = RawLayout(
         columns=(
             PART_ID,
             SENSOR_ID,
-            Column("measured_at", DType.TIMESTAMP, "When it was measured (UTC).", unit="UTC"),
-            Column(
+            timestamp("measured_at", "When it was measured (UTC)."),
+            number(
                 "value",
-                DType.NUMBER,
                 "Measured number; with a status of below_limit or above_limit the limit itself. Null for words and "
                 "failures.",
                 nullable=True,
             ),
-            Column("label", DType.STRING, "Measured word of a nominal sensor; else null.", nullable=True),
-            Column("status", DType.STRING, "What the row says.", allowed=STATUSES),
+            text("label", "Measured word of a nominal sensor; else null.", nullable=True),
+            text("status", "What the row says.", allowed=STATUSES),
             KNOWN_AT,
         ),
         key=("part_id", "sensor_id", "known_at"),

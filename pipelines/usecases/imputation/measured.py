@@ -25,7 +25,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from features.schemas import Column, DType, Table
+from features.schemas import Table, text, timestamp
 from features.sql import literal, quoted
 from pipelines.errors import DataContractError
 from pipelines.sources.adapter import Adapted, Adapter, refuse_several, write_raw
@@ -63,14 +63,9 @@ def _all_numbers(column: str) -> str:
 
 
 def cells_query(relation: str, sensors: Mapping[str, Sensor]) -> str:
-    """Query for the cells of a wide relation as ``part_id``, ``sensor_id`` and ``cell`` (text, never empty).
+    """Query for the cells of a relation with ``part_id`` and a column per sensor.
 
-    Parameters
-    ----------
-    relation
-        Has ``part_id`` and the columns.
-    sensors
-        Sensor of each column.
+    It gives ``part_id``, ``sensor_id`` and ``cell`` (text, never empty); ``sensors`` go by column.
     """
     columns = ", ".join(
         f"nullif(trim({quoted(column)}::varchar), '') as {quoted(sensor.sensor_id)}"
@@ -85,18 +80,10 @@ def write_measured(
 ) -> None:
     """Write the three raw files.
 
-    Parameters
-    ----------
-    parts
-        Relation with ``part_id``, ``line``, ``unit_id``, ``produced_at`` and ``known_at``.
-    cells
-        Query or relation with ``part_id``, ``sensor_id`` and ``cell``; a cell is measured and known with its
-        part.
-
-    Raises
-    ------
-    DataContractError
-        A cell of a numeric sensor is no number; the message names sensors and cells.
+    ``parts`` is a relation with ``part_id``, ``line``, ``unit_id``, ``produced_at`` and ``known_at``;
+    ``cells`` a query or relation with ``part_id``, ``sensor_id`` and ``cell``, each measured and known with
+    its part. Raises ``DataContractError`` if a cell of a numeric sensor is no number; the message names
+    sensors and cells.
     """
     into.mkdir()
     con.register("described", pa.Table.from_pylist([vars(sensor) for sensor in sensors], schema=_DESCRIBED))
@@ -151,9 +138,9 @@ WIDE_TABLE = RawLayout(
         "Wide table of measurements: the columns that every one has. One row per part.",
         (
             PART_ID,
-            Column("produced_at", DType.TIMESTAMP, "When the part was made (UTC).", unit="UTC"),
-            Column("line", DType.STRING, "Line."),
-            Column("unit_id", DType.STRING, "Unit of a panel; null if none.", nullable=True),
+            timestamp("produced_at", "When the part was made (UTC)."),
+            text("line", "Line."),
+            text("unit_id", "Unit of a panel; null if none.", nullable=True),
         ),
         key=("part_id",),
     ),
@@ -181,10 +168,8 @@ DESCRIPTIONS = RawLayout(
 def _adapt_wide(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
     """Write a wide table as files in the raw layouts of imputation; see :class:`~pipelines.sources.adapter.Adapter`.
 
-    Raises
-    ------
-    DataContractError
-        The table is absent, has no sensor, or a cell is not what its sensor measures.
+    Raises ``DataContractError`` if the table is absent, has no sensor, or a cell is not what its sensor
+    measures.
     """
     by_name = {file.layout.table.name: file for file in files}
     if "wide" not in by_name:
@@ -235,7 +220,9 @@ def _sensors(
     return sensors
 
 
-WIDE = Adapter((DESCRIPTIONS, WIDE_TABLE), _adapt_wide)
+def wide() -> Adapter:
+    """Adapter of the layout ``wide``."""
+    return Adapter((DESCRIPTIONS, WIDE_TABLE), _adapt_wide)
 
 
 # -------------------------------------------------------------------------------------- long
@@ -246,13 +233,13 @@ LONG_TABLE = RawLayout(
         "Measurements in the long layout. One row per part, station and sensor.",
         (
             PART_ID,
-            Column("time", DType.TIMESTAMP, "When it was measured (UTC).", unit="UTC"),
-            Column("line", DType.STRING, "Line."),
-            Column("station", DType.STRING, "Station."),
-            Column("sensor", DType.STRING, "What the station measures."),
-            Column("value", DType.STRING, "Number, word or limit; null if not taken.", nullable=True),
-            Column("unit", DType.STRING, "Unit of the values; null if none.", nullable=True),
-            Column("unit_id", DType.STRING, "Unit of a panel; null if none.", nullable=True),
+            timestamp("time", "When it was measured (UTC)."),
+            text("line", "Line."),
+            text("station", "Station."),
+            text("sensor", "What the station measures."),
+            text("value", "Number, word or limit; null if not taken.", nullable=True),
+            text("unit", "Unit of the values; null if none.", nullable=True),
+            text("unit_id", "Unit of a panel; null if none.", nullable=True),
         ),
         key=("part_id", "station", "sensor"),
     ),
@@ -273,10 +260,7 @@ _SINGLE = (
 def _adapt_long(staging: Staging, files: Sequence[DeliveredFile], into: Path) -> Adapted:
     """Write long measurements as files in the raw layouts of imputation, likewise.
 
-    Raises
-    ------
-    DataContractError
-        A part is on two lines, a sensor has two units, or a row repeats.
+    Raises ``DataContractError`` if a part is on two lines, a sensor has two units, or a row repeats.
     """
     con, table = staging.con, LONG_TABLE.table.name
     outcomes = [staging.admit(file, table) for file in files]
@@ -299,4 +283,6 @@ def _adapt_long(staging: Staging, files: Sequence[DeliveredFile], into: Path) ->
     return Adapted(tuple(outcomes), ())
 
 
-LONG = Adapter((LONG_TABLE,), _adapt_long)
+def long() -> Adapter:
+    """Adapter of the layout ``long``."""
+    return Adapter((LONG_TABLE,), _adapt_long)

@@ -91,10 +91,8 @@ def out_of_scope(lake: Lake, as_of: date) -> list[tuple[str, str, int]]:
 def lines(run: Run[ImputationParams]) -> dict[str, Any] | Missing:
     """Compare the lines on the completed data sets of the day, pooled by Rubin's rules; largest differences first.
 
-    Returns
-    -------
-    ``rows``, at most twelve, by :func:`_differences`; number of ``parts``, of pairs of line and sensor ``compared``,
-    and of those that differ beyond noise (``certain``).
+    Returns ``rows``, at most twelve, by :func:`_differences`; number of ``parts``, of pairs of line and
+    sensor ``compared``, and of those that differ beyond noise (``certain``).
     """
     try:
         wide = read_wide(run.lake, run.as_of, batch=True)
@@ -119,12 +117,10 @@ def _differences(
 ) -> list[dict[str, Any]]:
     """A line's mean of each sensor against that of the other lines.
 
-    Returns
-    -------
-    By sensor its ``unit``, the difference (``estimate``) with its 95 % interval from ``low`` to ``high``, the same
-    ``in_sd`` (standard deviations of the sensor), the difference of the measured cells alone (``observed_only``), the
-    share of ``missing`` cells of the line, whether the interval excludes zero (``certain``), and the ``digits`` that
-    show three of the interval's width.
+    Returns by sensor its ``unit``, the difference (``estimate``) with its 95 % interval from ``low`` to
+    ``high``, the same ``in_sd`` (standard deviations of the sensor), the difference of the measured cells
+    alone (``observed_only``), the share of ``missing`` cells of the line, whether the interval excludes zero
+    (``certain``), and the ``digits`` that show three of the interval's width.
     """
     pooled = pool_answers([difference(table, own) for table in values], complete_df=float(len(own) - 2))
     spread = np.mean([table.std(axis=0) for table in values], axis=0)
@@ -156,11 +152,9 @@ def _differences(
 def missingness(run: Run[ImputationParams]) -> dict[str, Any] | Missing:
     """Describe what is missing of the parts of the window, as far as they were prepared.
 
-    Returns
-    -------
-    ``figure``, the map, over ``parts`` made from ``first`` to ``last``; ``places``, the stations with their shares
-    by line, in the order of ``lines``; the most frequent ``patterns`` of the day's parts and how many ``distinct``
-    ones there are; and Little's ``test`` in words.
+    Returns ``figure``, the map, over ``parts`` made from ``first`` to ``last``; ``places``, the stations with
+    their shares by line, in the order of ``lines``; the most frequent ``patterns`` of the day's parts and how
+    many ``distinct`` ones there are; and Little's ``test`` in words.
     """
     try:
         wide = read_wide(run.lake, run.as_of)

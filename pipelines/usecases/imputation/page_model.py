@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -13,7 +14,7 @@ from features.schemas import Table
 from models.imputation.density import compare_densities
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, on_day
-from pipelines.reporting.figure import Chosen, Figure
+from pipelines.reporting.figure import Choice, Chosen, Figure
 from pipelines.reporting.page import Missing
 from pipelines.reporting.words import number, percent
 from pipelines.usecase import Run
@@ -81,7 +82,7 @@ def densities(run: Run[ImputationParams]) -> Chosen | Missing:
             f"{facts['imputed_sd']:.3g} against {facts['observed_sd']:.3g}."
         )
         options.append(
-            plots.Option(
+            _choice(
                 name, str(stations.loc[name, "station"]), words, [value, value],
                 [[round(v, 6) for v in own[side].tolist()] for side in ("observed", "imputed")],
             )
@@ -111,13 +112,18 @@ def _scatter(ours: pd.DataFrame) -> Chosen:
             f"and measured value {number(float(relation), 2)}."
         )
         options.append(
-            plots.Option(
+            _choice(
                 str(name), str(own["station"].iloc[0]), words,
                 [ends, *(_bars(cells, "observed", "observed") for cells in (held, missed)), _short(own["observed"])],
                 [ends, *(_bars(cells, "low", "high") for cells in (held, missed)), _short(own["predicted"])],
             )
         )  # fmt: skip
     return plots.overimputed(options)
+
+
+def _choice(sensor: str, group: str, words: str, x: Sequence[object], y: Sequence[object]) -> Choice:
+    """What a figure shows of one sensor: places of each trace."""
+    return Choice(sensor, sensor, group, words, {"x": x, "y": y})
 
 
 def _bars(cells: pd.DataFrame, start: str, end: str) -> list[float | None]:
@@ -215,7 +221,7 @@ def _sensitivity(lake: Lake, as_of: date) -> Chosen | Missing:
         delta = [float(v) for v in own["delta"]]
         low, high, estimate = (_short(own[name]) for name in ("low", "high", "estimate"))
         options.append(
-            plots.Option(
+            _choice(
                 str(sensor), "Sensor", f"{own['words'].iloc[0][:1].upper()}{own['words'].iloc[0][1:]}.",
                 [delta + delta[::-1], delta], [low + high[::-1], estimate],
             )

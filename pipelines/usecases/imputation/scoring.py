@@ -195,18 +195,11 @@ def read_completed(lake: Lake, as_of: date, m: int | None = None) -> list[pd.Dat
 
 
 def iter_completed(lake: Lake, as_of: date, m: int | None = None) -> Iterator[pd.DataFrame]:
-    """Yield the completed data sets of a day, one after the other: a row per part, a column per sensor.
+    """Yield the completed data sets of a day, m or all, one after the other: a row per part, a column per sensor.
 
-    Parameters
-    ----------
-    m
-        How many; all there are if None. Run the same analysis on each and pool the answers with
-        :func:`models.imputation.pooling.pool`; the mean of the tables would lose what is not known.
-
-    Raises
-    ------
-    DataContractError
-        The day has no completed data sets, or fewer than asked for.
+    Run the same analysis on each and pool the answers with :func:`models.imputation.pooling.pool`; the mean
+    of the tables would lose what is not known. Raises ``DataContractError`` if the day has no completed data
+    sets, or fewer than m.
     """
     rows = lake.read(COMPLETED, columns=["draw"], where=on_day(as_of), missing_ok=True)
     draws = sorted(pc.unique(rows["draw"]).to_pylist())
@@ -248,16 +241,9 @@ def _pivoted(rows: pd.DataFrame) -> pd.DataFrame:
 def explain(run: Run[ImputationParams], keys: Sequence[str]) -> Record:
     """Tell what was drawn for a part of the day.
 
-    Returns
-    -------
-    dict
-        ``part``, ``as_of``, ``model_version``, ``seed``, ``data_sets``, the number of ``measured`` cells, and for each
-        drawn cell its sensor, unit, reason and the drawn values with their mean (numbers) or shares (words).
-
-    Raises
-    ------
-    ConfigError
-        The part was not completed on that day.
+    Returns ``part``, ``as_of``, ``model_version``, ``seed``, ``data_sets``, the number of ``measured`` cells,
+    and for each drawn cell its sensor, unit, reason and the drawn values with their mean (numbers) or shares
+    (words). Raises ``ConfigError`` if the part was not completed on that day.
     """
     (part,), lake, day = keys, run.lake, on_day(run.as_of)
     where = day & (pa_dataset.field("part_id") == part)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +24,7 @@ from models.imputation.transforms import Transform
 from pipelines.errors import DataContractError
 from pipelines.io.frames import fullest_rows
 from pipelines.monitoring.reference import Sample
+from pipelines.reporting.card import model_card
 from pipelines.usecase import Run, Trained
 from pipelines.usecases.imputation.dataset import SUBJECTS, TIME, UNIT, Wide, complete, usable_frame
 from pipelines.usecases.imputation.judging import hide_and_impute, root_mean_square
@@ -46,30 +46,20 @@ _THREADS = 2
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """What a data scientist asks of a fitted imputer.
+    """What a data scientist asks of a fitted imputer."""
 
-    Attributes
-    ----------
-    information
-        Per sensor: ``fmi`` of its mean, and ``m`` that the fraction calls for.
-    dispersion
-        Ends and paths of EM from dispersed starts.
-    sensitivities
-        Sensor, line and what shifts of the line's missing cells do to its difference from the others.
-    """
-
+    #: Per sensor: ``fmi`` of its mean, and ``m`` that the fraction calls for.
     information: pd.DataFrame
+    #: Ends and paths of EM from dispersed starts.
     dispersion: Dispersion
+    #: Sensor, line and what shifts of the line's missing cells do to its difference from the others.
     sensitivities: list[tuple[str, str, Sensitivity]]
 
 
 def fit(run: Run[ImputationParams], wide: Wide, champion: BootstrapEMImputer | None) -> Trained:
     """Fit an imputer on the past parts, and judge it on the newer ones beside the champion and the means.
 
-    Raises
-    ------
-    DataContractError
-        There are too few parts to learn from or to judge by.
+    Raises ``DataContractError`` if there are too few parts to learn from or to judge by.
     """
     params = run.params
     past, newer = split(wide, run.as_of, params)
@@ -93,7 +83,9 @@ def fit(run: Run[ImputationParams], wide: Wide, champion: BootstrapEMImputer | N
     return Trained(
         model=model,
         example=fullest_rows(usable_frame(model, newer)),
-        card=_card(run.as_of, params, model, facts, answers),
+        card=model_card(
+            run.usecase, as_of=run.as_of, params=params, report=model.report_, facts=facts, answers=answers
+        ),
         tables={
             VALIDATION: _validation(newer, judged),
             CHAINS: model.report_.table(),
@@ -111,13 +103,9 @@ def fit(run: Run[ImputationParams], wide: Wide, champion: BootstrapEMImputer | N
 def split(wide: Wide, as_of: date, params: ImputationParams) -> tuple[Wide, Wide]:
     """Return the parts to learn from, and those that judge.
 
-    What judges must be like what is completed: on a running line the newest parts, of a closed data set, whose
-    gaps are filled once, parts drawn at random.
-
-    Raises
-    ------
-    DataContractError
-        One side has too few parts.
+    What judges must be like what is completed: on a running line the newest parts, of a closed data set,
+    whose gaps are filled once, parts drawn at random. Raises ``DataContractError`` if one side has too few
+    parts.
     """
     window = params.window
     if window.holdout == "random":
@@ -265,7 +253,7 @@ def _sensitivities(
     return found
 
 
-# ------------------------------------------------------------------------- tables and model card
+# -------------------------------------------------------------------------------------------- tables
 
 
 def _validation(newer: Wide, judged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -309,51 +297,3 @@ def _sensitivity(answers: Diagnostics) -> pd.DataFrame:
         for sensor, line, found in answers.sensitivities
     ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=SENSITIVITY.column_names)
-
-
-def _card(
-    as_of: date,
-    params: ImputationParams,
-    model: BootstrapEMImputer,
-    facts: Mapping[str, Any],
-    answers: Diagnostics,
-) -> str:
-    """Write the model card: what it is for, what it was made from, how it was judged."""
-    preflight = model.report_.preflight
-    problems = "\n".join(f"- `{one.column}`: {one.words}" for one in preflight.problems) or "- none"
-    notes = "\n".join(f"- {note}" for note in preflight.notes)
-    sensitive = "\n".join(
-        f"- {found.words} ({sensor}, {line})" for sensor, line, found in answers.sensitivities
-    )
-    window = params.window
-    newest = f"those of the last {window.holdout_days} days"
-    judges = newest if window.holdout == "newest" else "a random share"
-    return f"""# Imputation model of {as_of}
-
-**For**: {params.model.m} completed data sets of each day's parts, of which every observed cell is as it was measured.
-**Not for**: a best guess of a single cell, or a decision about a single part; the spread between the data sets is the
-answer's uncertainty and must be carried on (`models.imputation.pooling`).
-
-## Method
-Bootstrap EM: {params.model.m} resamples of the parts, EM for mean and covariance on each, draws of the missing cells
-from their conditional normal distribution. Values are missing at random given the other sensors and the line; what
-lies beyond a detection limit is drawn beyond it.
-
-## Data
-Parts made in the {window.train_days} days before {as_of}; {judges} judge and were not
-learned from. {facts["parts_trained"]:,} parts trained, {facts["parts_judged"]:,} parts judged;
-{preflight.parameters:,} parameters for {preflight.rows:,} rows, ridge {model.report_.reference.ridge:.2g}.
-
-## Judgement, out of time
-- 90 % intervals held {facts["coverage_90"]:.1%} of {facts["cells_judged"]:,} observed cells that were taken out.
-- Error {facts["error_sd"]:.3f} standard deviations; filling in means: {facts["error_sd_of_means"]:.3f}.
-- {model.report_.reference.words}; {facts["chains_converged"]} of {params.model.m} resamples converged.
-- {answers.dispersion.words}.
-
-## Sensors with a remark
-{problems}
-{notes}
-
-## If values are missing because of what they are
-{sensitive or "- no two lines to compare"}
-"""

@@ -43,10 +43,7 @@ class Past:
 def read_past(run: Run[PropensityParams]) -> Past:
     """Join features and labels of the past days.
 
-    Raises
-    ------
-    DataContractError
-        No snapshot has both.
+    Raises ``DataContractError`` if no snapshot has both.
     """
     snapshots = run.params.origins(run.as_of)
     wanted = pa_dataset.field("as_of").isin(snapshots)
@@ -68,10 +65,7 @@ def read_past(run: Run[PropensityParams]) -> Past:
 def read_scope(run: Run[PropensityParams]) -> pd.DataFrame:
     """Customers in scope of the day, by pseudonym.
 
-    Raises
-    ------
-    DataContractError
-        The day was not prepared, or nobody is in scope.
+    Raises ``DataContractError`` if the day was not prepared, or nobody is in scope.
     """
     table = run.mart(FEATURES).table
     rows = run.lake.read(table, where=on_day(run.as_of) & pa_dataset.field("in_scope"))

@@ -8,7 +8,7 @@ A product is known by its name; there is no table of them, so a bank may offer w
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import KNOWN_AT, Table, day, flag, integer, number, text
 from pipelines.sources.layout import History, RawLayout, RowRule
 
 #: Column of the pseudonym, in raw tables as in features.
@@ -17,12 +17,7 @@ CUSTOMER_KEY = "customer_key"
 EMPLOYMENTS = ("student", "employed", "self_employed", "retired", "not_employed")
 RESPONSES = ("none", "interested", "declined")
 
-CUSTOMER_ID = Column(
-    "customer_id", DType.STRING, "Id of the customer in the bank and the CRM.", personal=True
-)
-KNOWN_AT = Column(
-    "known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
-)
+CUSTOMER_ID = text("customer_id", "Id of the customer in the bank and the CRM.", personal=True)
 
 CUSTOMERS = RawLayout(
     Table(
@@ -30,40 +25,32 @@ CUSTOMERS = RawLayout(
         description="Customer as known from `known_at` on. One row per customer and version.",
         columns=(
             CUSTOMER_ID,
-            Column(
-                "birth_year",
-                DType.INTEGER,
-                "Year of birth; null if unknown.",
-                nullable=True,
-                minimum=1900,
-                personal=True,
+            integer(
+                "birth_year", "Year of birth; null if unknown.", nullable=True, minimum=1900, personal=True
             ),
-            Column("joined_on", DType.DATE, "Day on which the customer came to the bank."),
-            Column("region", DType.STRING, "Region of residence; null if unknown.", nullable=True),
-            Column(
+            day("joined_on", "Day on which the customer came to the bank."),
+            text("region", "Region of residence; null if unknown.", nullable=True),
+            text(
                 "employment",
-                DType.STRING,
                 "How the customer earns a living; null if unknown.",
                 nullable=True,
                 allowed=EMPLOYMENTS,
             ),
-            Column(
+            number(
                 "income_eur",
-                DType.NUMBER,
                 "Net income per month; null if unknown.",
                 unit="EUR/month",
                 nullable=True,
                 minimum=0,
             ),
-            Column(
+            integer(
                 "household_size",
-                DType.INTEGER,
                 "People in the household; null if unknown.",
                 unit="people",
                 nullable=True,
                 minimum=1,
             ),
-            Column("consents_to_marketing", DType.BOOLEAN, "Whether the customer may be sent offers."),
+            flag("consents_to_marketing", "Whether the customer may be sent offers."),
             KNOWN_AT,
         ),
         key=("customer_id", "known_at"),
@@ -81,12 +68,11 @@ HOLDINGS = RawLayout(
         description="What was held at the end of a month. One row per customer, month and product.",
         columns=(
             CUSTOMER_ID,
-            Column("month_end", DType.DATE, "Last day of the month."),
-            Column("product", DType.STRING, "Name of the product; it holds no `|`."),
-            Column("opened_on", DType.DATE, "Day on which the customer took it."),
-            Column(
+            day("month_end", "Last day of the month."),
+            text("product", "Name of the product; it holds no `|`."),
+            day("opened_on", "Day on which the customer took it."),
+            number(
                 "balance_eur",
-                DType.NUMBER,
                 "Balance at the end of the month: negative if the customer owes it; null for products without.",
                 unit="EUR",
                 nullable=True,
@@ -113,13 +99,13 @@ CAMPAIGNS = RawLayout(
         name="campaigns",
         description="Offers made to customers; an answer is a further version. One row per contact and version.",
         columns=(
-            Column("contact_id", DType.STRING, "Key of the contact."),
+            text("contact_id", "Key of the contact."),
             CUSTOMER_ID,
-            Column("campaign", DType.STRING, "Name of the campaign."),
-            Column("product", DType.STRING, "Name of the product that was offered."),
-            Column("channel", DType.STRING, "Channel of the contact; null if unknown.", nullable=True),
-            Column("contacted_on", DType.DATE, "Day of the contact."),
-            Column("response", DType.STRING, "Answer in this version.", allowed=RESPONSES),
+            text("campaign", "Name of the campaign."),
+            text("product", "Name of the product that was offered."),
+            text("channel", "Channel of the contact; null if unknown.", nullable=True),
+            day("contacted_on", "Day of the contact."),
+            text("response", "Answer in this version.", allowed=RESPONSES),
             KNOWN_AT,
         ),
         key=("contact_id", "known_at"),

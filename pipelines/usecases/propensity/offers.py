@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -13,7 +11,7 @@ from models.explanation.rules import Wordings
 from models.recommendation.companions import Companions
 from models.recommendation.lists import flags_of
 from models.recommendation.neighbours import NeighbourVotes
-from pipelines.monitoring.alarms import Words
+from pipelines.discovery import find
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +21,7 @@ TOP = 3
 
 def wordings(model: ProductPropensity) -> Wordings:
     """How every column of a fitted model is told: in the words of ``words.yaml``, with the value in their braces."""
-    features = Words.load(Path(__file__).with_name("words.yaml")).features
+    features = find("propensity").words.features
     said: dict[str, str | tuple[str, str]] = {}
     for column in model.columns_:
         name, _, value = column.partition("=")
@@ -35,21 +33,11 @@ def wordings(model: ProductPropensity) -> Wordings:
 def make_offers(
     frame: pd.DataFrame, chances: Floats, model: ProductPropensity, votes: NeighbourVotes, *, n_jobs: int = 1
 ) -> pd.DataFrame:
-    """Offers of the customers of a day.
+    """Offers of the customers in scope of a day, whose holdings are also those of the neighbours.
 
-    Parameters
-    ----------
-    frame
-        Customers in scope, whose holdings are also those of the neighbours.
-    chances : ndarray of shape (n, n_products)
-        What ``model`` says of them.
-    votes
-        Not fitted; a copy of the parameters chosen in training.
-
-    Returns
-    -------
-    DataFrame
-        ``product_<i>``, ``chance_<i>``, ``score_<i>`` and ``reason_<i>`` for the places 1 to 3, a row per customer.
+    ``chances`` is what ``model`` says of them, shape (n, n_products); ``votes`` is not fitted yet. Returns
+    ``product_<i>``, ``chance_<i>``, ``score_<i>`` and ``reason_<i>`` for the places 1 to 3, a row per
+    customer.
     """
     names = np.array(model.products_, dtype=object)
     held = flags_of(frame["held"], model.products_)

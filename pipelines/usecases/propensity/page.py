@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from models.evaluation.recommendation import mean_average_precision
 from pipelines.io.lake import Lake, on_day
-from pipelines.reporting.figure import MAIN_COLOUR, QUIET_COLOUR, Figure, new_plot, plain
+from pipelines.reporting.figure import Colour, Figure, new_plot, plain
 from pipelines.reporting.page import Missing
 from pipelines.reporting.words import percent
 from pipelines.usecase import Run
@@ -94,7 +94,7 @@ def _chances(products: list[dict[str, Any]]) -> Figure:
     shown = sorted(products, key=lambda row: row["top"])
     names = [row["product"] for row in shown]
     plot = new_plot("Chance", "")
-    for key, label, colour in (("mean", "everybody", QUIET_COLOUR), ("top", "likeliest 5 %", MAIN_COLOUR)):
+    for key, label, colour in (("mean", "everybody", Colour.QUIET), ("top", "likeliest 5 %", Colour.MAIN)):
         plot.add_bar(
             y=names, x=plain(np.array([row[key] for row in shown])), name=label, orientation="h",
             marker={"color": colour}, hovertemplate="%{y}: %{x:.1%}<extra>" + label + "</extra>",

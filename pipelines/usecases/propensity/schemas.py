@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, Table, integer, number, text
 
-CUSTOMER_KEY = Column("customer_key", DType.STRING, "Pseudonym of the customer.")
-PRODUCT = Column("product", DType.STRING, "Name of the product.")
-CHANCE = Column(
-    "chance",
-    DType.NUMBER,
-    "Calibrated chance that it is taken within the horizon.",
-    unit="share",
-    minimum=0,
-    maximum=1,
+CUSTOMER_KEY = text("customer_key", "Pseudonym of the customer.")
+PRODUCT = text("product", "Name of the product.")
+CHANCE = number(
+    "chance", "Calibrated chance that it is taken within the horizon.", unit="share", minimum=0, maximum=1
 )
 
 
@@ -22,10 +17,10 @@ def _offer(place: int) -> tuple[Column, ...]:
     """Columns of one of the three offers; null where the customer holds too much already."""
     chance = replace(CHANCE, name=f"chance_{place}", nullable=True)
     return (
-        Column(f"product_{place}", DType.STRING, f"Recommended product no. {place}.", nullable=True),
+        text(f"product_{place}", f"Recommended product no. {place}.", nullable=True),
         chance,
         replace(chance, name=f"score_{place}", description="Share of the votes of similar customers."),
-        Column(f"reason_{place}", DType.STRING, "Why it is recommended, in words.", nullable=True),
+        text(f"reason_{place}", "Why it is recommended, in words.", nullable=True),
     )
 
 
@@ -56,10 +51,10 @@ PRODUCTS = Table(
     columns=(
         AS_OF,
         PRODUCT,
-        Column("events", DType.INTEGER, f"Takers {NOT_HELD}.", unit="customers", minimum=0),
-        Column("rate", DType.NUMBER, f"Share {NOT_HELD} who took it.", nullable=True),
+        integer("events", f"Takers {NOT_HELD}.", unit="customers", minimum=0),
+        number("rate", f"Share {NOT_HELD} who took it.", nullable=True),
         *(
-            Column(f"{name}{end}", DType.NUMBER, f"{words}{of}; null if nobody took it.", nullable=True)
+            number(f"{name}{end}", f"{words}{of}; null if nobody took it.", nullable=True)
             for name, words in (
                 ("ap", "Average precision"),
                 ("calibration", "Takers over the sum of the chances"),
@@ -78,13 +73,11 @@ RULES = Table(
     columns=(
         AS_OF,
         PRODUCT,
-        Column("place", DType.INTEGER, "1 = strongest.", minimum=1),
-        Column("rule", DType.STRING, "The rule in words."),
-        Column(
-            "support", DType.NUMBER, "Share of those without the product who meet it.", minimum=0, maximum=1
-        ),
-        Column("lift", DType.NUMBER, "How many times as likely they take it.", minimum=0),
-        Column("events", DType.INTEGER, "Takers among them.", minimum=0),
+        integer("place", "1 = strongest.", minimum=1),
+        text("rule", "The rule in words."),
+        number("support", "Share of those without the product who meet it.", minimum=0, maximum=1),
+        number("lift", "How many times as likely they take it.", minimum=0),
+        integer("events", "Takers among them.", minimum=0),
     ),
     key=("as_of", "product", "place"),
     partition_by=("as_of",),
@@ -96,17 +89,9 @@ LISTS = Table(
     columns=(
         AS_OF,
         CUSTOMER_KEY,
+        *(text(f"product_{place}", "Recommended then.", nullable=True) for place in (1, 2, 3)),
         *(
-            Column(f"product_{place}", DType.STRING, "Recommended then.", nullable=True)
-            for place in (1, 2, 3)
-        ),
-        *(
-            Column(
-                f"ap_{name}",
-                DType.NUMBER,
-                "Average precision of the list; null of who took nothing.",
-                nullable=True,
-            )
+            number(f"ap_{name}", "Average precision of the list; null of who took nothing.", nullable=True)
             for name in ("challenger", "popularity")
         ),
     ),

@@ -62,10 +62,7 @@ def predict(run: Run[PropensityParams], model: ProductPropensity, version: Model
 def explain(run: Run[PropensityParams], keys: Sequence[str]) -> Record:
     """Offers of a customer, by natural id or pseudonym, with the chances of everything else.
 
-    Raises
-    ------
-    DataContractError
-        The customer got no offers on that day.
+    Raises ``DataContractError`` if the customer got no offers on that day.
     """
     [customer] = keys
     hashed = pseudonym(customer, key=run.settings.load_pseudonym_key())

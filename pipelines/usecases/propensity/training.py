@@ -21,6 +21,7 @@ from pipelines.errors import DataContractError
 from pipelines.io.lake import on_day
 from pipelines.io.registry import ModelVersion
 from pipelines.monitoring.reference import Sample
+from pipelines.reporting.card import model_card
 from pipelines.usecase import Run, Trained
 from pipelines.usecases.propensity.dataset import HELD, OWN, SUBJECTS, Past, model_columns, watched
 from pipelines.usecases.propensity.offers import TOP, wordings
@@ -34,10 +35,7 @@ N_JOBS = 2
 def fit(run: Run[PropensityParams], past: Past, champion: ProductPropensity | None) -> Trained:
     """Fit the forests on the older snapshots; judge them and the lists on the newest.
 
-    Raises
-    ------
-    DataContractError
-        No snapshot is over before the judged ones begin.
+    Raises ``DataContractError`` if no snapshot is over before the judged ones begin.
     """
     params, rows = run.params, past.rows
     split = params.snapshots
@@ -70,7 +68,16 @@ def fit(run: Run[PropensityParams], past: Past, champion: ProductPropensity | No
         model=model,
         example=learn[columns].head(),
         predict="predict_proba",
-        card=_card(run, learn, judged, products, rules, shown),
+        card=model_card(
+            run.usecase,
+            as_of=run.as_of,
+            params=params,
+            learn=learn,
+            judged=judged,
+            products=products,
+            rules=rules,
+            facts=shown,
+        ),
         tables={RULES: rules, PRODUCTS: products, LISTS: lists},
         metrics={name: float(value) for name, value in shown.items()},
         record={"rows_trained": len(learn), **{name: round(value, 4) for name, value in shown.items()}},
@@ -174,47 +181,3 @@ def _rules(model: ProductPropensity) -> pd.DataFrame:
         for place, rule in enumerate(model.rules_[product], start=1)
     ]
     return pd.DataFrame(rows, columns=["product", "place", "rule", "support", "lift", "events"])
-
-
-def _card(
-    run: Run[PropensityParams],
-    learn: pd.DataFrame,
-    judged: pd.DataFrame,
-    products: pd.DataFrame,
-    rules: pd.DataFrame,
-    shown: dict[str, Any],
-) -> str:
-    days = run.params.snapshots.horizon_days
-    table = "\n".join(
-        f"| {row.product} | {row.events:,} | {row.rate:.2%} | {row.ap:.3f} | {row.calibration:.2f} |"
-        for row in products.itertuples()
-    )
-    told = "\n".join(f"- **{row.product}**: {row.rule}" for row in rules[rules["place"] == 1].itertuples())
-    return f"""# Products taken within {days} days, trained for {run.as_of}
-
-**Use**: who may be offered which product, and three recommendations for each customer. **Not for**: credit decisions,
-prices, or customers who did not consent to marketing; they are never scored.
-
-## Data
-- Fitted on {len(learn):,} customers of past days, {learn["as_of"].min()} to {learn["as_of"].max()}; judged on
-  {len(judged):,} of {judged["as_of"].min()} to {judged["as_of"].max()}. Days whose horizon reaches into these are left out.
-- Every feature uses rows known before its day only. Customers are pseudonyms.
-
-## Models
-- Chances: a random forest per product; each tree draws equally many customers who took it and who did not; calibrated
-  out of bag.
-- Lists: {run.params.lists.neighbours} nearest neighbours on holdings, votes weighted by similarity. MAP@3
-  {shown["map3"]:.3f}, popularity {shown["map3_popularity"]:.3f}; {shown["coverage"]:.0%} of the products are shown.
-
-## Out of time
-| product | took it | share | average precision | takers over sum of chances |
-|---|---|---|---|---|
-{table}
-
-## Strongest rules
-{told or "- none reaches the limits"}
-
-## Limits
-- Who was never offered a product may answer differently from those who came by themselves.
-- A chance says how likely a product is taken, not how much an offer adds to that.
-"""

@@ -34,18 +34,9 @@ GROUPS = ("0", "1-5", "6-15", "16+")
 LINES = "raw/repurchase_order_lines"
 
 _PREDICTED = (
-    "customer_key",
-    "return_probability",
-    "expected_days",
-    "window_from",
-    "window_to",
-    "days_since_last",
-    "gap_median_days",
-    "products",
-    "expected_f1",
-    "candidates",
-    "model_version",
-)
+    "customer_key", "return_probability", "expected_days", "window_from", "window_to", "days_since_last",
+    "gap_median_days", "products", "expected_f1", "candidates", "model_version",
+)  # fmt: skip
 
 
 def check(run: Run[RepurchaseParams]) -> Checked:

@@ -19,7 +19,7 @@ from features.contracts import Contract
 from models.repurchase.past import Pairs, Waits
 from pipelines.errors import DataContractError
 from pipelines.io.lake import Lake, on_day
-from pipelines.io.newest import newest_known
+from pipelines.io.newest import newest_texts
 from pipelines.monitoring.subjects import Subjects
 from pipelines.usecase import Run
 from pipelines.usecases.repurchase.params import RepurchaseParams
@@ -34,27 +34,17 @@ KEY = ("as_of", "customer_key")
 #: What is watched for drift.
 SUBJECTS = Subjects("customer_key", "customers")
 
-#: Columns that the simpler rules and the records need beside the features.
-PLAIN = ("orders", "days_since_last", "tenure_days", "gap_median_days")
-
 #: Customers whose candidates are held at once when scoring.
 CUSTOMERS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
 class Past:
-    """What a training learns from and is judged on.
-
-    Attributes
-    ----------
-    versions
-        Lake version of every table that was read.
-    fingerprint
-        Hash of everything in ``waits`` and ``pairs``.
-    """
+    """What a training learns from and is judged on."""
 
     waits: Waits
     pairs: Pairs
+    #: Lake version of every table that was read, and a hash of everything in ``waits`` and ``pairs``.
     versions: dict[str, int]
     fingerprint: str
 
@@ -70,10 +60,7 @@ def read_past(run: Run[RepurchaseParams]) -> Past:
 def read_waits(run: Run[RepurchaseParams], snapshots: Sequence[date]) -> Waits:
     """Customers in scope on past days, with the wait that followed.
 
-    Raises
-    ------
-    DataContractError
-        No snapshot has features and labels, or a customer in scope lacks a label.
+    Raises ``DataContractError`` if no snapshot has features and labels, or a customer in scope lacks a label.
     """
     lake, contract = run.lake, run.mart("ml_repurchase_customers")
     field = pa_dataset.field
@@ -118,10 +105,7 @@ def read_pairs(run: Run[RepurchaseParams], snapshots: Sequence[date]) -> Pairs:
 def read_scope(run: Run[RepurchaseParams]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Features and keys of the customers in scope of a day, ordered by pseudonym.
 
-    Raises
-    ------
-    DataContractError
-        The day was not prepared.
+    Raises ``DataContractError`` if the day was not prepared.
     """
     contract, as_of = run.mart("ml_repurchase_customers"), run.as_of
     rows = run.lake.read(
@@ -142,10 +126,7 @@ def stream_candidates(
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Features and keys of the candidates of a day, some thousand customers at a time, in order.
 
-    Parameters
-    ----------
-    customers
-        Sorted pseudonyms; candidates of others are left out.
+    ``customers`` are sorted pseudonyms; candidates of others are left out.
     """
     contract = run.mart("ml_repurchase_candidates")
     field = pa_dataset.field
@@ -156,8 +137,7 @@ def stream_candidates(
         # The table is stored in the order of its key: a range reads a few row groups.
         inside = (field("customer_key") >= part[0]) & (field("customer_key") <= part[-1])
         rows = dataset.to_table(
-            columns=list(dict.fromkeys([*keys, *contract.themes])),
-            filter=on_day(run.as_of) & inside,
+            columns=list(dict.fromkeys([*keys, *contract.themes])), filter=on_day(run.as_of) & inside
         )
         rows = rows.filter(pc.is_in(rows["customer_key"], pa.array(part)))
         if rows.num_rows:
@@ -205,5 +185,4 @@ def _numbers(column: pa.ChunkedArray, kind: pa.DataType | None = None) -> NDArra
 
 def product_names(lake: Lake, as_of: date) -> dict[str, str]:
     """Newest names of the products known before ``as_of``."""
-    rows = newest_known(lake, PRODUCTS, "product_id", ["product_name"], as_of)
-    return dict(zip(rows["product_id"].to_pylist(), rows["product_name"].to_pylist(), strict=True))
+    return newest_texts(lake, PRODUCTS, "product_id", "product_name", as_of)

@@ -9,20 +9,15 @@ for the rows of a person follows the reference ``order_id`` from the lines to th
 
 from __future__ import annotations
 
-from features.schemas import Column, DType, Table
+from features.schemas import KNOWN_AT, Table, day, integer, number, text, timestamp
 from pipelines.sources.layout import History, Period, RawLayout, RowRule
 
 #: Column of the pseudonym, in raw tables as in features.
 CUSTOMER_KEY = "customer_key"
 
-CUSTOMER_ID = Column(
-    "customer_id", DType.STRING, "Natural id of the customer in the shop and the CRM.", personal=True
-)
-ORDER_ID = Column("order_id", DType.STRING, "Key of the order.")
-PRODUCT_ID = Column("product_id", DType.STRING, "Product.")
-KNOWN_AT = Column(
-    "known_at", DType.TIMESTAMP, "When the source system had recorded this row (UTC).", unit="UTC"
-)
+CUSTOMER_ID = text("customer_id", "Natural id of the customer in the shop and the CRM.", personal=True)
+ORDER_ID = text("order_id", "Key of the order.")
+PRODUCT_ID = text("product_id", "Product.")
 
 ORDERS = RawLayout(
     Table(
@@ -31,9 +26,8 @@ ORDERS = RawLayout(
         columns=(
             ORDER_ID,
             CUSTOMER_ID,
-            Column(
+            timestamp(
                 "ordered_at",
-                DType.TIMESTAMP,
                 "When the customer ordered, by the shop's clock: hours and weekdays are read from it.",
                 unit="shop time",
             ),
@@ -57,12 +51,11 @@ PRODUCTS = RawLayout(
         ),
         columns=(
             PRODUCT_ID,
-            Column("product_name", DType.STRING, "Name of the product."),
-            Column("aisle", DType.STRING, "Aisle, the finer group; null if not stated.", nullable=True),
-            Column("department", DType.STRING, "Department; null if not stated.", nullable=True),
-            Column(
+            text("product_name", "Name of the product."),
+            text("aisle", "Aisle, the finer group; null if not stated.", nullable=True),
+            text("department", "Department; null if not stated.", nullable=True),
+            number(
                 "price_eur",
-                DType.NUMBER,
                 "Price of one unit from `known_at` on, in the shop's currency; null if unknown.",
                 unit="EUR",
                 nullable=True,
@@ -84,15 +77,14 @@ ORDER_LINES = RawLayout(
         columns=(
             ORDER_ID,
             PRODUCT_ID,
-            Column("quantity", DType.NUMBER, "Units ordered.", unit="units", minimum=0),
-            Column(
+            number("quantity", "Units ordered.", unit="units", minimum=0),
+            integer(
                 "position",
-                DType.INTEGER,
                 "Place in the order in which products were put into the basket, 1 = first; null if unknown.",
                 nullable=True,
                 minimum=1,
             ),
-            Column("ordered_on", DType.DATE, "Day of the order."),
+            day("ordered_on", "Day of the order."),
             KNOWN_AT,
         ),
         key=("order_id", "product_id"),

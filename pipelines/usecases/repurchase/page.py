@@ -20,7 +20,7 @@ from pipelines.io.lake import Lake, on_day, until_day
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.page import Missing
 from pipelines.reporting.tables import Grid, GridColumn
-from pipelines.reporting.words import count, short_day
+from pipelines.reporting.words import count, short_day, weekday
 from pipelines.usecase import Run
 from pipelines.usecases.repurchase import plots
 from pipelines.usecases.repurchase.dataset import ORDERS, product_names
@@ -53,6 +53,11 @@ SHOWN = 2_000
 
 _WEEK = 7
 
+_EXPORTED = (
+    "customer_id", "return_probability", "expected_on", "window_from", "window_to", "products",
+    "product_1", "product_2", "product_3",
+)  # fmt: skip
+
 GRID = Grid(
     name="repurchase-list",
     caption=(
@@ -69,21 +74,10 @@ GRID = Grid(
     ),
     filters={"weekday": ("Expected on a", None)},
     search=("customer_id", "product_1", "product_2", "product_3"),
-    export={
-        "customer_id": "customer_id",
-        "return_probability": "chance",
-        "expected_on": "expected_on",
-        "window_from": "window_from",
-        "window_to": "window_to",
-        "products": "products_on_list",
-        "product_1": "product_1",
-        "product_2": "product_2",
-        "product_3": "product_3",
-    },
+    export={name: name for name in _EXPORTED}
+    | {"return_probability": "chance", "products": "products_on_list"},
     hint="customer, product",
 )
-
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 def sections(run: Run[RepurchaseParams]) -> Mapping[str, object]:
@@ -101,36 +95,22 @@ def sections(run: Run[RepurchaseParams]) -> Mapping[str, object]:
 
 @dataclass(frozen=True)
 class Headline:
-    """The figures above the list, the list, and who comes when.
+    """The figures above the list, the list, and who comes when."""
 
-    Attributes
-    ----------
-    customers
-        Customers in scope.
-    expected
-        Expected orders within the horizon: sum of the probabilities.
-    this_week, week_customers
-        The same of the customers expected within seven days, and how many they are.
-    unsure
-        Customers who are more likely not to come within the horizon: those to win back.
-    nothing
-        Customers of whom no product is expected again.
-    mean_products
-        Mean size of the other lists.
-    payload
-        Data of the grid.
-    shown
-        Rows of it.
-    """
-
+    #: Customers in scope.
     customers: int
     model_version: str
+    #: Expected orders within the horizon: sum of the probabilities.
     expected: float
+    #: The same of the customers expected within seven days, and how many they are.
     this_week: float
     week_customers: int
+    #: Customers who are more likely not to come within the horizon: those to win back.
     unsure: int
+    #: Customers of whom no product is expected again, and mean size of the other lists.
     nothing: int
     mean_products: float
+    #: Data of the grid, and number of its rows.
     payload: dict[str, Any]
     shown: int
     arrivals: Figure
@@ -182,21 +162,19 @@ def _list(lake: Lake, as_of: date) -> pa.Table:
     for row in rows.to_pylist():
         likeliest = [names.get(each, each) for each in json.loads(row["top_products"])[:3]]
         likeliest += [""] * (3 - len(likeliest))
-        weekday = _WEEKDAYS[row["expected_on"].weekday()]
+        day = weekday(row["expected_on"])
         shown.append(
             {
                 "customer_id": ids.get(row["customer_key"], row["customer_key"]),
                 "customer_line": f"{count(row['orders'], 'order')}, last {_ago(row['days_since_last'])}",
                 "return_probability": row["return_probability"],
                 "expected_on": str(row["expected_on"]),
-                "window": f"{weekday}; between {short_day(row['window_from'])} and {short_day(row['window_to'])}",
-                "weekday": weekday,
+                "window": f"{day}; between {short_day(row['window_from'])} and {short_day(row['window_to'])}",
+                "weekday": day,
                 "window_from": str(row["window_from"]),
                 "window_to": str(row["window_to"]),
                 "products": row["products"],
-                "product_1": likeliest[0],
-                "product_2": likeliest[1],
-                "product_3": likeliest[2],
+                **{f"product_{place}": name for place, name in enumerate(likeliest, start=1)},
             }
         )
     return pa.Table.from_pylist(shown, schema=_SHOWN)
@@ -249,20 +227,12 @@ class Lists:
 
 @dataclass(frozen=True)
 class Validation:
-    """Everything about the newest training.
+    """Everything about the newest training."""
 
-    Attributes
-    ----------
-    trained_for
-        Its day.
-    snapshots
-        Past days that were judged.
-    customers, returned
-        Customers judged, and of these, who came back while it was watched.
-    """
-
+    #: Its day, and the past days that were judged.
     trained_for: date
     snapshots: list[date]
+    #: Customers judged, and of these, who came back while it was watched.
     customers: int
     returned: int
     timing: list[Timing]
@@ -289,11 +259,7 @@ def validation(lake: Lake, as_of: date) -> Validation | Missing:
         returned=first.num_rows - first["days_to_next"].null_count,
         timing=list(rows.values()),
         lists=[_lists(name, part) for name, part in by_candidate(baskets).items()],
-        figures=[
-            _gaps(parts, rows),
-            *_probabilities(curves),
-            *_by_size(baskets),
-        ],
+        figures=[_gaps(parts, rows), *_probabilities(curves), *_by_size(baskets)],
     )
 
 

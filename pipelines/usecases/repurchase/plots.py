@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from pipelines.reporting.figure import (
-    MAIN_COLOUR,
-    PALETTE,
-    QUIET_COLOUR,
     Array,
+    Colour,
     Figure,
     add_diagonal,
+    error_bars,
     farthest,
     new_plot,
     plain,
@@ -23,23 +22,15 @@ from pipelines.reporting.figure import (
 from pipelines.reporting.words import number, percent
 from pipelines.usecases.repurchase.schemas import label
 
-_COLOURS = {"challenger": MAIN_COLOUR, "champion": "#e0832b"}
+_COLOURS = {"challenger": Colour.MAIN, "champion": "#e0832b"}
 
 
 def arrivals(days: Sequence[date], expected: Array, weekend: Sequence[bool]) -> Figure:
-    """Expected orders by day.
-
-    Parameters
-    ----------
-    expected : ndarray of shape (n_days,)
-        Sum of return probabilities of the customers who are expected on the day.
-    weekend
-        Whether the day is on a weekend.
-    """
+    """Expected orders by day: sum of return probabilities of the customers who are expected on the day."""
     figure = new_plot("", "Expected orders")
     figure.add_bar(
         x=[str(day) for day in days], y=plain(expected),
-        marker={"color": [QUIET_COLOUR if end else MAIN_COLOUR for end in weekend]},
+        marker={"color": [Colour.QUIET if end else Colour.MAIN for end in weekend]},
         hovertemplate="%{x|%a %d %b}: %{y:,.0f} orders<extra></extra>", showlegend=False,
     )  # fmt: skip
     figure.update_layout(xaxis={"tickformat": "%d %b", "type": "date"}, bargap=0.25, height=300)
@@ -54,13 +45,9 @@ def arrivals(days: Sequence[date], expected: Array, weekend: Sequence[bool]) -> 
 def gap_calibration(bins: Mapping[str, Mapping[str, Array]], *, coverage: float, nominal: float) -> Figure:
     """Days that customers really took, by the days that were predicted.
 
-    Parameters
-    ----------
-    bins
-        For each candidate ``predicted`` and the quartiles ``low``, ``median``, ``high`` of what came, by bin of the
-        prediction, each of shape (n_bins,), and ``rows``.
-    coverage, nominal
-        Share of returns within their window, and what it should be.
+    ``bins`` has for each candidate ``predicted`` and the quartiles ``low``, ``median``, ``high`` of what
+    came, and ``rows``, each of shape (n_bins,); ``coverage`` is the share of returns within their window,
+    ``nominal`` what it should be.
     """
     figure = new_plot("Predicted days to the next order", "Days it took (median and middle half)")
     add_diagonal(figure, "as predicted", farthest(bins, "high"))
@@ -69,10 +56,7 @@ def gap_calibration(bins: Mapping[str, Mapping[str, Array]], *, coverage: float,
             x=plain(found["predicted"]), y=plain(found["median"]), mode="lines+markers",
             **_curve(name, place, "predicted %{x:.1f} days, median %{y:.1f} of %{customdata:,} returns"),
             error_y={
-                "type": "data", "symmetric": False, "thickness": 1.2, "width": 3,
-                "visible": name == "challenger",
-                "array": plain(found["high"] - found["median"]),
-                "arrayminus": plain(found["median"] - found["low"]),
+                **error_bars(found["low"], found["median"], found["high"]), "visible": name == "challenger",
             },
             customdata=plain(found["rows"]),
         )  # fmt: skip
@@ -106,17 +90,7 @@ def reliability(curves: Mapping[str, Mapping[str, Array]], *, kind: str) -> Figu
 
 
 def f1_by_size(groups: Sequence[str], f1: Mapping[str, Array], rows: Sequence[int]) -> Figure:
-    """Mean F1 of the lists by the size of the order that followed.
-
-    Parameters
-    ----------
-    groups
-        Sizes of the order as people read them.
-    f1
-        Mean F1 by group of each candidate, each of shape (n_groups,).
-    rows
-        Orders in each group.
-    """
+    """Mean F1 of each candidate's lists, and number of orders, by the size of the order that followed."""
     figure = new_plot("Products of the next order bought before", "Mean F1 of the list")
     for place, (name, values) in enumerate(f1.items()):
         figure.add_bar(
@@ -135,10 +109,7 @@ def f1_by_size(groups: Sequence[str], f1: Mapping[str, Array], rows: Sequence[in
 def gains(curves: Mapping[str, Mapping[str, Array]], *, kind: str) -> Figure:
     """Share of what came true among the likeliest, by share of rows taken.
 
-    Parameters
-    ----------
-    curves
-        ``rows`` and ``observed`` by bin, likeliest first, of each candidate.
+    ``curves`` has ``rows`` and ``observed`` by bin, likeliest first, of each candidate.
     """
     taken, found = {
         "product": ("Share of candidate products taken, likeliest first", "Share of repeated products found"),
@@ -170,19 +141,17 @@ def gain_curve(rows: Array, observed: Array) -> tuple[Array, Array]:
 def realised(days: Sequence[date], found: Mapping[str, Array]) -> list[Figure]:
     """What became of past predictions, by the day on which they were made.
 
-    Parameters
-    ----------
-    found
-        ``returned``, ``expected`` (shares of customers), ``f1``, ``expected_f1``, ``in_window``; each of shape (n_days,).
+    ``found`` has ``returned`` and ``expected`` (shares of customers), ``f1``, ``expected_f1`` and
+    ``in_window``.
     """
     x = [str(day) for day in days]
     back = new_plot("Day of the prediction", "Share of customers who came back")
     lists = new_plot("Day of the prediction", "Mean F1 of the lists; share in the window")
     for figure, name, words, colour, dash in (
-        (back, "returned", "came back", MAIN_COLOUR, "solid"),
-        (back, "expected", "expected", QUIET_COLOUR, "dot"),
-        (lists, "f1", "F1", MAIN_COLOUR, "solid"),
-        (lists, "expected_f1", "expected F1", QUIET_COLOUR, "dot"),
+        (back, "returned", "came back", Colour.MAIN, "solid"),
+        (back, "expected", "expected", Colour.QUIET, "dot"),
+        (lists, "f1", "F1", Colour.MAIN, "solid"),
+        (lists, "expected_f1", "expected F1", Colour.QUIET, "dot"),
         (lists, "in_window", "returns in their window", "#3a9d6e", "solid"),
     ):
         figure.add_scatter(
@@ -219,4 +188,4 @@ def _curve(name: str, place: int, hover: str, *, width: float = 2.6) -> dict[str
 
 
 def _colour(name: str, place: int) -> str:
-    return _COLOURS.get(name, PALETTE[2 + place % 3])
+    return _COLOURS.get(name, Colour.PALETTE[2 + place % 3])

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from features.schemas import AS_OF, MODEL_VERSION, Column, DType, Reference, Table
+from features.schemas import AS_OF, MODEL_VERSION, Column, Reference, Table, day, integer, number, text
 
-CUSTOMER_KEY = Column("customer_key", DType.STRING, "Pseudonym of the customer.")
-PRODUCT_ID = Column("product_id", DType.STRING, "Product, as in the shop's own tables.")
-CANDIDATE = Column(
-    "candidate", DType.STRING, "What predicted: `challenger`, `champion`, or the name of a simpler rule."
-)
-SNAPSHOT = Column("snapshot", DType.DATE, "Past day that the row would have been scored on.")
+CUSTOMER_KEY = text("customer_key", "Pseudonym of the customer.")
+PRODUCT_ID = text("product_id", "Product, as in the shop's own tables.")
+CANDIDATE = text("candidate", "What predicted: `challenger`, `champion`, or the name of a simpler rule.")
+SNAPSHOT = day("snapshot", "Past day that the row would have been scored on.")
 
 
 def _share(name: str, description: str, *, nullable: bool = False) -> Column:
-    return Column(name, DType.NUMBER, description, unit="share", minimum=0, maximum=1, nullable=nullable)
+    return number(name, description, unit="share", minimum=0, maximum=1, nullable=nullable)
 
 
 def _days(name: str, description: str, *, nullable: bool = False) -> Column:
-    return Column(name, DType.NUMBER, description, unit="days", minimum=0, nullable=nullable)
+    return number(name, description, unit="days", minimum=0, nullable=nullable)
 
 
 NEXT_ORDERS = Table(
@@ -30,28 +28,23 @@ NEXT_ORDERS = Table(
         AS_OF,
         CUSTOMER_KEY,
         _share("return_probability", "Probability of an order within the horizon from `as_of` on."),
-        Column(
+        day(
             "expected_on",
-            DType.DATE,
             "Day on which the customer is expected if at all within the horizon: before it as likely as after.",
         ),
-        Column("window_from", DType.DATE, "First day of the window that holds 80 % of such returns."),
-        Column("window_to", DType.DATE, "Last day of that window."),
+        day("window_from", "First day of the window that holds 80 % of such returns."),
+        day("window_to", "Last day of that window."),
         _days("expected_days", "Days from `as_of` to `expected_on`."),
-        Column("orders", DType.INTEGER, "Orders so far.", unit="orders", minimum=1),
-        Column("days_since_last", DType.INTEGER, "Days since the last order.", unit="days", minimum=0),
-        Column(
+        integer("orders", "Orders so far.", unit="orders", minimum=1),
+        integer("days_since_last", "Days since the last order.", unit="days", minimum=0),
+        _days(
             "gap_median_days",
-            DType.NUMBER,
             "Median days between the customer's orders; null after one order.",
-            unit="days",
-            minimum=0,
             nullable=True,
         ),
-        Column("candidates", DType.INTEGER, "Products bought before.", unit="products", minimum=0),
-        Column(
+        integer("candidates", "Products bought before.", unit="products", minimum=0),
+        integer(
             "products",
-            DType.INTEGER,
             "Products on the list; 0 where nothing again is the best guess.",
             unit="products",
             minimum=0,
@@ -62,11 +55,7 @@ NEXT_ORDERS = Table(
             "Probability that the next order repeats no product; null without candidates.",
             nullable=True,
         ),
-        Column(
-            "top_products",
-            DType.STRING,
-            "JSON list of the ids of the (up to five) likeliest products, listed or not.",
-        ),
+        text("top_products", "JSON list of the ids of the (up to five) likeliest products, listed or not."),
         MODEL_VERSION,
     ),
     key=("as_of", "customer_key"),
@@ -85,7 +74,7 @@ BASKETS = Table(
         AS_OF,
         CUSTOMER_KEY,
         PRODUCT_ID,
-        Column("rank", DType.INTEGER, "1 = likeliest product of the customer; ties by id.", minimum=1),
+        integer("rank", "1 = likeliest product of the customer; ties by id.", minimum=1),
         _share("probability", "Calibrated probability that the next order has the product."),
     ),
     key=("as_of", "customer_key", "product_id"),
@@ -105,17 +94,15 @@ TIMING_VALIDATION = Table(
         CANDIDATE,
         SNAPSHOT,
         CUSTOMER_KEY,
-        Column(
+        integer(
             "days_to_next",
-            DType.INTEGER,
             "Days from `snapshot` to the next order; null if not within `judged_days`.",
             unit="days",
             minimum=0,
             nullable=True,
         ),
-        Column(
+        integer(
             "judged_days",
-            DType.INTEGER,
             "The horizon, or the days after `snapshot` that are known if fewer.",
             unit="days",
             minimum=1,
@@ -144,16 +131,15 @@ BASKET_VALIDATION = Table(
         CANDIDATE,
         SNAPSHOT,
         CUSTOMER_KEY,
-        Column("named", DType.INTEGER, "Products on the list.", unit="products", minimum=0),
-        Column("hits", DType.INTEGER, "Of these, products of the next order.", unit="products", minimum=0),
-        Column(
+        integer("named", "Products on the list.", unit="products", minimum=0),
+        integer("hits", "Of these, products of the next order.", unit="products", minimum=0),
+        integer(
             "repeated",
-            DType.INTEGER,
             "Products of the next order that had been bought before, candidates or not.",
             unit="products",
             minimum=0,
         ),
-        Column("bought", DType.INTEGER, "All products of the next order.", unit="products", minimum=1),
+        integer("bought", "All products of the next order.", unit="products", minimum=1),
         _share("f1", "F1 of the list against the repeated products; 1 if both are empty."),
         _share("expected_f1", "What was expected of it; null for simpler rules.", nullable=True),
         _share("nothing_probability", "Probability of no repeat; null for simpler rules.", nullable=True),
@@ -172,14 +158,9 @@ CURVES = Table(
     columns=(
         AS_OF,
         CANDIDATE,
-        Column(
-            "kind",
-            DType.STRING,
-            "What the probability is of.",
-            allowed=("product", "product_out_of_time", "return"),
-        ),
-        Column("bin", DType.INTEGER, "1 = likeliest.", minimum=1),
-        Column("rows", DType.INTEGER, "Rows of the bin.", minimum=1),
+        text("kind", "What the probability is of.", allowed=("product", "product_out_of_time", "return")),
+        integer("bin", "1 = likeliest.", minimum=1),
+        integer("rows", "Rows of the bin.", minimum=1),
         _share("predicted", "Mean probability."),
         _share("observed", "Share of rows that came true."),
     ),
@@ -195,19 +176,19 @@ REALISED = Table(
     ),
     columns=(
         AS_OF,
-        Column("group", DType.STRING, "`all`, or the size of the list: `0`, `1-5`, `6-15`, `16+`."),
-        Column("customers", DType.INTEGER, "Customers scored.", minimum=0),
-        Column("returned", DType.INTEGER, "Of these, came back within the horizon.", minimum=0),
-        Column("expected_returns", DType.NUMBER, "Sum of their return probabilities.", minimum=0),
-        Column("in_window", DType.INTEGER, "Returns inside their window.", minimum=0),
-        Column("absolute_error_days", DType.NUMBER, "Sum of absolute errors of returns.", minimum=0),
-        Column("baseline_error_days", DType.NUMBER, "The same of the customer's median gap.", minimum=0),
-        Column("judged_lists", DType.INTEGER, "Returns whose order's products are known.", minimum=0),
-        Column("named", DType.INTEGER, "Products listed for them.", minimum=0),
-        Column("hits", DType.INTEGER, "Listed products that they bought.", minimum=0),
-        Column("repeated", DType.INTEGER, "Products that they bought again.", minimum=0),
-        Column("f1_sum", DType.NUMBER, "Sum of the F1 of their lists.", minimum=0),
-        Column("expected_f1_sum", DType.NUMBER, "Sum of what was expected of them.", minimum=0),
+        text("group", "`all`, or the size of the list: `0`, `1-5`, `6-15`, `16+`."),
+        integer("customers", "Customers scored.", minimum=0),
+        integer("returned", "Of these, came back within the horizon.", minimum=0),
+        number("expected_returns", "Sum of their return probabilities.", minimum=0),
+        integer("in_window", "Returns inside their window.", minimum=0),
+        number("absolute_error_days", "Sum of absolute errors of returns.", minimum=0),
+        number("baseline_error_days", "The same of the customer's median gap.", minimum=0),
+        integer("judged_lists", "Returns whose order's products are known.", minimum=0),
+        integer("named", "Products listed for them.", minimum=0),
+        integer("hits", "Listed products that they bought.", minimum=0),
+        integer("repeated", "Products that they bought again.", minimum=0),
+        number("f1_sum", "Sum of the F1 of their lists.", minimum=0),
+        number("expected_f1_sum", "Sum of what was expected of them.", minimum=0),
         MODEL_VERSION,
     ),
     key=("as_of", "group"),

@@ -55,19 +55,14 @@ def predict(run: Run[RepurchaseParams], model: NextOrderModel, version: ModelVer
     parts = _Parts(_customers(run.as_of, X, keys, wait), wait.expected)
     lists = pa.RecordBatchReader.from_batches(BASKETS.arrow_schema, parts.baskets(run, model))
     yield Output(BASKETS, lists, examined=True)
-    customers = parts.customers
+    customers, most = parts.customers, run.params.monitoring.max_volume_change
+    volume = volume_audit(
+        run.lake, NEXT_ORDERS, run.as_of, share=most, parameter="monitoring.max_volume_change"
+    )
     yield Output(
         NEXT_ORDERS,
         customers,
-        audits=[
-            volume_audit(
-                run.lake,
-                NEXT_ORDERS,
-                run.as_of,
-                share=run.params.monitoring.max_volume_change,
-                parameter="monitoring.max_volume_change",
-            )
-        ],
+        audits=[volume],
         record={
             "scored": len(customers),
             "candidates": int(customers["candidates"].sum()),
@@ -160,23 +155,11 @@ def _rows(as_of: date, lists: Lists, keys: pd.DataFrame) -> pa.RecordBatch:
 
 
 def explain(run: Run[RepurchaseParams], keys: Sequence[str]) -> Record:
-    """Explain the predicted order of a customer.
+    """Explain the predicted order of a customer, named by natural id or pseudonym.
 
-    Parameters
-    ----------
-    keys
-        Natural id or pseudonym of the customer.
-
-    Returns
-    -------
-    dict
-        Chance, date and window with the customer's own rhythm; the likeliest products with how often and when they
-        were bought. Where features of the day are no longer kept, only what was predicted.
-
-    Raises
-    ------
-    DataContractError
-        The customer was not predicted on that day, or nobody was.
+    Returns chance, date and window with the customer's own rhythm; the likeliest products with how often and
+    when they were bought. Where features of the day are no longer kept, only what was predicted. Raises
+    ``DataContractError`` if the customer was not predicted on that day, or nobody was.
     """
     [customer], lake, as_of = keys, run.lake, run.as_of
     key = pseudonym(customer, key=run.settings.load_pseudonym_key())

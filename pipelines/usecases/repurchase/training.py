@@ -44,27 +44,16 @@ _THREADS = 2
 
 #: Metrics shown, with their format.
 _SHOWN = {
-    "mae_days": ".2f",
-    "coverage": ".1%",
-    "window_days": ".1f",
-    "return_bias": "+.1%",
-    "f1": ".3f",
-    "precision": ".3f",
-    "recall": ".3f",
-    "named": ".1f",
-    "product_bias": "+.1%",
-}
+    "mae_days": ".2f", "coverage": ".1%", "window_days": ".1f", "return_bias": "+.1%",
+    "f1": ".3f", "precision": ".3f", "recall": ".3f", "named": ".1f", "product_bias": "+.1%",
+}  # fmt: skip
 
 
 def fit(run: Run[RepurchaseParams], past: Past, champion: NextOrderModel | None) -> Trained:
     """Fit both models and judge them beside simple rules and the champion.
 
-    Raises
-    ------
-    ConfigError
-        No snapshot is left to learn from.
-    DataContractError
-        Nobody came back before the judged snapshots.
+    Raises ``ConfigError`` if no snapshot is left to learn from. Raises ``DataContractError`` if nobody came
+    back before the judged snapshots.
     """
     params, watch = run.params, Stopwatch()
     waits, pairs = past.waits, past.pairs

@@ -10,9 +10,14 @@ from sklearn.metrics import average_precision_score
 
 from models.classification.product_propensity import ProductPropensity
 from models.explanation.rules import Condition, Rule, first_rule, forest_rules
-from models.recommendation.lists import lists_of
+from models.recommendation.lists import BETWEEN
 
 PRODUCTS = ("card", "fund", "loan", "rare")
+
+
+def lists_of(flags: np.ndarray) -> list[str]:
+    """Products flagged in each row, as the lake writes them."""
+    return [BETWEEN.join(name for name, flag in zip(PRODUCTS, row, strict=True) if flag) for row in flags]
 
 
 def bank(n: int, seed: int) -> tuple[pd.DataFrame, list[str], np.ndarray, np.ndarray]:
@@ -35,11 +40,11 @@ def bank(n: int, seed: int) -> tuple[pd.DataFrame, list[str], np.ndarray, np.nda
             "age": age,
             "income": np.where(rng.random(n) < 0.05, np.nan, income),
             "region": rng.choice(["north", "south"], n),
-            "held": lists_of(held, PRODUCTS),
-            "contacted": lists_of(contacted, PRODUCTS),
+            "held": lists_of(held),
+            "contacted": lists_of(contacted),
         }
     )
-    return frame, lists_of(taken, PRODUCTS), np.where(held, np.nan, chance), np.arange(n) // 2
+    return frame, lists_of(taken), np.where(held, np.nan, chance), np.arange(n) // 2
 
 
 MODEL = ProductPropensity(own=("contacted",), n_estimators=40, max_depth=6, min_samples_leaf=20)

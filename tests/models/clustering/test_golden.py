@@ -20,9 +20,9 @@ from models.clustering import tree
 from models.clustering.choice import curve_of_cuts
 from models.clustering.clusterer import StoreClustering
 from models.clustering.coordinates import PrincipalCoordinates
-from models.clustering.exemplars import distinctive, paragons
+from models.clustering.exemplars import paragons
 from models.clustering.gower import gower_distances
-from models.clustering.profile import profile, separation
+from models.clustering.profile import profile
 from models.clustering.stability import bootstrap_jaccard
 
 FOLDER = Path(__file__).parent / "golden"
@@ -135,12 +135,11 @@ def test_consolidated_groups_and_inertia_are_those_of_hcpc(stores, hcpc, golden)
     assert (1 - hcpc.inertia_after_consolidation_) * total == pytest.approx(expected["between_after"])
 
 
-@pytest.mark.parametrize(("function", "key"), [(paragons, "paragons"), (distinctive, "distinctive")])
-def test_exemplars_are_those_of_hcpc(hcpc, golden, function, key):
+def test_exemplars_are_those_of_hcpc(hcpc, golden):
     clusters = np.array(golden["hcpc"]["consolidated"])
     mine = {int(clusters[hcpc.labels_ == label][0]): label for label in range(4)}
-    found = function(hcpc, top=3)
-    for cluster, names in golden["hcpc"][key].items():
+    found = paragons(hcpc, top=3)
+    for cluster, names in golden["hcpc"]["paragons"].items():
         assert found.loc[found["cluster"] == mine[int(cluster)], "store"].to_list() == names
 
 
@@ -173,17 +172,6 @@ def test_profiles_are_those_of_catdes(stores, golden):
             assert_allclose(found, expected_row, rtol=1e-8, atol=1e-12)
             checked += 1
     assert checked == 4 * (len(NUMERIC) + 5 + 2)  # numbers, types with "missing", answers
-
-
-def test_separation_is_that_of_catdes(stores, golden):
-    expected = golden["catdes"]
-    labels = golden["ward"]["four"]
-    kinds = {**dict.fromkeys(NUMERIC, "numeric"), "type": "nominal", "city": "symmetric_binary"}
-    found = separation(stores[list(kinds)], labels, kinds).set_index("variable")
-    for name, row in zip(expected["quanti_var"]["names"], expected["quanti_var"]["values"], strict=True):
-        assert_allclose(found.loc[name, ["explained", "p_value"]].astype(float), row, rtol=1e-8)
-    for name, (p_value, _) in zip(expected["chi2"]["names"], expected["chi2"]["values"], strict=True):
-        assert found.loc[name, "p_value"] == pytest.approx(p_value, rel=1e-8)
 
 
 def test_stability_is_that_of_clusterboot_within_monte_carlo_error(ward, golden):

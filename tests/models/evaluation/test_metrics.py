@@ -15,7 +15,6 @@ from models.evaluation.metrics import (
     auc_roc,
     brier,
     expected_calibration_error,
-    lift_at_top,
     recall_at_top,
 )
 
@@ -85,11 +84,10 @@ def test_recall_is_what_random_tie_breaking_gives_on_average(data, share):
     assert recall_at_top(y, score, share) == pytest.approx(expected / y.sum())
 
 
-def test_recall_and_lift_by_hand():
+def test_recall_by_hand():
     y = np.array([1, 0, 1, 0, 0, 0, 0, 0, 1, 0])
     score = np.linspace(1, 0, 10)
     assert recall_at_top(y, score, 0.2) == pytest.approx(1 / 3)
-    assert lift_at_top(y, score, 0.2) == pytest.approx(5 / 3)
     assert recall_at_top(y, score, 0.3) == pytest.approx(2 / 3)
 
 

@@ -10,7 +10,7 @@ from scipy import stats
 from models.imputation.density import compare_densities
 from models.imputation.dispersion import disperse
 from models.imputation.imputer import BootstrapEMImputer
-from models.imputation.missingness import little_mcar, missing_shares, pattern_table
+from models.imputation.missingness import little_mcar, pattern_table
 from models.imputation.overimpute import overimpute
 
 
@@ -24,18 +24,6 @@ def table(n: int = 500, seed: int = 0, *, at_random: bool = False) -> pd.DataFra
     for column in "bcd":
         frame.loc[rng.random(n) < chance, column] = np.nan
     return frame
-
-
-def test_shares_by_group_are_counts():
-    frame = table(60).assign(line=["A", "B", None] * 20)
-    found = missing_shares(frame, "line")
-    for name, part in frame.groupby("line", dropna=False):
-        row = found.loc[[name]] if isinstance(name, str) else found[found.index.isna()]
-        assert row["b"].item() == pytest.approx(part["b"].isna().mean())
-        assert row["rows"].item() == 20
-    assert missing_shares(frame).loc["all", "c"] == pytest.approx(frame["c"].isna().mean())
-    with pytest.raises(ValueError, match=r"groups must be columns of the table, got \['shift'\]"):
-        missing_shares(frame, "shift")
 
 
 def test_patterns_add_up_to_all_rows():

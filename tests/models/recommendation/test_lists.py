@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.recommendation.lists import flags_of, lists_of, names_in
+from models.recommendation.lists import flags_of, names_in
 
 
 def test_flags_are_those_of_the_text() -> None:
@@ -12,7 +12,6 @@ def test_flags_are_those_of_the_text() -> None:
     assert names_in(column, ["d"]) == ("a", "b", "c", "d")
     flags = flags_of(column, ("a", "b", "c"))
     np.testing.assert_array_equal(flags, [[1, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 1], [1, 1, 0]])
-    assert lists_of(flags, ("a", "b", "c")) == ["a|b", "", "", "c", "a|b"]
 
 
 def test_names_that_nobody_asked_for_are_left_out() -> None:

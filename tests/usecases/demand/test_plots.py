@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.reporting.figure import Figure
 from pipelines.reporting.site import script_json
-from pipelines.usecases.demand import accuracy, outlook, page
+from pipelines.usecases.demand import outlook, plots
 from pipelines.usecases.demand.outlook import Outlook
 
 AS_OF = date(2025, 6, 16)
@@ -41,21 +41,21 @@ def by_part(figure: Figure) -> dict[str, dict[str, object]]:
 
 FIGURES = {
     "fan": fan,
-    "changes": lambda: page.changes_figure(
+    "changes": lambda: plots.changes(
         ["S1", "S2"], np.array([50.0, -20.0]), np.array([0.1, NAN]), since=date(2025, 6, 15), days=13
     ),
-    "error_by_horizon": lambda: accuracy.error_by_horizon(
+    "error_by_horizon": lambda: plots.error_by_horizon(
         "new", np.array([0.1, NAN, 0.1, 0.1, 0.1, 0.1, 0.2]), {1: 0.15, 7: 0.2}, target=0.25, series=1200
     ),
-    "error_by_level": lambda: accuracy.error_by_level(
+    "error_by_level": lambda: plots.error_by_level(
         ["nation", "store"], {1: np.array([0.02, 0.1]), 7: np.array([0.03, NAN])}
     ),
-    "bias_by_segment": lambda: accuracy.bias_by_segment(["new"], {7: np.array([-0.2])}, limit=0.1),
-    "bias_by_store": lambda: accuracy.bias_by_store(["S1"], np.array([0.2]), limit=0.1, of=150),
-    "coverage": lambda: accuracy.coverage(
+    "bias_by_segment": lambda: plots.bias_by_segment(["new"], {7: np.array([-0.2])}, limit=0.1),
+    "bias_by_store": lambda: plots.bias_by_store(["S1"], np.array([0.2]), limit=0.1, of=150),
+    "coverage": lambda: plots.coverage(
         80, {"nation": np.array([0.7, NAN])}, {"nation": np.array([0.8, 0.8])}, (0.7, 0.92)
     ),
-    "error_from_day_to_day": lambda: accuracy.error_from_day_to_day(
+    "error_from_day_to_day": lambda: plots.error_from_day_to_day(
         [date(2025, 6, 15), AS_OF], {"new": np.array([0.2, 0.3])}, {"new": 0.25}
     ),
 }
