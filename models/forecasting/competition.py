@@ -94,6 +94,7 @@ def compete(
     max_seconds: float,
     horizons: Sequence[int] | None = None,
     averages: bool = True,
+    pinned: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> tuple[dict[str, Champion], pd.DataFrame]:
     """Choose the champion of every cell.
@@ -110,6 +111,8 @@ def compete(
         Horizons of the table, counted from 1; all by default.
     averages
         Whether the mean of a cell's two best models competes, too.
+    pinned
+        Model that serves a cell whatever the others' errors, by cell, unless it is broken.
     seed
         Of the draws.
 
@@ -147,6 +150,11 @@ def compete(
         chosen, words = _choose(
             {name: losses[name] for name in able or taking_part}, default, confidence, seed
         )
+        asked = (pinned or {}).get(str(cell))
+        if asked in able and asked != chosen:
+            chosen, words = asked, f"pinned by hand; else {chosen} would serve: {words}"
+        elif asked not in (None, chosen):
+            words += f"; {asked}, pinned by hand, is broken, too dear or no candidate"
         models = pair if chosen == AVERAGE else (chosen,)
         if len(models) > 1:
             words += f"; mean of {' and '.join(models)}"

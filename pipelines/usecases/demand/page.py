@@ -172,7 +172,7 @@ def competition(data: DayData) -> dict[str, Any] | Missing:
         return Missing("No models have competed yet.", data.run.command("train"))
     rows: pd.DataFrame = data.lake.read(BACKTEST, where=on_day(day)).to_pandas()
     week = rows[rows["horizon"] == TARGET_HORIZON].set_index(["cell", "model"])["mape"].rename("mape_j7")
-    table = rows[rows["horizon"] == 0].join(week, on=["cell", "model"]).sort_values(["wape", "model"])
+    table = rows[rows["horizon"] == 0].join(week, on=["cell", "model"]).sort_values(["deviance", "model"])
     table = table.replace({np.nan: None})
     # Levels above the series come last.
     cells = sorted(table["cell"].unique(), key=lambda cell: (cell.startswith(_LEVEL), cell))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal, Self
@@ -56,6 +57,9 @@ class BacktestParams(Params):
     default: str = Field(description="Global model that serves where no other is surely better.")
     confidence: float = Field(
         gt=0.5, lt=1, description="Share of the draws of series in which another must be better."
+    )
+    pinned: Mapping[str, str] = Field(
+        default_factory=dict, description="Model that serves a segment whatever the others' errors."
     )
     max_seconds_per_series: float = Field(gt=0, description="A dearer model cannot be champion.")
 

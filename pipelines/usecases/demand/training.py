@@ -25,7 +25,7 @@ from models.forecasting.boosting import Kind
 from models.forecasting.competition import Backtest, Champion, compete, fault
 from models.forecasting.forecaster import DemandForecaster, cells_of, clusters_of
 from models.forecasting.levels import Past, calibrate, level_sums, nodes_of
-from models.forecasting.local import orders_of, search_orders
+from models.forecasting.local import LOCAL_MODELS, orders_of, search_orders
 from models.forecasting.local.routing import fallbacks_at
 from models.forecasting.panel import Mask, Matrix
 from models.forecasting.similar import SimilarForecaster
@@ -252,10 +252,11 @@ def _search(data: Dataset, origin: date, engine: Engine) -> pd.DataFrame:
 # --------------------------------------------------------------------------------------- competition
 
 
-def _candidates_of(cell: str, boosters: Boosters) -> list[str]:
-    """Models that compete in a cell: those of its kind, the global ones, and the mission's."""
+def _candidates_of(cell: str, boosters: Boosters, pinned: Mapping[str, str]) -> list[str]:
+    """Models that compete in a cell: those of its kind, the global ones, the mission's, and the one pinned."""
     segment, _, regularity = cell.partition("/")
     names = {*LOCAL_CANDIDATES[regularity], MISSION_MODELS[segment]}
+    names |= {pinned[segment]} & {*LOCAL_MODELS} if segment in pinned else set()
     names |= {name for name in boosters if name != MISSION_MODELS["new"] or segment == "new"}
     return sorted(names)
 
@@ -279,9 +280,10 @@ def _hold_competition(
 ) -> tuple[dict[str, Champion], pd.DataFrame]:
     """Let all models forecast the sample from past origins; the best of each cell is its champion."""
     rows, cells = _sample_of(data.profile, params.backtest.local_series, params.seed), cells_of(data.profile)
+    pinned: Mapping[str, str] = params.backtest.pinned
     wanted: dict[str, list[int]] = {}
     for row in rows.tolist():
-        for name in _candidates_of(str(cells[row]), boosters):
+        for name in _candidates_of(str(cells[row]), boosters, pinned):
             wanted.setdefault(name, []).append(row)
     asked = {name: np.array(chosen, dtype=np.intp) for name, chosen in wanted.items()}
     orders = orders_of(searched, clusters_of(data.profile))
@@ -311,6 +313,11 @@ def _hold_competition(
         ),
         default=params.backtest.default,
         confidence=params.backtest.confidence,
+        pinned={
+            cell: pinned[cell.partition("/")[0]]
+            for cell in np.unique(cells)
+            if cell.partition("/")[0] in pinned
+        },
         seed=params.seed,
         max_seconds=params.backtest.max_seconds_per_series,
         horizons=horizons_within(data.horizon_days),

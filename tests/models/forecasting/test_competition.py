@@ -54,6 +54,20 @@ def test_the_default_serves_where_another_is_better_by_luck_only() -> None:
     )
 
 
+def test_a_pinned_model_serves_and_the_words_say_what_else_would() -> None:
+    given = backtest({"a": 1.0, "b": 3.0})
+    given.forecasts["broken"] = np.zeros_like(given.actual)
+    given.seconds["broken"] = 0.01
+    options = {"default": "a", "confidence": 0.9, "max_seconds": 1}
+    champions, table = compete(given, pinned={"cell 0": "b"}, **options)
+    assert champions["cell 0"].models == ("b",)
+    assert champions["cell 0"].words.startswith("pinned by hand; else a would serve")
+    assert set(table.loc[table["is_champion"], "model"]) == {"b"}
+    refused, _ = compete(given, pinned={"cell 0": "broken"}, **options)
+    assert refused["cell 0"].models == ("a",)
+    assert "broken, pinned by hand, is broken" in refused["cell 0"].words
+
+
 def test_costs_do_not_choose() -> None:
     """Measured seconds differ from one night to the next; the choice must not."""
     errors = {"a": 1.0, "b": 1.0}
