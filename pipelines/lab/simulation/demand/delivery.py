@@ -34,6 +34,7 @@ from pipelines.lab.simulation.demand.span import Span
 from pipelines.lab.simulation.demand.stores import NEVER, stores_table
 from pipelines.lab.simulation.demand.tills import Tills
 from pipelines.lab.simulation.demand.truth import (
+    KEPT_DAYS,
     LATENT_DEMAND,
     SERIES,
     latent_table,
@@ -101,6 +102,7 @@ def generate(
     start: date = DEFAULT_START,
     end: date = DEFAULT_END,
     dirty_share: float = 0.0005,
+    kept_days: int = KEPT_DAYS,
     progress: Progress | None = None,
 ) -> GenerateReport:
     """Simulate a chain of food shops and write what its systems deliver.
@@ -123,6 +125,8 @@ def generate(
         Moment of extraction, 00:00 UTC of this day: rows known later are not delivered.
     dirty_share
         Bad rows per clean row; 0 for none.
+    kept_days
+        Days before the end from which on the demand is kept as truth.
     progress
         Called with what is being done and the share done, 0 to 1.
 
@@ -132,12 +136,13 @@ def generate(
         An argument is out of range, or ``to`` holds something else.
     """
     require_at_least(("stores", stores, 2), ("skus", skus, 10), ("rows", rows, 1), ("seed", seed, 0))
+    require_at_least(("kept_days", kept_days, 1))
     require_dirty_share(dirty_share)
     if (end - start).days < 364:
         raise ConfigError(f"end must be at least 52 weeks after start, got {start} and {end}")
     arguments = {
         "stores": stores, "skus": skus, "rows": rows, "seed": seed, "start": str(start), "end": str(end),
-        "dirty_share": dirty_share,
+        "dirty_share": dirty_share, "kept_days": kept_days,
     }  # fmt: skip
     tell = progress or silent
     with replacing(to) as aside:
@@ -146,7 +151,7 @@ def generate(
         span = Span(to_day(start), to_day(end))
         world = draw_world(seed, stores, skus, span, partial(speed_shares, rows, ever_sold(skus)))
         series = draw_series(random_stream(seed, _ASSORTMENT), world, rows, span)
-        delivery = _Delivery(seed, aside, world, series, dirty_share, tell)
+        delivery = _Delivery(seed, aside, world, series, dirty_share, kept_days, tell)
         report = delivery.write(stores, skus)
         tell("done", 1.0)
     return report
@@ -156,10 +161,18 @@ class _Delivery:
     """The open files of a delivery while its blocks are written."""
 
     def __init__(
-        self, seed: int, to: Path, world: World, series: Series, dirty_share: float, progress: Progress
+        self,
+        seed: int,
+        to: Path,
+        world: World,
+        series: Series,
+        dirty_share: float,
+        kept_days: int,
+        progress: Progress,
     ) -> None:
         self.seed, self.to, self.world, self.span = seed, to, world, world.span
         self.series, self.dirty_share, self.progress = series, dirty_share, progress
+        self.kept_days = min(kept_days, len(world.span) - (world.span.stop - world.span.end))
         self.store_ids, self.sku_ids = world.stores.ids, world.products.ids
         self.dirt = random_stream(seed, _DIRT)
         self.planted: Planted = {}
@@ -184,7 +197,11 @@ class _Delivery:
                 sales = sell(random_stream(self.seed, _SHELF, number), self.world, series, demand)
                 tills.append(series, demand, sales)
                 np.add.at(units, series.store, sales.sold)
-                latent.append(latent_table(self.store_ids, self.sku_ids, series, demand, sales, self.span))
+                latent.append(
+                    latent_table(
+                        self.store_ids, self.sku_ids, series, demand, sales, self.span, self.kept_days
+                    )
+                )
                 drawn.append(series_table(self.store_ids, self.sku_ids, series, self.world.products))
                 self.progress(f"block {number} of {len(blocks)}", 0.05 + 0.93 * number / len(blocks))
         rows["sales"] = tills.rows + self._resent(tills)
