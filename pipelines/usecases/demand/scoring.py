@@ -38,6 +38,7 @@ from pipelines.measure import Stopwatch
 from pipelines.usecase import Output, Run
 from pipelines.usecases.demand.crossed import OWN_MODEL, Crossed, cross
 from pipelines.usecases.demand.dataset import Origin, read_dataset
+from pipelines.usecases.demand.orders import order_day
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import (
     AGGREGATE_LEVELS,
@@ -47,6 +48,7 @@ from pipelines.usecases.demand.schemas import (
     CROSSED_CERTIFICATES,
     CROSSED_LEVELS,
     FORECASTS,
+    ORDERS,
     QUANTITIES,
     SUMMED,
     UPPER_LEVELS,
@@ -84,6 +86,8 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
         with watch.phase("cross"):
             served = coherent.operational["sku_store"][:, 1:]
             crossed = cross(origin.panel, profile, served, params.crossed.max_series, own_sales(engine))
+        with watch.phase("order"):
+            orders = order_day(run, origin, profile, found.units, forecaster)
     rows = _Rows(run.as_of, version.label, params.horizon_days)
     tables = {
         AGGREGATES: _aggregates(rows, coherent),
@@ -100,6 +104,8 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
     metadata = {"data_versions": data.versions}
     for table, found_rows in tables.items():
         yield Output(table, found_rows, metadata=metadata)
+    if orders.rows is not None:
+        yield Output(ORDERS, orders.rows, metadata=metadata)
     models = pd.Series(found.model).value_counts()
     yield Output(
         FORECASTS,
@@ -115,6 +121,7 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
                 "series": len(crossed.grouping),
                 "reconciled": crossed.certificates["reconciled"].words,
             },
+            "orders": orders.record,
             "certificates_ok": all(certificate.ok for certificate in coherent.certificates.values()),
             "seconds": {name: round(seconds, 1) for name, seconds in watch.seconds.items()},
         },

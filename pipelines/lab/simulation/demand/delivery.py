@@ -31,6 +31,7 @@ from pipelines.lab.simulation.demand.promotions import promotions_table
 from pipelines.lab.simulation.demand.shelf import sell
 from pipelines.lab.simulation.demand.shopping import draw_demand
 from pipelines.lab.simulation.demand.span import Span
+from pipelines.lab.simulation.demand.stockroom import Stockroom
 from pipelines.lab.simulation.demand.stores import NEVER, stores_table
 from pipelines.lab.simulation.demand.tills import Tills
 from pipelines.lab.simulation.demand.truth import (
@@ -62,7 +63,7 @@ DEFAULT_END = date(2026, 1, 5)
 BLOCK_SERIES = 2_000
 #: Streams of random numbers of the chain and of a block.
 _REPORTS, _ASSORTMENT, _TABLES, _DIRT, _CUSTOMERS, _CUSTOMERS_DIRT = range(100, 106)
-_SHOPPING, _SHELF = range(2)
+_SHOPPING, _SHELF, _STOCKROOM = range(3)
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,7 @@ class _Delivery:
             tills = Tills(
                 random_stream(self.seed, _REPORTS), self.world, self.to / "sales", stack, dirty=dirty
             )
+            stockroom = Stockroom(self.world, self.to, stack, tills.reported)
             latent = stack.enter_context(
                 TableFile(truth / "latent_demand.parquet", LATENT_DEMAND.arrow_schema, encoded=ids)
             )
@@ -196,6 +198,7 @@ class _Delivery:
                 demand = draw_demand(random_stream(self.seed, _SHOPPING, number), self.world, series)
                 sales = sell(random_stream(self.seed, _SHELF, number), self.world, series, demand)
                 tills.append(series, demand, sales)
+                stockroom.append(random_stream(self.seed, _STOCKROOM, number), series, sales)
                 np.add.at(units, series.store, sales.sold)
                 latent.append(
                     latent_table(
@@ -205,6 +208,7 @@ class _Delivery:
                 drawn.append(series_table(self.store_ids, self.sku_ids, series, self.world.products))
                 self.progress(f"block {number} of {len(blocks)}", 0.05 + 0.93 * number / len(blocks))
         rows["sales"] = tills.rows + self._resent(tills)
+        rows |= stockroom.rows
         counts = random_stream(self.seed, _CUSTOMERS)
         customers = customers_table(counts, self.world.stores, units, tills.reported, self.span)
         self.dirt = random_stream(self.seed, _CUSTOMERS_DIRT)
