@@ -293,35 +293,39 @@ CUSTOMERS = RawLayout(
     rules=(RowRule("known_at", "be after the start of counted_on", "known_at > counted_on"),),
 )
 
-#: Of a store's stock, a table per kind of event; orders are made where it is counted. See ``orders.py``.
-_OF_A_STORE = (_STORE, _SKU)
 _EXPIRES_ON = _day("expires_on", "Last day on which it may be sold; null if unknown or it keeps.")
+_UNITS = Column("units", DType.NUMBER, "Units.", unit="units", minimum=0)
+_ORDER_ID = Column("order_id", DType.STRING, "Order that it belongs to.")
 
-STOCK = RawLayout(
-    Table(
-        name="stock",
-        description=(
-            "Units on hand when a store closed, counted or as its system has them. The newest count before a day and"
-            " what was sold, delivered and written off since is the stock of its morning."
-            " One row per store, product, day and lot."
+
+def _stock_event(
+    name: str, description: str, key: tuple[str, ...], day: Column, *columns: Column
+) -> RawLayout:
+    """What happened to a store's stock of a product on a day; its key is the day and more."""
+    return RawLayout(
+        Table(
+            name=name,
+            description=description,
+            columns=(STORE_ID, SKU_ID, day, *columns, KNOWN_AT),
+            key=("store_id", "sku_id", day.name, *key),
         ),
-        columns=(
-            STORE_ID,
-            SKU_ID,
-            Column("counted_on", DType.DATE, "Day of the count, after its sales."),
-            Column(
-                "lot", DType.STRING, "Units that expire together; one word, for instance `all`, without lots."
-            ),
-            Column("on_hand", DType.NUMBER, "Units.", unit="units", minimum=0),
-            _EXPIRES_ON,
-            KNOWN_AT,
-        ),
-        key=("store_id", "sku_id", "counted_on", "lot"),
-    ),
-    history=History.IMMUTABLE,
-    month_of="counted_on",
-    references=_OF_A_STORE,
-    rules=(RowRule("known_at", "be after the start of counted_on", "known_at > counted_on"),),
+        history=History.IMMUTABLE,
+        month_of=day.name,
+        references=(_STORE, _SKU),
+        rules=(RowRule("known_at", f"be after the start of {day.name}", f"known_at > {day.name}"),),
+    )
+
+
+STOCK = _stock_event(
+    "stock",
+    "Units on hand when a store closed, counted or as its system has them. The newest count before a day and"
+    " what was sold, delivered and written off since is the stock of its morning."
+    " One row per store, product, day and lot.",
+    ("lot",),
+    Column("counted_on", DType.DATE, "Day of the count, after its sales."),
+    Column("lot", DType.STRING, "Units that expire together; one word, for instance `all`, without lots."),
+    Column("on_hand", DType.NUMBER, "Units.", unit="units", minimum=0),
+    _EXPIRES_ON,
 )
 
 OPEN_ORDERS = RawLayout(
@@ -332,60 +336,38 @@ OPEN_ORDERS = RawLayout(
             " One row per order, store, product and version."
         ),
         columns=(
-            Column("order_id", DType.STRING, "Key of the order."),
+            _ORDER_ID,
             STORE_ID,
             SKU_ID,
             Column("ordered_on", DType.DATE, "Day of the order."),
             Column("due_on", DType.DATE, "Day of the delivery, before the doors open."),
-            Column("units", DType.NUMBER, "Units ordered.", unit="units", minimum=0),
+            _UNITS,
             KNOWN_AT,
         ),
         key=("order_id", "store_id", "sku_id", "known_at"),
     ),
     history=History.VERSIONED,
-    references=_OF_A_STORE,
+    references=(_STORE, _SKU),
     rules=(RowRule("due_on", "not be before ordered_on", "due_on >= ordered_on"),),
 )
 
-DELIVERIES = RawLayout(
-    Table(
-        name="deliveries",
-        description="Units that arrived, before the doors opened. One row per order, store, product and day.",
-        columns=(
-            Column("order_id", DType.STRING, "Order that it belongs to."),
-            STORE_ID,
-            SKU_ID,
-            Column("delivered_on", DType.DATE, "Day of the delivery."),
-            Column("units", DType.NUMBER, "Units.", unit="units", minimum=0),
-            _EXPIRES_ON,
-            KNOWN_AT,
-        ),
-        key=("order_id", "store_id", "sku_id", "delivered_on"),
-    ),
-    history=History.IMMUTABLE,
-    month_of="delivered_on",
-    references=_OF_A_STORE,
-    rules=(RowRule("known_at", "be after the start of delivered_on", "known_at > delivered_on"),),
+DELIVERIES = _stock_event(
+    "deliveries",
+    "Units that arrived, before the doors opened. One row per store, product, day and order.",
+    ("order_id",),
+    Column("delivered_on", DType.DATE, "Day of the delivery."),
+    _ORDER_ID,
+    _UNITS,
+    _EXPIRES_ON,
 )
 
-WRITE_OFFS = RawLayout(
-    Table(
-        name="write_offs",
-        description="Units thrown away. One row per store, product, day and cause.",
-        columns=(
-            STORE_ID,
-            SKU_ID,
-            Column("written_off_on", DType.DATE, "Day."),
-            Column("cause", DType.STRING, "Why.", allowed=("expired", "damaged", "other")),
-            Column("units", DType.NUMBER, "Units.", unit="units", minimum=0),
-            KNOWN_AT,
-        ),
-        key=("store_id", "sku_id", "written_off_on", "cause"),
-    ),
-    history=History.IMMUTABLE,
-    month_of="written_off_on",
-    references=_OF_A_STORE,
-    rules=(RowRule("known_at", "be after the start of written_off_on", "known_at > written_off_on"),),
+WRITE_OFFS = _stock_event(
+    "write_offs",
+    "Units thrown away. One row per store, product, day and cause.",
+    ("cause",),
+    Column("written_off_on", DType.DATE, "Day."),
+    Column("cause", DType.STRING, "Why.", allowed=("expired", "damaged", "other")),
+    _UNITS,
 )
 
 #: What is known of the stock of stores; no forecast uses it.
