@@ -123,7 +123,7 @@ class ConformalIntervals(BaseEstimator):  # type: ignore[misc]
         code, ranges = self._codes(names), self._ranges(horizons, units.shape[1])
         self.power_ = np.array(
             [
-                _power(units[rows][judged[rows]], np.abs(error[rows][judged[rows]]))
+                power_of(units[rows][judged[rows]], np.abs(error[rows][judged[rows]]))
                 for rows in self._rows_of_groups(code)
             ]
         )
@@ -253,7 +253,7 @@ class ConformalIntervals(BaseEstimator):  # type: ignore[misc]
             )
 
 
-def _power(forecast: Floats, error: Floats) -> float:
+def power_of(forecast: Floats, error: Floats) -> float:
     """Exponent by which errors grow with the forecast, from the means of up to ten classes of size."""
     if len(forecast) < 20:
         return 0.5  # as counts do

@@ -60,6 +60,8 @@ class DemandForecaster(BaseEstimator):  # type: ignore[misc]
         SARIMA order of each cluster of series.
     intervals : object
         Conformal intervals by level.
+    sums : object
+        Distribution of the demand of several days together, which orders rest on.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class DemandForecaster(BaseEstimator):  # type: ignore[misc]
         levels: Mapping[str, str] | None = None,
         orders: Mapping[str, str] | None = None,
         intervals: Any = None,
+        sums: Any = None,
     ) -> None:
         self.boosters = boosters
         self.champions = champions
@@ -77,6 +80,7 @@ class DemandForecaster(BaseEstimator):  # type: ignore[misc]
         self.levels = levels
         self.orders = orders
         self.intervals = intervals
+        self.sums = sums
 
     @classmethod
     def of(

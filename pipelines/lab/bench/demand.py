@@ -165,7 +165,7 @@ def _land(settings: Settings, chain: Chain, watch: Stopwatch, say: Callable[[str
     files = settings.var / "data" / "demand"
     with watch.phase("generate"):
         made = generate(
-            chain.stores, chain.skus, chain.rows, chain.seed, files, end=AS_OF, truth_days=_TRUTH_DAYS
+            chain.stores, chain.skus, chain.rows, chain.seed, files, end=AS_OF, kept_days=_TRUTH_DAYS
         )
     with watch.phase("ingest"):
         arrived = datetime.combine(AS_OF, datetime.min.time())

@@ -12,7 +12,7 @@ from pipelines.monitoring.findings import Finding
 from pipelines.reporting.page import CheckStyle, FindingStyle, PageSpec, Watched
 from pipelines.sinks.target import DynamoNamespace
 from pipelines.usecase import Borrowed, Deferred, Explain, Mart, Plan, Record, Run, Span, UseCase
-from pipelines.usecases.demand.layouts import LAYOUTS
+from pipelines.usecases.demand.layouts import LAYOUTS, STOCK_LAYOUTS
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import CERTIFICATES, FORECASTS, TABLES
 
@@ -95,8 +95,8 @@ USECASE = UseCase(
     sentence="How much of each product each store will sell in the next 14 days.",
     params=DemandParams,
     layouts=LAYOUTS,
-    # Known afterwards only, so forecasts do not use them.
-    unread=frozenset({"customers"}),
+    # Customers are known afterwards only, so forecasts do not use them; orders read the stock themselves.
+    unread=frozenset({"customers", *(layout.table.name for layout in STOCK_LAYOUTS)}),
     # Without stores, products and sales nothing can be forecast.
     optional=frozenset({"promotions", "weather_observed", "weather_forecasts", "calendar_events"}),
     borrows=(Borrowed("clustering", "predictions/store_clusters", optional=True),),

@@ -246,7 +246,90 @@ CUSTOMERS = RawLayout(
     rules=(RowRule("known_at", "be after the start of counted_on", "known_at > counted_on"),),
 )
 
+_EXPIRES_ON = day(
+    "expires_on", "Last day on which it may be sold; null if unknown or it keeps.", nullable=True
+)
+_UNITS = number("units", "Units.", unit="units", minimum=0)
+_ORDER_ID = text("order_id", "Order that it belongs to.")
+
+
+def _stock_event(
+    name: str, description: str, key: tuple[str, ...], on: Column, *columns: Column
+) -> RawLayout:
+    """What happened to a store's stock of a product on a day; its key is the day and more."""
+    return RawLayout(
+        Table(
+            name=name,
+            description=description,
+            columns=(STORE_ID, SKU_ID, on, *columns, KNOWN_AT),
+            key=("store_id", "sku_id", on.name, *key),
+        ),
+        history=History.IMMUTABLE,
+        month_of=on.name,
+        references=(_STORE, _SKU),
+        rules=(RowRule("known_at", f"be after the start of {on.name}", f"known_at > {on.name}"),),
+    )
+
+
+STOCK = _stock_event(
+    "stock",
+    "Units on hand when a store closed, counted or as its system has them. The newest count before a day and"
+    " what was sold, delivered and written off since is the stock of its morning."
+    " One row per store, product, day and lot.",
+    ("lot",),
+    day("counted_on", "Day of the count, after its sales."),
+    text("lot", "Units that expire together; one word, for instance `all`, without lots."),
+    number("on_hand", "Units.", unit="units", minimum=0),
+    _EXPIRES_ON,
+)
+
+OPEN_ORDERS = RawLayout(
+    Table(
+        name="open_orders",
+        description=(
+            "Orders on their way as known from `known_at` on: a change is a further version, 0 units cancel."
+            " One row per order, store, product and version."
+        ),
+        columns=(
+            _ORDER_ID,
+            STORE_ID,
+            SKU_ID,
+            day("ordered_on", "Day of the order."),
+            day("due_on", "Day of the delivery, before the doors open."),
+            _UNITS,
+            KNOWN_AT,
+        ),
+        key=("order_id", "store_id", "sku_id", "known_at"),
+    ),
+    history=History.VERSIONED,
+    references=(_STORE, _SKU),
+    rules=(RowRule("due_on", "not be before ordered_on", "due_on >= ordered_on"),),
+)
+
+DELIVERIES = _stock_event(
+    "deliveries",
+    "Units that arrived, before the doors opened. One row per store, product, day and order.",
+    ("order_id",),
+    day("delivered_on", "Day of the delivery."),
+    _ORDER_ID,
+    _UNITS,
+    _EXPIRES_ON,
+)
+
+WRITE_OFFS = _stock_event(
+    "write_offs",
+    "Units thrown away. One row per store, product, day and cause.",
+    ("cause",),
+    day("written_off_on", "Day."),
+    text("cause", "Why.", allowed=("expired", "damaged", "other")),
+    _UNITS,
+)
+
+#: What is known of the stock of stores; no forecast uses it.
+STOCK_LAYOUTS = (STOCK, OPEN_ORDERS, DELIVERIES, WRITE_OFFS)
+
 #: In landing order: referenced tables first.
 LAYOUTS: tuple[RawLayout, ...] = (
     STORES, PRODUCTS, SALES, PROMOTIONS, WEATHER_OBSERVED, WEATHER_FORECASTS, CALENDAR_EVENTS, CUSTOMERS,
+    *STOCK_LAYOUTS,
 )  # fmt: skip

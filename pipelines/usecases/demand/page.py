@@ -28,6 +28,7 @@ from pipelines.usecases.demand.accuracy import accuracy, worst_series
 from pipelines.usecases.demand.crossed import fortnight
 from pipelines.usecases.demand.dataset import OUT_OF_SCOPE, Recent, dates
 from pipelines.usecases.demand.day import DayData, fallback_share
+from pipelines.usecases.demand.orders import order_files
 from pipelines.usecases.demand.outlook import fan_chart
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.schemas import (
@@ -97,6 +98,7 @@ def sections(run: Run[DemandParams]) -> Mapping[str, object]:
         "headline": headline(data),
         "fan": fan_chart(data, interesting_rows(chosen, _CHOSEN)),
         "changes": changed,
+        "orders": order_files(run),
         "weeks": weeks(data),
         "grid": GRID,
         "fortnight": fortnight(data),

@@ -34,7 +34,7 @@ from pipelines.usecases.demand.schemas import (
     HORIZONS,
     INTERVAL_LEVELS,
     MISSION_MODELS,
-    ORDERS,
+    SARIMA_ORDERS,
     SEGMENTS,
     SERIES,
     VALIDATION,
@@ -74,7 +74,7 @@ def tables_of(data: Dataset, results: Results) -> tuple[dict[Table, pd.DataFrame
         SERIES: _series(data, results),
         VALIDATION: _validation(data.profile, results.judging),
         COVERAGE: coverage,
-        ORDERS: results.searched.rename(columns={"order": "sarima_order"}),
+        SARIMA_ORDERS: results.searched.rename(columns={"order": "sarima_order"}),
     }
     return tables, _summary(data.profile, challenger, coverage)
 

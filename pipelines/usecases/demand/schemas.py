@@ -86,6 +86,10 @@ def _count(name: str, words: str) -> Column:
     return integer(name, words, minimum=0)
 
 
+def _share(name: str, words: str) -> Column:
+    return number(name, words, minimum=0, maximum=1)
+
+
 def _nullable(name: str, words: str) -> Column:
     """Figure that may be undefined."""
     return number(name, words, nullable=True)
@@ -326,8 +330,8 @@ COVERAGE = Table(
     partition_by=("as_of",),
 )
 
-ORDERS = Table(
-    name="predictions/demand_orders",
+SARIMA_ORDERS = Table(
+    name="predictions/demand_sarima_orders",
     description=(
         "Cache of SARIMA orders: searched weekly on representatives of a cluster of similar series, refitted "
         "nightly with the order fixed. One row per training `as_of` and cluster."
@@ -344,9 +348,41 @@ ORDERS = Table(
     partition_by=("as_of",),
 )
 
+ORDERS = Table(
+    name="predictions/demand_orders",
+    description=(
+        "What to order on the morning of `as_of`: every product of a store whose category orders on that day and whose"
+        " stock is known, those of which enough is there with 0 packs. One row per `as_of`, store and product."
+    ),
+    columns=(
+        AS_OF,
+        STORE,
+        SKU,
+        text("category", "Category whose rule in the seed `demand_order_rules` applies."),
+        day("order_day", "Day of the order: `as_of`."),
+        day("arrives_on", "Day of its delivery, before the doors open."),
+        day("covers_until", "Last day before the delivery of the next order, or of expiry."),
+        _count("packs", "Packs to order."),
+        _units("units", "Units to order: packs times units in a pack."),
+        number("pack_units", "Units in a pack.", unit="units"),
+        _units("on_hand", "Stock this morning: newest count, and what is known since."),
+        _units("on_order", "Units ordered before that have not arrived."),
+        _units("expiring", "Units of both that will expire before they are sold, until `covers_until`."),
+        _units("expected", "Demand forecast for today through `covers_until`."),
+        _units("target", "Stock that is ordered up to: where another unit costs as much as it saves."),
+        _share("service", "Probability that the stock with the order lasts through `covers_until`."),
+        _units("missing", "Units expected to be asked for in vain until then."),
+        text("reason", "Why so many, in words."),
+        MODEL_VERSION,
+    ),
+    key=("as_of", "store_id", "sku_id"),
+    partition_by=("as_of",),
+    references=(Reference(("as_of", "store_id", "sku_id"), "features/demand_profile"),),
+)
+
 TABLES = (
     FORECASTS, AGGREGATES, WEEKLY, CERTIFICATES, CROSSED, CROSSED_CERTIFICATES, SERIES, BACKTEST, VALIDATION,
-    COVERAGE, ORDERS,
+    COVERAGE, SARIMA_ORDERS, ORDERS,
 )  # fmt: skip
 
 #: Levels of the hierarchy.

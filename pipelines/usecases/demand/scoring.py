@@ -36,9 +36,10 @@ from pipelines.measure import Stopwatch
 from pipelines.usecase import Output, Run
 from pipelines.usecases.demand.crossed import OWN_MODEL, cross
 from pipelines.usecases.demand.dataset import Origin, read_dataset
+from pipelines.usecases.demand.orders import order_day
 from pipelines.usecases.demand.params import DemandParams
 from pipelines.usecases.demand.rows import Coherent, Rows, tables_beside
-from pipelines.usecases.demand.schemas import AGGREGATES, FORECASTS, SUMMED, UPPER_LEVELS
+from pipelines.usecases.demand.schemas import AGGREGATES, FORECASTS, ORDERS, SUMMED, UPPER_LEVELS
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
         with watch.phase("cross"):
             served = coherent.operational["sku_store"][:, 1:]
             crossed = cross(origin.panel, profile, served, params.crossed.max_series, own_sales(engine))
+        with watch.phase("order"):
+            orders = order_day(run, origin, profile, found.units, forecaster)
     rows = Rows(run.as_of, version.label, params.horizon_days)
     tables = tables_beside(rows, coherent, crossed)
     nodes = {name: profile[name].to_numpy(object) for name in ("store_id", "sku_id", "segment")}
@@ -75,6 +78,8 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
     metadata = {"data_versions": data.versions}
     for table, found_rows in tables.items():
         yield Output(table, found_rows, metadata=metadata)
+    if orders.rows is not None:
+        yield Output(ORDERS, orders.rows, metadata=metadata)
     models = pd.Series(found.model).value_counts()
     yield Output(
         FORECASTS,
@@ -90,6 +95,7 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
                 "series": len(crossed.grouping),
                 "reconciled": crossed.certificates["reconciled"].words,
             },
+            "orders": orders.record,
             "certificates_ok": all(certificate.ok for certificate in coherent.certificates.values()),
             "seconds": {name: round(seconds, 1) for name, seconds in watch.seconds.items()},
         },

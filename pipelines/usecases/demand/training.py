@@ -29,6 +29,7 @@ from models.forecasting.local import LOCAL_MODELS, orders_of, search_orders
 from models.forecasting.local.routing import fallbacks_at
 from models.forecasting.panel import Mask, Matrix
 from models.forecasting.similar import SimilarForecaster
+from models.forecasting.sums import calibrate_sums
 from pipelines.engines import Engine, engine_of
 from pipelines.measure import Stopwatch
 from pipelines.usecase import Run, Trained
@@ -117,6 +118,7 @@ def _backtest(
         levels, level_table = _compete_for_levels(data, chosen, params, engine)
         forecaster.levels = {level: champion.name for level, champion in levels.items()}
         forecaster.intervals = calibrate(chosen, data.profile, INTERVAL_LEVELS, INTERVALS)
+        forecaster.sums = calibrate_sums(chosen, data.profile)
     with watch.phase("judging"):
         naive = DemandForecaster(champions={cell: ["seasonal_naive"] for cell in champions})
         candidates = {"challenger": forecaster, "seasonal_naive": naive}

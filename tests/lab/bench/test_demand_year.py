@@ -31,7 +31,7 @@ def test_a_quarter_is_judged_by_the_truth(tmp_path):
     settings = Settings(var=tmp_path, lake="", overrides={"demand": PARAMS})
     lines, watch = [], Stopwatch()
     files = tmp_path / "data" / "demand"
-    generate(3, 40, 30_000, 3, files, start=date(2023, 11, 1), end=END, truth_days=120)
+    generate(3, 40, 30_000, 3, files, start=date(2023, 11, 1), end=END, kept_days=120)
     arrived = datetime.combine(END, datetime.min.time())
     ingest("demand", files, settings=settings, ingested_at=arrived, quality_checks=False)
     found = year(settings, END, 1, watch, lines.append)

@@ -32,7 +32,7 @@ from pipelines.usecases.demand.schemas import (
     CROSSED_CERTIFICATES,
     CROSSED_LEVELS,
     FORECASTS,
-    ORDERS,
+    SARIMA_ORDERS,
     SEGMENTS,
     SERIES,
     WEEKLY,
@@ -400,7 +400,7 @@ class Chain:
         ]  # fmt: skip
         self._put(COVERAGE, pd.DataFrame(coverage))
         self._put(
-            ORDERS,
+            SARIMA_ORDERS,
             pd.DataFrame(
                 [{"as_of": TRAINED, "cluster": "smooth", "sarima_order": "(1,0,1)(0,1,1)7", "aicc": 410.5,
                   "error": 0.2, "series": 4}]

@@ -24,6 +24,7 @@ from pipelines.sources.ingest import ingest
 from pipelines.steps import gate, prepare, score, train
 from pipelines.usecases.demand import USECASE
 from pipelines.usecases.demand.dataset import read_dataset
+from pipelines.usecases.demand.layouts import STOCK_LAYOUTS
 from pipelines.usecases.demand.params import Origins
 from pipelines.usecases.demand.schemas import (
     AGGREGATES,
@@ -34,6 +35,7 @@ from pipelines.usecases.demand.schemas import (
     CROSSED_CERTIFICATES,
     FORECASTS,
     ORDERS,
+    SARIMA_ORDERS,
     SERIES,
     TABLES,
     VALIDATION,
@@ -213,7 +215,7 @@ def test_one_table_tracks_all_series(chain: Chain) -> None:
     assert judged.height > 0.8 * series.height
     assert judged["wape_j7"].drop_nulls().len() > 0
     stable = series.filter((pl.col("segment") == "stable") & pl.col("cell").is_not_null())
-    orders = chain.read(ORDERS, TRAINED)
+    orders = chain.read(SARIMA_ORDERS, TRAINED)
     assert orders.height > 0
     assert set(stable["sarima_order"].drop_nulls()) <= set(orders["sarima_order"])
 
@@ -305,3 +307,61 @@ def test_every_table_of_the_steps_is_written(chain: Chain) -> None:
     assert {table.name for table in TABLES} <= set(chain.lake.tables())
     hashes = {content_hash(chain.lake.read(table), sort_by=table.key) for table in TABLES}
     assert len(hashes) == len(TABLES)
+
+
+def _copied(chain: Chain, tmp_path: Path, day: date, planted: bool) -> Settings:
+    """The chain's raw tables as they were known before a day; with rows of the stock known later, if wanted."""
+    blind = Settings(var=tmp_path / f"planted-{planted}", mlflow_tracking_uri=chain.settings.tracking_uri)
+    stock = {USECASE.raw(layout.table.name).name for layout in STOCK_LAYOUTS}
+    tables = [*USECASE.raw_tables, *(USECASE.raw(layout.table.name) for layout in STOCK_LAYOUTS)]
+    for table in tables:
+        rows = pl.from_arrow(chain.lake.read(table))
+        assert isinstance(rows, pl.DataFrame)
+        known = next(n for n in ("known_at", "announced_at", "issued_at") if n in rows.columns)
+        kept = rows.filter(pl.col(known) < datetime.combine(day, time()))
+        if planted and table.name in stock:
+            units = "on_hand" if "on_hand" in rows.columns else "units"
+            later = kept.with_columns(
+                pl.lit(datetime.combine(day, time(1))).alias("known_at"), pl.col(units) * 3 + 7
+            )
+            others = {
+                "stock": ("lot", "late"),
+                "deliveries": ("order_id", "late"),
+                "write_offs": ("cause", "other"),
+            }
+            if name := others.get(table.name.removeprefix("raw/demand_")):
+                later = later.with_columns(pl.lit(name[1]).alias(name[0])).unique(table.key, keep="first")
+            kept = pl.concat([kept, later])
+        Lake.of(blind).overwrite(table, kept.to_arrow().cast(table.arrow_schema))
+    return blind
+
+
+def test_every_counted_product_of_the_day_has_an_order_with_its_reason(chain: Chain) -> None:
+    orders = chain.read(ORDERS, NEXT)
+    assert chain.records["score"]["orders"]["words"] == "no category orders on a Sunday"
+    assert chain.read(ORDERS, TRAINED).is_empty()
+    assert chain.records["score next"]["orders"]["products"] == orders.height > 0
+    assert orders["packs"].sum() == chain.records["score next"]["orders"]["packs"] > 0
+    assert (orders["units"] == orders["packs"] * orders["pack_units"]).all()
+    assert (orders["arrives_on"] > NEXT).all()
+    assert (orders["covers_until"] >= orders["arrives_on"]).all()
+    assert (
+        orders["reason"].str.contains(r"expected until \w{3} \d+ \w{3}; \d+ % service; [\d.]+ on hand").all()
+    )
+    ordered = orders.filter(pl.col("packs") > 0)
+    assert (ordered["target"] + ordered["pack_units"] > ordered["on_hand"]).all()
+    forecasts = chain.read(FORECASTS, NEXT)
+    assert set(orders.select("store_id", "sku_id").rows()) <= set(
+        forecasts.select("store_id", "sku_id").rows()
+    )
+
+
+def test_stock_that_is_known_later_changes_no_order(chain: Chain, tmp_path: Path) -> None:
+    found = []
+    for planted in (False, True):
+        blind = _copied(chain, tmp_path, NEXT, planted)
+        prepare.run(USECASE, NEXT, settings=blind, params=PARAMS)
+        score.run(USECASE, NEXT, settings=blind, params=PARAMS, alias="challenger")
+        found.append(content_hash(Lake.of(blind).read(ORDERS), sort_by=ORDERS.key))
+    assert found[0] == found[1]
+    assert found[0] == content_hash(chain.lake.read(ORDERS, where=on_day(NEXT)), sort_by=ORDERS.key)

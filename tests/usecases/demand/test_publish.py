@@ -19,7 +19,7 @@ from pipelines.settings import DynamoSettings, Settings
 from pipelines.sinks.dynamodb.reader import Reader
 from pipelines.steps import publish
 from pipelines.usecases.demand import USECASE
-from pipelines.usecases.demand.schemas import AGGREGATES, CERTIFICATES, FORECASTS, INTERVALS
+from pipelines.usecases.demand.schemas import AGGREGATES, CERTIFICATES, FORECASTS, INTERVALS, ORDERS
 
 DAY = date(2026, 1, 5)
 NEXT = DAY + timedelta(days=1)
@@ -67,6 +67,13 @@ def forecast(lake: Lake, day: date, shift: float, *, version: str = "demand/1", 
         for n, (level, node) in enumerate(NODES, start=1)
         for h, ds in ahead
     ]
+    order = {
+        "store_id": "S1", "sku_id": "K1", "category": "bakery", "order_day": day, "arrives_on": day + timedelta(days=1),
+        "covers_until": day + timedelta(days=2), "packs": 3, "units": 12.0, "pack_units": 4.0, "on_hand": 5.0,
+        "on_order": 0.0, "expiring": 0.0, "expected": 9.0, "target": 15.0, "service": 0.9, "missing": 0.1,
+        "reason": "usual days", "model_version": version,
+    }  # fmt: skip
+    write(lake, ORDERS, day, [order])
     write(lake, FORECASTS, day, series)
     write(lake, AGGREGATES, day, nodes)
 
@@ -162,6 +169,10 @@ def test_every_series_and_node_is_an_item_with_all_days(days: Days) -> None:
     assert [float(value) for value in second["sku_store#S1#K2"]["operational"]] == pytest.approx(
         [quantities(21, h)["operational"] for h in range(1, DAYS + 1)], abs=5.1e-4
     )
+    ordered = first["sku_store#S1#K1"]
+    assert (ordered["order_packs"], ordered["order_units"], ordered["order_day"]) == (3, 12, "2026-01-05")
+    assert (ordered["arrives_on"], ordered["covers_until"]) == ("2026-01-06", "2026-01-07")
+    assert (ordered["order_reason"], "order_packs" in item) == ("usual days", False)
     node = first["region#north"]
     assert (node["level"], node["node"], "store_id" in node, "model" in node) == (
         "region",

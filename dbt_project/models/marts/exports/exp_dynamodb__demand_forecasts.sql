@@ -20,6 +20,13 @@ aggregates as (
 
 ),
 
+orders as (
+
+    select * from {{ ref('stg_predictions__demand_orders') }}
+    inner join as_of_dates using (as_of)
+
+),
+
 series as (
 
     select
@@ -54,12 +61,23 @@ nodes as (
 items as (
 
     select
-        *,
-        'sku_store#' || store_id || '#' || sku_id as item_key,
+        series.*,
+        'sku_store#' || series.store_id || '#' || series.sku_id as item_key,
         'sku_store' as level,
-        store_id || '/' || sku_id as node
+        series.store_id || '/' || series.sku_id as node,
+        orders.packs as order_packs,
+        orders.units as order_units,
+        orders.order_day,
+        orders.arrives_on,
+        orders.covers_until,
+        orders.reason as order_reason
 
     from series
+    left join orders
+        on
+            series.as_of = orders.as_of
+            and series.store_id = orders.store_id
+            and series.sku_id = orders.sku_id
 
     union all by name
 
@@ -92,6 +110,14 @@ select
     upper_80,
     lower_95,
     upper_95,
+
+    ---------- order of the morning
+    order_packs,
+    order_units,
+    order_day,
+    arrives_on,
+    covers_until,
+    order_reason,
 
     ---------- provenance
     segment,

@@ -30,10 +30,12 @@ from pipelines.lab.simulation.demand.products import ever_sold, products_table
 from pipelines.lab.simulation.demand.promotions import promotions_table
 from pipelines.lab.simulation.demand.shelf import sell
 from pipelines.lab.simulation.demand.shopping import draw_demand
-from pipelines.lab.simulation.demand.span import TRUTH_DAYS, Span
+from pipelines.lab.simulation.demand.span import Span
+from pipelines.lab.simulation.demand.stockroom import Stockroom
 from pipelines.lab.simulation.demand.stores import NEVER, stores_table
 from pipelines.lab.simulation.demand.tills import Tills
 from pipelines.lab.simulation.demand.truth import (
+    KEPT_DAYS,
     LATENT_DEMAND,
     SERIES,
     latent_table,
@@ -61,7 +63,7 @@ DEFAULT_END = date(2026, 1, 5)
 BLOCK_SERIES = 2_000
 #: Streams of random numbers of the chain and of a block.
 _REPORTS, _ASSORTMENT, _TABLES, _DIRT, _CUSTOMERS, _CUSTOMERS_DIRT = range(100, 106)
-_SHOPPING, _SHELF = range(2)
+_SHOPPING, _SHELF, _STOCKROOM = range(3)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def generate(
     start: date = DEFAULT_START,
     end: date = DEFAULT_END,
     dirty_share: float = 0.0005,
-    truth_days: int = TRUTH_DAYS,
+    kept_days: int = KEPT_DAYS,
     progress: Progress | None = None,
 ) -> GenerateReport:
     """Simulate a chain of food shops and write what its systems deliver.
@@ -124,8 +126,8 @@ def generate(
         Moment of extraction, 00:00 UTC of this day: rows known later are not delivered.
     dirty_share
         Bad rows per clean row; 0 for none.
-    truth_days
-        Days before ``end`` from which on the demand behind the sales is kept aside.
+    kept_days
+        Days before the end from which on the demand is kept as truth.
     progress
         Called with what is being done and the share done, 0 to 1.
 
@@ -135,21 +137,22 @@ def generate(
         An argument is out of range, or ``to`` holds something else.
     """
     require_at_least(("stores", stores, 2), ("skus", skus, 10), ("rows", rows, 1), ("seed", seed, 0))
+    require_at_least(("kept_days", kept_days, 1))
     require_dirty_share(dirty_share)
     if (end - start).days < 364:
         raise ConfigError(f"end must be at least 52 weeks after start, got {start} and {end}")
     arguments = {
         "stores": stores, "skus": skus, "rows": rows, "seed": seed, "start": str(start), "end": str(end),
-        "dirty_share": dirty_share, "truth_days": truth_days,
+        "dirty_share": dirty_share, "kept_days": kept_days,
     }  # fmt: skip
     tell = progress or silent
     with replacing(to) as aside:
         (aside / PARAMETERS).write_text(json.dumps(arguments, indent=2) + "\n")
         tell("stores, products and promotions", 0.0)
-        span = Span(to_day(start), to_day(end), min(truth_days, (end - start).days))
+        span = Span(to_day(start), to_day(end))
         world = draw_world(seed, stores, skus, span, partial(speed_shares, rows, ever_sold(skus)))
         series = draw_series(random_stream(seed, _ASSORTMENT), world, rows, span)
-        delivery = _Delivery(seed, aside, world, series, dirty_share, tell)
+        delivery = _Delivery(seed, aside, world, series, dirty_share, kept_days, tell)
         report = delivery.write(stores, skus)
         tell("done", 1.0)
     return report
@@ -159,10 +162,18 @@ class _Delivery:
     """The open files of a delivery while its blocks are written."""
 
     def __init__(
-        self, seed: int, to: Path, world: World, series: Series, dirty_share: float, progress: Progress
+        self,
+        seed: int,
+        to: Path,
+        world: World,
+        series: Series,
+        dirty_share: float,
+        kept_days: int,
+        progress: Progress,
     ) -> None:
         self.seed, self.to, self.world, self.span = seed, to, world, world.span
         self.series, self.dirty_share, self.progress = series, dirty_share, progress
+        self.kept_days = min(kept_days, len(world.span) - (world.span.stop - world.span.end))
         self.store_ids, self.sku_ids = world.stores.ids, world.products.ids
         self.dirt = random_stream(seed, _DIRT)
         self.planted: Planted = {}
@@ -177,6 +188,7 @@ class _Delivery:
             tills = Tills(
                 random_stream(self.seed, _REPORTS), self.world, self.to / "sales", stack, dirty=dirty
             )
+            stockroom = Stockroom(self.world, self.to, stack, tills.reported)
             latent = stack.enter_context(
                 TableFile(truth / "latent_demand.parquet", LATENT_DEMAND.arrow_schema, encoded=ids)
             )
@@ -186,11 +198,17 @@ class _Delivery:
                 demand = draw_demand(random_stream(self.seed, _SHOPPING, number), self.world, series)
                 sales = sell(random_stream(self.seed, _SHELF, number), self.world, series, demand)
                 tills.append(series, demand, sales)
+                stockroom.append(random_stream(self.seed, _STOCKROOM, number), series, sales)
                 np.add.at(units, series.store, sales.sold)
-                latent.append(latent_table(self.store_ids, self.sku_ids, series, demand, sales, self.span))
+                latent.append(
+                    latent_table(
+                        self.store_ids, self.sku_ids, series, demand, sales, self.span, self.kept_days
+                    )
+                )
                 drawn.append(series_table(self.store_ids, self.sku_ids, series, self.world.products))
                 self.progress(f"block {number} of {len(blocks)}", 0.05 + 0.93 * number / len(blocks))
         rows["sales"] = tills.rows + self._resent(tills)
+        rows |= stockroom.rows
         counts = random_stream(self.seed, _CUSTOMERS)
         customers = customers_table(counts, self.world.stores, units, tills.reported, self.span)
         self.dirt = random_stream(self.seed, _CUSTOMERS_DIRT)

@@ -36,11 +36,17 @@ class Sales:
         Units sold and left in the evening.
     out
         Whether the shelf was empty in the evening of a day of trade.
+    delivered
+        Units that arrived in the morning.
+    lead
+        Days from an order in the evening to its delivery, shape ``(n,)``.
     """
 
     sold: Singles
     on_hand: Singles
     out: NDArray[np.bool_]
+    delivered: Singles
+    lead: NDArray[np.int64]
 
 
 def sell(rng: np.random.Generator, world: World, series: Series, demand: Demand) -> Sales:
@@ -70,7 +76,8 @@ def sell(rng: np.random.Generator, world: World, series: Series, demand: Demand)
         on_order += order
         arriving[day + lead, columns] += order
     out = (left.T == 0) & on_shelf
-    return Sales(np.ascontiguousarray(sold.T), np.ascontiguousarray(left.T), out)
+    delivered = np.ascontiguousarray(arriving[:days].T)
+    return Sales(np.ascontiguousarray(sold.T), np.ascontiguousarray(left.T), out, delivered, lead)
 
 
 def _targets(

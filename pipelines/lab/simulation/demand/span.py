@@ -18,8 +18,6 @@ Singles = NDArray[np.float32]
 WARM_UP_DAYS = 35
 #: Days simulated after the delivery, kept as truth to judge forecasts by.
 AHEAD_DAYS = 20
-#: Days before the end of the delivery from which on the demand behind its sales is kept.
-TRUTH_DAYS = 60
 
 
 @dataclass(frozen=True)
@@ -30,13 +28,10 @@ class Span:
     ----------
     start, end
         First delivered day and the day after the last one.
-    truth_days
-        Days before the end from which on the demand behind the sales is kept.
     """
 
     start: int
     end: int
-    truth_days: int = TRUTH_DAYS
 
     @property
     def begin(self) -> int:

@@ -16,6 +16,8 @@ from pipelines.lab.simulation.identifiers import identifiers
 from pipelines.usecases.demand.layouts import CLIENTELES
 
 NEVER = 60_000  # beyond every span, within the dates that are accepted
+#: Standard deviation of the surprise of a day that all products of a store share; log.
+SHOCK = 0.03
 TOURIST, RESIDENTIAL, MIXED = range(3)
 KINDS = ("hypermarket", "supermarket", "city")
 _SURFACE_M2 = np.array([4200.0, 1400.0, 320.0])
@@ -153,7 +155,7 @@ def draw_traffic(
         visitors.astype(np.float32),
         neighbours.astype(np.float32),
         weekday.astype(np.float32),
-        rng.normal(0.0, 0.03, shape).astype(np.float32),
+        rng.normal(0.0, SHOCK, shape).astype(np.float32),
     )
 
 

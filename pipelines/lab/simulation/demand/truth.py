@@ -14,6 +14,9 @@ from pipelines.lab.simulation.demand.span import Span
 from pipelines.lab.simulation.demand.stores import NEVER
 from pipelines.lab.simulation.write import encoded
 
+#: Days before the end of the delivery from which on the demand is kept, unless more are asked for.
+KEPT_DAYS = 60
+
 #: Ends that lie so far ahead are none: those that are not set, less the days a store is early by.
 _NONE_SET = NEVER - 100
 
@@ -70,10 +73,16 @@ SERIES = Table(
 
 
 def latent_table(
-    store_ids: pa.Array, sku_ids: pa.Array, series: Series, demand: Demand, sales: Sales, span: Span
+    store_ids: pa.Array,
+    sku_ids: pa.Array,
+    series: Series,
+    demand: Demand,
+    sales: Sales,
+    span: Span,
+    kept_days: int,
 ) -> pa.Table:
-    """Demand of a block around the end of the delivery, on the days on the shelf."""
-    columns = np.arange(span.end - span.truth_days - span.begin, len(span))
+    """Demand of a block from ``kept_days`` before the end of the delivery on, on the days on the shelf."""
+    columns = np.arange(span.end - kept_days - span.begin, len(span))
     days = span.days[columns]
     row, column = np.nonzero((days >= series.first[:, None]) & (days <= series.last[:, None]))
     cell = (row, columns[column])
