@@ -27,6 +27,7 @@ from models.ordering.rules import Applied, Rules
 from models.ordering.stock import Floats, Ints, Lives, sell
 from pipelines.errors import ConfigError
 from pipelines.io.lake import on_day
+from pipelines.reporting.words import short_day, weekday
 from pipelines.reporting.xlsx import write_xlsx
 from pipelines.settings import Settings
 from pipelines.usecase import Record, Run
@@ -103,13 +104,13 @@ def order_day(
         return _none(
             "no stock was delivered: stock counts (raw/demand_stock) known before the day are needed"
         )
-    weekday = run.as_of.weekday()
-    ordering = rules.ordering(weekday)
+    day_of_week = run.as_of.weekday()
+    ordering = rules.ordering(day_of_week)
     rows = np.flatnonzero(ordering & held.counted)
     own, daily = rules.take(rows), np.asarray(units[rows], dtype=np.float64)
     cells = cells_of(profile)[rows]
     planned = plan(
-        own.terms(_prices(origin, rows), weekday),
+        own.terms(_prices(origin, rows), day_of_week),
         held.stock[rows] + own.lives.stock(held.due[rows, 0]),
         held.due[rows, 1:],
         daily,
@@ -125,7 +126,7 @@ def order_day(
         "not_counted": uncounted,
     }
     if not ordering.any():
-        record["words"] = f"no category orders on a {run.as_of:%A}"
+        record["words"] = f"no category orders on a {weekday(run.as_of)}"
     elif uncounted:
         record["words"] = (
             f"{uncounted} products have no count of the last {_OLDEST_DAYS} days and get no order"
@@ -340,12 +341,12 @@ def _reasons(
     found = []
     told = ["expected", "on_hand", "on_order", "expiring", "service", "covers_until"]
     for row, (units, hand, coming, lost, service, until) in enumerate(table[told].itertuples(index=False)):
-        drivers = [f"{days[peak[row]]:%A}"] if busy[row] else []
+        drivers = [weekday(days[peak[row]])] if busy[row] else []
         drivers += ["promotion"] if promoted[row] else []
         drivers += ["holiday"] if holiday[row] else []
         words = [
             " + ".join(drivers) or "usual days",
-            f"{_number(units)} expected until {until:%a} {until.day} {until:%b}",
+            f"{_number(units)} expected until {weekday(until)[:3]} {short_day(until).rpartition(' ')[0]}",
             f"{100 * service:.0f} % service",
             f"{_number(hand)} on hand",
         ]
