@@ -25,8 +25,8 @@ from models.forecasting.accuracy import error_table, judged_days, poisson_devian
 #: Name of the mean of a cell's two best models, a candidate like the others.
 AVERAGE = "average"
 
-#: Draws of series by which a lower error is told from luck.
-DRAWS = 1_000
+#: Draws of series by which a lower error is told from luck; of fewer series than that, each origin is drawn by itself.
+DRAWS, LEAST_SERIES = 1_000, 10
 
 #: Share of the sales by which a cell's total may be missed, beyond so many standard deviations of chance.
 MOST_BIAS, DEVIATIONS = 0.5, 4.0
@@ -214,10 +214,12 @@ def _errors(
 
 
 def _losses(backtest: Backtest, rows: NDArray[np.intp], forecast: NDArray[Any]) -> NDArray[np.float64]:
-    """Deviance of each series of a cell, summed over its judged days."""
+    """Deviance of each series of a cell (of few series, at each origin), summed over its judged days."""
     judged = judged_days(backtest.actual[rows], backtest.censored[rows])
     each = np.where(judged, poisson_deviance(np.where(judged, backtest.actual[rows], 0), forecast), 0.0)
-    _, of_row = np.unique(backtest.series[rows], return_inverse=True)
+    names, of_row = np.unique(backtest.series[rows], return_inverse=True)
+    if len(names) < LEAST_SERIES:
+        return np.asarray(each.sum(axis=1))
     return sum_rows(each.sum(axis=1, keepdims=True), of_row)[:, 0]
 
 

@@ -78,8 +78,9 @@ def predict(run: Run[DemandParams], forecaster: DemandForecaster, version: Model
     metadata = {"data_versions": data.versions}
     for table, found_rows in tables.items():
         yield Output(table, found_rows, metadata=metadata)
-    if orders.rows is not None:
-        yield Output(ORDERS, orders.rows, metadata=metadata)
+    # A day that is scored again and cannot be ordered for any more must not keep its orders.
+    ordered = ORDERS.arrow_schema.empty_table() if orders.rows is None else orders.rows
+    yield Output(ORDERS, ordered, metadata=metadata)
     models = pd.Series(found.model).value_counts()
     yield Output(
         FORECASTS,

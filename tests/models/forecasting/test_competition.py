@@ -54,6 +54,29 @@ def test_the_default_serves_where_another_is_better_by_luck_only() -> None:
     )
 
 
+def test_one_series_is_drawn_by_its_origins() -> None:
+    """A nation is one series: better in two weeks of three is not sure, in three of three it is."""
+    actual = np.full((3, H), 20.0)
+    given = Backtest(
+        actual=actual,
+        censored=np.zeros(actual.shape, dtype=bool),
+        forecasts={"a": actual + 3, "b": actual + np.array([[0.0], [0.0], [4.0]])},
+        cells=np.repeat(["level:nation"], 3),
+        series=np.zeros(3, dtype=int),
+        scale=np.ones(3),
+        seconds={"a": 0.0, "b": 0.0},
+    )
+    assert (
+        compete(given, default="a", confidence=0.9, max_seconds=1, averages=False)[0]["level:nation"].name
+        == "a"
+    )
+    given.forecasts["b"][2] = 20.0
+    assert (
+        compete(given, default="a", confidence=0.9, max_seconds=1, averages=False)[0]["level:nation"].name
+        == "b"
+    )
+
+
 def test_a_pinned_model_serves_and_the_words_say_what_else_would() -> None:
     given = backtest({"a": 1.0, "b": 3.0})
     given.forecasts["broken"] = np.zeros_like(given.actual)
