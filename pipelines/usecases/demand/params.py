@@ -68,6 +68,7 @@ class BoostingParams(Params):
     """Global models."""
 
     max_rows: int = Field(ge=1000, description="Rows of the deterministic sample of the stack.")
+    other_rows: int = Field(ge=1000, description="Of them, rows of global models that are not the default.")
     rounds: int = Field(ge=10)
     learning_rate: float = Field(gt=0, le=1)
 

@@ -147,7 +147,12 @@ def global_models(params: DemandParams) -> Boosters:
     return {
         **{
             kind: GlobalForecaster(
-                kind=kind, rounds=size.rounds, learning_rate=rate, random_state=seed, n_jobs=_THREADS
+                kind=kind,
+                rounds=size.rounds,
+                learning_rate=rate,
+                max_rows=None if kind == params.backtest.default else size.other_rows,
+                random_state=seed,
+                n_jobs=_THREADS,
             )
             for kind in get_args(Kind)
         },
