@@ -210,6 +210,7 @@ def test_a_killed_writer_leaves_a_whole_version(tmp_path: Path) -> None:
         worker = context.Process(target=_rewrite_for_ever, args=(lake.root, str(ready)))
         worker.start()
         while not ready.exists():  # the writer is now inside its second or a later write
+            assert worker.is_alive() or ready.exists(), "the writer did not start"
             time.sleep(0.01)
         time.sleep(0.03 * attempt)
         assert worker.pid is not None
