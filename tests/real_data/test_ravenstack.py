@@ -19,8 +19,7 @@ from pipelines.io.lake import Lake
 from pipelines.io.promotions import read_promotions
 from pipelines.io.registry import CHAMPION, Registry
 from pipelines.settings import Settings
-from pipelines.sources.ingest import ingest
-from pipelines.sources.reports import IngestReport
+from pipelines.sources.ingest import IngestReport, ingest
 from pipelines.steps import gate, prepare, score, train
 from pipelines.usecases.churn import USECASE
 from pipelines.usecases.churn.schemas import OUT_OF_SCOPE, SCORES, VALIDATION

@@ -51,7 +51,7 @@ def rows(settings: Settings, table: str) -> list[dict[str, Any]]:
 
 def test_series_become_sales(delivery: Path, land_demand: Land, settings: Settings) -> None:
     report = land_demand(delivery, source="long")
-    assert [table.quarantined for table in report.tables] == [0] * 8
+    assert not any(table.quarantined for table in report.tables)
     assert report.adapted[1].rules == {"unique_id must exist in hierarchy.unique_id": 1, "y must be >= 0": 1}
     sales = [
         (row["store_id"], row["sku_id"], row["sold_on"], row["quantity"])
