@@ -16,14 +16,9 @@ _AS_TEXT = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_
 
 
 def write_xlsx(path: Path, name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write one sheet.
+    """Write one sheet of text, numbers, dates or None.
 
-    Parameters
-    ----------
-    name
-        Name of the sheet; what no sheet may be called by becomes an underscore.
-    rows
-        Text, numbers, dates or None.
+    What no sheet may be called by becomes an underscore in its name.
     """
     allowed = "".join("_" if sign in "[]:*?/\\'" else sign for sign in name)[:31]
     with xlsxwriter.Workbook(str(path), {**_AS_TEXT, "default_date_format": "yyyy-mm-dd"}) as book:

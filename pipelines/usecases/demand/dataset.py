@@ -100,12 +100,8 @@ class Places:
     ) -> Iterator[tuple[pa.RecordBatch, NDArray[np.intp], NDArray[np.intp]]]:
         """Rows of a table, batch by batch, with the matrix row and column of each; others are left out.
 
-        Parameters
-        ----------
-        columns
-            What is read beside store, product and day.
-        by_store
-            Whether the table has no products, and a matrix row is a store.
+        ``columns`` are read beside store, product and day; ``by_store`` says that the table has no products, and a
+        matrix row is a store.
         """
         keys = ["store_id", "ds"] if by_store else ["store_id", "sku_id", "ds"]
         for batch in batches(lake, table, where, [*keys, *columns], version):
@@ -165,20 +161,13 @@ def weekday_means(values: NDArray[Any], days: NDArray[np.datetime64]) -> dict[in
 
 @dataclass(frozen=True)
 class Origin:
-    """A day from which is forecast, today or a past one.
+    """A day from which is forecast, today or a past one."""
 
-    Attributes
-    ----------
-    day
-        The origin.
-    panel
-        What was known at its start: history, and facts of the days ahead.
-    ahead
-        Further facts of the products' days ahead by name, shape (n, H).
-    """
-
+    #: The origin.
     day: np.datetime64
+    #: What was known at its start: history, and facts of the days ahead.
     panel: Panel
+    #: Further facts of the products' days ahead by name, shape (n, H).
     ahead: dict[str, NDArray[Any]]
 
     def features(self, rows: NDArray[np.intp], steps: NDArray[np.intp]) -> pd.DataFrame:
@@ -188,25 +177,17 @@ class Origin:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Everything known at ``as_of`` of the series to forecast.
-
-    Attributes
-    ----------
-    panel
-        History up to yesterday, one row per series of ``profile``; of the days ahead only the dates, see
-        :meth:`open`.
-    profile
-        ``features/demand_profile`` of the day, ordered by store and product.
-    versions
-        Lake version read of each table.
-    horizon_days
-        Days to forecast after the day itself.
-    """
+    """Everything known at ``as_of`` of the series to forecast."""
 
     lake: Lake
+    #: History up to yesterday, one row per series of ``profile``; of the days ahead only the dates, see
+    #: :meth:`open`.
     panel: Panel
+    #: ``features/demand_profile`` of the day, ordered by store and product.
     profile: pd.DataFrame
+    #: Lake version read of each table.
     versions: dict[str, int]
+    #: Days to forecast after the day itself.
     horizon_days: int
 
     @cached_property
@@ -223,10 +204,7 @@ class Dataset:
     def open(self, origin: date) -> Origin:
         """Stand at the start of a day: what was reported by then, and what was known of the days ahead.
 
-        Raises
-        ------
-        DataContractError
-            The origin was not prepared.
+        Raises ``DataContractError`` if the origin was not prepared.
         """
         past = self.panel.at(np.datetime64(origin, "D"), self.horizon_days + 1)
         past = replace(
@@ -246,10 +224,7 @@ class Dataset:
 def read_dataset(run: Run[DemandParams]) -> Dataset:
     """Read the panel, calendar and profile of a day.
 
-    Raises
-    ------
-    DataContractError
-        The day was not prepared, or sales are not reported by day.
+    Raises ``DataContractError`` if the day was not prepared, or sales are not reported by day.
     """
     lake, as_of, horizon_days = run.lake, run.as_of, run.params.horizon_days
     history_days = run.params.features.history_days
@@ -345,30 +320,20 @@ def _fill_ahead(lake: Lake, panel: Panel, as_of: date, version: int) -> dict[str
 
 @dataclass(frozen=True)
 class Recent:
-    """The last D days before ``as_of`` of all series that are forecast on that day.
-
-    Attributes
-    ----------
-    profile : pandas.DataFrame of n rows
-        ``features/demand_profile`` of the day, ordered by store and product.
-    days : ndarray of datetime64[D], shape (D,)
-        Consecutive; the last one is the day before ``as_of``.
-    sold : ndarray of float32, shape (n, D)
-        Units; NaN where the store did not report or the series was not on sale yet.
-    stockout : ndarray of bool, shape (n, D)
-        ``sold`` is a lower bound of the demand.
-    promo : ndarray of float32, shape (n, D)
-        Discount, 0 without promotion.
-    is_open : ndarray of bool, shape (n, D)
-        Whether the store was open.
-    """
+    """The last D days before ``as_of`` of all series that are forecast on that day."""
 
     as_of: date
+    #: ``features/demand_profile`` of the day, ordered by store and product.
     profile: pd.DataFrame
+    #: Consecutive; the last one is the day before ``as_of``; shape (D,).
     days: NDArray[np.datetime64]
+    #: Units; NaN where the store did not report or the series was not on sale yet; shape (n, D).
     sold: Matrix
+    #: ``sold`` is a lower bound of the demand; shape (n, D).
     stockout: Mask
+    #: Discount, 0 without promotion; shape (n, D).
     promo: Matrix
+    #: Whether the store was open; shape (n, D).
     is_open: Mask
 
     def __len__(self) -> int:
@@ -403,16 +368,9 @@ class Recent:
 
 
 def read_recent(lake: Lake, as_of: date, days: int, *, only: Series | None = None) -> Recent | None:
-    """Read the newest ``days`` days known at ``as_of``.
+    """Read the newest ``days`` days known at ``as_of``, of all series that are forecast or of one.
 
-    Parameters
-    ----------
-    only
-        The one series to read; all that are forecast if None.
-
-    Returns
-    -------
-    None if the features of the day were not built. Without sales if its panel is no longer kept.
+    None if the features of the day were not built; without sales if its panel is no longer kept.
     """
     if not all(lake.exists(name) for name in (PROFILE, PANEL, CALENDAR)):
         return None

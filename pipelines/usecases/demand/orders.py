@@ -49,28 +49,16 @@ _DAY = np.timedelta64(1, "D")
 
 @dataclass(frozen=True)
 class DayOrders:
-    """Orders of a day.
+    """Orders of a day."""
 
-    Attributes
-    ----------
-    rows
-        Rows of ``predictions/demand_orders``; None if no order could be made.
-    record
-        What the step reports: how many, or why none.
-    """
-
+    #: Rows of ``predictions/demand_orders``; None if no order could be made.
     rows: pd.DataFrame | None
+    #: What the step reports: how many, or why none.
     record: Record
 
 
 def read_rules(settings: Settings) -> Rules:
-    """Read the seed table that planners edit.
-
-    Raises
-    ------
-    ConfigError
-        A row makes no sense.
-    """
+    """Read the seed table that planners edit; raises ``ConfigError`` if a row makes no sense."""
     path = settings.dbt_project / "seeds" / _SEED
     with path.open(newline="") as file:
         try:
@@ -88,10 +76,7 @@ def order_day(
 ) -> DayOrders:
     """Order what categories order on the day, from what was known before it.
 
-    Parameters
-    ----------
-    units : ndarray of shape (n, H)
-        Forecasts of the series of ``profile`` for the day and those after it.
+    ``units`` are the forecasts of the series of ``profile`` for the day and those after it, shape (n, H).
     """
     sums = getattr(forecaster, "sums", None)
     if sums is None:
@@ -143,20 +128,13 @@ def _none(why: str) -> DayOrders:
 
 @dataclass(frozen=True)
 class Held:
-    """Stock of n series on the morning, as far as it was known.
+    """Stock of n series on the morning, as far as it was known."""
 
-    Attributes
-    ----------
-    counted : ndarray of bool, shape (n,)
-        Series that were counted.
-    stock : ndarray of shape (n, A)
-        Units by days of life left; deliveries of the morning itself are not known yet.
-    due : ndarray of shape (n, 1 + L)
-        Units on their way by the day they are due, this morning first.
-    """
-
+    #: Series that were counted; shape (n,).
     counted: NDArray[np.bool_]
+    #: Units by days of life left; deliveries of the morning itself are not known yet; shape (n, A).
     stock: Floats
+    #: Units on their way by the day they are due, this morning first; shape (n, 1 + L).
     due: Floats
 
 
