@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from features.groups import Group
 from features.known import DAY, Known
-from features.levels import Floats, Levels, shrunk_ratio
+from features.levels import LEVEL_DAYS, Floats, Levels, shrunk_ratio, usual_on
 from features.weather import Weather
 
 #: Days before and after Easter that correspond by their distance to it: from Lent to the week after.
@@ -22,9 +22,6 @@ EASTER_DAYS = (-16, 10)
 
 #: Years back that are looked at.
 YEARS = 2
-
-#: Days before the origin with whose corresponding ones last year's days are compared.
-REFERENCE_DAYS = 28
 
 
 def corresponding_days(days: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
@@ -58,7 +55,7 @@ def feast_ratio(known: Known, levels: Levels, group: Group, weather: Weather) ->
     More than on the days that correspond to the four weeks before the origin, on which the recent level of a series
     rests, and but for the weather of those days. The mean of the years that are known; NaN where none is.
     """
-    days = known.origin + np.arange(-REFERENCE_DAYS, known.horizon) * DAY
+    days = known.origin + np.arange(-LEVEL_DAYS, known.horizon) * DAY
     found = []
     for _ in range(YEARS):
         days = corresponding_days(days)
@@ -77,14 +74,14 @@ def _ratios(known: Known, levels: Levels, group: Group, weather: Weather, at: ND
     seen = np.isfinite(demand)
     slot = (at - known.n_history) % 7
     promoted = known.promo[:, at] > 0
-    usual = np.where(promoted, levels.profile[:, slot, 1], levels.profile[:, slot, 0])
+    usual = usual_on(levels.profile, promoted, slot)
     sold = group.sum(np.where(seen, demand, np.float32(0)))
     expected = group.sum(np.where(seen, usual * np.exp(weather.effect(at)), np.float32(0)))
     reference = shrunk_ratio(
-        sold[:, :REFERENCE_DAYS].sum(axis=1, keepdims=True),
-        expected[:, :REFERENCE_DAYS].sum(axis=1, keepdims=True),
+        sold[:, :LEVEL_DAYS].sum(axis=1, keepdims=True),
+        expected[:, :LEVEL_DAYS].sum(axis=1, keepdims=True),
     )
-    ratio = np.log(shrunk_ratio(sold[:, REFERENCE_DAYS:], expected[:, REFERENCE_DAYS:]) / reference)
+    ratio = np.log(shrunk_ratio(sold[:, LEVEL_DAYS:], expected[:, LEVEL_DAYS:]) / reference)
     return _filled(ratio)
 
 

@@ -21,6 +21,9 @@ Floats = NDArray[np.float32]
 #: Days of the ratios of recent sales to expected ones.
 TREND_DAYS = (3, 7, 14, 28, 56, 91, 182)
 
+#: Days before the origin on which the recent level of a series rests.
+LEVEL_DAYS = 28
+
 #: Weeks of the profiles by weekday and promotion.
 PROFILE_WEEKS = (6, 13, 26, 52)
 
@@ -101,8 +104,8 @@ def levels_at(known: Known, pooled: Group, peers: Group) -> Levels:
         days: shrunk_ratio(sold[:, -days:].sum(axis=1), expected[:, -days:].sum(axis=1))
         for days in TREND_DAYS
     }
-    few = seen[:, -28:].sum(axis=1) < RECENT_DAYS
-    recent = np.where(few, ratios[182], ratios[28])
+    few = seen[:, -LEVEL_DAYS:].sum(axis=1) < RECENT_DAYS
+    recent = np.where(few, ratios[182], ratios[LEVEL_DAYS])
     recent = np.where(np.isfinite(recent), recent, np.float32(1))
     return Levels(
         columns={
@@ -136,8 +139,12 @@ def expected_on(profile: Floats, promoted: NDArray[np.bool_], seen: NDArray[np.b
     """
     days, stop = seen.shape[1], promoted.shape[1] - back
     slot = np.arange(-back - days, -back) % 7
-    usual, with_promo = profile[:, slot, 0], profile[:, slot, 1]
-    return np.asarray(np.where(promoted[:, stop - days : stop], with_promo, usual) * seen)
+    return np.asarray(usual_on(profile, promoted[:, stop - days : stop], slot) * seen)
+
+
+def usual_on(profile: Floats, promoted: NDArray[np.bool_], slot: NDArray[np.intp]) -> Floats:
+    """What the profile expects on days of some weekday slots, with and without promotion, (n, days)."""
+    return np.asarray(np.where(promoted, profile[:, slot, 1], profile[:, slot, 0]))
 
 
 def shrunk_ratio(sold: Floats, expected: Floats, units: float = RATIO_UNITS) -> Floats:

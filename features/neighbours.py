@@ -7,13 +7,13 @@ import pandas as pd
 
 from features.groups import groups_of
 from features.known import Known
-from features.levels import Floats, Levels
+from features.levels import LEVEL_DAYS, Floats, Levels
 
 #: Columns of the series whose products stand beside each other.
 SHELF = ("store_id", "subcategory")
 
 #: Days before the origin that days ahead are compared with: those of the recent level, and of the usual one.
-BEFORE_DAYS = {"recent": 28, "usual": 182}
+BEFORE_DAYS = {"recent": LEVEL_DAYS, "usual": 182}
 
 #: Log uplift of a promotion where neither the series nor its neighbours ever had one.
 USUAL_UPLIFT = 0.5

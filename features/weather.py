@@ -15,7 +15,7 @@ from scipy.ndimage import uniform_filter1d
 
 from features.groups import Group
 from features.known import DAY, Known
-from features.levels import Floats, Levels, expected_on, shrunk_ratio
+from features.levels import LEVEL_DAYS, Floats, Levels, expected_on, shrunk_ratio
 
 #: Weather of a store's day, with the most that counts of it: rain beyond a downpour keeps nobody more at home.
 MEASURED = {"temperature_c": np.inf, "rain_mm": 20.0}
@@ -25,9 +25,6 @@ ANSWER_DAYS, AROUND_DAYS = 364, 15
 
 #: Weight of the belief that the weather does nothing, in days of the units that a store's category usually sells.
 BELIEF_DAYS = 60.0
-
-#: Days before the origin on which the recent level of a series rests.
-LEVEL_DAYS = 28
 
 #: Weight of a flat year against the measured one, in days.
 FLAT_DAYS = 5.0

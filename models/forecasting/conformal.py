@@ -28,6 +28,12 @@ SMALLEST = 0.1
 POWERS = (0.0, 1.0)
 
 
+def group_codes(groups: Sequence[str], names: NDArray[Any]) -> NDArray[np.intp]:
+    """Place of each name among sorted groups, of which the first, the empty string, serves the others."""
+    at = np.minimum(np.searchsorted(groups, names), len(groups) - 1)
+    return np.where(np.asarray(groups)[at] == names, at, 0)
+
+
 class ConformalIntervals(BaseEstimator):  # type: ignore[misc]
     """Prediction intervals with measured coverage, by group, horizon and size of the forecast.
 
@@ -120,7 +126,7 @@ class ConformalIntervals(BaseEstimator):  # type: ignore[misc]
         # A group without a judged day says nothing of its errors: all groups together serve it.
         self.groups_ = ["", *sorted(set(names[judged.any(axis=1)].tolist()) - {""})]
         self.scaled_ = scale is not None
-        code, ranges = self._codes(names), self._ranges(horizons, units.shape[1])
+        code, ranges = group_codes(self.groups_, names), self._ranges(horizons, units.shape[1])
         self.power_ = np.array(
             [
                 power_of(units[rows][judged[rows]], np.abs(error[rows][judged[rows]]))
@@ -157,7 +163,7 @@ class ConformalIntervals(BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"scale must {'' if self.scaled_ else 'not '}be given, as when fitted")
         units = np.asarray(forecast, dtype=np.float64)
         names = np.zeros(len(units), dtype="U1") if groups is None else np.asarray(groups).astype(str)
-        code, ranges = self._codes(names), self._ranges(horizons, units.shape[1])
+        code, ranges = group_codes(self.groups_, names), self._ranges(horizons, units.shape[1])
         size = self._sizes(units, code)
         ends = self.quantiles_[code[:, None], ranges[None, :], size]  # (n, H, 2, n_nominal)
         width = self._scale(units, code, scale)
@@ -221,10 +227,6 @@ class ConformalIntervals(BaseEstimator):  # type: ignore[misc]
             np.arange(len(code)) if group == 0 else np.flatnonzero(code == group)
             for group in range(len(self.groups_))
         ]
-
-    def _codes(self, names: NDArray[Any]) -> NDArray[np.intp]:
-        at = np.minimum(np.searchsorted(self.groups_, names), len(self.groups_) - 1)
-        return np.where(np.asarray(self.groups_)[at] == names, at, 0)
 
     def _ranges(self, horizons: Sequence[int] | None, columns: int) -> NDArray[np.intp]:
         each = np.arange(1, columns + 1) if horizons is None else np.asarray(horizons)

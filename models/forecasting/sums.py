@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from models.forecasting.conformal import SMALLEST, power_of
+from models.forecasting.conformal import SMALLEST, group_codes, power_of
 from models.forecasting.forecaster import cells_of
 from models.forecasting.levels import Past
 
@@ -116,7 +116,7 @@ class SumQuantiles(BaseEstimator):  # type: ignore[misc]
             raise ValueError("past forecasts must have windows to be compared with, got none")
         names = np.asarray(groups).astype(str)
         self.groups_ = ["", *sorted(set(names[known.any(axis=1)].tolist()) - {""})]
-        code = self._codes(names)
+        code = group_codes(self.groups_, names)
         shape = (len(self.groups_), len(self.windows), self.sizes)
         self.power_ = np.full(shape[0], 0.5)
         self.edges_ = np.full((*shape[:2], self.sizes - 1), np.inf)
@@ -145,7 +145,7 @@ class SumQuantiles(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "errors_")
         units = np.maximum(np.asarray(total, dtype=np.float64), 0.0)
-        code = self._codes(np.asarray(groups).astype(str))
+        code = group_codes(self.groups_, np.asarray(groups).astype(str))
         at = np.minimum(np.searchsorted(self.windows, window), len(self.windows) - 1)
         size = (units[:, None] > self.edges_[code, at]).sum(axis=1)
         width = (units + SMALLEST) ** self.power_[code]
@@ -185,10 +185,6 @@ class SumQuantiles(BaseEstimator):  # type: ignore[misc]
         levels = (np.arange(self.scenarios) + 0.5) / self.scenarios
         place = np.searchsorted(-above, levels - 1.0 - 1e-12, side="left")
         return np.asarray(ordered[np.minimum(place, len(ordered) - 1)])
-
-    def _codes(self, names: NDArray[Any]) -> NDArray[np.intp]:
-        at = np.minimum(np.searchsorted(self.groups_, names), len(self.groups_) - 1)
-        return np.where(np.asarray(self.groups_)[at] == names, at, 0)
 
 
 def calibrate_sums(past: Sequence[Past], profile: pd.DataFrame) -> SumQuantiles:

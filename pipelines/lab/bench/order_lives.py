@@ -120,12 +120,8 @@ def open_world(files: Path, first: date, days: int, rules: Rules, among: pd.Data
     )
 
 
-class Orderer:
-    """Somebody who orders: units of some series on a morning of the world."""
-
-    def __call__(self, world: World, rows: NDArray[np.intp], morning: Morning) -> Floats:
-        """Units of each row, whole packs."""
-        raise NotImplementedError
+#: Somebody who orders: of the world, some of its series and a morning, the units of each, in whole packs.
+Orderer = Callable[[World, NDArray[np.intp], Morning], Floats]
 
 
 def live(world: World, orders: Orderer) -> Replay:
@@ -146,7 +142,7 @@ def live(world: World, orders: Orderer) -> Replay:
 
 
 @dataclass(frozen=True)
-class Buyers(Orderer):
+class Buyers:
     """Buyers as the simulator's shelf has them: order up to what they expect, and some spread more.
 
     They round to whole packs, and order one wherever a shelf would be empty.
@@ -220,7 +216,7 @@ def _root(rising: Callable[[float], float], wanted: float, low: float, high: flo
 
 
 @dataclass(frozen=True)
-class Forecasting(Orderer):
+class Forecasting:
     """Orders as the product makes them.
 
     Attributes
@@ -252,7 +248,7 @@ class Forecasting(Orderer):
 
 
 @dataclass(frozen=True)
-class Knowing(Orderer):
+class Knowing:
     """The same orders by somebody who knows the distribution of every day: what no forecast can better.
 
     Attributes

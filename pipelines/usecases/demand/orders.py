@@ -140,7 +140,7 @@ class Held:
 
 def read_stock(run: Run[DemandParams], origin: Origin, profile: pd.DataFrame, lives: Lives) -> Held | None:
     """Stock of the morning of ``as_of`` from what was known before it; None if nothing was counted."""
-    lots = _known(run, "stock", _NEWEST_COUNT)
+    lots = _known(run, "stock", "counted_on", _NEWEST_COUNT)
     if lots is None or lots.empty:
         return None
     as_of, names = np.datetime64(run.as_of, "D"), ["store_id", "sku_id"]
@@ -160,20 +160,20 @@ def read_stock(run: Run[DemandParams], origin: Origin, profile: pd.DataFrame, li
     # What a count says nothing of has lived half of its life.
     half = -(-lives.days[at] // 2)
     _put(stock, at, lots["units"], _left(lots, as_of, half), lives)
-    came, at = placed(_known(run, "deliveries", _DELIVERED))
+    came, at = placed(_known(run, "deliveries", "delivered_on", _DELIVERED))
     if len(at):
         since = _days(came["delivered_on"]) > counted_on[at]
         came, at = came[since], at[since]
         whole = lives.days[at] - (as_of - _days(came["delivered_on"])) // _DAY
         _put(stock, at, came["units"], _left(came, as_of, whole), lives)
     gone = _sold_since(origin, counted_on)
-    off, at = placed(_known(run, "write_offs", _WRITTEN_OFF))
+    off, at = placed(_known(run, "write_offs", "written_off_on", _WRITTEN_OFF))
     if len(at):
         since = _days(off["written_off_on"]) > counted_on[at]
         np.add.at(gone, at[since], off["units"].to_numpy(np.float64)[since])
     _, stock = sell(stock, gone)
     due = np.zeros((len(profile), _DUE_DAYS + 1))
-    coming, at = placed(_known(run, "open_orders", _ON_THEIR_WAY, also="deliveries"))
+    coming, at = placed(_known(run, "open_orders", "due_on", _ON_THEIR_WAY, also="deliveries"))
     if len(at):
         late = np.clip((_days(coming["due_on"]) - as_of) // _DAY, 0, _DUE_DAYS).astype(np.intp)
         np.add.at(due, (at, late), coming["units"].to_numpy(np.float64))
@@ -240,26 +240,35 @@ _ON_THEIR_WAY = """
 """
 
 
-def _known(run: Run[DemandParams], name: str, query: str, also: str | None = None) -> pd.DataFrame | None:
-    """Rows of a raw table, and of another, that were known before the day; None without the table."""
+def _known(
+    run: Run[DemandParams], name: str, on: str, query: str, also: str | None = None
+) -> pd.DataFrame | None:
+    """Rows of a raw table, and of another, that were known before the day; None without the table.
+
+    Of the table, only the last days by its column ``on`` are read, however long the stock has been told.
+    """
+    since = run.as_of - timedelta(days=_OLDEST_DAYS)
     midnight = pa.scalar(pd.Timestamp(run.as_of).to_pydatetime(), pa.timestamp("us"))
+    in_time = pa_dataset.field("known_at") < midnight
 
-    def rows(table: str) -> pa.Table | None:
+    def rows(table: str, where: pa_dataset.Expression, columns: list[str] | None = None) -> pa.Table | None:
         full = f"raw/demand_{table}"
-        if not run.lake.exists(full):
-            return None
-        return run.lake.read(full, where=pa_dataset.field("known_at") < midnight)
+        return run.lake.read(full, columns=columns, where=where) if run.lake.exists(full) else None
 
-    found = rows(name)
+    found = rows(name, in_time & (pa_dataset.field(on) >= since))
     if found is None:
         return None
     with duckdb.connect(config={"threads": 2}) as con:
         con.register("rows", found)
         if also is not None:
-            empty = pa.table({c: pa.array([], pa.string()) for c in ("order_id", "store_id", "sku_id")})
-            con.register("also", rows(also) or empty.append_column("units", pa.array([], pa.float64())))
+            keys = ["order_id", "store_id", "sku_id"]
+            empty = pa.table(
+                {**{key: pa.array([], pa.string()) for key in keys}, "units": pa.array([], pa.float64())}
+            )
+            came = rows(also, in_time, [*keys, "units"])
+            con.register("also", empty if came is None else came)
         con.execute("set timezone = 'UTC'")
-        asked = {"as_of": run.as_of, "since": run.as_of - timedelta(days=_OLDEST_DAYS)}
+        asked = {"as_of": run.as_of, "since": since}
         used = {name: value for name, value in asked.items() if f"${name}" in query}
         return con.execute(query, used).df()
 

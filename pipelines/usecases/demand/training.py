@@ -321,9 +321,9 @@ def _hold_competition(
         default=params.backtest.default,
         confidence=params.backtest.confidence,
         pinned={
-            cell: pinned[cell.partition("/")[0]]
+            cell: pinned[segment]
             for cell in np.unique(cells)
-            if cell.partition("/")[0] in pinned
+            if (segment := cell.partition("/")[0]) in pinned
         },
         seed=params.seed,
         max_seconds=params.backtest.max_seconds_per_series,
