@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from pipelines.errors import ConfigError
 from pipelines.io.registry import CHALLENGER
-from pipelines.lab.bench.demand_year import FLOOR, OURS, year
+from pipelines.lab.bench.demand_year import FLOOR, OURS, train_on, year
 from pipelines.lab.bench.result import BenchResult
 from pipelines.lab.local import LocalStack, Ports
 from pipelines.lab.memory import PeakMemory
@@ -20,7 +19,7 @@ from pipelines.lab.simulation.demand import generate
 from pipelines.measure import Stopwatch
 from pipelines.settings import Settings
 from pipelines.sources.ingest import ingest
-from pipelines.steps import gate, prepare, publish, score, train
+from pipelines.steps import prepare, publish, score
 from pipelines.usecases.demand import USECASE
 
 AS_OF = date(2026, 1, 5)
@@ -113,7 +112,7 @@ def run(
         with PeakMemory() as memory:
             generated, landed = _land(large, size, watch, say)
             with PeakMemory() as training:
-                trained, verdict = _train(large, watch)
+                trained, verdict = train_on(large, AS_OF, watch)
             say(f"trained in {watch.seconds['train']:.0f} s, {training.peak_mb:.0f} MB: {verdict['words']}")
             night = _night(large, say)
             _land(small, size.tenth, Stopwatch(), say)
@@ -150,14 +149,6 @@ def run(
             peak_rss_mb=round(memory.peak_mb, 1),
             peers=lived,
         )
-
-
-def _train(settings: Settings, watch: Stopwatch) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Prepare and train; returns what the training and its gate told."""
-    with watch.phase("train"):
-        prepare.run(USECASE, AS_OF, settings=settings, training=True)
-        trained = train.run(USECASE, AS_OF, settings=settings)
-        return trained, gate.run(USECASE, AS_OF, settings=settings)
 
 
 def _land(settings: Settings, chain: Chain, watch: Stopwatch, say: Callable[[str], None]) -> tuple[int, int]:

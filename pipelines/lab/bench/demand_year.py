@@ -85,10 +85,7 @@ def year(
     nights: list[Night] = []
     for quarter in range(trainings, 0, -1):
         trained = end - timedelta(days=SPACING_DAYS * NIGHTS * quarter)
-        with watch.phase("train"):
-            prepare.run(USECASE, trained, settings=settings, training=True)
-            train.run(USECASE, trained, settings=settings)
-            verdict = gate.run(USECASE, trained, settings=settings)
+        _, verdict = train_on(settings, trained, watch)
         say(f"{trained}: trained, {watch.seconds['train']:.0f} s so far; {verdict['words']}")
         for number in range(NIGHTS):
             day = trained + timedelta(days=SPACING_DAYS * number)
@@ -101,6 +98,14 @@ def year(
     for peer in PEERS:  # one that is too slow for all series is compared on those that it forecast
         found[peer]["wape_of_ours_there"] = _wape(nights, OURS, also=peer)
     return found
+
+
+def train_on(settings: Settings, day: date, watch: Stopwatch) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Prepare, train and judge on a day; returns what the training and its gate told."""
+    with watch.phase("train"):
+        prepare.run(USECASE, day, settings=settings, training=True)
+        trained = train.run(USECASE, day, settings=settings)
+        return trained, gate.run(USECASE, day, settings=settings)
 
 
 def _night(
